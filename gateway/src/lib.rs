@@ -1,0 +1,1 @@
+//! Manydesk gateway: the only public edge.

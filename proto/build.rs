@@ -1,0 +1,97 @@
+//! Compiles every .proto of the platform and writes the access table.
+//! An RPC without the access option stops the build.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::{env, error::Error, fs};
+
+use prost_reflect::{DescriptorPool, DynamicMessage, MethodDescriptor, Value};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?);
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    println!("cargo::rerun-if-changed=manydesk");
+    println!("cargo::rerun-if-changed=google");
+
+    let mut files = Vec::new();
+    collect(&root.join("manydesk"), &mut files)?;
+    files.sort();
+
+    let mut compiler = protox::Compiler::new([&root])?;
+    compiler.include_source_info(true).include_imports(true);
+    compiler.open_files(&files)?;
+    let encoded = compiler.encode_file_descriptor_set();
+    fs::write(out.join("descriptors.bin"), &encoded)?;
+    fs::write(out.join("access_table.rs"), access_table(&DescriptorPool::decode(encoded.as_slice())?)?)?;
+
+    tonic_prost_build::configure()
+        .build_transport(true)
+        .bytes(".")
+        .include_file("wire.rs")
+        .compile_fds(compiler.file_descriptor_set())?;
+    Ok(())
+}
+
+fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), Box<dyn Error>> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            collect(&path, files)?;
+        } else if path.extension().is_some_and(|e| e == "proto") {
+            files.push(path);
+        }
+    }
+    Ok(())
+}
+
+fn access_table(pool: &DescriptorPool) -> Result<String, Box<dyn Error>> {
+    let extension = pool
+        .get_extension_by_name("manydesk.access.v1.access")
+        .ok_or("manydesk/access/v1/access.proto is missing")?;
+    let mut missing = Vec::new();
+    let mut text = String::from("/// The access rule of every RPC, sorted by path.\npub static ACCESS: &[Rule] = &[\n");
+    let mut methods: Vec<MethodDescriptor> = pool.services().flat_map(|s| s.methods().collect::<Vec<_>>()).collect();
+    methods.sort_by(|a, b| a.full_name().cmp(b.full_name()));
+    for method in methods {
+        let path = format!("/{}/{}", method.parent_service().full_name(), method.name());
+        let options = method.options();
+        if !options.has_extension(&extension) {
+            missing.push(path);
+            continue;
+        }
+        let value = options.get_extension(&extension);
+        let access = value.as_message().ok_or("access is a message")?;
+        let scope = number(access, "scope");
+        let effect = number(access, "effect");
+        let roles = roles(access);
+        if scope == 0 || effect == 0 || roles.contains(&0) || (roles.is_empty() && !(scope == 1 || scope == 2)) {
+            return Err(format!("{path}: the access option is incomplete").into());
+        }
+        writeln!(
+            text,
+            "    Rule {{ path: {path:?}, roles: &{roles:?}, scope: {scope}, effect: {effect}, input: {:?}, client_streaming: {}, server_streaming: {} }},",
+            method.input().full_name(),
+            method.is_client_streaming(),
+            method.is_server_streaming(),
+        )?;
+    }
+    if !missing.is_empty() {
+        return Err(format!("RPCs without (manydesk.access.v1.access): {}", missing.join(", ")).into());
+    }
+    text.push_str("];\n");
+    Ok(text)
+}
+
+fn number(message: &DynamicMessage, field: &str) -> i32 {
+    match message.get_field_by_name(field).as_deref() {
+        Some(Value::EnumNumber(n)) => *n,
+        _ => 0,
+    }
+}
+
+fn roles(message: &DynamicMessage) -> Vec<i32> {
+    match message.get_field_by_name("roles").as_deref() {
+        Some(Value::List(items)) => items.iter().filter_map(Value::as_enum_number).collect(),
+        _ => Vec::new(),
+    }
+}

@@ -1,0 +1,168 @@
+//! Double entry: an entry exists only if its postings add up to zero.
+
+use rust_decimal::Decimal;
+
+use super::money::{Currency, MoneyError, sum};
+
+/// Accounts of the provider's books. Debits are above zero, credits below.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Account {
+    Receivable,
+    Revenue,
+    Tax,
+    Cash,
+    CustomerCredit,
+    Prepaid,
+}
+
+impl Account {
+    /// Its stored name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Account::Receivable => "receivable",
+            Account::Revenue => "revenue",
+            Account::Tax => "tax",
+            Account::Cash => "cash",
+            Account::CustomerCredit => "customer_credit",
+            Account::Prepaid => "prepaid",
+        }
+    }
+
+    /// Reads a stored name.
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Receivable, Self::Revenue, Self::Tax, Self::Cash, Self::CustomerCredit, Self::Prepaid]
+            .into_iter()
+            .find(|a| a.name() == name)
+    }
+}
+
+/// What an entry records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Invoice,
+    CreditNote,
+    Payment,
+}
+
+impl Kind {
+    /// Its stored name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Invoice => "invoice",
+            Kind::CreditNote => "credit_note",
+            Kind::Payment => "payment",
+        }
+    }
+
+    /// Reads a stored name.
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Invoice, Self::CreditNote, Self::Payment].into_iter().find(|k| k.name() == name)
+    }
+}
+
+/// Why there is no entry.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LedgerError {
+    #[error("the postings do not add up to zero")]
+    Unbalanced,
+    #[error(transparent)]
+    Money(#[from] MoneyError),
+}
+
+/// A balanced entry; its fields are private, so an unbalanced one cannot be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    kind: Kind,
+    currency: Currency,
+    postings: Vec<(Account, Decimal)>,
+}
+
+impl Entry {
+    /// An entry; refuses postings that do not balance or are finer than a minor
+    /// unit. Postings of zero are left out.
+    pub fn new(kind: Kind, currency: Currency, postings: &[(Account, Decimal)]) -> Result<Self, LedgerError> {
+        for (_, amount) in postings {
+            currency.to_minor(*amount)?;
+        }
+        if !sum(postings.iter().map(|(_, a)| *a))?.is_zero() {
+            return Err(LedgerError::Unbalanced);
+        }
+        let postings = postings.iter().filter(|(_, a)| !a.is_zero()).copied().collect();
+        Ok(Self { kind, currency, postings })
+    }
+
+    /// What it records.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Currency of all postings.
+    pub fn currency(&self) -> Currency {
+        self.currency
+    }
+
+    /// The sides.
+    pub fn postings(&self) -> &[(Account, Decimal)] {
+        &self.postings
+    }
+}
+
+/// A finalized invoice: the seller owes net and tax.
+pub fn invoice(currency: Currency, net: Decimal, tax: Decimal) -> Result<Entry, LedgerError> {
+    let total = net.checked_add(tax).ok_or(MoneyError::TooLarge)?;
+    Entry::new(Kind::Invoice, currency, &[(Account::Receivable, total), (Account::Revenue, -net), (Account::Tax, -tax)])
+}
+
+/// A credit note of positive amounts. What the invoice no longer has open goes
+/// to the seller's credit.
+pub fn credit_note(currency: Currency, net: Decimal, tax: Decimal, open: Decimal) -> Result<Entry, LedgerError> {
+    let total = net.checked_add(tax).ok_or(MoneyError::TooLarge)?;
+    let settled = total.min(open.max(Decimal::ZERO));
+    Entry::new(
+        Kind::CreditNote,
+        currency,
+        &[
+            (Account::Revenue, net),
+            (Account::Tax, tax),
+            (Account::Receivable, -settled),
+            (Account::CustomerCredit, settled - total),
+        ],
+    )
+}
+
+/// A received payment. What exceeds the open amount goes to the seller's credit.
+pub fn payment(currency: Currency, amount: Decimal, open: Decimal) -> Result<Entry, LedgerError> {
+    let settled = amount.min(open.max(Decimal::ZERO));
+    Entry::new(
+        Kind::Payment,
+        currency,
+        &[
+            (Account::Cash, amount),
+            (Account::Receivable, -settled),
+            (Account::CustomerCredit, settled - amount),
+        ],
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unbalanced_entry_cannot_be_made() {
+        let eur = Currency::parse("EUR").unwrap();
+        let one = Decimal::ONE;
+        let got = Entry::new(Kind::Payment, eur, &[(Account::Cash, one), (Account::Receivable, one)]);
+        assert_eq!(got, Err(LedgerError::Unbalanced));
+        let fine = Decimal::new(1, 3);
+        assert!(Entry::new(Kind::Payment, eur, &[(Account::Cash, fine), (Account::Receivable, -fine)]).is_err());
+    }
+
+    #[test]
+    fn overpayment_becomes_the_sellers_credit() {
+        let eur = Currency::parse("EUR").unwrap();
+        let entry = payment(eur, Decimal::from(12), Decimal::from(10)).unwrap();
+        assert!(entry.postings().contains(&(Account::CustomerCredit, Decimal::from(-2))));
+        assert!(entry.postings().contains(&(Account::Receivable, Decimal::from(-10))));
+    }
+}

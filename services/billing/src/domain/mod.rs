@@ -1,0 +1,19 @@
+//! The rules of billing, pure: no input or output, no clock, no SQL.
+//! Start with `rating`: a plan version and the usage of a period in, lines out.
+
+pub mod money;
+pub mod period;
+pub mod usage;
+pub mod definition;
+pub mod plan;
+pub mod plan_check;
+pub mod models;
+pub mod rating;
+pub mod tax;
+pub mod invoice;
+pub mod ledger;
+
+#[cfg(test)]
+mod cases;
+#[cfg(test)]
+mod properties;

@@ -1,0 +1,1 @@
+//! Manydesk billing: what it costs

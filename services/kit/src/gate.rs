@@ -1,0 +1,102 @@
+//! The layer that admits or refuses a call by its RPC's access rule. The
+//! gateway and every service run the same gate: the edge refuses early, the
+//! service never trusts the edge.
+
+use std::future::{Ready, ready};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures_util::future::Either;
+use http::{Request, Response};
+use proto::{Rule, Scope as RuleScope};
+use tonic::Status;
+use tonic::body::Body;
+use tower::{Layer, Service};
+
+use crate::caller::{Caller, Verifier};
+use crate::fault::Fault;
+
+/// The header in which the edge tells services the client's address. The edge
+/// strips it from what comes in.
+pub const CLIENT_ADDRESS: &str = "x-manydesk-client-address";
+
+/// Services of gRPC itself, open to everybody who can reach the port.
+const OPEN: &[&str] = &["/grpc.health.v1.", "/grpc.reflection."];
+
+/// Puts a [`Gate`] around a service.
+#[derive(Clone)]
+pub struct GateLayer {
+    verifier: Verifier,
+}
+
+impl GateLayer {
+    /// A gate that believes this verifier.
+    pub fn new(verifier: Verifier) -> GateLayer {
+        GateLayer { verifier }
+    }
+}
+
+impl<S> Layer<S> for GateLayer {
+    type Service = Gate<S>;
+    fn layer(&self, inner: S) -> Gate<S> {
+        Gate { inner, verifier: self.verifier.clone() }
+    }
+}
+
+/// See [`GateLayer`].
+#[derive(Clone)]
+pub struct Gate<S> {
+    inner: S,
+    verifier: Verifier,
+}
+
+/// Decides about one call; none where no caller is needed.
+pub fn admit(
+    verifier: &Verifier,
+    path: &str,
+    authorization: Option<&http::HeaderValue>,
+) -> Result<Option<Arc<Caller>>, Status> {
+    let Some(rule) = proto::rule(path) else {
+        return if OPEN.iter().any(|open| path.starts_with(open)) {
+            Ok(None)
+        } else {
+            Err(Status::unimplemented("no such method"))
+        };
+    };
+    if rule.scope == RuleScope::Public as i32 {
+        return Ok(None);
+    }
+    let caller = verifier.verify_header(authorization)?;
+    if allows(rule, &caller) { Ok(Some(caller)) } else { Err(Fault::Denied("ROLE_MAY_NOT").into()) }
+}
+
+/// Whether a rule lets a caller in.
+pub fn allows(rule: &Rule, caller: &Caller) -> bool {
+    let by_role = caller.roles().iter().any(|role| rule.roles.contains(&(*role as i32)));
+    by_role || (rule.roles.is_empty() && rule.scope == RuleScope::Self_ as i32)
+}
+
+impl<S, B> Service<Request<B>> for Gate<S>
+where
+    S: Service<Request<B>, Response = Response<Body>>,
+{
+    type Response = Response<Body>;
+    type Error = S::Error;
+    type Future = Either<Ready<Result<Response<Body>, S::Error>>, S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        match admit(&self.verifier, request.uri().path(), request.headers().get(http::header::AUTHORIZATION)) {
+            Ok(Some(caller)) => {
+                crate::telemetry::note_caller(&caller);
+                request.extensions_mut().insert(caller);
+                Either::Right(self.inner.call(request))
+            }
+            Ok(None) => Either::Right(self.inner.call(request)),
+            Err(status) => Either::Left(ready(Ok(status.into_http()))),
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! What any gRPC process of the platform needs, without SQL: who is calling
+//! ([`caller`]), who may call ([`gate`]), how an error reaches the wire
+//! ([`fault`]), ids, pages, masks, checks, the clock, configuration, telemetry,
+//! the server with its stack ([`serve`]) and the way to other services ([`peers`]).
+//!
+//! Must not know: sqlx, any service's domain. Start reading at [`serve::stack`].
+//!
+//! Invariants: nothing but [`clock`] asks for the time or makes an id; nothing
+//! but [`config`] reads the environment.
+
+pub mod caller;
+pub mod check;
+pub mod clock;
+pub mod config;
+pub mod deadline;
+pub mod fault;
+pub mod gate;
+pub mod ids;
+pub mod keys;
+pub mod page;
+pub mod peers;
+pub mod scope;
+pub mod serve;
+pub mod telemetry;
+pub mod wire;
+
+pub use caller::{Caller, admitted, public};
+pub use check::Checks;
+pub use clock::Clock;
+pub use fault::{Explain, Fault, Violation};
+pub use ids::{EventId, Id, ProviderId, SellerId, UserId};
+pub use scope::Scope;

@@ -1,0 +1,242 @@
+//! Needs compiled: contacts with the same hard needs form a class, and a class
+//! knows the agents whom those needs allow.
+
+use std::collections::{BTreeSet, HashMap};
+
+use super::Engine;
+use super::model::SellerSlot;
+use super::queue::Queue;
+use super::record::{Kind, Rule};
+use crate::domain::agent::Profile;
+use crate::domain::bits::BitSet;
+use crate::domain::contact::Block;
+use crate::domain::ids::At;
+use crate::domain::needs::{Channel, Language, Level, Needs};
+use crate::domain::refusal::Obstacle;
+use crate::domain::seller::SellerTerms;
+
+/// The hard needs of a contact at its present stage.
+#[derive(Debug)]
+pub struct Class {
+    pub seller: u32,
+    pub channel: Channel,
+    pub language: Language,
+    pub level: Level,
+    pub skills: BTreeSet<String>,
+    /// Agents whom the needs allow, and those of them who grew up with the language.
+    pub eligible: BitSet,
+    pub native: BitSet,
+    pub eligible_count: u32,
+    pub queue: Queue,
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct ClassKey {
+    seller: u32,
+    channel: Channel,
+    language: u32,
+    level: Level,
+    skills: Vec<u32>,
+}
+
+/// All classes, by number.
+#[derive(Debug, Default)]
+pub struct Classes {
+    list: Vec<Class>,
+    index: HashMap<ClassKey, u32>,
+    words: HashMap<String, u32>,
+    /// Classes with contacts in their queue.
+    pub waiting: BitSet,
+}
+
+impl Classes {
+    fn word(&mut self, word: &str) -> u32 {
+        if let Some(number) = self.words.get(word) {
+            return *number;
+        }
+        let number = u32::try_from(self.words.len()).expect("fewer than four billion words");
+        self.words.insert(word.to_owned(), number);
+        number
+    }
+
+    pub fn len(&self) -> u32 {
+        u32::try_from(self.list.len()).expect("fewer than four billion classes")
+    }
+}
+
+impl std::ops::Index<u32> for Classes {
+    type Output = Class;
+
+    fn index(&self, number: u32) -> &Class {
+        &self.list[number as usize]
+    }
+}
+
+impl std::ops::IndexMut<u32> for Classes {
+    fn index_mut(&mut self, number: u32) -> &mut Class {
+        &mut self.list[number as usize]
+    }
+}
+
+/// What keeps an agent from a class however long anybody waits. This is the
+/// only place that decides it: the engine's masks, the guards of manual moves
+/// and the explanations all ask here.
+pub fn hard_obstacles(profile: &Profile, terms: &SellerTerms, class: &Class, now: At) -> [Option<Obstacle>; 7] {
+    let certification = match profile.certifications.get(&terms.seller) {
+        _ if !terms.certification_required => None,
+        None => Some(Obstacle::NotCertified),
+        Some(Some(end)) if *end <= now => Some(Obstacle::CertificationExpired),
+        Some(_) => None,
+    };
+    [
+        (!profile.active).then_some(Obstacle::Inactive),
+        (!profile.sellers.contains(&terms.seller)).then_some(Obstacle::NotGranted),
+        certification,
+        language_obstacle(profile, terms, class),
+        (!profile.channels.has(class.channel)).then_some(Obstacle::ChannelNotServed),
+        (!class.skills.is_subset(&profile.skills)).then_some(Obstacle::SkillMissing),
+        (!terms.served).then_some(Obstacle::SellerNotLive),
+    ]
+}
+
+fn language_obstacle(profile: &Profile, terms: &SellerTerms, class: &Class) -> Option<Obstacle> {
+    let best = if class.language.is_unknown() {
+        let served = |language: &Language| terms.languages.is_empty() || terms.languages.contains(language);
+        profile.languages.iter().filter(|(l, _)| served(l)).map(|(_, level)| *level).max()
+    } else {
+        profile.languages.get(&class.language).copied()
+    };
+    match best {
+        None => Some(Obstacle::LanguageMissing),
+        Some(level) if level < class.level => Some(Obstacle::LevelTooLow),
+        Some(_) => None,
+    }
+}
+
+impl Engine {
+    /// The class of these needs, made if it is new.
+    pub(super) fn class_of(&mut self, seller: u32, needs: &Needs, relaxed: bool) -> u32 {
+        let mut skills: BTreeSet<&str> = needs.required.iter().map(String::as_str).collect();
+        if !relaxed {
+            skills.extend(needs.preferred.iter().map(String::as_str));
+        }
+        let key = ClassKey {
+            seller,
+            channel: needs.channel,
+            language: self.classes.word(needs.language.as_str()),
+            level: needs.minimum_level,
+            skills: skills.iter().map(|skill| self.classes.word(skill)).collect(),
+        };
+        if let Some(number) = self.classes.index.get(&key) {
+            return *number;
+        }
+        let number = self.classes.len();
+        self.classes.index.insert(key, number);
+        self.classes.list.push(Class {
+            seller,
+            channel: needs.channel,
+            language: needs.language.clone(),
+            level: needs.minimum_level,
+            skills: skills.into_iter().map(str::to_owned).collect(),
+            eligible: BitSet::default(),
+            native: BitSet::default(),
+            eligible_count: 0,
+            queue: Queue::default(),
+        });
+        self.sellers[seller as usize].classes.push(number);
+        for agent in 0..self.agents.len() {
+            self.judge(number, agent as u32);
+        }
+        number
+    }
+
+    /// Decides anew whether a class allows an agent; says whether that changed
+    /// whether the class allows anybody.
+    fn judge(&mut self, class: u32, agent: u32) -> bool {
+        let slot = &mut self.agents[agent as usize];
+        let of = &mut self.classes[class];
+        let terms = &self.sellers[of.seller as usize].terms;
+        let allowed = hard_obstacles(&slot.profile, terms, of, self.now).iter().all(Option::is_none);
+        let native = allowed && slot.profile.languages.get(&of.language) == Some(&Level::Native);
+        of.native.put(agent, native);
+        slot.classes.put(class, allowed);
+        if !of.eligible.put(agent, allowed) {
+            return false;
+        }
+        let before = of.eligible_count;
+        of.eligible_count = if allowed { before + 1 } else { before - 1 };
+        (before == 0) != (of.eligible_count == 0)
+    }
+
+    /// Decides anew which classes allow an agent.
+    pub(super) fn judge_agent(&mut self, agent: u32) {
+        for class in 0..self.classes.len() {
+            if self.judge(class, agent) {
+                self.mark_blocked(class);
+            }
+        }
+    }
+
+    /// Decides anew whom the classes of a seller allow.
+    pub(super) fn judge_seller(&mut self, seller: u32) {
+        for class in self.sellers[seller as usize].classes.clone() {
+            let mut turned = false;
+            for agent in 0..self.agents.len() {
+                turned |= self.judge(class, agent as u32);
+            }
+            // Even where nobody could take it before, the reason may be another now.
+            if turned || self.classes[class].eligible_count == 0 {
+                self.mark_blocked(class);
+            }
+        }
+    }
+
+    /// Notes on every waiting contact of a class whether anybody can take it.
+    fn mark_blocked(&mut self, class: u32) {
+        let waiting: Vec<u32> = self.classes[class].queue.iter().map(|key| key.job).collect();
+        for job in waiting {
+            self.note_block(job);
+        }
+    }
+
+    /// Notes on a contact whether anybody at all can take it.
+    pub(super) fn note_block(&mut self, job: u32) {
+        let class = self.jobs[job].class;
+        let block = if self.classes[class].eligible_count == 0 { Some(self.why_blocked(class)) } else { None };
+        if self.jobs[job].contact.blocked == block {
+            return;
+        }
+        self.jobs[job].contact.blocked = block;
+        self.note(job);
+        match block {
+            Some(block) => self.decide(job, Kind::Blocked, Rule::Needs, None, 0, block.word()),
+            None => self.decide(job, Kind::Unblocked, Rule::Needs, None, 0, ""),
+        }
+    }
+
+    /// The first need that nobody meets together with those before it.
+    fn why_blocked(&self, class: u32) -> Block {
+        let of = &self.classes[class];
+        let SellerSlot { terms, .. } = &self.sellers[of.seller as usize];
+        if !terms.served {
+            return Block::SellerNotLive;
+        }
+        // obstacles: inactive, granted, certified, language, channel, skill
+        let judged: Vec<_> = self.agents.iter().map(|a| hard_obstacles(&a.profile, terms, of, self.now)).collect();
+        let meets = |which: &[usize]| judged.iter().any(|obstacles| which.iter().all(|i| obstacles[*i].is_none()));
+        if !meets(&[0, 1, 2]) {
+            Block::NoCertifiedAgent
+        } else if !meets(&[0, 1, 2, 3]) {
+            let spoken = judged.iter().any(|o| {
+                o[..3].iter().all(Option::is_none) && matches!(o[3], None | Some(Obstacle::LevelTooLow))
+            });
+            if spoken { Block::NoLevel } else { Block::NoLanguage }
+        } else if !meets(&[0, 1, 2, 4]) {
+            Block::NoChannel
+        } else if !meets(&[0, 1, 2, 5]) {
+            Block::NoSkill
+        } else {
+            Block::NoCombination
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! Who gets what. A contact that comes looks for an agent, an agent who has
+//! room looks for a contact; nobody looks at all of either.
+
+use super::Engine;
+use super::model::AgentSlot;
+use super::queue::{Key, Tier};
+use super::record::Rule;
+use crate::domain::agent::Presence;
+use crate::domain::contact::ContactState;
+use crate::domain::ids::{AgentId, At};
+use crate::domain::needs::Channel;
+
+/// The order in which agents are tried for a contact: those who grew up with
+/// the language, then those who can do least else, then the longest idle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Turn {
+    pub not_native: bool,
+    pub flexibility: u32,
+    pub idle_since: At,
+    pub agent: AgentId,
+}
+
+impl Turn {
+    pub fn of(slot: &AgentSlot, native: bool) -> Turn {
+        Turn {
+            not_native: !native,
+            flexibility: slot.flexibility,
+            idle_since: slot.idle_since,
+            agent: slot.profile.agent,
+        }
+    }
+}
+
+/// The best waiting contact of each kind for one agent.
+#[derive(Debug, Default)]
+struct Best {
+    forced: Option<Key>,
+    savable: Option<Key>,
+    late: Option<Key>,
+    savable_below_floor: Option<Key>,
+    late_below_floor: Option<Key>,
+    competing: u32,
+}
+
+fn keep_first(best: &mut Option<Key>, key: Key) {
+    if best.is_none_or(|other| key < other) {
+        *best = Some(key);
+    }
+}
+
+impl Engine {
+    /// Works off what the event left to do, until nobody who could be given
+    /// work stands beside work she could be given.
+    pub(super) fn settle(&mut self) {
+        loop {
+            if let Some(job) = self.to_place.pop_front() {
+                self.place(job);
+            } else if let Some(agent) = self.to_feed.pop_front() {
+                self.feed(agent);
+            } else if let Some(seller) = self.to_retry.pop_first() {
+                self.retry(seller);
+            } else {
+                return;
+            }
+        }
+    }
+
+    /// Looks for an agent for a waiting contact; says whether one was found.
+    fn place(&mut self, job: u32) -> bool {
+        if !self.jobs.has(job) || self.jobs[job].contact.state != ContactState::Queued {
+            return false;
+        }
+        let record = &self.jobs[job];
+        if self.sellers[record.seller as usize].is_full() {
+            return false;
+        }
+        if let Some((keeper, _)) = record.held {
+            if self.could_take(keeper, job) {
+                self.make_offer(job, keeper, Rule::Affinity, 0);
+                return true;
+            }
+            return false;
+        }
+        let preferred = record.contact.preferred.and_then(|agent| self.agent_index.get(&agent).copied());
+        if let Some(agent) = preferred.filter(|agent| self.could_take(*agent, job)) {
+            self.make_offer(job, agent, Rule::Affinity, 0);
+            return true;
+        }
+        let class = &self.classes[record.class];
+        let room = &self.room[class.channel as usize];
+        let turn = class
+            .eligible
+            .both(room)
+            .filter(|agent| !record.was_refused_by(*agent, self.now))
+            .map(|agent| (Turn::of(&self.agents[agent as usize], class.native.has(agent)), agent))
+            .min();
+        match turn {
+            Some((_, agent)) => {
+                self.make_offer(job, agent, Rule::LeastFlexible, 0);
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn could_take(&self, agent: u32, job: u32) -> bool {
+        let record = &self.jobs[job];
+        let class = &self.classes[record.class];
+        class.eligible.has(agent)
+            && self.room[class.channel as usize].has(agent)
+            && !record.was_refused_by(agent, self.now)
+    }
+
+    /// Looks for a contact for an agent, and lets one who drains go home when
+    /// her hands are empty.
+    fn feed(&mut self, agent: u32) {
+        let slot = &self.agents[agent as usize];
+        let busy = slot.jobs.iter().any(|job| self.jobs[*job].contact.state.is_at_work());
+        if slot.session.presence == Presence::Draining && !busy {
+            self.go_offline(agent, Rule::Agent, "drained");
+            return;
+        }
+        if !Channel::ALL.into_iter().any(|channel| self.room[channel as usize].has(agent)) {
+            return;
+        }
+        if let Some(job) = self.held_for(agent) {
+            self.make_offer(job, agent, Rule::Affinity, 0);
+            return;
+        }
+        let best = self.best_for(agent);
+        if let Some((key, rule)) = self.choose(&best) {
+            self.make_offer(key.job, agent, rule, best.competing);
+        }
+    }
+
+    fn held_for(&self, agent: u32) -> Option<u32> {
+        let held = &self.agents[agent as usize].held;
+        held.iter().map(|key| key.job).find(|job| {
+            !self.sellers[self.jobs[*job].seller as usize].is_full() && self.could_take(agent, *job)
+        })
+    }
+
+    /// Looks at the heads of the agent's classes.
+    fn best_for(&self, agent: u32) -> Best {
+        let mut best = Best::default();
+        for number in self.agents[agent as usize].classes.both(&self.classes.waiting) {
+            let class = &self.classes[number];
+            let seller = &self.sellers[class.seller as usize];
+            if !self.room[class.channel as usize].has(agent) || seller.is_full() {
+                continue;
+            }
+            let below_floor = seller.is_below_floor();
+            for tier in [Tier::Forced, Tier::Savable, Tier::Late] {
+                let free = |key: &&Key| !self.jobs[key.job].was_refused_by(agent, self.now);
+                let Some(head) = class.queue.tier(tier).find(free).copied() else { continue };
+                best.competing += 1;
+                match tier {
+                    Tier::Forced => keep_first(&mut best.forced, head),
+                    Tier::Savable => {
+                        keep_first(&mut best.savable, head);
+                        if below_floor {
+                            keep_first(&mut best.savable_below_floor, head);
+                        }
+                    }
+                    Tier::Late => {
+                        keep_first(&mut best.late, head);
+                        if below_floor {
+                            keep_first(&mut best.late_below_floor, head);
+                        }
+                    }
+                }
+            }
+        }
+        best
+    }
+
+    /// What has waited too long goes first; then sellers below their floor;
+    /// then the earliest due of those that can still be saved, with a share of
+    /// the picks for those that are late already.
+    fn choose(&mut self, best: &Best) -> Option<(Key, Rule)> {
+        if let Some(key) = best.forced {
+            return Some((key, Rule::MaximumWait));
+        }
+        if best.savable_below_floor.is_some() || best.late_below_floor.is_some() {
+            return self.savable_or_late(best.savable_below_floor, best.late_below_floor).map(|(key, _)| (key, Rule::BelowFloor));
+        }
+        self.savable_or_late(best.savable, best.late)
+    }
+
+    fn savable_or_late(&mut self, savable: Option<Key>, late: Option<Key>) -> Option<(Key, Rule)> {
+        let (Some(soon), Some(late)) = (savable, late) else {
+            return savable.or(late).map(|key| (key, Rule::Deadline));
+        };
+        self.late_credit += self.sellers[self.jobs[late.job].seller as usize].policy.late_share_percent;
+        if self.late_credit < 100 {
+            return Some((soon, Rule::Deadline));
+        }
+        self.late_credit -= 100;
+        Some((late, Rule::LateShare))
+    }
+
+    /// Tries the waiting contacts of a seller again: its ceiling, its terms or
+    /// its policy gave way.
+    fn retry(&mut self, seller: u32) {
+        for class in self.sellers[seller as usize].classes.clone() {
+            let channel = self.classes[class].channel as usize;
+            let waiting: Vec<u32> = self.classes[class].queue.iter().map(|key| key.job).collect();
+            for job in waiting {
+                if self.sellers[seller as usize].is_full() || self.classes[class].eligible.count_both(&self.room[channel]) == 0 {
+                    break;
+                }
+                self.place(job);
+            }
+        }
+        if self.held != 0 {
+            let keepers = (0..self.agents.len() as u32).filter(|a| !self.agents[*a as usize].held.is_empty());
+            self.to_feed.extend(keepers);
+        }
+    }
+}

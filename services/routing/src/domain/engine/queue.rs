@@ -1,0 +1,69 @@
+//! The waiting contacts of one class, in the order in which they are taken.
+
+use std::collections::BTreeSet;
+
+use crate::domain::contact::Contact;
+use crate::domain::ids::{At, ContactId};
+use crate::domain::needs::Priority;
+
+/// How a contact waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tier {
+    /// It has waited longer than the policy lets anything wait.
+    Forced,
+    /// Its promise can still be kept.
+    Savable,
+    /// Its promise is broken already.
+    Late,
+}
+
+/// A contact's place: earliest instant first, then priority, then id. The
+/// instant is when it began to wait for `Forced`, and when it is due otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Key {
+    pub at: At,
+    pub priority: Priority,
+    pub contact: ContactId,
+    pub job: u32,
+}
+
+impl Key {
+    pub fn of(contact: &Contact, job: u32, tier: Tier) -> Key {
+        let at = if tier == Tier::Forced { contact.waiting_since } else { contact.due_at };
+        Key { at, priority: contact.priority, contact: contact.id, job }
+    }
+}
+
+/// The waiting contacts of one class.
+#[derive(Debug, Default)]
+pub struct Queue {
+    tiers: [BTreeSet<Key>; 3],
+}
+
+impl Queue {
+    pub fn insert(&mut self, tier: Tier, key: Key) {
+        self.tiers[tier as usize].insert(key);
+    }
+
+    pub fn remove(&mut self, tier: Tier, key: &Key) {
+        self.tiers[tier as usize].remove(key);
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.tiers.iter().all(BTreeSet::is_empty)
+    }
+
+    pub fn len(&self) -> usize {
+        self.tiers.iter().map(BTreeSet::len).sum()
+    }
+
+    /// The contacts of a tier, first to take first.
+    pub fn tier(&self, tier: Tier) -> impl Iterator<Item = &Key> {
+        self.tiers[tier as usize].iter()
+    }
+
+    /// Every contact of the class: forced, savable, late.
+    pub fn iter(&self) -> impl Iterator<Item = &Key> {
+        self.tiers.iter().flatten()
+    }
+}

@@ -1,0 +1,153 @@
+//! A new engine from what is stored: after a start, a takeover or a failed
+//! commit. Nothing is requeued that still has its agent.
+
+use super::record::{Kind, Rule};
+use super::timers::Timer;
+use super::Engine;
+use crate::domain::agent::{Presence, Profile, Session};
+use crate::domain::contact::{Contact, ContactState};
+use crate::domain::ids::{AgentId, At, ContactId, SellerId};
+use crate::domain::offer::{Offer, OfferState};
+use crate::domain::policy::Policy;
+use crate::domain::seller::SellerTerms;
+
+/// Everything stored that an engine needs.
+#[derive(Debug, Default, Clone)]
+pub struct Snapshot {
+    /// Sellers' terms.
+    pub sellers: Vec<SellerTerms>,
+    /// The newest policy of each seller that has one.
+    pub policies: Vec<(SellerId, Policy)>,
+    /// Agents.
+    pub agents: Vec<Profile>,
+    /// Sessions, open and ended.
+    pub sessions: Vec<Session>,
+    /// Contacts that are not final.
+    pub contacts: Vec<Contact>,
+    /// Pending offers.
+    pub offers: Vec<Offer>,
+    /// Refusals that still count, with their end.
+    pub refusals: Vec<(ContactId, AgentId, At)>,
+}
+
+impl Engine {
+    /// Builds an engine that leads in an epoch from what is stored. Sessions
+    /// that were open count as seen now: their agents get a whole lease to
+    /// come back.
+    #[must_use]
+    pub fn restore(epoch: i64, decisions_made: u64, now: At, mut stored: Snapshot) -> Engine {
+        let mut engine = Engine::new(epoch, decisions_made);
+        engine.now = now;
+        for terms in stored.sellers {
+            let seller = engine.seller_slot(terms.seller);
+            engine.sellers[seller as usize].terms = terms;
+        }
+        for (seller, policy) in stored.policies {
+            let seller = engine.seller_slot(seller);
+            engine.sellers[seller as usize].policy = policy;
+        }
+        stored.agents.sort_by_key(|profile| profile.agent);
+        for profile in stored.agents {
+            engine.insert_agent(profile);
+        }
+        for session in stored.sessions {
+            engine.adopt_session(session);
+        }
+        for offer in stored.offers {
+            engine.offers.insert(offer.id, offer);
+        }
+        stored.contacts.sort_by_key(|contact| contact.id);
+        for contact in stored.contacts {
+            engine.adopt(contact);
+        }
+        for (contact, agent, until) in stored.refusals {
+            let agent = engine.agent_index.get(&agent).copied();
+            if let (Some(job), Some(agent)) = (engine.jobs.find(contact), agent) {
+                engine.jobs[job].refused.push((agent, until));
+            }
+        }
+        engine.come_to_rest();
+        engine
+    }
+
+    fn adopt_session(&mut self, mut session: Session) {
+        let agent = match self.agent_index.get(&session.agent) {
+            Some(agent) => *agent,
+            None => self.insert_agent(Profile { active: false, ..Profile::new(session.agent) }),
+        };
+        session.seen_at = self.now;
+        let slot = &mut self.agents[agent as usize];
+        slot.idle_since = session.activity_since;
+        slot.session = session;
+        if slot.session.presence != Presence::Offline {
+            self.watch_lease(agent);
+        }
+    }
+
+    /// Takes a stored contact into the books, without changing it.
+    fn adopt(&mut self, contact: Contact) {
+        let seller = self.seller_slot(contact.seller);
+        let (state, agent) = (contact.state, contact.agent);
+        let job = self.insert(contact, seller);
+        if state.is_at_work() {
+            self.sellers[seller as usize].at_work += 1;
+        }
+        let holder = agent.filter(|_| state.is_owned() || state == ContactState::Offered).map(|agent| {
+            let known = self.agent_index.get(&agent).copied();
+            known.unwrap_or_else(|| self.insert_agent(Profile { active: false, ..Profile::new(agent) }))
+        });
+        self.jobs[job].holder = holder;
+        if let Some(agent) = holder {
+            let contact = &self.jobs[job].contact;
+            let slot = &mut self.agents[agent as usize];
+            let load = if contact.is_firm() { &mut slot.firm } else { &mut slot.soft };
+            *load += contact.units();
+            slot.jobs.push(job);
+            if state == ContactState::Offered {
+                slot.pending += 1;
+            }
+        }
+    }
+
+    /// Puts everything adopted where it waits and arms its timers; what does
+    /// not fit together goes back to the queue.
+    fn come_to_rest(&mut self) {
+        for agent in 0..self.agents.len() as u32 {
+            self.rejudge(agent);
+        }
+        let jobs: Vec<u32> = self.jobs.iter().map(|(job, _)| job).collect();
+        for job in jobs {
+            let contact = &self.jobs[job].contact;
+            let state = contact.state;
+            let holder = self.jobs[job].holder;
+            let session = holder.map(|agent| self.agents[agent as usize].session.clone());
+            match (state, session) {
+                (ContactState::Offered, Some(session)) => {
+                    let live = contact.offer.and_then(|offer| self.offers.get(&offer)).map(|offer| offer.expires_at);
+                    match live {
+                        Some(at) if session.presence == Presence::Available => self.arm(job, at, Timer::OfferEnds(job)),
+                        _ => {
+                            self.end_offer(job, OfferState::Rescinded, "not whole");
+                            self.requeue(job, Kind::Rescinded, Rule::SessionLost, "not whole");
+                        }
+                    }
+                }
+                (ContactState::Assigned, Some(session)) => {
+                    if session.presence == Presence::Offline {
+                        self.orphan(job, session.since);
+                    }
+                }
+                (ContactState::Wrap, Some(_)) => {
+                    let at = contact.wrap_until.unwrap_or(self.now);
+                    self.arm(job, at, Timer::WrapEnds(job));
+                }
+                (ContactState::Parked, Some(_)) => {}
+                (ContactState::Queued, _) => self.queue_up(job),
+                (ContactState::Offered | ContactState::Assigned | ContactState::Wrap | ContactState::Parked, None) => {
+                    self.requeue(job, Kind::Requeued, Rule::SessionLost, "not whole");
+                }
+                _ => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,357 @@
+//! Agents come, pause, go and get lost; and whatever becomes due.
+
+use super::model::AgentSlot;
+use super::queue::Tier;
+use super::record::{Kind, Rule};
+use super::timers::Timer;
+use super::{Engine, LEASE_SECONDS, Reply};
+use crate::domain::agent::{Activity, Interval, Presence, Profile, Session};
+use crate::domain::contact::ContactState;
+use crate::domain::ids::{AgentId, At};
+use crate::domain::needs::{Channel, Channels};
+use crate::domain::offer::OfferState;
+use crate::domain::refusal::Refusal;
+
+impl Engine {
+    pub(super) fn agent_changed(&mut self, profile: Profile) -> Result<Reply, Refusal> {
+        let agent = match self.agent_index.get(&profile.agent) {
+            Some(agent) => {
+                let slot = &mut self.agents[*agent as usize];
+                if profile.revision <= slot.profile.revision {
+                    return Ok(Reply::default());
+                }
+                slot.flexibility = profile.flexibility();
+                slot.profile = profile;
+                *agent
+            }
+            None => self.insert_agent(profile),
+        };
+        self.rejudge(agent);
+        if !self.agents[agent as usize].profile.active && self.agents[agent as usize].session.presence != Presence::Offline {
+            self.go_offline(agent, Rule::Needs, "no longer active");
+        }
+        if !self.agents[agent as usize].profile.active {
+            for job in self.agents[agent as usize].jobs.clone() {
+                if self.jobs[job].contact.state == ContactState::Wrap {
+                    self.finish(job, ContactState::Done, Rule::SessionLost, "agent no longer active");
+                } else {
+                    self.requeue(job, Kind::Requeued, Rule::SessionLost, "agent no longer active");
+                }
+            }
+        }
+        Ok(Reply::default())
+    }
+
+    pub(super) fn insert_agent(&mut self, profile: Profile) -> u32 {
+        let number = u32::try_from(self.agents.len()).expect("fewer than four billion agents");
+        self.agent_index.insert(profile.agent, number);
+        self.agents.push(AgentSlot::new(profile));
+        number
+    }
+
+    /// Decides anew what an agent may take, and when that ends by itself.
+    pub(super) fn rejudge(&mut self, agent: u32) {
+        let slot = &mut self.agents[agent as usize];
+        if let Some(at) = slot.expiry.take() {
+            self.timers.clear(at, Timer::CertificationEnds(agent));
+        }
+        if let Some(at) = slot.profile.next_expiry(self.now) {
+            slot.expiry = Some(at);
+            self.timers.set(at, Timer::CertificationEnds(agent));
+        }
+        self.judge_agent(agent);
+        self.rescind_of(agent, false, Rule::Needs, "no longer allowed");
+        self.release_held(agent, true);
+        self.refresh_agent(agent);
+        self.to_feed.push_back(agent);
+    }
+
+    pub(super) fn hello(
+        &mut self,
+        agent: AgentId,
+        resume: i64,
+        presence: Option<Presence>,
+        reason: String,
+        channels: Channels,
+    ) -> Result<Reply, Refusal> {
+        let number = self.known(agent)?;
+        let session = &mut self.agents[number as usize].session;
+        let online = session.presence != Presence::Offline;
+        if resume != 0 && (resume != session.epoch || !online) {
+            return Err(Refusal::StaleSession);
+        }
+        if resume == 0 {
+            session.epoch += 1;
+        }
+        session.channels = if channels == Channels::NONE { Channels::ALL } else { channels };
+        session.seen_at = self.now;
+        self.changes.agents.insert(number);
+        match presence {
+            Some(presence) => self.set_presence(number, presence, reason),
+            None if online => {}
+            None => self.set_presence(number, Presence::Available, String::new()),
+        }
+        self.refresh_agent(number);
+        self.to_feed.push_back(number);
+        self.watch_lease(number);
+        Ok(self.session_reply(number))
+    }
+
+    pub(super) fn presence(
+        &mut self,
+        agent: AgentId,
+        epoch: Option<i64>,
+        presence: Presence,
+        reason: String,
+    ) -> Result<Reply, Refusal> {
+        let number = self.speaking(agent, epoch)?;
+        self.set_presence(number, presence, reason);
+        Ok(self.session_reply(number))
+    }
+
+    pub(super) fn heartbeat(&mut self, agent: AgentId, epoch: Option<i64>) -> Result<Reply, Refusal> {
+        let number = self.speaking(agent, epoch)?;
+        Ok(self.session_reply(number))
+    }
+
+    fn session_reply(&self, number: u32) -> Reply {
+        Reply { session: Some(self.agents[number as usize].session.clone()), ..Reply::default() }
+    }
+
+    /// An active agent.
+    pub(super) fn known(&self, agent: AgentId) -> Result<u32, Refusal> {
+        let number = *self.agent_index.get(&agent).ok_or(Refusal::AgentUnknown)?;
+        if self.agents[number as usize].profile.active { Ok(number) } else { Err(Refusal::AgentUnknown) }
+    }
+
+    /// An agent whose session is open and the one that speaks; she was seen.
+    pub(super) fn speaking(&mut self, agent: AgentId, epoch: Option<i64>) -> Result<u32, Refusal> {
+        let number = self.known(agent)?;
+        let session = &mut self.agents[number as usize].session;
+        if session.presence == Presence::Offline || epoch.is_some_and(|epoch| epoch != session.epoch) {
+            return Err(Refusal::StaleSession);
+        }
+        session.seen_at = self.now;
+        Ok(number)
+    }
+
+    fn set_presence(&mut self, agent: u32, wanted: Presence, reason: String) {
+        let slot = &self.agents[agent as usize];
+        let before = slot.session.presence;
+        if wanted == Presence::Offline {
+            if before != Presence::Offline {
+                self.go_offline(agent, Rule::Agent, "signed off");
+            }
+            return;
+        }
+        let reason = if wanted == Presence::Paused { reason } else { String::new() };
+        if before != wanted || slot.session.reason != reason {
+            if before == Presence::Paused {
+                // A pause ends here, with its own reason, also when another begins.
+                self.close_interval(agent);
+            }
+            let slot = &mut self.agents[agent as usize];
+            slot.session.presence = wanted;
+            slot.session.reason = reason;
+            slot.session.since = self.now;
+            slot.idle_since = self.now;
+            self.changes.agents.insert(agent);
+            if wanted != Presence::Available {
+                self.rescind_of(agent, true, Rule::Agent, wanted.word());
+            }
+            if before == Presence::Offline {
+                self.keep_orphans(agent);
+            }
+        }
+        self.refresh_agent(agent);
+        self.to_feed.push_back(agent);
+    }
+
+    /// Ends a session. What was offered goes back at once; what is owned goes
+    /// back after a while, live work at once.
+    pub(super) fn go_offline(&mut self, agent: u32, rule: Rule, reason: &str) {
+        if self.agents[agent as usize].session.presence == Presence::Paused {
+            self.close_interval(agent);
+        }
+        let slot = &mut self.agents[agent as usize];
+        slot.session.presence = Presence::Offline;
+        reason.clone_into(&mut slot.session.reason);
+        slot.session.since = self.now;
+        self.changes.agents.insert(agent);
+        self.refresh_agent(agent);
+        self.rescind_of(agent, true, rule, reason);
+        self.release_held(agent, false);
+        for job in self.agents[agent as usize].jobs.clone() {
+            self.orphan(job, self.now);
+        }
+    }
+
+    /// Sends an assigned contact of an agent who has gone back when its time
+    /// has come. A parked one waits for the customer anyway, and one that is
+    /// only being written up has its answer.
+    pub(super) fn orphan(&mut self, job: u32, since: At) {
+        let record = &self.jobs[job];
+        if record.contact.state != ContactState::Assigned {
+            return;
+        }
+        if record.contact.needs.channel.is_live() {
+            self.requeue(job, Kind::Requeued, Rule::SessionLost, "agent has gone");
+        } else {
+            let seconds = self.sellers[record.seller as usize].policy.orphan_seconds;
+            self.arm(job, since.plus_seconds(seconds), Timer::Orphaned(job));
+        }
+    }
+
+    /// She is back: what she owns stays with her.
+    fn keep_orphans(&mut self, agent: u32) {
+        for job in self.agents[agent as usize].jobs.clone() {
+            self.disarm(job, Timer::Orphaned(job));
+        }
+    }
+
+    /// Lets go of contacts kept for an agent: all, or those she may not take.
+    fn release_held(&mut self, agent: u32, only_forbidden: bool) {
+        let held: Vec<u32> = self.agents[agent as usize].held.iter().map(|key| key.job).collect();
+        for job in held {
+            if !only_forbidden || !self.classes[self.jobs[job].class].eligible.has(agent) {
+                self.leave_queue(job);
+                self.queue_up(job);
+            }
+        }
+    }
+
+    /// Notes where an agent has room, and what her time goes to.
+    pub(super) fn refresh_agent(&mut self, agent: u32) {
+        let slot = &self.agents[agent as usize];
+        for channel in Channel::ALL {
+            self.room[channel as usize].put(agent, slot.is_free_for(channel));
+        }
+        let activity = slot.activity(slot.jobs.iter().map(|job| self.jobs[*job].contact.state));
+        if activity != slot.session.activity {
+            self.close_interval(agent);
+            self.agents[agent as usize].session.activity = activity;
+            self.changes.agents.insert(agent);
+        }
+    }
+
+    fn close_interval(&mut self, agent: u32) {
+        let Session { agent: who, activity, activity_since, reason, .. } = self.agents[agent as usize].session.clone();
+        if activity != Activity::Offline && activity_since < self.now {
+            let reason = if activity == Activity::Paused { reason } else { String::new() };
+            self.changes.intervals.push(Interval { agent: who, activity, reason, start: activity_since, end: self.now });
+        }
+        self.agents[agent as usize].session.activity_since = self.now;
+        self.changes.agents.insert(agent);
+    }
+
+    pub(super) fn watch_lease(&mut self, agent: u32) {
+        let slot = &mut self.agents[agent as usize];
+        if slot.lease.is_none() {
+            let at = slot.session.seen_at.plus_seconds(LEASE_SECONDS);
+            slot.lease = Some(at);
+            self.timers.set(at, Timer::LeaseEnds(agent));
+        }
+    }
+
+    fn lease_ends(&mut self, agent: u32) {
+        let slot = &mut self.agents[agent as usize];
+        slot.lease = None;
+        if slot.session.presence == Presence::Offline {
+            return;
+        }
+        if slot.session.seen_at.plus_seconds(LEASE_SECONDS) <= self.now {
+            self.go_offline(agent, Rule::SessionLost, "silent");
+        } else {
+            self.watch_lease(agent);
+        }
+    }
+
+    /// Lets happen whatever is due by `at`.
+    pub(super) fn advance(&mut self, at: At) {
+        self.now = self.now.max(at);
+        while let Some((at, timer)) = self.timers.pop(self.now) {
+            self.fire(at, timer);
+            self.settle();
+        }
+    }
+
+    fn fire(&mut self, at: At, timer: Timer) {
+        match timer {
+            Timer::CertificationEnds(agent) => {
+                self.agents[agent as usize].expiry = None;
+                self.rejudge(agent);
+                return;
+            }
+            Timer::LeaseEnds(agent) => {
+                self.lease_ends(agent);
+                return;
+            }
+            _ => {}
+        }
+        match timer {
+            Timer::CertificationEnds(_) | Timer::LeaseEnds(_) => {}
+            Timer::OfferEnds(job) => self.offer_ends(job),
+            Timer::WrapEnds(job) => {
+                self.finish(job, ContactState::Done, Rule::Timer, "wrap-up ended");
+            }
+            Timer::Orphaned(job) => self.requeue(job, Kind::Requeued, Rule::SessionLost, "agent did not come back"),
+            Timer::Expires(job) => {
+                self.finish(job, ContactState::Expired, Rule::Timer, "waited too long");
+            }
+            Timer::MustGo(job) => {
+                self.forget(job, at, timer);
+                self.disarm(job, Timer::Late(job));
+                self.change_tier(job, Tier::Forced);
+            }
+            Timer::Late(job) => {
+                self.forget(job, at, timer);
+                self.change_tier(job, Tier::Late);
+            }
+            Timer::HoldEnds(job) | Timer::RefusalEnds(job) => {
+                let now = self.now;
+                self.jobs[job].refused.retain(|(_, until)| *until > now);
+                self.leave_queue(job);
+                self.queue_up(job);
+            }
+            Timer::Relaxes(job) => self.relax(job),
+        }
+    }
+
+    fn forget(&mut self, job: u32, at: At, timer: Timer) {
+        self.jobs[job].timers.retain(|armed| *armed != (at, timer));
+    }
+
+    /// The agent did not answer: she seems not to be there, and is paused so
+    /// that the next customer does not wait for her as well.
+    fn offer_ends(&mut self, job: u32) {
+        let holder = self.jobs[job].holder;
+        self.end_offer(job, OfferState::TimedOut, "not answered");
+        if let Some(agent) = holder {
+            let slot = &mut self.agents[agent as usize];
+            if slot.session.presence == Presence::Available {
+                slot.session.presence = Presence::Paused;
+                "missed_offer".clone_into(&mut slot.session.reason);
+                slot.session.since = self.now;
+                self.changes.agents.insert(agent);
+            }
+        }
+        self.requeue(job, Kind::TimedOut, Rule::Timer, "not answered");
+    }
+
+    fn relax(&mut self, job: u32) {
+        self.leave_queue(job);
+        let needs = self.jobs[job].contact.needs.clone();
+        let class = self.class_of(self.jobs[job].seller, &needs, true);
+        self.jobs[job].class = class;
+        self.jobs[job].contact.relaxed = true;
+        self.note(job);
+        self.decide(job, Kind::Relaxed, Rule::Timer, None, 0, "preferred skills dropped");
+        self.queue_up(job);
+    }
+
+    /// The instant of the last event.
+    #[must_use]
+    pub fn now(&self) -> At {
+        self.now
+    }
+}

@@ -1,0 +1,121 @@
+//! How a seller's contacts are routed; versioned, with a default.
+
+use serde::{Deserialize, Serialize};
+
+use super::needs::Level;
+
+/// The routing policy of one seller.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Policy {
+    /// 0 = the default below.
+    pub version: i64,
+    /// Least level of the contact's language where the contact names none.
+    pub minimum_level: Level,
+    /// Time an agent has to answer an offer.
+    pub offer_seconds: i64,
+    /// Wrap-up after an answer.
+    pub wrap_seconds: i64,
+    /// Time for which preferred skills are asked for.
+    pub preferred_skills_seconds: i64,
+    /// Time for which a contact is kept for the agent who answered last.
+    pub affinity_seconds: i64,
+    /// Time for which an agent who refused a contact is not offered it again.
+    pub refusal_seconds: i64,
+    /// Waiting time after which a contact goes before all others.
+    pub maximum_wait_seconds: i64,
+    /// Waiting time after which a contact expires; 0 = never.
+    pub expire_seconds: i64,
+    /// Time after which an owned contact of a lost agent returns to the queue.
+    pub orphan_seconds: i64,
+    /// Contacts at work up to which this seller goes first.
+    pub floor: u32,
+    /// Contacts at work beyond which nothing more is offered; 0 = none.
+    pub ceiling: u32,
+    /// Percent of picks that go to late contacts while others can be saved.
+    pub late_share_percent: u32,
+    /// Time until due for a contact without a promise.
+    pub default_due_seconds: i64,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Policy {
+            version: 0,
+            minimum_level: Level::B2,
+            offer_seconds: 30,
+            wrap_seconds: 0,
+            preferred_skills_seconds: 120,
+            affinity_seconds: 0,
+            refusal_seconds: 300,
+            maximum_wait_seconds: 172_800,
+            expire_seconds: 0,
+            orphan_seconds: 900,
+            floor: 0,
+            ceiling: 0,
+            late_share_percent: 20,
+            default_due_seconds: 86_400,
+        }
+    }
+}
+
+/// A field of a policy that cannot be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wrong {
+    /// The field.
+    pub field: &'static str,
+    /// What is wrong with it.
+    pub problem: String,
+}
+
+impl Policy {
+    /// Everything that is wrong with the policy; empty if it can be kept.
+    #[must_use]
+    pub fn check(&self) -> Vec<Wrong> {
+        let mut wrong = Vec::new();
+        let mut within = |field, value: i64, least: i64, most: i64| {
+            if value < least || value > most {
+                wrong.push(Wrong { field, problem: format!("must be between {least} and {most}") });
+            }
+        };
+        within("offer_seconds", self.offer_seconds, 5, 600);
+        within("wrap_seconds", self.wrap_seconds, 0, 1_800);
+        within("preferred_skills_seconds", self.preferred_skills_seconds, 0, 86_400);
+        within("affinity_seconds", self.affinity_seconds, 0, 86_400);
+        within("refusal_seconds", self.refusal_seconds, 0, 86_400);
+        within("maximum_wait_seconds", self.maximum_wait_seconds, 60, 2_592_000);
+        within("expire_seconds", self.expire_seconds, 0, 31_536_000);
+        within("orphan_seconds", self.orphan_seconds, 0, 86_400);
+        within("floor", i64::from(self.floor), 0, 10_000);
+        within("ceiling", i64::from(self.ceiling), 0, 100_000);
+        within("late_share_percent", i64::from(self.late_share_percent), 0, 100);
+        within("default_due_seconds", self.default_due_seconds, 60, 2_592_000);
+        if self.ceiling != 0 && self.ceiling < self.floor {
+            wrong.push(Wrong { field: "ceiling", problem: "must not be below the floor".to_owned() });
+        }
+        if self.expire_seconds != 0 && self.expire_seconds < self.maximum_wait_seconds {
+            wrong.push(Wrong {
+                field: "expire_seconds",
+                problem: "must not be below maximum_wait_seconds: no contact would ever go first".to_owned(),
+            });
+        }
+        wrong
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_can_be_kept() {
+        assert_eq!(Policy::default().check(), []);
+    }
+
+    #[test]
+    fn a_policy_that_can_never_match_is_refused_with_the_field() {
+        let fields = |policy: Policy| policy.check().into_iter().map(|w| w.field).collect::<Vec<_>>();
+        assert_eq!(fields(Policy { ceiling: 3, floor: 4, ..Policy::default() }), ["ceiling"]);
+        assert_eq!(fields(Policy { offer_seconds: 0, late_share_percent: 101, ..Policy::default() }), ["offer_seconds", "late_share_percent"]);
+        assert_eq!(fields(Policy { expire_seconds: 60, maximum_wait_seconds: 61, ..Policy::default() }), ["expire_seconds"]);
+    }
+}

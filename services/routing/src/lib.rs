@@ -1,0 +1,1 @@
+//! Manydesk routing: who does what now

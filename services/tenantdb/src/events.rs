@@ -1,0 +1,435 @@
+//! Events on their way: the relay moves a service's outbox to the bus, the
+//! consumer applies what other services told.
+//!
+//! Order: one relay per service at a time (a transaction-level lock), so the log
+//! of a source is in commit order and a consumer's cursor never skips. Delivery
+//! is at least once; the inbox row in the transaction of the effect makes the
+//! effect happen once. An event that cannot be applied becomes a dead letter
+//! and does not stop those behind it; while the database is away nothing is
+//! skipped, the consumer waits.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use jiff_sqlx::ToSqlx;
+use kit::scope::NO_SELLER;
+use kit::{EventId, Fault, Id, ProviderId, Scope, SellerId};
+use prost::Message;
+use proto::events::v1::Envelope;
+use proto::events::v1::envelope::Body;
+use sqlx::Row;
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+use uuid::Uuid;
+
+use crate::{Failure, TenantDb, TenantTx, sellers};
+
+/// Events moved or read at once.
+const BATCH: i64 = 256;
+/// Looking regularly finds what a hint missed.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// Tries before an event becomes a dead letter.
+const TRIES: u32 = 3;
+/// Days the log is kept after everybody read it.
+const KEEP_DAYS: i64 = 7;
+
+/// What a service does with events of others.
+pub trait Handler: Send + Sync + 'static {
+    /// Applies one event in the given transaction. Events that do not concern
+    /// the service are left alone.
+    fn apply<'a>(&'a self, tx: &'a mut TenantTx, event: &'a Envelope) -> BoxFuture<'a, Result<(), Fault>>;
+
+    /// Told after the commit; a hint that may be lost in a crash.
+    fn applied(&self, _event: &Envelope) {}
+}
+
+/// Moves the service's outbox to the bus until told to stop.
+pub async fn relay(db: TenantDb, stop: CancellationToken) {
+    let mut rounds: u64 = 0;
+    loop {
+        match move_once(&db).await {
+            Ok(moved) if moved >= BATCH => continue,
+            Ok(_) => {}
+            Err(error) => tracing::warn!(service = db.service, error = kit::fault::chain(&error), "relay: outbox not moved"),
+        }
+        rounds += 1;
+        if rounds % 7200 == 1
+            && let Err(error) = prune(&db).await
+        {
+            tracing::warn!(service = db.service, error = kit::fault::chain(&error), "relay: log not pruned");
+        }
+        tokio::select! {
+            () = stop.cancelled() => break,
+            () = db.hints.written.notified() => {}
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+        }
+    }
+    // what the last calls wrote still leaves
+    let _ = move_once(&db).await;
+}
+
+async fn move_once(db: &TenantDb) -> Result<i64, Failure> {
+    let mut tx = db.relay.begin().await?;
+    let leads: bool = sqlx::query_scalar("select pg_try_advisory_xact_lock(hashtext('manydesk relay ' || $1))")
+        .bind(db.service)
+        .fetch_one(&mut *tx)
+        .await?;
+    if !leads {
+        return Ok(0);
+    }
+    let moved: i64 = sqlx::query_scalar(
+        "with taken as (
+             delete from outbox where position in (select position from outbox order by position limit $2)
+             returning *
+         ), told as (
+             insert into bus.event (source, event_id, provider_id, seller_id, key, kind, payload, traceparent, occurred_at)
+             select $1, event_id, provider_id, seller_id, key, kind, payload, traceparent, occurred_at
+               from taken order by position
+             returning 1
+         )
+         select count(*) from told",
+    )
+    .bind(db.service)
+    .bind(BATCH)
+    .fetch_one(&mut *tx)
+    .await?;
+    if moved > 0 {
+        sqlx::query("notify manydesk_bus").execute(&mut *tx).await?;
+    }
+    tx.commit().await?;
+    if moved > 0 {
+        metrics::counter!("manydesk_events_published_total", "service" => db.service).increment(moved.unsigned_abs());
+        db.hints.published.send_modify(|n| *n += 1);
+    }
+    Ok(moved)
+}
+
+async fn prune(db: &TenantDb) -> Result<(), Failure> {
+    let before = db.clock.now().checked_sub(jiff::SignedDuration::from_hours(24 * KEEP_DAYS)).unwrap_or(jiff::Timestamp::MIN);
+    sqlx::query(
+        "delete from bus.event
+          where source = $1 and occurred_at < $2
+            and position <= (select min(position) from bus.cursor where source = $1)",
+    )
+    .bind(db.service)
+    .bind(before.to_sqlx())
+    .execute(&db.relay)
+    .await?;
+    Ok(())
+}
+
+/// Wakes the consumers of this process when another process published.
+pub async fn listen(db: TenantDb, stop: CancellationToken) {
+    loop {
+        let heard = async {
+            let mut listener = sqlx::postgres::PgListener::connect_with(&db.relay).await?;
+            listener.listen("manydesk_bus").await?;
+            loop {
+                listener.recv().await?;
+                db.hints.published.send_modify(|n| *n += 1);
+            }
+            #[allow(unreachable_code)]
+            Ok::<(), sqlx::Error>(())
+        };
+        tokio::select! {
+            () = stop.cancelled() => return,
+            end = heard => {
+                if let Err(error) = end {
+                    tracing::debug!(service = db.service, error = %error, "listening to the bus was interrupted");
+                }
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        }
+    }
+}
+
+/// Applies the events of other services until told to stop.
+pub async fn consume(db: TenantDb, sources: &'static [&'static str], handler: Arc<dyn Handler>, stop: CancellationToken) {
+    let mut published = db.hints.published.subscribe();
+    let mut pause = Duration::from_millis(50);
+    loop {
+        published.mark_unchanged();
+        match consume_once(&db, sources, &*handler).await {
+            Ok(seen) => {
+                pause = Duration::from_millis(50);
+                if seen {
+                    continue;
+                }
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    _ = published.changed() => {}
+                    () = tokio::time::sleep(LOOK_EVERY) => {}
+                }
+            }
+            Err(error) => {
+                tracing::warn!(service = db.service, error = kit::fault::chain(&error), "events wait to be applied");
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = tokio::time::sleep(pause) => {}
+                }
+                pause = (pause * 2).min(Duration::from_secs(5));
+            }
+        }
+        if stop.is_cancelled() {
+            return;
+        }
+    }
+}
+
+struct Arrived {
+    source: String,
+    position: i64,
+    provider: ProviderId,
+    seller: Option<SellerId>,
+    event: Uuid,
+    kind: String,
+    payload: Vec<u8>,
+    traceparent: String,
+}
+
+impl Arrived {
+    fn scope(&self) -> Scope {
+        Scope::of_event(self.provider, self.seller)
+    }
+}
+
+/// One batch; whether there was anything.
+async fn consume_once(db: &TenantDb, sources: &[&str], handler: &dyn Handler) -> Result<bool, Fault> {
+    let mut lock = db.relay.begin().await.map_err(Failure::from)?;
+    let rows = sqlx::query("select source, position from bus.cursor where consumer = $1 for update skip locked")
+        .bind(db.service)
+        .fetch_all(&mut *lock)
+        .await
+        .map_err(Failure::from)?;
+    let mut cursors: Vec<(String, i64)> = Vec::new();
+    for row in &rows {
+        cursors.push((row.try_get(0).map_err(Failure::from)?, row.try_get(1).map_err(Failure::from)?));
+    }
+    if cursors.len() < sources.len() {
+        // the first start, or another replica is at work
+        sqlx::query(
+            "insert into bus.cursor (consumer, source, position) select $1, unnest($2::text[]), 0
+             on conflict on constraint cursor_pk do nothing",
+        )
+        .bind(db.service)
+        .bind(sources.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>())
+        .execute(&mut *lock)
+        .await
+        .map_err(Failure::from)?;
+        lock.commit().await.map_err(Failure::from)?;
+        return Ok(false);
+    }
+    let mut any = false;
+    for (source, position) in cursors {
+        let batch = read(&mut lock, &source, position).await?;
+        if batch.is_empty() {
+            continue;
+        }
+        any = true;
+        let applied_to = apply_batch(db, handler, &batch).await;
+        let (reached, outcome) = match applied_to {
+            Ok(reached) => (reached, Ok(())),
+            Err((reached, fault)) => (reached, Err(fault)),
+        };
+        if let Some(reached) = reached {
+            sqlx::query("update bus.cursor set position = $3 where consumer = $1 and source = $2")
+                .bind(db.service)
+                .bind(&source)
+                .bind(reached)
+                .execute(&mut *lock)
+                .await
+                .map_err(Failure::from)?;
+        }
+        if let Err(fault) = outcome {
+            lock.commit().await.map_err(Failure::from)?;
+            return Err(fault);
+        }
+    }
+    lock.commit().await.map_err(Failure::from)?;
+    Ok(any)
+}
+
+async fn read(conn: &mut sqlx::PgConnection, source: &str, after: i64) -> Result<Vec<Arrived>, Failure> {
+    let rows = sqlx::query(
+        "select position, provider_id, seller_id, event_id, kind, payload, traceparent from bus.event
+          where source = $1 and position > $2 order by position limit $3",
+    )
+    .bind(source)
+    .bind(after)
+    .bind(BATCH)
+    .fetch_all(conn)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            let seller = SellerId(row.try_get(2)?);
+            Ok(Arrived {
+                source: source.to_owned(),
+                position: row.try_get(0)?,
+                provider: ProviderId(row.try_get(1)?),
+                seller: (seller != NO_SELLER).then_some(seller),
+                event: row.try_get(3)?,
+                kind: row.try_get(4)?,
+                payload: row.try_get(5)?,
+                traceparent: row.try_get(6)?,
+            })
+        })
+        .collect()
+}
+
+/// Applies a batch; the position reached, also when it ends early.
+async fn apply_batch(
+    db: &TenantDb,
+    handler: &dyn Handler,
+    batch: &[Arrived],
+) -> Result<Option<i64>, (Option<i64>, Fault)> {
+    let mut reached = None;
+    // neighbours of one seller share a transaction; one that fails is repeated alone
+    for run in batch.chunk_by(|a, b| a.provider == b.provider && a.seller == b.seller) {
+        if run.len() > 1 && apply_run(db, handler, run).await.is_ok() {
+            reached = run.last().map(|e| e.position);
+            continue;
+        }
+        for arrived in run {
+            apply_alone(db, handler, arrived).await.map_err(|fault| (reached, fault))?;
+            reached = Some(arrived.position);
+        }
+    }
+    Ok(reached)
+}
+
+async fn apply_run(db: &TenantDb, handler: &dyn Handler, run: &[Arrived]) -> Result<(), Fault> {
+    let Some(first) = run.first() else { return Ok(()) };
+    let mut tx = db.begin(&first.scope()).await?;
+    let mut told = Vec::with_capacity(run.len());
+    for arrived in run {
+        if let Some(envelope) = apply_in(&mut tx, handler, arrived).await? {
+            told.push(envelope);
+        }
+    }
+    tx.commit().await?;
+    for envelope in &told {
+        handler.applied(envelope);
+    }
+    Ok(())
+}
+
+async fn apply_alone(db: &TenantDb, handler: &dyn Handler, arrived: &Arrived) -> Result<(), Fault> {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let fault = match apply_run(db, handler, std::slice::from_ref(arrived)).await {
+            Ok(()) => return Ok(()),
+            Err(fault) => fault,
+        };
+        match &fault {
+            Fault::Unavailable(_) | Fault::Exhausted { .. } => return Err(fault),
+            Fault::Passed(status) if status.code() == tonic::Code::Unavailable => return Err(fault),
+            _ if tries < TRIES => tokio::time::sleep(Duration::from_millis(20 * u64::from(tries))).await,
+            _ => return bury(db, arrived, &fault).await,
+        }
+    }
+}
+
+/// The envelope, if it was not applied before.
+async fn apply_in(tx: &mut TenantTx, handler: &dyn Handler, arrived: &Arrived) -> Result<Option<Envelope>, Fault> {
+    let span = tracing::info_span!("event", otel.name = %format!("consume {}", arrived.kind), event.kind = %arrived.kind, event.source = %arrived.source);
+    kit::telemetry::continue_trace(&span, &arrived.traceparent);
+    async move {
+        let provider = tx.provider();
+        let at = tx.now();
+        let fresh = sqlx::query(
+            "insert into inbox (provider_id, seller_id, event_id, applied_at) values ($1, $2, $3, $4)
+             on conflict on constraint inbox_pk do nothing",
+        )
+        .bind(provider.0)
+        .bind(arrived.seller.unwrap_or(NO_SELLER).0)
+        .bind(arrived.event)
+        .bind(at.to_sqlx())
+        .execute(tx.conn())
+        .await
+        .map_err(Failure::from)?
+        .rows_affected();
+        if fresh == 0 {
+            return Ok(None);
+        }
+        let envelope = Envelope::decode(arrived.payload.as_slice()).map_err(|e| Fault::Internal(Box::new(e)))?;
+        handler.apply(tx, &envelope).await?;
+        Ok(Some(envelope))
+    }
+    .instrument(span)
+    .await
+}
+
+/// Puts an event where an operator sees it, so that those behind it go on.
+async fn bury(db: &TenantDb, arrived: &Arrived, fault: &Fault) -> Result<(), Fault> {
+    tracing::error!(
+        service = db.service,
+        event.id = %EventId::from_uuid(arrived.event),
+        event.kind = %arrived.kind,
+        error = kit::fault::chain(fault),
+        "an event could not be applied and became a dead letter"
+    );
+    metrics::counter!("manydesk_dead_letters_total", "service" => db.service).increment(1);
+    let mut tx = db.begin(&arrived.scope()).await?;
+    let provider = tx.provider();
+    sqlx::query(
+        "insert into dead_letter (provider_id, seller_id, event_id, source, kind, payload, reason, failed_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8)
+         on conflict on constraint dead_letter_pk do update set reason = excluded.reason, failed_at = excluded.failed_at",
+    )
+    .bind(provider.0)
+    .bind(arrived.seller.unwrap_or(NO_SELLER).0)
+    .bind(arrived.event)
+    .bind(&arrived.source)
+    .bind(&arrived.kind)
+    .bind(&arrived.payload)
+    .bind(fault.reason())
+    .bind(db.clock.now().to_sqlx())
+    .execute(tx.conn())
+    .await
+    .map_err(Failure::from)?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Keeps the read copy of the sellers beside a service's own handling.
+pub struct WithSellers<H> {
+    /// The service's own handling.
+    pub inner: H,
+    /// Remembered terms to forget when they change.
+    pub terms: sellers::Terms,
+}
+
+impl<H: Handler> Handler for WithSellers<H> {
+    fn apply<'a>(&'a self, tx: &'a mut TenantTx, event: &'a Envelope) -> BoxFuture<'a, Result<(), Fault>> {
+        Box::pin(async move {
+            if let Some(Body::SellerChanged(changed)) = &event.body
+                && let (Some(terms), Some(seller)) = (&changed.terms, sellers::of_envelope(&event.seller_id))
+            {
+                sellers::keep(tx, seller, terms).await?;
+            }
+            self.inner.apply(tx, event).await
+        })
+    }
+
+    fn applied(&self, event: &Envelope) {
+        if let (Some(Body::SellerChanged(_)), Some(seller)) = (&event.body, sellers::of_envelope(&event.seller_id)) {
+            self.terms.forget(seller);
+        }
+        self.inner.applied(event);
+    }
+}
+
+/// Rows waiting in the outbox and events not yet applied, for gauges and probes.
+pub async fn lag(db: &TenantDb) -> Result<(i64, i64), Failure> {
+    let row = sqlx::query(
+        "select (select count(*) from outbox),
+                (select coalesce(sum(greatest(0, (select coalesce(max(e.position), 0) from bus.event e where e.source = c.source) - c.position)), 0)::bigint
+                   from bus.cursor c where c.consumer = $1)",
+    )
+    .bind(db.service)
+    .fetch_one(&db.relay)
+    .await?;
+    Ok((row.try_get(0)?, row.try_get(1)?))
+}

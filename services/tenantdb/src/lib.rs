@@ -1,0 +1,256 @@
+//! The only way to the database. Every statement of every service runs in a
+//! [`TenantTx`], which can only be had for a [`kit::Scope`], which only comes
+//! from a verified caller or an event. Row-level security does the rest, and
+//! [`TenantDb::open`] refuses a role that it does not bind.
+//!
+//! Also here, because they share the transaction: the outbox ([`TenantTx::emit`]),
+//! answers kept for retries ([`TenantTx::replayed`]), the relay and the
+//! consumers of events ([`events`]), the read copy of the sellers ([`sellers`]),
+//! and the bootstrap of roles and schemas ([`bootstrap`]).
+//!
+//! Invariant: no other crate holds a pool.
+
+pub mod bootstrap;
+pub mod events;
+mod failure;
+pub mod sellers;
+pub mod service;
+mod tx;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kit::scope::{NO_SELLER, Readable};
+use kit::{Clock, ProviderId, Scope, SellerId};
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::{AssertSqlSafe, Row};
+use tokio::sync::{Notify, watch};
+use uuid::Uuid;
+
+pub use failure::Failure;
+pub use jiff_sqlx::{Timestamp as At, ToSqlx};
+pub use sqlx::migrate::Migrator;
+pub use tx::TenantTx;
+
+/// What a service needs to reach its schema.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Name of the service and of its schema.
+    pub service: &'static str,
+    /// URL of the app role.
+    pub app_url: String,
+    /// URL of the relay role.
+    pub relay_url: String,
+    /// Connections of the app role.
+    pub connections: u32,
+}
+
+/// A service's database.
+#[derive(Clone)]
+pub struct TenantDb {
+    service: &'static str,
+    app: PgPool,
+    relay: PgPool,
+    clock: Clock,
+    hints: Hints,
+}
+
+/// Wakes relays and consumers of the same process at once. Only a hint: what is
+/// missed is found by looking regularly.
+#[derive(Clone)]
+pub struct Hints {
+    /// This service's outbox has rows.
+    pub written: Arc<Notify>,
+    /// The bus has rows; shared by the services of a process.
+    pub published: Arc<watch::Sender<u64>>,
+}
+
+impl Hints {
+    /// Hints of one service, given what the services of the process share.
+    pub fn new(published: Arc<watch::Sender<u64>>) -> Hints {
+        Hints { written: Arc::default(), published }
+    }
+
+    /// What the services of a process share.
+    pub fn shared() -> Arc<watch::Sender<u64>> {
+        Arc::new(watch::Sender::new(0))
+    }
+}
+
+/// Why a database cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Refused {
+    /// It does not answer.
+    #[error("the database of {0} does not answer")]
+    Unreachable(&'static str, #[source] sqlx::Error),
+    /// Row-level security does not bind the role.
+    #[error("the role {role} of {service} is {why}: row-level security would not bind it, so the service does not start")]
+    RoleNotBound {
+        /// The service.
+        service: &'static str,
+        /// The role.
+        role: String,
+        /// What it is that it must not be.
+        why: &'static str,
+    },
+    /// The schema is not there.
+    #[error("the schema {0} is missing or older than this version: run `manydesk migrate` first")]
+    SchemaMissing(&'static str),
+}
+
+impl TenantDb {
+    /// Opens the database, and refuses a role that row-level security does not bind.
+    pub async fn open(settings: &Settings, clock: Clock, hints: Hints) -> Result<TenantDb, Refused> {
+        let service = settings.service;
+        let app = pool(&settings.app_url, settings.connections).map_err(|e| Refused::Unreachable(service, e))?;
+        let relay = pool(&settings.relay_url, 3).map_err(|e| Refused::Unreachable(service, e))?;
+        refuse_unbound(service, &app).await?;
+        Ok(TenantDb { service, app, relay, clock, hints })
+    }
+
+    /// The service's name.
+    pub fn service(&self) -> &'static str {
+        self.service
+    }
+
+    /// The clock given at the start.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Begins a transaction that sees and writes what the scope says.
+    ///
+    /// One round trip. The begin runs as a task of its own: a caller that goes
+    /// away in the middle of it must not leave a connection in the pool that is
+    /// still inside somebody's transaction.
+    pub async fn begin(&self, scope: &Scope) -> Result<TenantTx, Failure> {
+        let pool = self.app.clone();
+        let statement = context_statement(scope);
+        let begun = tokio::spawn(async move { pool.begin_with(AssertSqlSafe(statement)).await });
+        let inner = begun.await.map_err(|_| Failure::Stopped)??;
+        let mut tx = TenantTx::new(inner, scope.clone(), self.clock.clone(), self.hints.clone());
+        if scope.readable() == &Readable::OfProvider {
+            tx.enumerate_sellers().await?;
+        }
+        Ok(tx)
+    }
+
+    /// Rows that are due, across tenants: the query selects `provider_id`,
+    /// `seller_id` and an id, takes the instant as `$1` and a limit as `$2`, and
+    /// reads only what `ctx.expose_due_columns` shows the relay role. Each row is
+    /// then worked on in a transaction of its own tenant, which locks it and
+    /// looks again.
+    pub async fn due(&self, query: &'static str, at: jiff::Timestamp, limit: i64) -> Result<Vec<Due>, Failure> {
+        let rows = sqlx::query(query).bind(at.to_sqlx()).bind(limit).fetch_all(&self.relay).await?;
+        rows.iter()
+            .map(|row| {
+                Ok(Due {
+                    provider: ProviderId(row.try_get(0)?),
+                    seller: row.try_get::<Option<Uuid>, _>(1)?.map(SellerId).filter(|s| *s != NO_SELLER),
+                    id: row.try_get(2)?,
+                })
+            })
+            .collect()
+    }
+
+    /// Whether the database answers.
+    pub async fn ping(&self) -> Result<(), Failure> {
+        sqlx::query("select 1").execute(&self.app).await?;
+        Ok(())
+    }
+
+    /// Connections open now.
+    pub fn connections(&self) -> u32 {
+        self.app.size() + self.relay.size()
+    }
+
+    /// Closes all connections.
+    pub async fn close(&self) {
+        self.app.close().await;
+        self.relay.close().await;
+    }
+}
+
+/// A row that is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Due {
+    /// Its provider.
+    pub provider: ProviderId,
+    /// Its seller, unless it belongs to the provider.
+    pub seller: Option<SellerId>,
+    /// Its id.
+    pub id: Uuid,
+}
+
+impl Due {
+    /// The scope to work on it.
+    pub fn scope(&self) -> Scope {
+        Scope::of_event(self.provider, self.seller)
+    }
+}
+
+fn pool(url: &str, connections: u32) -> Result<PgPool, sqlx::Error> {
+    let options: PgConnectOptions = url.parse()?;
+    Ok(PgPoolOptions::new()
+        .max_connections(connections)
+        .min_connections(0)
+        .acquire_timeout(Duration::from_secs(5))
+        .idle_timeout(Duration::from_secs(300))
+        .test_before_acquire(false)
+        .connect_lazy_with(options))
+}
+
+async fn refuse_unbound(service: &'static str, pool: &PgPool) -> Result<(), Refused> {
+    let unreachable = |e| Refused::Unreachable(service, e);
+    let row = sqlx::query(
+        "select current_user::text, r.rolsuper, r.rolbypassrls,
+                exists (select from pg_class c join pg_namespace n on n.oid = c.relnamespace
+                         where n.nspname = $1 and c.relkind in ('r', 'p') and c.relowner = r.oid),
+                exists (select from pg_class c join pg_namespace n on n.oid = c.relnamespace
+                         where n.nspname = $1 and c.relname = 'outbox')
+           from pg_roles r where r.rolname = current_user",
+    )
+    .bind(service)
+    .fetch_one(pool)
+    .await
+    .map_err(unreachable)?;
+    let role: String = row.try_get(0).map_err(unreachable)?;
+    let why = [(1, "a superuser"), (2, "allowed to bypass it"), (3, "the owner of its tables")]
+        .into_iter()
+        .find_map(|(column, why)| row.try_get::<bool, _>(column).unwrap_or(true).then_some(why));
+    if let Some(why) = why {
+        return Err(Refused::RoleNotBound { service, role, why });
+    }
+    if !row.try_get::<bool, _>(4).map_err(unreachable)? {
+        return Err(Refused::SchemaMissing(service));
+    }
+    Ok(())
+}
+
+/// `BEGIN` and the tenant context in one simple query. The text is made from
+/// typed UUIDs only.
+fn context_statement(scope: &Scope) -> String {
+    let (sellers, enumerates) = match scope.readable() {
+        Readable::These(list) => (braces(list), ""),
+        Readable::OfProvider => (braces(scope.writable()), "; SET LOCAL app.enumerates = 'on'"),
+    };
+    format!(
+        "BEGIN; SET LOCAL app.provider_id = '{}'; SET LOCAL app.seller_ids = '{sellers}'; SET LOCAL app.writable = '{}'{enumerates}",
+        scope.provider_id().0,
+        braces(scope.writable()),
+    )
+}
+
+/// A PostgreSQL array literal of UUIDs.
+fn braces(sellers: &[SellerId]) -> String {
+    let mut text = String::with_capacity(2 + 37 * sellers.len());
+    text.push('{');
+    for (i, seller) in sellers.iter().enumerate() {
+        if i > 0 {
+            text.push(',');
+        }
+        text.push_str(&seller.0.to_string());
+    }
+    text.push('}');
+    text
+}

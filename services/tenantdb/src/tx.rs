@@ -1,0 +1,266 @@
+//! A transaction of one tenant.
+
+use aws_lc_rs::digest;
+use jiff::Timestamp;
+use jiff_sqlx::ToSqlx;
+use kit::scope::{NO_SELLER, Readable};
+use kit::{Caller, Clock, EventId, Fault, Id, ProviderId, Scope, SellerId};
+use prost::Message;
+use proto::events::v1::Envelope;
+use proto::events::v1::envelope::Body;
+use sqlx::postgres::PgConnection;
+use sqlx::{AssertSqlSafe, Postgres, Row, Transaction};
+use uuid::Uuid;
+
+use crate::failure::Failure;
+use crate::{Hints, braces};
+
+/// A transaction that sees and writes what its scope says. Dropped means
+/// rolled back.
+pub struct TenantTx {
+    inner: Transaction<'static, Postgres>,
+    scope: Scope,
+    clock: Clock,
+    hints: Hints,
+    events: Vec<Outgoing>,
+    claim: Option<Claim>,
+}
+
+struct Outgoing {
+    seller: SellerId,
+    event: EventId,
+    key: String,
+    kind: &'static str,
+    payload: Vec<u8>,
+    occurred_at: Timestamp,
+}
+
+struct Claim {
+    seller: SellerId,
+    subject: Uuid,
+    method: &'static str,
+    request_id: String,
+}
+
+impl TenantTx {
+    pub(crate) fn new(inner: Transaction<'static, Postgres>, scope: Scope, clock: Clock, hints: Hints) -> TenantTx {
+        TenantTx { inner, scope, clock, hints, events: Vec::new(), claim: None }
+    }
+
+    /// The connection, for a statement.
+    pub fn conn(&mut self) -> &mut PgConnection {
+        &mut self.inner
+    }
+
+    /// The scope.
+    pub fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    /// Now, by the clock given at the start.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// The provider, to be written into rows.
+    pub fn provider(&self) -> ProviderId {
+        self.scope.provider_id()
+    }
+
+    /// The seller, to be written into rows; a transaction that writes none is refused.
+    pub fn seller(&self) -> Result<SellerId, Failure> {
+        self.scope.seller().ok_or_else(|| Failure::Inconsistent("the transaction writes no single seller".to_owned()))
+    }
+
+    /// Spells out the provider's sellers, so that no query ever runs on a wildcard.
+    pub(crate) async fn enumerate_sellers(&mut self) -> Result<(), Failure> {
+        let rows = sqlx::query("select seller_id from seller where provider_id = $1 order by seller_id")
+            .bind(self.provider().0)
+            .fetch_all(&mut *self.inner)
+            .await?;
+        let sellers = rows.iter().map(|row| row.try_get(0).map(SellerId)).collect::<Result<Vec<_>, _>>()?;
+        let statement =
+            format!("SET LOCAL app.seller_ids = '{}'; SET LOCAL app.enumerates = 'off'", braces(&sellers));
+        sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut *self.inner).await?;
+        self.scope = self.scope.enumerated(sellers);
+        Ok(())
+    }
+
+    /// The sellers that this transaction reads, spelled out.
+    pub fn readable(&self) -> &[SellerId] {
+        match self.scope.readable() {
+            Readable::These(list) => list,
+            Readable::OfProvider => &[],
+        }
+    }
+
+    /// Notes an event of the transaction's seller; it leaves with the commit.
+    /// Events with the same key arrive in the order of their commits.
+    pub fn emit(&mut self, key: impl ToString, body: Body, occurred_at: Timestamp) -> Result<EventId, Failure> {
+        let seller = self.seller()?;
+        Ok(self.put(seller, key.to_string(), body, occurred_at))
+    }
+
+    /// Notes a provider-level event.
+    pub fn emit_for_provider(&mut self, key: impl ToString, body: Body, occurred_at: Timestamp) -> EventId {
+        self.put(NO_SELLER, key.to_string(), body, occurred_at)
+    }
+
+    fn put(&mut self, seller: SellerId, key: String, body: Body, occurred_at: Timestamp) -> EventId {
+        let event = self.clock.new_id::<EventId>();
+        let kind = kind_of(&body);
+        let envelope = Envelope {
+            event_id: event.to_string(),
+            provider_id: self.provider().to_string(),
+            seller_id: if seller == NO_SELLER { String::new() } else { seller.to_string() },
+            key: key.clone(),
+            occurred_at: Some(kit::wire::timestamp(occurred_at)),
+            traceparent: kit::telemetry::traceparent(),
+            body: Some(body),
+        };
+        self.events.push(Outgoing { seller, event, key, kind, payload: envelope.encode_to_vec(), occurred_at });
+        event
+    }
+
+    /// Claims a request id. Some(answer) if this very request was answered
+    /// before; none if the work is to be done now. The same id with another
+    /// payload is refused. A concurrent twin waits here until the first is done.
+    pub async fn replayed<Req: Message, Res: Message + Default>(
+        &mut self,
+        caller: &Caller,
+        method: &'static str,
+        request_id: &str,
+        request: &Req,
+    ) -> Result<Option<Res>, Fault> {
+        if request_id.is_empty() {
+            return Ok(None);
+        }
+        let seller = self.scope.seller().unwrap_or(NO_SELLER);
+        let fingerprint = digest::digest(&digest::SHA256, &request.encode_to_vec());
+        let claimed = sqlx::query(
+            "insert into replay (provider_id, seller_id, subject, method, request_id, fingerprint, answered_at)
+             values ($1, $2, $3, $4, $5, $6, $7)
+             on conflict on constraint replay_pk do nothing",
+        )
+        .bind(self.provider().0)
+        .bind(seller.0)
+        .bind(caller.subject())
+        .bind(method)
+        .bind(request_id)
+        .bind(fingerprint.as_ref())
+        .bind(self.clock.now().to_sqlx())
+        .execute(&mut *self.inner)
+        .await
+        .map_err(Failure::from)?
+        .rows_affected();
+        if claimed == 1 {
+            self.claim = Some(Claim { seller, subject: caller.subject(), method, request_id: request_id.to_owned() });
+            return Ok(None);
+        }
+        let row = sqlx::query(
+            "select fingerprint, response from replay
+              where provider_id = $1 and seller_id = $2 and subject = $3 and method = $4 and request_id = $5",
+        )
+        .bind(self.provider().0)
+        .bind(seller.0)
+        .bind(caller.subject())
+        .bind(method)
+        .bind(request_id)
+        .fetch_one(&mut *self.inner)
+        .await
+        .map_err(Failure::from)?;
+        let before: Vec<u8> = row.try_get(0).map_err(Failure::from)?;
+        if before != fingerprint.as_ref() {
+            return Err(Fault::RequestIdReused);
+        }
+        let response: Option<Vec<u8>> = row.try_get(1).map_err(Failure::from)?;
+        let response = response.ok_or_else(|| Fault::internal("an answered request has no answer"))?;
+        Res::decode(response.as_slice()).map(Some).map_err(|e| Fault::Internal(Box::new(e)))
+    }
+
+    /// Keeps the answer for retries, sends the events on their way, and commits.
+    pub async fn commit_with<Res: Message>(mut self, response: &Res) -> Result<(), Fault> {
+        if let Some(claim) = self.claim.take() {
+            sqlx::query(
+                "update replay set response = $6
+                  where provider_id = $1 and seller_id = $2 and subject = $3 and method = $4 and request_id = $5",
+            )
+            .bind(self.provider().0)
+            .bind(claim.seller.0)
+            .bind(claim.subject)
+            .bind(claim.method)
+            .bind(&claim.request_id)
+            .bind(response.encode_to_vec())
+            .execute(&mut *self.inner)
+            .await
+            .map_err(Failure::from)?;
+        }
+        Ok(self.commit().await?)
+    }
+
+    /// Sends the events on their way and commits.
+    pub async fn commit(mut self) -> Result<(), Failure> {
+        debug_assert!(self.claim.is_none(), "a claimed request is committed with its answer");
+        let wrote = !self.events.is_empty();
+        if wrote {
+            self.flush_events().await?;
+        }
+        self.inner.commit().await?;
+        if wrote {
+            self.hints.written.notify_one();
+        }
+        Ok(())
+    }
+
+    async fn flush_events(&mut self) -> Result<(), Failure> {
+        let events = std::mem::take(&mut self.events);
+        let traceparent = kit::telemetry::traceparent();
+        let sellers: Vec<Uuid> = events.iter().map(|e| e.seller.0).collect();
+        let ids: Vec<Uuid> = events.iter().map(|e| e.event.uuid()).collect();
+        let keys: Vec<&str> = events.iter().map(|e| e.key.as_str()).collect();
+        let kinds: Vec<&str> = events.iter().map(|e| e.kind).collect();
+        let payloads: Vec<&[u8]> = events.iter().map(|e| e.payload.as_slice()).collect();
+        let instants: Vec<jiff_sqlx::Timestamp> = events.iter().map(|e| e.occurred_at.to_sqlx()).collect();
+        sqlx::query(
+            "insert into outbox (provider_id, seller_id, event_id, key, kind, payload, traceparent, occurred_at)
+             select $1, e.seller_id, e.event_id, e.key, e.kind, e.payload, $7, e.occurred_at
+               from unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::bytea[], $8::timestamptz[])
+                    with ordinality as e (seller_id, event_id, key, kind, payload, occurred_at, place)
+              order by e.place",
+        )
+        .bind(self.provider().0)
+        .bind(sellers)
+        .bind(ids)
+        .bind(keys)
+        .bind(kinds)
+        .bind(payloads)
+        .bind(traceparent)
+        .bind(instants)
+        .execute(&mut *self.inner)
+        .await?;
+        Ok(())
+    }
+}
+
+/// A word for an event's kind, for routing and for operators.
+pub fn kind_of(body: &Body) -> &'static str {
+    match body {
+        Body::SellerChanged(_) => "seller_changed",
+        Body::SellerErasureRequested(_) => "seller_erasure_requested",
+        Body::SellerErasureDone(_) => "seller_erasure_done",
+        Body::StaffChanged(_) => "staff_changed",
+        Body::KnowledgeApproved(_) => "knowledge_approved",
+        Body::MessageStored(_) => "message_stored",
+        Body::TicketNeedsWork(_) => "ticket_needs_work",
+        Body::TicketWorkWithdrawn(_) => "ticket_work_withdrawn",
+        Body::ContactHandled(_) => "contact_handled",
+        Body::SlaVerdictReached(_) => "sla_verdict_reached",
+        Body::ContactAssigned(_) => "contact_assigned",
+        Body::ContactReleased(_) => "contact_released",
+        Body::AgentTimeRecorded(_) => "agent_time_recorded",
+        Body::SchedulePublished(_) => "schedule_published",
+        Body::PaidHoursRecorded(_) => "paid_hours_recorded",
+        Body::RatePlanSigned(_) => "rate_plan_signed",
+        Body::InvoiceFinalized(_) => "invoice_finalized",
+    }
+}

@@ -1,0 +1,4 @@
+//! The handlers: read, decide, keep, reply. No SQL, no rules.
+
+pub mod identity;
+pub mod onboarding;

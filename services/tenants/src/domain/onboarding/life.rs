@@ -1,0 +1,319 @@
+//! A seller's life: draft, onboarding, live, suspended, offboarding, erased.
+//!
+//! Every step takes its evidence by value, and evidence can only be made from
+//! facts: a [`Kickoff`] from a profile with a primary contact, a [`Green`]
+//! from a checklist without open items, an [`ErasureProof`] from an erasure
+//! that every service has answered. A transition without evidence does not
+//! compile; one in the wrong state is refused.
+
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+
+use super::checklist::Green;
+use super::erasure::ErasureProof;
+use super::profile::Profile;
+
+/// Where a seller stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    Draft,
+    Onboarding,
+    Live,
+    Suspended,
+    Offboarding,
+    Erased,
+}
+
+impl State {
+    /// All states in the order of a life.
+    pub const ALL: [State; 6] =
+        [State::Draft, State::Onboarding, State::Live, State::Suspended, State::Offboarding, State::Erased];
+
+    /// The word in rows and events.
+    pub fn word(self) -> &'static str {
+        match self {
+            State::Draft => "draft",
+            State::Onboarding => "onboarding",
+            State::Live => "live",
+            State::Suspended => "suspended",
+            State::Offboarding => "offboarding",
+            State::Erased => "erased",
+        }
+    }
+
+    /// Reads the word.
+    pub fn from_word(word: &str) -> Option<State> {
+        State::ALL.into_iter().find(|s| s.word() == word)
+    }
+
+    /// Whether the seller's own data may still be changed.
+    pub fn can_change(self) -> bool {
+        self != State::Erased
+    }
+}
+
+/// What moves a seller, with the evidence that it may.
+#[derive(Clone, Debug)]
+pub enum Step {
+    /// Draft to onboarding.
+    Start(Kickoff),
+    /// Onboarding to live.
+    GoLive(Green),
+    /// Live to suspended.
+    Suspend(Reason),
+    /// Suspended to live.
+    Resume(Green, Reason),
+    /// Anything before erased to offboarding.
+    Leave(Reason, Date),
+    /// Offboarding to suspended; only while nothing has been asked to erase.
+    Stay(Reason, NothingErased),
+    /// Offboarding to erased.
+    Erase(ErasureProof),
+}
+
+/// A change of state that is allowed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transition {
+    pub from: State,
+    pub to: State,
+    pub reason: String,
+    /// What proved it, as lines for people.
+    pub evidence: Vec<String>,
+}
+
+/// Why a seller does not move.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    #[error("a seller that is {} cannot {verb}", state.word())]
+    WrongState { state: State, verb: &'static str },
+    #[error("not yet: {}", missing.join("; "))]
+    EvidenceMissing { missing: Vec<String> },
+    #[error("an erasure was requested: there is no way back")]
+    ErasureRequested,
+}
+
+/// Decides a step.
+pub fn step(state: State, step: Step) -> Result<Transition, Refusal> {
+    let verb = step.verb();
+    let to = match (state, &step) {
+        (State::Draft, Step::Start(_)) => State::Onboarding,
+        (State::Onboarding, Step::GoLive(_)) => State::Live,
+        (State::Live, Step::Suspend(_)) => State::Suspended,
+        (State::Suspended, Step::Resume(..)) => State::Live,
+        (State::Draft | State::Onboarding | State::Live | State::Suspended, Step::Leave(..)) => State::Offboarding,
+        (State::Offboarding, Step::Stay(..)) => State::Suspended,
+        (State::Offboarding, Step::Erase(_)) => State::Erased,
+        _ => return Err(Refusal::WrongState { state, verb }),
+    };
+    let (reason, evidence) = step.told();
+    Ok(Transition { from: state, to, reason, evidence })
+}
+
+/// Says that a state forbids a step, before its evidence is gathered.
+pub fn admits(state: State, verb: Verb) -> Result<(), Refusal> {
+    let fits = match verb {
+        Verb::Start => state == State::Draft,
+        Verb::GoLive => state == State::Onboarding,
+        Verb::Suspend => state == State::Live,
+        Verb::Resume => state == State::Suspended,
+        Verb::Leave => !matches!(state, State::Offboarding | State::Erased),
+        Verb::Stay | Verb::Erase => state == State::Offboarding,
+    };
+    if fits { Ok(()) } else { Err(Refusal::WrongState { state, verb: verb.word() }) }
+}
+
+/// The name of a step without its evidence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    Start,
+    GoLive,
+    Suspend,
+    Resume,
+    Leave,
+    Stay,
+    Erase,
+}
+
+impl Verb {
+    /// For messages: "a live seller cannot ...".
+    pub fn word(self) -> &'static str {
+        match self {
+            Verb::Start => "begin onboarding",
+            Verb::GoLive => "go live",
+            Verb::Suspend => "be suspended",
+            Verb::Resume => "be resumed",
+            Verb::Leave => "begin offboarding",
+            Verb::Stay => "cancel its offboarding",
+            Verb::Erase => "be erased",
+        }
+    }
+}
+
+impl Step {
+    fn verb(&self) -> &'static str {
+        match self {
+            Step::Start(_) => Verb::Start,
+            Step::GoLive(_) => Verb::GoLive,
+            Step::Suspend(_) => Verb::Suspend,
+            Step::Resume(..) => Verb::Resume,
+            Step::Leave(..) => Verb::Leave,
+            Step::Stay(..) => Verb::Stay,
+            Step::Erase(_) => Verb::Erase,
+        }
+        .word()
+    }
+
+    fn told(self) -> (String, Vec<String>) {
+        match self {
+            Step::Start(kickoff) => ("onboarding begins".to_owned(), kickoff.0),
+            Step::GoLive(green) => ("the checklist is done".to_owned(), green.lines()),
+            Step::Suspend(reason) => (reason.0, vec!["reason given".to_owned()]),
+            Step::Resume(green, reason) => (reason.0, green.lines()),
+            Step::Leave(reason, last) => (reason.0, vec![format!("the contract ends on {last}")]),
+            Step::Stay(reason, _) => (reason.0, vec!["no erasure was requested".to_owned()]),
+            Step::Erase(proof) => ("everything was erased".to_owned(), proof.lines()),
+        }
+    }
+}
+
+/// Proof that there is enough to begin with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kickoff(Vec<String>);
+
+impl Kickoff {
+    /// Demands a name, a seat, a zone, a currency and somebody to talk to.
+    pub fn from_facts(profile: &Profile, primary_contact: Option<&str>) -> Result<Kickoff, Refusal> {
+        let mut missing = Vec::new();
+        for (value, what) in [
+            (&profile.name, "name"),
+            (&profile.legal.country, "country of the legal entity"),
+            (&profile.time_zone, "time zone"),
+            (&profile.currency, "currency"),
+        ] {
+            if value.is_empty() {
+                missing.push(what.to_owned());
+            }
+        }
+        match primary_contact {
+            Some(contact) if missing.is_empty() => {
+                Ok(Kickoff(vec![format!("primary contact: {contact}"), "name, seat, zone and currency are known".into()]))
+            }
+            Some(_) => Err(Refusal::EvidenceMissing { missing }),
+            None => {
+                missing.push("a contact with the role primary".to_owned());
+                Err(Refusal::EvidenceMissing { missing })
+            }
+        }
+    }
+}
+
+/// A reason in a person's words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reason(String);
+
+impl Reason {
+    /// 1 to 500 characters.
+    pub fn new(text: &str) -> Option<Reason> {
+        let text = text.trim();
+        (1..=500).contains(&text.chars().count()).then(|| Reason(text.to_owned()))
+    }
+}
+
+/// Proof that no erasure has been requested.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NothingErased(());
+
+impl NothingErased {
+    /// From the number of erasures of the seller.
+    pub fn from_count(erasures: i64) -> Result<NothingErased, Refusal> {
+        if erasures == 0 { Ok(NothingErased(())) } else { Err(Refusal::ErasureRequested) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::checklist::tests::{complete_facts, now};
+    use super::super::checklist::derive;
+    use super::super::erasure::tests::finished;
+    use super::*;
+    use proptest::prelude::*;
+
+    fn reason() -> Reason {
+        Reason::new("because").expect("a reason")
+    }
+
+    fn any_step(n: u8) -> (Verb, Step) {
+        let green = || derive(&complete_facts(), now()).green().expect("green");
+        match n % 7 {
+            0 => (Verb::Start, Step::Start(Kickoff::from_facts(&complete_facts().profile, Some("Ada")).expect("kickoff"))),
+            1 => (Verb::GoLive, Step::GoLive(green())),
+            2 => (Verb::Suspend, Step::Suspend(reason())),
+            3 => (Verb::Resume, Step::Resume(green(), reason())),
+            4 => (Verb::Leave, Step::Leave(reason(), jiff::civil::date(2026, 12, 31))),
+            5 => (Verb::Stay, Step::Stay(reason(), NothingErased::from_count(0).expect("none"))),
+            _ => (Verb::Erase, Step::Erase(finished().proof().expect("proof"))),
+        }
+    }
+
+    #[test]
+    fn the_whole_table_of_transitions() {
+        use State::*;
+        let allowed = [
+            (Draft, 0, Onboarding), (Onboarding, 1, Live), (Live, 2, Suspended), (Suspended, 3, Live),
+            (Draft, 4, Offboarding), (Onboarding, 4, Offboarding), (Live, 4, Offboarding), (Suspended, 4, Offboarding),
+            (Offboarding, 5, Suspended), (Offboarding, 6, Erased),
+        ];
+        for state in State::ALL {
+            for n in 0..7u8 {
+                let wanted = allowed.iter().find(|(from, verb, _)| *from == state && *verb == n).map(|(_, _, to)| *to);
+                let (verb, with) = any_step(n);
+                let got = step(state, with);
+                assert_eq!(got.as_ref().ok().map(|t| t.to), wanted, "{state:?} {verb:?}");
+                assert_eq!(admits(state, verb).is_ok(), wanted.is_some(), "{state:?} {verb:?}");
+                if let Ok(transition) = got {
+                    assert!(!transition.evidence.is_empty(), "{state:?} {verb:?} without evidence");
+                    assert!(!transition.reason.is_empty());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_kickoff_names_everything_that_lacks() {
+        let Err(Refusal::EvidenceMissing { missing }) = Kickoff::from_facts(&Profile::default(), None) else {
+            panic!("an empty profile is no kickoff");
+        };
+        assert_eq!(missing.len(), 5);
+    }
+
+    #[test]
+    fn words_come_back() {
+        for state in State::ALL {
+            assert_eq!(State::from_word(state.word()), Some(state));
+        }
+        assert_eq!(State::from_word("Live"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_walk_is_a_life(steps in proptest::collection::vec(0u8..7, 0..40)) {
+            let mut state = State::Draft;
+            let mut was_onboarding = false;
+            for n in steps {
+                if let Ok(t) = step(state, any_step(n).1) {
+                    prop_assert_eq!(t.from, state);
+                    prop_assert!(!t.evidence.is_empty());
+                    // Nobody is live who was neither onboarded nor live before.
+                    if t.to == State::Live { prop_assert!(was_onboarding || state == State::Suspended); }
+                    was_onboarding |= t.to == State::Onboarding;
+                    state = t.to;
+                }
+                if state == State::Erased { break; }
+            }
+            if state == State::Erased {
+                for n in 0..7u8 { prop_assert!(step(state, any_step(n).1).is_err()); }
+            }
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! Clocks: a fold over a ticket's history, one clock for each promise and exchange.
+//!
+//! - First response: from the first message a person wrote to us, to the first answer a person
+//!   wrote, or to solved. An answer before anybody wrote answers nothing.
+//! - Next response: once the first response is settled, from the oldest unanswered message of the
+//!   customer to the next answer, or to solved. A repeated message moves nothing, and an agent's
+//!   follow-up starts nothing.
+//! - Resolution: from the first message to solved; after reopening it goes on, and the time it was
+//!   solved does not count.
+//!
+//! A clock is due when its target is used up; it is missed when that moment lies before its stop
+//! (or before now). The history is taken in the order of its times, so that a message imported late
+//! falls into its place.
+
+use std::sync::Arc;
+
+use super::calendar::{Calendar, Span};
+use super::paused::{self, OPEN_END};
+use super::policy::{Family, Metric, Promise};
+use crate::domain::ticket::{Fact, Kind, State};
+
+/// Whether a clock runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Hand {
+    Running,
+    Paused,
+    Stopped,
+}
+
+impl Hand {
+    pub const ALL: [Hand; 3] = [Hand::Running, Hand::Paused, Hand::Stopped];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Hand::Running => "running",
+            Hand::Paused => "paused",
+            Hand::Stopped => "stopped",
+        }
+    }
+
+    pub fn named(name: &str) -> Option<Hand> {
+        Hand::ALL.into_iter().find(|hand| hand.name() == name)
+    }
+}
+
+/// How a promise stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verdict {
+    Open,
+    Kept,
+    Missed,
+}
+
+impl Verdict {
+    pub const ALL: [Verdict; 3] = [Verdict::Open, Verdict::Kept, Verdict::Missed];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Verdict::Open => "open",
+            Verdict::Kept => "kept",
+            Verdict::Missed => "missed",
+        }
+    }
+
+    pub fn named(name: &str) -> Option<Verdict> {
+        Verdict::ALL.into_iter().find(|verdict| verdict.name() == name)
+    }
+}
+
+/// A clock as it stands at a moment. Times are seconds since 1970.
+#[derive(Debug, Clone)]
+pub struct Reading {
+    pub family: Family,
+    pub metric: Metric,
+    /// Which exchange, from 1.
+    pub cycle: i32,
+    pub hand: Hand,
+    pub verdict: Verdict,
+    pub target: i64,
+    /// Counted seconds until it stopped, or until now.
+    pub elapsed: i64,
+    pub started_at: i64,
+    pub stopped_at: Option<i64>,
+    /// When the target is or was used up; None while paused before that.
+    pub due_at: Option<i64>,
+    /// Version of the terms or of the rule table.
+    pub version: i64,
+    pub calendar_name: String,
+    pub source: String,
+    /// When the clock stood.
+    pub pauses: Vec<Span>,
+    pub calendar: Arc<Calendar>,
+}
+
+impl Reading {
+    /// Counted seconds beyond the target.
+    pub fn missed_by(&self) -> i64 {
+        match self.verdict {
+            Verdict::Missed => (self.elapsed - self.target).max(0),
+            Verdict::Open | Verdict::Kept => 0,
+        }
+    }
+}
+
+/// Reads every clock of a ticket at `now`. The one function that computes them, for every purpose.
+pub fn read(promises: &[Promise], history: &[Fact], now: i64) -> Vec<Reading> {
+    let mut history = history.to_vec();
+    history.sort_by_key(|fact| (fact.at, fact.sequence));
+    promises
+        .iter()
+        .flat_map(|promise| {
+            let pauses = pauses(&history, promise);
+            let runs = runs(&history, promise.metric);
+            runs.into_iter().zip(1..).map(|(run, cycle)| reading(promise, run, cycle, &pauses, now)).collect::<Vec<_>>()
+        })
+        .collect()
+}
+
+/// The earliest due moment of the clocks that run.
+pub fn earliest_due(readings: &[Reading]) -> Option<&Reading> {
+    readings.iter().filter(|r| r.hand == Hand::Running && r.due_at.is_some()).min_by_key(|r| r.due_at)
+}
+
+/// From when to when a clock runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Run {
+    start: i64,
+    stop: Option<i64>,
+}
+
+fn runs(history: &[Fact], metric: Metric) -> Vec<Run> {
+    match metric {
+        Metric::FirstResponse => responses(history).into_iter().take(1).collect(),
+        Metric::NextResponse => responses(history).into_iter().skip(1).collect(),
+        Metric::Resolution => resolution(history).into_iter().collect(),
+    }
+}
+
+/// Every exchange: the first is the first response, the others are next responses.
+fn responses(history: &[Fact]) -> Vec<Run> {
+    let mut runs: Vec<Run> = Vec::new();
+    for fact in history {
+        let waiting = runs.last_mut().filter(|run| run.stop.is_none());
+        let written = matches!(fact.kind, Kind::CustomerWrote | Kind::Answered) && !fact.automatic;
+        match waiting {
+            Some(run) if written && fact.kind == Kind::Answered => run.stop = Some(fact.at),
+            Some(run) if fact.state.is_done() => run.stop = Some(fact.at),
+            None if written && fact.kind == Kind::CustomerWrote => runs.push(Run { start: fact.at, stop: None }),
+            _ => {}
+        }
+    }
+    runs
+}
+
+fn resolution(history: &[Fact]) -> Option<Run> {
+    let first = history.iter().find(|fact| fact.kind == Kind::CustomerWrote && !fact.automatic)?;
+    let mut stop = None;
+    for fact in history.iter().filter(|fact| first.at <= fact.at) {
+        match (fact.state.is_done(), stop) {
+            (true, None) => stop = Some(fact.at),
+            (true, Some(_)) => {}
+            (false, _) => stop = None,
+        }
+    }
+    Some(Run { start: first.at, stop })
+}
+
+/// When the clock of a promise stands: in the states that pause it, and while the ticket is done.
+fn pauses(history: &[Fact], promise: &Promise) -> Vec<Span> {
+    let stands = |state: State| promise.pauses.contains(&state) || state.is_done();
+    let mut pauses = Vec::new();
+    let mut since: Option<i64> = None;
+    for fact in history {
+        match (stands(fact.state), since) {
+            (true, None) => since = Some(fact.at),
+            (false, Some(start)) => {
+                pauses.push(Span { start, end: fact.at });
+                since = None;
+            }
+            _ => {}
+        }
+    }
+    pauses.extend(since.map(|start| Span { start, end: OPEN_END }));
+    pauses.retain(|pause| pause.start < pause.end);
+    pauses
+}
+
+fn reading(promise: &Promise, run: Run, cycle: i32, pauses: &[Span], now: i64) -> Reading {
+    let calendar = &promise.calendar;
+    // What comes after the stop is no business of this clock.
+    let mut pauses: Vec<Span> = pauses.iter().filter(|p| run.start < p.end).copied().collect();
+    if let Some(stop) = run.stop {
+        pauses.retain_mut(|pause| {
+            pause.end = pause.end.min(stop);
+            pause.start < pause.end
+        });
+    }
+    let due_at = paused::add(calendar, run.start, promise.seconds, &pauses);
+    let until = run.stop.unwrap_or(now);
+    let elapsed = paused::elapsed(calendar, run.start, until, &pauses);
+    let late = due_at.is_some_and(|due| due < until);
+    let hand = match run.stop {
+        Some(_) => Hand::Stopped,
+        None if pauses.last().is_some_and(|pause| pause.end == OPEN_END) => Hand::Paused,
+        None => Hand::Running,
+    };
+    let verdict = match (late, hand) {
+        (true, _) => Verdict::Missed,
+        (false, Hand::Stopped) => Verdict::Kept,
+        (false, _) => Verdict::Open,
+    };
+    Reading {
+        family: promise.family,
+        metric: promise.metric,
+        cycle,
+        hand,
+        verdict,
+        target: promise.seconds,
+        elapsed,
+        started_at: run.start,
+        stopped_at: run.stop,
+        due_at,
+        version: promise.version,
+        calendar_name: promise.calendar_name.clone(),
+        source: promise.source.clone(),
+        pauses,
+        calendar: Arc::clone(calendar),
+    }
+}
+
+#[cfg(test)]
+#[path = "clock_tests.rs"]
+mod tests;

@@ -1,0 +1,1 @@
+//! Manydesk tickets: what was said, and both clocks

@@ -1,0 +1,261 @@
+//! An agent as planning sees her: contract, availability, absence, skills.
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, civil::ISOWeekDate};
+use thiserror::Error;
+use uuid::Uuid;
+
+use super::civil::{self, Window};
+use super::rules::RuleSet;
+
+const WEEK: i64 = 7 * 86_400;
+
+/// A stretch of work: one shift with its breaks, in seconds since the epoch.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Duty {
+    /// Start.
+    pub start: i64,
+    /// End, exclusive.
+    pub end: i64,
+    /// Unpaid breaks inside, in order.
+    pub breaks: Vec<(i64, i64)>,
+}
+
+impl Duty {
+    /// Working time: true length without the breaks.
+    pub fn work(&self) -> i64 {
+        self.end - self.start - self.breaks.iter().map(|(from, to)| to - from).sum::<i64>()
+    }
+}
+
+/// What a contract says. Durations in seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Contract {
+    /// Work per week to reach.
+    pub min_week: i64,
+    /// Work per week not to exceed.
+    pub max_week: i64,
+    /// Shortest work in a shift.
+    pub min_shift: i64,
+    /// Longest work in a shift.
+    pub max_shift: i64,
+    /// Working days in a row.
+    pub max_days_in_row: i32,
+}
+
+/// What is wrong with a contract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("{field} {problem}")]
+pub struct Contradiction {
+    /// Which field.
+    pub field: &'static str,
+    /// What is wrong.
+    pub problem: &'static str,
+}
+
+impl Contract {
+    /// The contract, if its limits can be kept together and with the rules.
+    pub fn checked(self, rules: &RuleSet) -> Result<Contract, Contradiction> {
+        let wrong = |field, problem| Err(Contradiction { field, problem });
+        if !(0..=WEEK).contains(&self.min_week) {
+            return wrong("min_week_seconds", "must be 0..=604800");
+        }
+        if !(0..=WEEK).contains(&self.max_week) || self.max_week < self.min_week {
+            return wrong("max_week_seconds", "must be at least min_week_seconds and at most 604800");
+        }
+        if rules.max_week < self.min_week {
+            return wrong("min_week_seconds", "is more than the rule set allows in a week");
+        }
+        if !(900..=86_400).contains(&self.min_shift) {
+            return wrong("min_shift_seconds", "must be 900..=86400");
+        }
+        if self.max_shift < self.min_shift || 86_400 < self.max_shift {
+            return wrong("max_shift_seconds", "must be at least min_shift_seconds and at most 86400");
+        }
+        if rules.max_day < self.min_shift {
+            return wrong("min_shift_seconds", "is more than the rule set allows in a day");
+        }
+        if !(1..=14).contains(&self.max_days_in_row) {
+            return wrong("max_days_in_row", "must be 1..=14");
+        }
+        if self.max_shift.min(rules.max_day) * 7 < self.min_week {
+            return wrong("min_week_seconds", "cannot be reached with shifts of max_shift_seconds");
+        }
+        Ok(self)
+    }
+}
+
+/// Days on which an agent is away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Absence {
+    /// First day.
+    pub first: Date,
+    /// Last day, inclusive.
+    pub last: Date,
+    /// Seconds credited against the weekly minimum for each day.
+    pub credit: i64,
+}
+
+/// How well a language is spoken, as the staff directory grades it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Up to B1: not enough to answer customers.
+    Basic,
+    /// B2.
+    B2,
+    /// C1.
+    C1,
+    /// C2.
+    C2,
+    /// Native.
+    Native,
+}
+
+impl Level {
+    /// Reads `a1` … `c2`, `native`; anything else is basic.
+    pub fn read(text: &str) -> Level {
+        match text {
+            "b2" => Level::B2,
+            "c1" => Level::C1,
+            "c2" => Level::C2,
+            "native" => Level::Native,
+            _ => Level::Basic,
+        }
+    }
+}
+
+/// What the staff directory says of an agent.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Skills {
+    /// Languages (BCP 47) with levels.
+    pub languages: Vec<(String, Level)>,
+    /// Sellers with the end of the certification's validity.
+    pub certifications: Vec<(Uuid, Option<Timestamp>)>,
+    /// Sellers granted.
+    pub sellers: Vec<Uuid>,
+}
+
+impl Skills {
+    /// Whether the agent may answer a seller's customers in a language until an instant.
+    pub fn serves(&self, seller: Uuid, certification_required: bool, language: &str, until: Timestamp) -> bool {
+        let certified =
+            self.certifications.iter().any(|(of, end)| *of == seller && end.is_none_or(|end| until <= end));
+        let admitted = certified || (!certification_required && self.sellers.contains(&seller));
+        admitted && self.speaks(language)
+    }
+
+    fn speaks(&self, language: &str) -> bool {
+        let primary = |tag: &str| tag.split('-').next().unwrap_or_default().to_ascii_lowercase();
+        let wanted = primary(language);
+        matches!(wanted.as_str(), "" | "und")
+            || self.languages.iter().any(|(tag, level)| Level::B2 <= *level && primary(tag) == wanted)
+    }
+}
+
+/// Everything planning knows of one agent.
+#[derive(Debug, Clone)]
+pub struct Agent {
+    /// The user.
+    pub user: Uuid,
+    /// Zone name.
+    pub zone_name: String,
+    /// Zone.
+    pub zone: TimeZone,
+    /// The rules that bind the contract.
+    pub rules: &'static RuleSet,
+    /// The contract.
+    pub contract: Contract,
+    /// Weekly windows; empty = always.
+    pub availability: Vec<Window>,
+    /// First day of the contract.
+    pub starts_on: Date,
+    /// Last day of the contract.
+    pub ends_on: Option<Date>,
+    /// Time off.
+    pub absences: Vec<Absence>,
+    /// What the agent can do.
+    pub skills: Skills,
+    /// Published shifts around the days to plan, by start.
+    pub published: Vec<Duty>,
+}
+
+impl Agent {
+    /// Whether the agent is employed and not away on a day.
+    pub fn works_on(&self, day: Date) -> bool {
+        self.starts_on <= day
+            && self.ends_on.is_none_or(|end| day <= end)
+            && !self.absences.iter().any(|absence| absence.first <= day && day <= absence.last)
+    }
+
+    /// The local day of an instant.
+    pub fn day_of(&self, second: i64) -> Date {
+        self.zone.to_datetime(Timestamp::from_second(second).unwrap_or(Timestamp::MAX)).date()
+    }
+
+    /// Work to plan in the week that begins on a Monday: the contract's minimum less what time off
+    /// credits, in proportion where the contract begins or ends inside the week.
+    pub fn owed_in_week(&self, monday: Date) -> i64 {
+        let days = (0..7).map(|day| civil::later(monday, day));
+        let employed = days.filter(|day| self.starts_on <= *day && self.ends_on.is_none_or(|end| *day <= end));
+        let mut count = 0;
+        let mut credit = 0;
+        for day in employed {
+            count += 1;
+            let of_day = |absence: &&Absence| absence.first <= day && day <= absence.last;
+            credit += self.absences.iter().filter(of_day).map(|absence| absence.credit).max().unwrap_or(0);
+        }
+        (self.contract.min_week * count / 7 - credit).max(0)
+    }
+}
+
+/// The Monday of an ISO week, for the names of weeks.
+pub fn week_name(monday: Date) -> String {
+    let week: ISOWeekDate = monday.iso_week_date();
+    format!("{}-W{:02}", week.year(), week.week())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::rules;
+
+    #[test]
+    fn contradictions_name_their_field() {
+        let rules = rules::find("de-arbzg", 0).expect("known");
+        let hour = 3_600;
+        let good = Contract {
+            min_week: 38 * hour,
+            max_week: 40 * hour,
+            min_shift: 4 * hour,
+            max_shift: 8 * hour,
+            max_days_in_row: 5,
+        };
+        assert_eq!(good.checked(rules), Ok(good));
+        let field = |contract: Contract| contract.checked(rules).expect_err("contradicts").field;
+        assert_eq!(field(Contract { max_week: 30 * hour, ..good }), "max_week_seconds");
+        assert_eq!(field(Contract { min_shift: 11 * hour, max_shift: 12 * hour, ..good }), "min_shift_seconds");
+        assert_eq!(field(Contract { max_shift: 3 * hour, ..good }), "max_shift_seconds");
+        assert_eq!(field(Contract { max_days_in_row: 0, ..good }), "max_days_in_row");
+        assert_eq!(field(Contract { min_week: 60 * hour, max_week: 60 * hour, ..good }), "min_week_seconds");
+    }
+
+    #[test]
+    fn a_seller_is_served_with_certificate_and_language_only() {
+        let (mine, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let end = Timestamp::from_second(1_000_000).expect("in range");
+        let later = Timestamp::from_second(1_000_001).expect("in range");
+        let skills = Skills {
+            languages: vec![("it".into(), Level::Native), ("pt-BR".into(), Level::B2), ("fr".into(), Level::Basic)],
+            certifications: vec![(mine, Some(end))],
+            sellers: vec![mine, other],
+        };
+        assert!(skills.serves(mine, true, "it", end));
+        assert!(skills.serves(mine, true, "pt", end));
+        assert!(!skills.serves(mine, true, "fr", end));
+        assert!(!skills.serves(mine, true, "it", later));
+        assert!(!skills.serves(other, true, "it", end));
+        assert!(skills.serves(other, false, "it-IT", end));
+        assert!(skills.serves(mine, true, "und", end));
+    }
+}

@@ -1,0 +1,181 @@
+//! The independent judge of a roster: every hard rule, from instants and civil calendars alone.
+//!
+//! It shares no code with the solver. What it refuses is never kept and never published.
+
+use jiff::civil::Date;
+
+use super::agent::{Agent, Duty};
+use super::civil;
+
+/// A hard rule that a roster breaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Rule {
+    /// A shift or break that is no stretch of time, or a break outside its shift.
+    Shape,
+    /// Two shifts on one local day.
+    OneShiftADay,
+    /// Rest between two shifts.
+    DailyRest,
+    /// The long rest of every week.
+    WeeklyRest,
+    /// Work in one shift.
+    DayWork,
+    /// Work in one week.
+    WeekWork,
+    /// Work without a break.
+    Stretch,
+    /// Breaks in one shift.
+    Breaks,
+    /// Shift lengths of the contract.
+    ShiftLength,
+    /// Working days in a row.
+    DaysInRow,
+    /// Outside the agent's availability.
+    Availability,
+    /// On a day off, or outside the contract.
+    Absence,
+}
+
+impl Rule {
+    /// A stable name for machines.
+    pub fn name(self) -> &'static str {
+        match self {
+            Rule::Shape => "shape",
+            Rule::OneShiftADay => "one_shift_a_day",
+            Rule::DailyRest => "daily_rest",
+            Rule::WeeklyRest => "weekly_rest",
+            Rule::DayWork => "day_work",
+            Rule::WeekWork => "week_work",
+            Rule::Stretch => "work_without_break",
+            Rule::Breaks => "breaks",
+            Rule::ShiftLength => "shift_length",
+            Rule::DaysInRow => "days_in_row",
+            Rule::Availability => "availability",
+            Rule::Absence => "absence",
+        }
+    }
+}
+
+/// One finding: the rule and the local day on which it is broken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Broken {
+    /// Which rule.
+    pub rule: Rule,
+    /// Where.
+    pub day: Date,
+}
+
+/// Everything that is wrong with an agent's duties on the days from `first` to `last`, seen
+/// together with the shifts already published around them. Empty = lawful.
+pub fn broken(agent: &Agent, duties: &[Duty], first: Date, last: Date) -> Vec<Broken> {
+    let mut found = Vec::new();
+    for duty in duties {
+        one_duty(agent, duty, &mut found);
+    }
+    let mut all: Vec<&Duty> = agent.published.iter().chain(duties).collect();
+    all.sort_by_key(|duty| (duty.start, duty.end));
+    sequence(agent, &all, first, last, &mut found);
+    weeks(agent, &all, first, last, &mut found);
+    found
+}
+
+fn one_duty(agent: &Agent, duty: &Duty, found: &mut Vec<Broken>) {
+    let day = agent.day_of(duty.start);
+    let mut note = |holds: bool, rule: Rule| {
+        if !holds {
+            found.push(Broken { rule, day });
+        }
+    };
+    // Cut the shift at its breaks; what is left are the stretches of work.
+    let (mut at, mut sound, mut stretches, mut breaks, mut short) = (duty.start, true, Vec::new(), 0, false);
+    for &(from, to) in &duty.breaks {
+        sound &= at < from && from < to && to < duty.end;
+        short |= to - from < agent.rules.min_break_part;
+        stretches.push(from - at);
+        breaks += to - from;
+        at = to;
+    }
+    stretches.push(duty.end - at);
+    sound &= at < duty.end;
+    note(sound, Rule::Shape);
+    let work: i64 = stretches.iter().sum();
+    note(work <= agent.rules.max_day, Rule::DayWork);
+    note(agent.contract.min_shift <= work && work <= agent.contract.max_shift, Rule::ShiftLength);
+    note(stretches.iter().all(|stretch| *stretch <= agent.rules.max_stretch), Rule::Stretch);
+    let mut needed = 0;
+    for rule in agent.rules.breaks {
+        if rule.work_above < work {
+            needed = needed.max(rule.breaks);
+        }
+    }
+    note(needed <= breaks && !short, Rule::Breaks);
+
+    let mut touched = day;
+    let last = agent.day_of(duty.end - 1);
+    while touched <= last {
+        note(agent.works_on(touched), Rule::Absence);
+        touched = civil::later(touched, 1);
+    }
+    if !agent.availability.is_empty() {
+        let stamp = |second| jiff::Timestamp::from_second(second).unwrap_or(jiff::Timestamp::MAX);
+        let open = civil::open_ranges(&agent.availability, &agent.zone, stamp(duty.start), stamp(duty.end));
+        let inside = open.iter().any(|(from, to)| *from <= duty.start && duty.end <= *to);
+        note(inside, Rule::Availability);
+    }
+}
+
+fn sequence(agent: &Agent, all: &[&Duty], first: Date, last: Date, found: &mut Vec<Broken>) {
+    let concerns = |day: Date| first <= day && day <= last;
+    let mut in_row = 0;
+    for (index, duty) in all.iter().enumerate() {
+        let day = agent.day_of(duty.start);
+        let before = index.checked_sub(1).map(|i| all[i]);
+        let day_before = before.map(|duty| agent.day_of(duty.start));
+        in_row = if day_before == Some(civil::later(day, -1)) { in_row + 1 } else { 1 };
+        let Some(before) = before else { continue };
+        // A pair concerns us when one of the two is ours.
+        if !concerns(day) && !day_before.is_some_and(concerns) {
+            continue;
+        }
+        if day_before == Some(day) {
+            found.push(Broken { rule: Rule::OneShiftADay, day });
+        }
+        if duty.start - before.end < agent.rules.daily_rest {
+            found.push(Broken { rule: Rule::DailyRest, day });
+        }
+        if agent.contract.max_days_in_row < in_row {
+            found.push(Broken { rule: Rule::DaysInRow, day });
+        }
+    }
+}
+
+fn weeks(agent: &Agent, all: &[&Duty], first: Date, last: Date, found: &mut Vec<Broken>) {
+    let mut monday = civil::monday(first);
+    while monday <= last {
+        let next = civil::later(monday, 7);
+        let (from, to) =
+            (civil::midnight(monday, &agent.zone).as_second(), civil::midnight(next, &agent.zone).as_second());
+        let in_week = |duty: &&&Duty| from <= duty.start && duty.start < to;
+        let work: i64 = all.iter().filter(in_week).map(|duty| duty.work()).sum();
+        if agent.contract.max_week.min(agent.rules.max_week) < work {
+            found.push(Broken { rule: Rule::WeekWork, day: monday });
+        }
+        // Rests lie between shifts; before the first and after the last known shift they are long.
+        let edges = all.iter().flat_map(|duty| [duty.start, duty.end]);
+        let mut edges: Vec<i64> = std::iter::once(i64::MIN / 4).chain(edges).collect();
+        edges.push(i64::MAX / 4);
+        let rests = edges.chunks_exact(2).map(|pair| (pair[0], pair[1]));
+        let counts = |(start, end): (i64, i64)| {
+            let inside = end.min(to) - start.max(from);
+            agent.rules.weekly_rest <= end - start && agent.rules.weekly_rest_inside <= inside
+        };
+        if !rests.into_iter().any(counts) {
+            found.push(Broken { rule: Rule::WeeklyRest, day: monday });
+        }
+        monday = next;
+    }
+}
+
+#[cfg(test)]
+#[path = "check_tests.rs"]
+mod tests;

@@ -1,0 +1,147 @@
+//! Each hard rule: a lawful week, and the smallest step that breaks it.
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::*;
+use crate::domain::agent::{Absence, Contract, Skills};
+use crate::domain::civil::{Gap, Window};
+use crate::domain::rules;
+
+const HOUR: i64 = 3_600;
+
+fn agent(rule_set: &str, zone: &str) -> Agent {
+    Agent {
+        user: Uuid::from_u128(7),
+        zone_name: zone.to_owned(),
+        zone: civil::zone(zone).expect("known"),
+        rules: rules::find(rule_set, 0).expect("known"),
+        contract: Contract {
+            min_week: 0,
+            max_week: 48 * HOUR,
+            min_shift: 2 * HOUR,
+            max_shift: 13 * HOUR,
+            max_days_in_row: 6,
+        },
+        availability: Vec::new(),
+        starts_on: day("2026-01-01"),
+        ends_on: None,
+        absences: Vec::new(),
+        skills: Skills::default(),
+        published: Vec::new(),
+    }
+}
+
+fn day(text: &str) -> Date {
+    civil::day(text).expect("a day")
+}
+
+/// A shift of a day in June 2026 (the 1st is a Monday) by civil minutes, with breaks.
+fn duty(agent: &Agent, date: &str, start: i32, end: i32, breaks: &[(i32, i32)]) -> Duty {
+    let at = |minutes| civil::instant(day(date), minutes, &agent.zone, Gap::Refuse).expect("exists").as_second();
+    Duty { start: at(start), end: at(end), breaks: breaks.iter().map(|(a, b)| (at(*a), at(*b))).collect() }
+}
+
+fn rules_broken(agent: &Agent, duties: &[Duty]) -> Vec<Rule> {
+    let found = broken(agent, duties, day("2026-06-01"), day("2026-06-14"));
+    found.into_iter().map(|broken| broken.rule).collect()
+}
+
+#[test]
+fn german_days_and_breaks() {
+    let anna = agent("de-arbzg", "Europe/Berlin");
+    let check = |start, end, breaks: &[(i32, i32)]| rules_broken(&anna, &[duty(&anna, "2026-06-01", start, end, breaks)]);
+    assert_eq!(check(540, 900, &[]), []);
+    assert_eq!(check(540, 901, &[]), [Rule::Stretch, Rule::Breaks]);
+    assert_eq!(check(540, 1_050, &[(720, 750)]), []);
+    assert_eq!(check(540, 1_050, &[(720, 749)]), [Rule::Breaks]);
+    assert_eq!(check(540, 1_050, &[(660, 670), (720, 740)]), [Rule::Breaks]);
+    assert_eq!(check(480, 1_125, &[(720, 765)]), []);
+    assert_eq!(check(480, 1_126, &[(720, 765)]), [Rule::DayWork, Rule::Stretch]);
+    assert_eq!(check(480, 1_080, &[(720, 750)]), [Rule::Breaks]);
+    assert_eq!(check(540, 1_050, &[(500, 530)]), [Rule::Shape, Rule::Stretch]);
+}
+
+#[test]
+fn eleven_hours_lie_between_two_shifts() {
+    let mut anna = agent("eu-wtd", "Europe/Lisbon");
+    let late = duty(&anna, "2026-06-01", 960, 1_320, &[]);
+    let early = |start| duty(&anna, "2026-06-02", start, start + 240, &[]);
+    assert_eq!(rules_broken(&anna, &[late.clone(), early(540)]), []);
+    assert_eq!(rules_broken(&anna, &[late.clone(), early(539)]), [Rule::DailyRest]);
+    let soon = early(539);
+    anna.published = vec![late];
+    assert_eq!(rules_broken(&anna, &[soon]), [Rule::DailyRest]);
+}
+
+#[test]
+fn the_night_when_clocks_change_has_its_true_length() {
+    // 22:00-06:00 with half an hour of break: 6.5 hours in March, 8.5 in October.
+    let mut anna = agent("de-arbzg", "Europe/Berlin");
+    anna.contract.max_shift = 8 * HOUR;
+    let night = |date| duty(&anna, date, 1_320, 1_800, &[(1_530, 1_560)]);
+    let work = |duty: &Duty| duty.work() as f64 / HOUR as f64;
+    let (spring, autumn) = (duty(&anna, "2026-03-28", 1_320, 1_800, &[(1_440, 1_470)]), night("2026-10-24"));
+    assert_eq!((work(&spring), work(&autumn)), (6.5, 8.0));
+    let found = broken(&anna, &[autumn], day("2026-10-19"), day("2026-10-25"));
+    assert_eq!(found, []);
+    let longer = Duty { end: night("2026-10-24").end + 1, ..night("2026-10-24") };
+    let found = broken(&anna, &[longer], day("2026-10-19"), day("2026-10-25"));
+    assert_eq!(found.first().map(|broken| broken.rule), Some(Rule::ShiftLength));
+}
+
+#[test]
+fn every_week_has_its_long_rest() {
+    let mut anna = agent("eu-wtd", "Europe/Lisbon");
+    anna.contract.max_days_in_row = 14;
+    let dates: Vec<String> = (1..=7).map(|d| format!("2026-06-{d:02}")).collect();
+    let daily: Vec<Duty> = dates.iter().map(|date| duty(&anna, date, 540, 900, &[])).collect();
+    assert_eq!(rules_broken(&anna, &daily), [Rule::WeeklyRest]);
+    assert_eq!(rules_broken(&anna, &daily[..6]), []);
+    // Sunday free, but Monday starts so early that the rest is 34 hours long.
+    let mut with_monday = daily[..6].to_vec();
+    with_monday[5] = duty(&anna, "2026-06-06", 780, 1_140, &[]);
+    with_monday.push(duty(&anna, "2026-06-08", 300, 540, &[]));
+    assert_eq!(rules_broken(&anna, &with_monday), [Rule::WeeklyRest]);
+}
+
+#[test]
+fn hours_and_days_in_a_row_are_limited_together_with_published_shifts() {
+    let mut anna = agent("eu-wtd", "Europe/Lisbon");
+    anna.contract.max_week = 24 * HOUR;
+    anna.contract.max_days_in_row = 4;
+    let dates: Vec<String> = (1..=5).map(|d| format!("2026-06-{d:02}")).collect();
+    let daily: Vec<Duty> = dates.iter().map(|date| duty(&anna, date, 540, 900, &[])).collect();
+    assert_eq!(rules_broken(&anna, &daily[..4]), []);
+    assert_eq!(rules_broken(&anna, &daily), [Rule::DaysInRow, Rule::WeekWork]);
+    anna.published = vec![duty(&anna, "2026-05-31", 540, 900, &[])];
+    assert_eq!(rules_broken(&anna, &daily[..4]), [Rule::DaysInRow]);
+}
+
+#[test]
+fn nobody_works_when_away_or_outside_her_hours() {
+    let mut anna = agent("eu-wtd", "Europe/Lisbon");
+    let night = duty(&anna, "2026-06-03", 1_320, 1_560, &[]);
+    let off = Absence { first: day("2026-06-04"), last: day("2026-06-05"), credit: 0 };
+    anna.absences = vec![off];
+    assert_eq!(rules_broken(&anna, std::slice::from_ref(&night)), [Rule::Absence]);
+    anna.absences.clear();
+    anna.availability = vec![Window::read(3, "22:00", "26:00", 2_880).expect("a window")];
+    assert_eq!(rules_broken(&anna, std::slice::from_ref(&night)), []);
+    anna.availability[0].end = 1_559;
+    assert_eq!(rules_broken(&anna, &[night]), [Rule::Availability]);
+    anna.ends_on = Some(day("2026-05-31"));
+    anna.availability.clear();
+    let short = duty(&anna, "2026-06-01", 540, 600, &[]);
+    assert_eq!(rules_broken(&anna, &[short]), [Rule::ShiftLength, Rule::Absence]);
+    assert!(Timestamp::UNIX_EPOCH.as_second() == 0);
+}
+
+#[test]
+fn two_shifts_on_a_day_are_one_too_many() {
+    let anna = agent("eu-wtd", "Europe/Lisbon");
+    let twice = [duty(&anna, "2026-06-01", 0, 240, &[]), duty(&anna, "2026-06-01", 960, 1_200, &[])];
+    assert_eq!(rules_broken(&anna, &twice), [Rule::OneShiftADay]);
+    let overlapping = [duty(&anna, "2026-06-01", 0, 240, &[]), duty(&anna, "2026-06-01", 200, 400, &[])];
+    assert_eq!(rules_broken(&anna, &overlapping), [Rule::OneShiftADay, Rule::DailyRest]);
+}

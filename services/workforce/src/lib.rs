@@ -1,0 +1,1 @@
+//! Manydesk workforce: who should be there
