@@ -1,1 +1,18 @@
-//! Manydesk gateway: the only public edge.
+//! The only public edge. One port speaks gRPC, gRPC-Web, Connect and JSON over
+//! HTTP; every call, however it came in, passes the same stack and is forwarded
+//! by the service's name. gRPC bodies are passed on without being decoded.
+//!
+//! Reading order: [`edge`] (the stack), [`forward`], [`limits`], then [`rest`]
+//! (transcoding by `google.api.http`), [`connect`], [`openapi`], [`pages`].
+//!
+//! Invariants: no SQL, no domain; a new RPC needs no change here.
+
+pub mod connect;
+pub mod edge;
+pub mod forward;
+pub mod limits;
+pub mod openapi;
+pub mod pages;
+pub mod rest;
+
+pub use edge::{Settings, app, serve};

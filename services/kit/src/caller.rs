@@ -366,7 +366,7 @@ impl Verifier {
                 caller
             }
         };
-        if caller.expires_at + LEEWAY_SECONDS <= now {
+        if caller.expires_at.saturating_add(LEEWAY_SECONDS) <= now {
             return Err(Fault::Unauthenticated("TOKEN_EXPIRED"));
         }
         if !self.revoked.admits(&caller) {

@@ -66,13 +66,7 @@ impl Cluster {
         if made_by.is_some() {
             account.take_over(&folder.cluster())?;
         }
-        let binaries = Binaries::obtain(
-            options.bin.as_deref(),
-            folder.root(),
-            made_by,
-            &account,
-            progress,
-        )?;
+        let binaries = Binaries::obtain(options.bin.as_deref(), folder.root(), made_by, &account, progress)?;
         if let Some(major) = made_by
             && major != binaries.major
         {
@@ -85,23 +79,13 @@ impl Cluster {
         }
         account.can_enter(&binaries.dir)?;
         if made_by.is_none() {
-            progress(&format!(
-                "creating a PostgreSQL {} cluster in {}",
-                binaries.major,
-                folder.cluster().display()
-            ));
+            progress(&format!("creating a PostgreSQL {} cluster in {}", binaries.major, folder.cluster().display()));
             server::init(&binaries, &folder, &account)?;
         }
         let socket = folder.socket_dir(&account)?;
         progress(&format!("starting PostgreSQL {}", binaries.major));
         let server = Server::start(&binaries, &folder, &account, &socket, progress)?;
-        Ok(Self {
-            server,
-            bin: binaries.dir,
-            major: binaries.major,
-            socket,
-            _folder: folder,
-        })
+        Ok(Self { server, bin: binaries.dir, major: binaries.major, socket, _folder: folder })
     }
 
     /// The address of a database for a user, as libpq and sqlx read it.

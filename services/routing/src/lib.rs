@@ -1,1 +1,43 @@
-//! Manydesk routing: who does what now
+//! Manydesk routing: who does what now. One shared pool of agents serves many
+//! sellers; every decision is durable before anybody sees it and can be
+//! explained afterwards.
+//!
+//! Start reading at [`domain::engine`], which decides everything and does
+//! nothing else. [`desk`] is the house around it: it leads one engine per
+//! provider, commits what the engine decided, and only then tells agents and
+//! other services. [`api`] turns calls into events for the engine, [`events`]
+//! turns what other services tell into notes for it, and [`store`] is the SQL.
+//!
+//! Must not know: how tickets, contracts or schedules work; other services.
+
+pub mod domain;
+pub mod store;
+mod wire;
+pub mod desk;
+mod events;
+mod api;
+
+use std::sync::Arc;
+
+use kit::Fault;
+use kit::serve::MAX_MESSAGE_BYTES;
+use proto::routing::v1::routing_service_server::RoutingServiceServer;
+use tenantdb::Migrator;
+use tenantdb::events::WithSellers;
+use tenantdb::service::{Deps, Parts, Worker};
+use tonic::service::Routes;
+
+/// The schema of the service.
+pub static MIGRATOR: Migrator = sqlx::migrate!();
+
+/// Puts the service together.
+pub fn build(deps: Deps) -> Result<Parts, Fault> {
+    let (desks, house) = desk::Desks::new(deps.clone());
+    let api = api::Api::new(deps.clone(), desks.clone());
+    let handler = events::Listener::new(deps.clone(), desks);
+    Ok(Parts {
+        routes: Routes::new(RoutingServiceServer::new(api).max_decoding_message_size(MAX_MESSAGE_BYTES)),
+        workers: vec![Worker::new("engines", move |stop| house.run(stop))],
+        events: Some((&["tenants", "tickets"], Arc::new(WithSellers { inner: handler, terms: deps.terms }))),
+    })
+}

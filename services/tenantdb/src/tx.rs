@@ -101,6 +101,20 @@ impl TenantTx {
         Ok(self.put(seller, key.to_string(), body, occurred_at))
     }
 
+    /// Notes an event of one of the sellers of a group; it leaves with the commit.
+    pub fn emit_of(
+        &mut self,
+        seller: SellerId,
+        key: impl ToString,
+        body: Body,
+        occurred_at: Timestamp,
+    ) -> Result<EventId, Failure> {
+        if !self.scope.writable().contains(&seller) {
+            return Err(Failure::Inconsistent("the transaction does not write this seller".to_owned()));
+        }
+        Ok(self.put(seller, key.to_string(), body, occurred_at))
+    }
+
     /// Notes a provider-level event.
     pub fn emit_for_provider(&mut self, key: impl ToString, body: Body, occurred_at: Timestamp) -> EventId {
         self.put(NO_SELLER, key.to_string(), body, occurred_at)

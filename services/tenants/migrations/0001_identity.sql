@@ -26,10 +26,15 @@ create index provider_by_handle on tenants.provider (handle);
 insert into tenants.provider (provider_id, handle, name, country, time_zone, state, founded_by, created_at)
 values ('00000000-0000-0000-0000-000000000000', 'platform', 'Platform', 'ZZ', 'UTC', 'active', '', '1970-01-01T00:00:00Z');
 select ctx.guard_provider_table('tenants.provider', 'select, update');
+create policy owner_reads on tenants.provider for select to tenants_owner using (true);
+create policy owner_founds on tenants.provider for insert to tenants_owner with check (true);
 
 create table tenants.app_user (
     provider_id uuid not null,
     user_id     uuid not null,
+    -- The seller of a seller's own user, else the nil id. Part of the unique key,
+    -- so that one seller cannot probe who is known to another.
+    home_id     uuid not null,
     email       text not null,
     name        text not null,
     language    text not null,
@@ -39,7 +44,7 @@ create table tenants.app_user (
     version     bigint not null default 1,
     created_at  timestamptz not null,
     constraint app_user_pk primary key (provider_id, user_id),
-    constraint app_user_email_once unique (provider_id, email),
+    constraint app_user_email_once unique (provider_id, home_id, email),
     constraint app_user_of_provider foreign key (provider_id) references tenants.provider (provider_id),
     constraint app_user_email_form check (email = lower(email) and char_length(email) between 3 and 254),
     constraint app_user_name_form check (char_length(name) between 1 and 100),
@@ -49,12 +54,17 @@ create table tenants.app_user (
         and roles <@ array['platform_operator', 'provider_admin', 'supervisor', 'planner', 'agent', 'billing_clerk',
                            'seller_admin', 'seller_viewer']
     ),
+    constraint app_user_home_of_seller check (
+        (roles && array['seller_admin', 'seller_viewer']) = (home_id <> '00000000-0000-0000-0000-000000000000')
+    ),
     constraint app_user_operator_in_platform check (
         ('platform_operator' = any (roles)) = (provider_id = '00000000-0000-0000-0000-000000000000')
     )
 );
 create index app_user_by_email on tenants.app_user (email, created_at);
+create index app_user_list on tenants.app_user (provider_id, email, user_id);
 select ctx.guard_provider_table('tenants.app_user');
+create policy owner_reads on tenants.app_user for select to tenants_owner using (true);
 
 -- Apart from the user, so that nothing that reads users can read it by accident.
 create table tenants.credential (
@@ -142,9 +152,11 @@ create table tenants.session (
         and (ended_because is null or ended_because in ('signed_out', 'revoked', 'password_changed', 'reused'))
     )
 );
+create index session_expiry on tenants.session (expires_at);
 create unique index session_opened_once on tenants.session (provider_id, user_id, opened_by) where opened_by is not null;
 create index session_open on tenants.session (provider_id, user_id, session_id desc) where ended_at is null;
 select ctx.guard_provider_table('tenants.session');
+select ctx.expose_due_columns('tenants.session', 'provider_id, session_id, expires_at');
 
 create table tenants.invitation (
     provider_id   uuid not null,
@@ -208,6 +220,7 @@ create table tenants.external_identity (
     user_id     uuid not null,
     linked_at   timestamptz not null,
     constraint external_identity_pk primary key (provider_id, issuer, subject),
+    constraint external_identity_one_subject unique (provider_id, issuer, user_id),
     constraint external_identity_of_issuer foreign key (provider_id, issuer)
         references tenants.oidc_issuer (provider_id, name) on delete cascade,
     constraint external_identity_of_user foreign key (provider_id, user_id)
@@ -227,10 +240,12 @@ create table tenants.oidc_flow (
     constraint oidc_flow_of_issuer foreign key (provider_id, issuer)
         references tenants.oidc_issuer (provider_id, name) on delete cascade
 );
-create index oidc_flow_expiry on tenants.oidc_flow (provider_id, expires_at);
+create index oidc_flow_expiry on tenants.oidc_flow (expires_at);
 select ctx.guard_provider_table('tenants.oidc_flow', 'select, insert, delete');
+select ctx.expose_due_columns('tenants.oidc_flow', 'provider_id, flow_id, expires_at');
 
--- What ends tokens before their time. Read across tenants by one function only.
+-- What ends tokens before their time. Which rows are new is seen across tenants
+-- by key and time only.
 create table tenants.revocation (
     provider_id      uuid not null,
     revocation_id    uuid not null,
@@ -242,7 +257,8 @@ create table tenants.revocation (
     constraint revocation_of_one_thing check ((minimum_revision is null) <> (session_id is null))
 );
 create index revocation_by_time on tenants.revocation (revoked_at, revocation_id);
-select ctx.guard_provider_table('tenants.revocation', 'select, insert');
+select ctx.guard_provider_table('tenants.revocation', 'select, insert, delete');
+select ctx.expose_due_columns('tenants.revocation', 'provider_id, revocation_id, revoked_at');
 
 create table tenants.signing_key (
     provider_id uuid not null,
@@ -270,3 +286,70 @@ create table tenants.login_throttle (
 );
 create index login_throttle_by_time on tenants.login_throttle (provider_id, last_at);
 select ctx.guard_provider_table('tenants.login_throttle');
+
+-- Signing in comes before any tenant is known. These are the only ways across
+-- tenants, each as narrow as can be; whatever they find is then read again in a
+-- transaction of its own tenant.
+
+-- Who may sign in with an e-mail address, by exact match.
+create function tenants.find_sign_in(wanted text)
+    returns table (provider_id uuid, user_id uuid, handle text)
+    language sql stable security definer set search_path = pg_catalog as $$
+    select u.provider_id, u.user_id, p.handle
+      from tenants.app_user u
+      join tenants.provider p on p.provider_id = u.provider_id
+     where u.email = wanted and u.state = 'active' and p.state = 'active'
+     order by u.created_at, u.user_id
+     limit 5
+$$;
+
+-- The provider of a handle, if it works.
+create function tenants.find_provider(wanted text) returns uuid
+    language sql stable security definer set search_path = pg_catalog as $$
+    select p.provider_id from tenants.provider p where p.handle = wanted and p.state = 'active'
+$$;
+
+-- The providers by handle, for the platform's own operators.
+create function tenants.list_providers(after text, most bigint)
+    returns table (provider_id uuid, handle text, name text, country text, time_zone text, state text,
+                   created_at timestamptz, version bigint)
+    language plpgsql stable security definer set search_path = pg_catalog as $$
+begin
+    if ctx.provider() <> '00000000-0000-0000-0000-000000000000' then
+        raise exception 'only the platform lists providers' using errcode = 'insufficient_privilege';
+    end if;
+    return query
+        select p.provider_id, p.handle, p.name, p.country, p.time_zone, p.state, p.created_at, p.version
+          from tenants.provider p
+         where p.provider_id <> '00000000-0000-0000-0000-000000000000' and p.handle > after
+         order by p.handle
+         limit most;
+end $$;
+
+-- Founds a provider, one at a time. Gives its id; the id of before if the same
+-- request founded it already; null if the handle is taken.
+create function tenants.found_provider(new_id uuid, new_handle text, new_name text, new_country text,
+                                       new_zone text, request text, at timestamptz) returns uuid
+    language plpgsql volatile security definer set search_path = pg_catalog as $$
+declare
+    existing record;
+begin
+    if ctx.provider() <> '00000000-0000-0000-0000-000000000000' then
+        raise exception 'only the platform founds providers' using errcode = 'insufficient_privilege';
+    end if;
+    lock table tenants.provider in share row exclusive mode;
+    select p.provider_id, p.founded_by into existing from tenants.provider p where p.handle = new_handle;
+    if found then
+        return case when existing.founded_by = request then existing.provider_id end;
+    end if;
+    insert into tenants.provider (provider_id, handle, name, country, time_zone, state, founded_by, created_at)
+    values (new_id, new_handle, new_name, new_country, new_zone, 'active', request, at);
+    return new_id;
+end $$;
+
+revoke execute on function tenants.find_sign_in(text), tenants.find_provider(text),
+    tenants.list_providers(text, bigint),
+    tenants.found_provider(uuid, text, text, text, text, text, timestamptz) from public;
+grant execute on function tenants.find_sign_in(text), tenants.find_provider(text),
+    tenants.list_providers(text, bigint),
+    tenants.found_provider(uuid, text, text, text, text, text, timestamptz) to tenants_app;

@@ -4,11 +4,13 @@
 use std::collections::HashMap;
 
 use jiff::{Timestamp, ToSpan};
+use serde::{Deserialize, Serialize};
 
 use super::usage::{Meter, Row};
 
 /// The rule.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Rule {
     /// Every handled contact.
     Each,
@@ -20,12 +22,12 @@ pub enum Rule {
 }
 
 /// The definition of one contract version.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Definition {
     pub rule: Rule,
     /// Calls of at most this many seconds do not count.
     pub ignore_calls_up_to: i32,
-    /// Whether imported history counts.
+    /// Whether imported history counts, of every meter.
     pub count_historical: bool,
 }
 
@@ -41,10 +43,10 @@ impl Definition {
         self.rule != Rule::Each
     }
 
-    /// The rows that count: other meters untouched, contacts by the rule. The
+    /// The rows that count: contacts by the rule, other meters all. The
     /// result does not depend on the order of the rows.
     pub fn apply(&self, mut rows: Vec<Row>) -> Vec<Row> {
-        rows.retain(|row| row.meter != Meter::Contact || self.admits(row));
+        rows.retain(|row| self.admits(row));
         if !self.needs_singles() {
             return rows;
         }
@@ -66,7 +68,8 @@ impl Definition {
     }
 
     fn admits(&self, row: &Row) -> bool {
-        let short = row.duration_seconds > 0 && row.duration_seconds <= self.ignore_calls_up_to;
+        let call = row.meter == Meter::Contact && row.duration_seconds > 0;
+        let short = call && row.duration_seconds <= self.ignore_calls_up_to;
         !short && (self.count_historical || !row.historical)
     }
 

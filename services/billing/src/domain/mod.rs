@@ -1,6 +1,7 @@
 //! The rules of billing, pure: no input or output, no clock, no SQL.
 //! Start with `rating`: a plan version and the usage of a period in, lines out.
 
+pub mod ids;
 pub mod money;
 pub mod period;
 pub mod usage;
@@ -10,6 +11,7 @@ pub mod plan_check;
 pub mod models;
 pub mod rating;
 pub mod tax;
+pub mod profile;
 pub mod invoice;
 pub mod ledger;
 

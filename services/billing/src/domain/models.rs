@@ -2,6 +2,7 @@
 //! explain it. Nothing is rounded here.
 
 use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
 
 use super::money::MoneyError;
 use super::plan::{BlockTier, CapacityTier, Model, Percentage, Tier};
@@ -43,7 +44,7 @@ impl Used {
 }
 
 /// One step of an amount.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Step {
     pub label: String,
     pub quantity: Option<Decimal>,

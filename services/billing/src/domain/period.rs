@@ -5,6 +5,7 @@ use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp, ToSpan, Unit};
 use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
 
 /// What can be wrong with a date or a zone.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -49,12 +50,30 @@ impl Dates {
 }
 
 /// Length of a billing period.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Interval {
     /// Seven days from the anchor's weekday.
     Week,
     /// Calendar months from the anchor's day, clamped to shorter months.
     Months(i32),
+}
+
+impl Interval {
+    /// Its stored name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Interval::Week => "week",
+            Interval::Months(12) => "year",
+            Interval::Months(3) => "quarter",
+            Interval::Months(_) => "month",
+        }
+    }
+
+    /// Reads a stored name.
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Week, Self::Months(1), Self::Months(3), Self::Months(12)].into_iter().find(|i| i.name() == name)
+    }
 }
 
 /// The periods of a contract: an unbroken sequence in both directions.
@@ -192,13 +211,10 @@ pub fn cycles_in_advance(
     target: Date,
 ) -> Result<Decimal, PeriodError> {
     let last = end.map_or(Ok(Date::MAX), |e| e.yesterday()).map_err(|_| PeriodError::OutOfRange)?;
+    let whole = Dates { from: start, until: last };
     let mut total = Decimal::ZERO;
     let mut period = cycle.containing(start)?;
-    loop {
-        let Some(covered) = Dates { from: start, until: last }.intersect(period) else { break };
-        if target < covered.from {
-            break;
-        }
+    while let Some(covered) = whole.intersect(period).filter(|covered| covered.from <= target) {
         total += Decimal::from(covered.days()) / Decimal::from(period.days());
         period = cycle.containing(period.until.tomorrow().map_err(|_| PeriodError::OutOfRange)?)?;
     }

@@ -3,6 +3,7 @@
 
 use jiff::civil::Date;
 use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
 
 use super::definition::Definition;
 use super::money::{Currency, Rounding};
@@ -11,7 +12,7 @@ use super::usage::{Meter, Properties, Property};
 
 /// One band of a tiered price, stored by its inclusive upper end only, so that
 /// bands cannot overlap and fractions between whole numbers always have one.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tier {
     /// Last quantity inside; `None` = no limit.
     pub up_to: Option<Decimal>,
@@ -22,7 +23,7 @@ pub struct Tier {
 }
 
 /// A band of blocks.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BlockTier {
     /// Units in a block.
     pub size: Decimal,
@@ -33,7 +34,7 @@ pub struct BlockTier {
 }
 
 /// A band of capacity: it holds a period whose peaks are within its limits.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CapacityTier {
     /// Highest peak by unit; a unit without a limit is not named.
     pub limits: Vec<(String, Decimal)>,
@@ -42,7 +43,7 @@ pub struct CapacityTier {
 }
 
 /// Percentage of event amounts.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Percentage {
     /// Percent.
     pub rate: Decimal,
@@ -59,7 +60,8 @@ pub struct Percentage {
 }
 
 /// How a quantity becomes an amount.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Model {
     Flat { amount: Decimal },
     PerUnit { unit: Decimal },
@@ -82,7 +84,8 @@ impl Model {
 }
 
 /// How the quantity of a period is made from its events.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Aggregation {
     #[default]
     Sum,
@@ -91,7 +94,8 @@ pub enum Aggregation {
 }
 
 /// Rounding of a converted quantity to whole units.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum QuantityRounding {
     #[default]
     None,
@@ -101,7 +105,7 @@ pub enum QuantityRounding {
 }
 
 /// A condition on usage.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Filter {
     pub property: Property,
     pub values: Vec<String>,
@@ -116,14 +120,14 @@ impl Filter {
 }
 
 /// An extra in percent for the part of the usage that matches.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Surcharge {
     pub on: Filter,
     pub percent: Decimal,
 }
 
 /// One priced thing.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Charge {
     pub code: String,
     pub name: String,
@@ -177,7 +181,7 @@ impl Charge {
 }
 
 /// A version of a price list.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
     pub name: String,
     pub currency: Currency,

@@ -4,12 +4,14 @@
 use jiff::civil::Date;
 use jiff::{Timestamp, ToSpan};
 use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
 
 use super::money::parse_decimal;
 use super::period::HourClass;
 
 /// What is measured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Meter {
     Contact,
     Message,
@@ -58,7 +60,8 @@ impl Meter {
 }
 
 /// What usage can be told apart by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Property {
     Channel,
     Language,
@@ -204,7 +207,8 @@ pub fn check(report: Report, now: Timestamp) -> Result<Event, BadItem> {
     text("language", &p.language, 0, 35)?;
     text("marketplace", &p.marketplace, 0, 32)?;
     text("agent_group", &p.agent_group, 0, 64)?;
-    if !p.country.is_empty() && !(p.country.len() == 2 && p.country.bytes().all(|b| b.is_ascii_uppercase())) {
+    let two_capitals = p.country.len() == 2 && p.country.bytes().all(|b| b.is_ascii_uppercase());
+    if !(p.country.is_empty() || two_capitals) {
         return Err(bad("country", "two capital letters"));
     }
     if !p.hour_class.is_empty() && HourClass::parse(&p.hour_class).is_none() {
@@ -310,7 +314,8 @@ mod tests {
 
     #[test]
     fn absurd_reports_are_refused_by_field() {
-        let cases: [(&str, fn(&mut Report)); 14] = [
+        type Spoil = fn(&mut Report);
+        let cases: [(&str, Spoil); 14] = [
             ("source", |r| r.source = "Bad Source".into()),
             ("event_key", |r| r.event_key = String::new()),
             ("event_key", |r| r.event_key = "x".repeat(201)),

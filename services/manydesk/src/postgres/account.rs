@@ -31,10 +31,7 @@ impl Account {
         let me = effective_uid()?;
         if me != 0 {
             return match owner {
-                Some(owner) if owner != me => Err(Trouble::OtherOwner {
-                    path: cluster.to_owned(),
-                    owner,
-                }),
+                Some(owner) if owner != me => Err(Trouble::OtherOwner { path: cluster.to_owned(), owner }),
                 _ => Ok(Self { other: None }),
             };
         }
@@ -64,8 +61,7 @@ impl Account {
         let Some(entry) = &self.other else {
             return Ok(());
         };
-        std::os::unix::fs::lchown(path, Some(entry.uid), Some(entry.gid))
-            .map_err(io("change the owner of", path))
+        std::os::unix::fs::lchown(path, Some(entry.uid), Some(entry.gid)).map_err(io("change the owner of", path))
     }
 
     /// Gives a folder and all in it to this account, where it belongs to root or to a user that is
@@ -85,9 +81,7 @@ impl Account {
     }
 
     pub fn uid(&self) -> Result<u32, Trouble> {
-        self.other
-            .as_ref()
-            .map_or_else(effective_uid, |entry| Ok(entry.uid))
+        self.other.as_ref().map_or_else(effective_uid, |entry| Ok(entry.uid))
     }
 
     pub fn gid(&self) -> Option<u32> {
@@ -135,11 +129,7 @@ fn entry(line: &str) -> Option<Entry> {
     let name = fields.next().filter(|name| !name.is_empty())?;
     let uid = fields.nth(1)?.parse().ok()?;
     let gid = fields.next()?.parse().ok()?;
-    Some(Entry {
-        name: name.to_owned(),
-        uid,
-        gid,
-    })
+    Some(Entry { name: name.to_owned(), uid, gid })
 }
 
 /// The outermost folder on the way that the mode bits keep the account out of.
@@ -148,13 +138,8 @@ fn closed(folder: &Path, entry: &Entry) -> Option<PathBuf> {
     way.reverse();
     way.into_iter()
         .find(|part| {
-            fs::metadata(part).is_ok_and(|meta| {
-                !may_enter(
-                    meta.mode(),
-                    meta.uid() == entry.uid,
-                    meta.gid() == entry.gid,
-                )
-            })
+            fs::metadata(part)
+                .is_ok_and(|meta| !may_enter(meta.mode(), meta.uid() == entry.uid, meta.gid() == entry.gid))
         })
         .map(Path::to_owned)
 }
@@ -199,16 +184,8 @@ mod tests {
     fn root_becomes_the_owner_then_postgres_then_nobody() {
         assert_eq!(picked(PASSWD, None).as_deref(), Some("postgres"));
         assert_eq!(picked(PASSWD, Some(1000)).as_deref(), Some("ada"));
-        assert_eq!(
-            picked(PASSWD, Some(0)).as_deref(),
-            Some("postgres"),
-            "never root"
-        );
-        assert_eq!(
-            picked(PASSWD, Some(4242)).as_deref(),
-            Some("postgres"),
-            "an owner that is no user"
-        );
+        assert_eq!(picked(PASSWD, Some(0)).as_deref(), Some("postgres"), "never root");
+        assert_eq!(picked(PASSWD, Some(4242)).as_deref(), Some("postgres"), "an owner that is no user");
         let few = "root:x:0:0::/root:/bin/sh\nnobody:x:65534:65533::/:/bin/false\n";
         assert_eq!(picked(few, None).as_deref(), Some("nobody"));
         assert_eq!(pick(few, None).map(|entry| entry.gid), Some(65533));
@@ -220,10 +197,7 @@ mod tests {
         assert!(may_enter(0o700, true, false));
         assert!(!may_enter(0o700, false, true));
         assert!(may_enter(0o710, false, true));
-        assert!(
-            !may_enter(0o706, false, true),
-            "group first, though others may"
-        );
+        assert!(!may_enter(0o706, false, true), "group first, though others may");
         assert!(may_enter(0o711, false, false));
         assert!(!may_enter(0o770, false, false));
     }

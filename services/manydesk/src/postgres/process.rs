@@ -17,10 +17,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 pub(super) fn bare(command: &mut Command) {
     command
         .env_clear()
-        .env(
-            "PATH",
-            "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-        )
+        .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
         .env("LC_ALL", "C")
         .env("TZ", "UTC")
         .current_dir("/")
@@ -30,20 +27,11 @@ pub(super) fn bare(command: &mut Command) {
 }
 
 /// Runs a command to its end with its output in a log; kills it when it takes longer than `limit`.
-pub(super) fn run(
-    what: &str,
-    command: &mut Command,
-    log: &Path,
-    limit: Duration,
-) -> Result<(), Trouble> {
+pub(super) fn run(what: &str, command: &mut Command, log: &Path, limit: Duration) -> Result<(), Trouble> {
     let program = PathBuf::from(command.get_program());
     let file = File::create(log).map_err(io("write", log))?;
     let copy = file.try_clone().map_err(io("write", log))?;
-    let mut child = command
-        .stdout(file)
-        .stderr(copy)
-        .spawn()
-        .map_err(io("run", &program))?;
+    let mut child = command.stdout(file).stderr(copy).spawn().map_err(io("run", &program))?;
     let how = match wait(&mut child, limit) {
         Some(status) if status.success() => return Ok(()),
         Some(status) => status.to_string(),
@@ -54,12 +42,7 @@ pub(super) fn run(
             format!("no end after {} s", limit.as_secs())
         }
     };
-    Err(Trouble::Failed {
-        what: what.to_owned(),
-        how,
-        log: log.to_owned(),
-        tail: tail(log),
-    })
+    Err(Trouble::Failed { what: what.to_owned(), how, log: log.to_owned(), tail: tail(log) })
 }
 
 /// Waits for a child, at most so long.
@@ -151,11 +134,7 @@ pub(super) fn tail(log: &Path) -> String {
     let text = String::from_utf8_lossy(&text);
     let lines: Vec<&str> = text.lines().collect();
     let from = lines.len().saturating_sub(12);
-    lines[from..]
-        .iter()
-        .map(|line| format!("  {line}"))
-        .collect::<Vec<_>>()
-        .join("\n")
+    lines[from..].iter().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]
@@ -185,10 +164,7 @@ mod tests {
         .unwrap_err()
         .to_string();
         assert!(start.elapsed() < Duration::from_secs(10));
-        assert!(
-            trouble.contains("a long sleep failed (no end after 0 s)"),
-            "{trouble}"
-        );
+        assert!(trouble.contains("a long sleep failed (no end after 0 s)"), "{trouble}");
         assert!(trouble.contains("  begun"), "{trouble}");
         let _ = std::fs::remove_file(log);
     }

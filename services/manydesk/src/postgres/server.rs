@@ -64,24 +64,14 @@ impl Server {
             .stderr(copy)
             .spawn()
             .map_err(io("run", &program))?;
-        let mut server = Self {
-            pid: child.id(),
-            child: Some(child),
-            watchdog: None,
-            log,
-            socket: socket.to_owned(),
-        };
+        let mut server = Self { pid: child.id(), child: Some(child), watchdog: None, log, socket: socket.to_owned() };
         // From here on dropping `server` stops it.
         server.watchdog = Some(watch(folder, account)?);
         server.wait_until_ready(&folder.cluster(), progress)?;
         Ok(server)
     }
 
-    fn wait_until_ready(
-        &mut self,
-        cluster: &Path,
-        progress: &mut dyn FnMut(&str),
-    ) -> Result<(), Trouble> {
+    fn wait_until_ready(&mut self, cluster: &Path, progress: &mut dyn FnMut(&str)) -> Result<(), Trouble> {
         let start = Instant::now();
         let mut told = 0;
         let mut died = None;
@@ -89,10 +79,7 @@ impl Server {
             let seconds = start.elapsed().as_secs();
             if told + 5 <= seconds {
                 told = seconds;
-                progress(&format!(
-                    "PostgreSQL is still starting ({seconds} s): {}",
-                    self.last_line()
-                ));
+                progress(&format!("PostgreSQL is still starting ({seconds} s): {}", self.last_line()));
             }
             died = self.died();
             died.is_some() || is_ready(&pid_file(cluster), self.pid)
@@ -179,36 +166,16 @@ pub(super) fn init(binaries: &Binaries, folder: &Folder, account: &Account) -> R
         if fresh.exists() {
             fs::remove_dir_all(&fresh).map_err(io("remove", &fresh))?;
         }
-        DirBuilder::new()
-            .mode(0o700)
-            .create(&fresh)
-            .map_err(io("create", &fresh))?;
+        DirBuilder::new().mode(0o700).create(&fresh).map_err(io("create", &fresh))?;
         account.own(&fresh)?;
         let mut command = account.command(&program);
         command
             .arg("-D")
             .arg(&fresh)
-            .args([
-                "--username",
-                SUPERUSER,
-                "--encoding",
-                "UTF8",
-                "--data-checksums",
-            ])
-            .args([
-                "--auth-local",
-                "trust",
-                "--auth-host",
-                "reject",
-                "--no-instructions",
-            ])
+            .args(["--username", SUPERUSER, "--encoding", "UTF8", "--data-checksums"])
+            .args(["--auth-local", "trust", "--auth-host", "reject", "--no-instructions"])
             .args(*locale);
-        result = process::run(
-            "creating the database cluster (initdb)",
-            &mut command,
-            &log,
-            INIT,
-        );
+        result = process::run("creating the database cluster (initdb)", &mut command, &log, INIT);
         match &result {
             Err(Trouble::Failed { tail, .. }) if tail.contains("locale") => {}
             _ => break,
@@ -218,25 +185,15 @@ pub(super) fn init(binaries: &Binaries, folder: &Folder, account: &Account) -> R
     let _ = fs::remove_file(&log);
     let cluster = folder.cluster();
     fs::rename(&fresh, &cluster).map_err(io("name the new cluster", &cluster))?;
-    File::open(folder.root())
-        .and_then(|root| root.sync_all())
-        .map_err(io("sync", folder.root()))
+    File::open(folder.root()).and_then(|root| root.sync_all()).map_err(io("sync", folder.root()))
 }
 
 /// Locales to try, best first. All sort by code point, so that an index means the same on every machine.
 fn locales(major: u32) -> &'static [&'static [&'static str]] {
     if 17 <= major {
         &[
-            &[
-                "--locale-provider=builtin",
-                "--builtin-locale=C.UTF-8",
-                "--locale=C.UTF-8",
-            ],
-            &[
-                "--locale-provider=builtin",
-                "--builtin-locale=C.UTF-8",
-                "--locale=C",
-            ],
+            &["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C.UTF-8"],
+            &["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"],
         ]
     } else {
         &[&["--locale=C.UTF-8"], &["--locale=C"]]
@@ -272,10 +229,7 @@ pub(super) fn stop_left_over(
             }
         }
         if !gone {
-            return Err(Trouble::LeftOver {
-                pids: running(),
-                data: cluster,
-            });
+            return Err(Trouble::LeftOver { pids: running(), data: cluster });
         }
     }
     // A stale file whose number now belongs to some other process would keep the server from
@@ -290,10 +244,7 @@ pub(super) fn stop_left_over(
 fn running(cluster: &Path, account: &Account) -> Vec<u32> {
     process::working_in(cluster, account).unwrap_or_else(|| {
         let recorded = recorded_pid(&pid_file(cluster));
-        recorded
-            .filter(|pid| process::signal(*pid, "0"))
-            .into_iter()
-            .collect()
+        recorded.filter(|pid| process::signal(*pid, "0")).into_iter().collect()
     })
 }
 
@@ -313,12 +264,7 @@ fn open_log(log: &Path) -> Result<File, Trouble> {
     if fs::metadata(log).is_ok_and(|meta| LOG_BYTES < meta.len()) {
         fs::rename(log, log.with_extension("log.1")).map_err(io("rename", log))?;
     }
-    File::options()
-        .append(true)
-        .create(true)
-        .mode(0o600)
-        .open(log)
-        .map_err(io("write", log))
+    File::options().append(true).create(true).mode(0o600).open(log).map_err(io("write", log))
 }
 
 fn pid_file(cluster: &Path) -> PathBuf {
@@ -326,13 +272,7 @@ fn pid_file(cluster: &Path) -> PathBuf {
 }
 
 fn recorded_pid(file: &Path) -> Option<u32> {
-    fs::read_to_string(file)
-        .ok()?
-        .lines()
-        .next()?
-        .trim()
-        .parse()
-        .ok()
+    fs::read_to_string(file).ok()?.lines().next()?.trim().parse().ok()
 }
 
 /// Whether the pid file is this server's and its eighth line says `ready`, as pg_ctl reads it.

@@ -35,12 +35,7 @@ pub(super) fn words(socket: &Path) -> Vec<OsString> {
     let mut folders = OsString::from("unix_socket_directories=\"");
     folders.push(socket);
     folders.push("\"");
-    let mut words = vec![
-        "-c".into(),
-        folders,
-        "-c".into(),
-        format!("port={PORT}").into(),
-    ];
+    let mut words = vec!["-c".into(), folders, "-c".into(), format!("port={PORT}").into()];
     for (name, value) in SETTINGS {
         words.extend(["-c".into(), format!("{name}={value}").into()]);
     }
@@ -62,9 +57,7 @@ fn encoded(text: &OsStr) -> String {
     text.as_bytes()
         .iter()
         .map(|byte| match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
-                char::from(*byte).to_string()
-            }
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => char::from(*byte).to_string(),
             other => format!("%{other:02X}"),
         })
         .collect()

@@ -27,10 +27,7 @@ impl Temp {
     }
 
     fn options(&self) -> Options {
-        Options {
-            data: self.0.join("data"),
-            bin: None,
-        }
+        Options { data: self.0.join("data"), bin: None }
     }
 }
 
@@ -79,11 +76,7 @@ fn what_was_committed_is_there_after_a_stop_a_kill_and_a_restart() {
     assert_eq!(sql(&cluster, "show listen_addresses"), "");
     assert_eq!(sql(&cluster, "show fsync"), "on");
     assert_eq!(sql(&cluster, "show data_checksums"), "on");
-    assert_eq!(
-        sql(&cluster, "select lower('ÄÉ')"),
-        "äé",
-        "letters beyond ASCII have cases"
-    );
+    assert_eq!(sql(&cluster, "select lower('ÄÉ')"), "äé", "letters beyond ASCII have cases");
     assert!(cluster.died().is_none());
     let first = cluster.pid();
     assert!(cluster.stop(), "ended in order");
@@ -95,9 +88,7 @@ fn what_was_committed_is_there_after_a_stop_a_kill_and_a_restart() {
     assert_eq!(sql(&cluster, "select n from kept"), "1");
     sql(&cluster, "insert into kept values (2)");
     process::signal(cluster.pid(), "KILL");
-    assert!(process::until(Duration::from_secs(10), || cluster
-        .died()
-        .is_some()));
+    assert!(process::until(Duration::from_secs(10), || cluster.died().is_some()));
     drop(cluster);
 
     let cluster = start(&temp.options()).unwrap();
@@ -117,10 +108,7 @@ fn a_second_start_on_the_same_folder_names_the_process_that_has_it() {
     let trouble = start(&temp.options()).unwrap_err();
     let text = trouble.to_string();
     assert!(matches!(trouble, Trouble::Busy { pid: Some(pid), .. } if pid == std::process::id()));
-    assert!(
-        text.contains(&format!("process {}", std::process::id())),
-        "{text}"
-    );
+    assert!(text.contains(&format!("process {}", std::process::id())), "{text}");
     assert_eq!(sql(&cluster, "select 1"), "1", "the first is not disturbed");
 }
 
@@ -130,10 +118,7 @@ fn a_parent_that_is_killed() {
     let Some(data) = std::env::var_os(PARENT) else {
         return;
     };
-    let options = Options {
-        data: PathBuf::from(data),
-        bin: None,
-    };
+    let options = Options { data: PathBuf::from(data), bin: None };
     let cluster = start(&options).unwrap();
     fs::write(options.data.join("started"), cluster.pid().to_string()).unwrap();
     // Ends by itself, should nobody kill it.
@@ -181,9 +166,7 @@ fn a_server_left_over_is_stopped_and_a_stale_pid_file_does_not_matter() {
     let mut cluster = start(&temp.options()).unwrap();
     sql(&cluster, "create table kept (n int)");
     cluster.stop();
-    let folder = fs::canonicalize(temp.options().data)
-        .unwrap()
-        .join("cluster");
+    let folder = fs::canonicalize(temp.options().data).unwrap().join("cluster");
     let account = Account::choose(&folder).unwrap();
     let bin = cluster.bin().to_owned();
     drop(cluster);
@@ -200,12 +183,8 @@ fn a_server_left_over_is_stopped_and_a_stale_pid_file_does_not_matter() {
     assert!(process::until(Duration::from_secs(10), || pid_file.exists()));
     let mut steps = Vec::new();
     let waiter = std::thread::spawn(move || stray.wait().unwrap());
-    let mut cluster =
-        Cluster::start(&temp.options(), &mut |step| steps.push(step.to_owned())).unwrap();
-    assert!(
-        waiter.join().unwrap().success(),
-        "asked to stop, not killed"
-    );
+    let mut cluster = Cluster::start(&temp.options(), &mut |step| steps.push(step.to_owned())).unwrap();
+    assert!(waiter.join().unwrap().success(), "asked to stop, not killed");
     assert!(steps[0].contains("left over"), "{steps:?}");
     assert_eq!(sql(&cluster, "select count(*) from kept"), "0");
     cluster.stop();
@@ -227,10 +206,7 @@ fn a_folder_of_another_version_or_of_no_version_is_refused_and_left_alone() {
     fs::write(&version, "13\n").unwrap();
     let text = start(&temp.options()).unwrap_err().to_string();
     assert!(text.contains("was made by PostgreSQL 13"), "{text}");
-    assert!(
-        text.contains(&format!("only PostgreSQL {found} was found")),
-        "{text}"
-    );
+    assert!(text.contains(&format!("only PostgreSQL {found} was found")), "{text}");
     fs::remove_file(&version).unwrap();
     let text = start(&temp.options()).unwrap_err().to_string();
     assert!(text.contains("not a PostgreSQL cluster"), "{text}");
@@ -257,10 +233,7 @@ fn a_folder_too_deep_for_a_socket_works_and_leaves_nothing_behind() {
         return;
     }
     let temp = Temp::new();
-    let options = Options {
-        data: temp.0.join("deep ".repeat(20)).join("d".repeat(60)),
-        bin: pg_dir(None, None),
-    };
+    let options = Options { data: temp.0.join("deep ".repeat(20)).join("d".repeat(60)), bin: pg_dir(None, None) };
     let mut cluster = start(&options).unwrap();
     assert_eq!(sql(&cluster, "select 1"), "1");
     let socket = cluster.socket.clone();
@@ -280,10 +253,7 @@ fn a_folder_too_deep_for_a_socket_works_and_leaves_nothing_behind() {
 #[test]
 fn a_configured_folder_without_a_server_is_refused() {
     let temp = Temp::new();
-    let options = Options {
-        bin: Some(temp.0.clone()),
-        ..temp.options()
-    };
+    let options = Options { bin: Some(temp.0.clone()), ..temp.options() };
     let text = start(&options).unwrap_err().to_string();
     assert!(text.contains("there is no initdb in"), "{text}");
 }
@@ -298,15 +268,9 @@ fn root_is_told_which_folder_keeps_the_server_out() {
     }
     let closed = temp.0.join("closed");
     DirBuilder::new().mode(0o700).create(&closed).unwrap();
-    let options = Options {
-        data: closed.join("data"),
-        bin: None,
-    };
+    let options = Options { data: closed.join("data"), bin: None };
     let text = start(&options).unwrap_err().to_string();
-    assert!(
-        text.contains(&format!("chmod o+x {}`", closed.display())),
-        "{text}"
-    );
+    assert!(text.contains(&format!("chmod o+x {}`", closed.display())), "{text}");
 
     // The data folder itself is ours to open, and only to the server's group.
     let own = Folder::open(&closed).unwrap();

@@ -41,12 +41,7 @@ pub enum Trouble {
          configure the folder of its binaries, or choose another data folder to begin anew",
         data.display(), bin.display()
     )]
-    OtherVersion {
-        data: PathBuf,
-        made_by: u32,
-        found: u32,
-        bin: PathBuf,
-    },
+    OtherVersion { data: PathBuf, made_by: u32, found: u32, bin: PathBuf },
 
     #[error(
         "{} holds something that is not a PostgreSQL cluster (no readable PG_VERSION file); move it \
@@ -87,12 +82,7 @@ pub enum Trouble {
     UnsafeSocket { path: PathBuf, problem: String },
 
     #[error("{what} failed ({how}); the end of {}:\n{tail}", log.display())]
-    Failed {
-        what: String,
-        how: String,
-        log: PathBuf,
-        tail: String,
-    },
+    Failed { what: String, how: String, log: PathBuf, tail: String },
 
     #[error("cannot {what} {}", path.display())]
     Io {
@@ -105,9 +95,5 @@ pub enum Trouble {
 
 /// Names the attempt that an I/O error ended, for `map_err`.
 pub(super) fn io<'a>(what: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> Trouble + 'a {
-    move |source| Trouble::Io {
-        what,
-        path: path.to_owned(),
-        source,
-    }
+    move |source| Trouble::Io { what, path: path.to_owned(), source }
 }

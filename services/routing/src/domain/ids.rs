@@ -6,47 +6,39 @@ use std::hash::{BuildHasherDefault, Hasher};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-macro_rules! id {
-    ($(#[$doc:meta])* $name:ident) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        pub struct $name(pub Uuid);
-    };
-}
+/// A client of the provider; the unit of isolation.
+pub type SellerId = kit::SellerId;
 
-id!(
-    /// A client of the provider; the unit of isolation.
-    SellerId
-);
-id!(
-    /// Somebody who answers; the same id as the user's.
-    AgentId
-);
-id!(
-    /// A unit of work that can be offered.
-    ContactId
-);
-id!(
-    /// A contact proposed to one agent.
-    OfferId
-);
-id!(
-    /// The matter that a contact works on.
-    TicketId
-);
+kit::id!(AgentId, "user", "Somebody who answers; the same id as the user's.");
+kit::id!(ContactId, "contact", "A unit of work that can be offered.");
+kit::id!(OfferId, "offer", "A contact proposed to one agent.");
+kit::id!(TicketId, "ticket", "The matter that a contact works on.");
 
-/// An instant: milliseconds since 1970-01-01T00:00:00Z.
+/// An instant: microseconds since 1970-01-01T00:00:00Z.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct At(pub i64);
 
 impl At {
+    /// The instant of a timestamp, in whole microseconds.
+    #[must_use]
+    pub fn of(at: jiff::Timestamp) -> At {
+        At(at.as_microsecond())
+    }
+
+    /// The timestamp of the instant; one beyond the calendar's range becomes its end.
+    #[must_use]
+    pub fn timestamp(self) -> jiff::Timestamp {
+        let end = if self.0 < 0 { jiff::Timestamp::MIN } else { jiff::Timestamp::MAX };
+        jiff::Timestamp::from_microsecond(self.0).unwrap_or(end)
+    }
+
     /// The instant so many seconds later; stops at the end of time.
     #[must_use]
     pub fn plus_seconds(self, seconds: i64) -> At {
-        At(self.0.saturating_add(seconds.saturating_mul(1000)))
+        At(self.0.saturating_add(seconds.saturating_mul(1_000_000)))
     }
 
-    /// Milliseconds from `earlier` to here; negative if it lies ahead.
+    /// Microseconds from `earlier` to here; negative if it lies ahead.
     #[must_use]
     pub fn since(self, earlier: At) -> i64 {
         self.0.saturating_sub(earlier.0)
@@ -81,7 +73,7 @@ impl Hasher for IdHasher {
 /// a provider because an epoch is led once and counts its offers.
 #[must_use]
 pub fn offer_id(at: At, epoch: i64, number: u64) -> OfferId {
-    let millis = (at.0.max(0) as u64) & 0xFFFF_FFFF_FFFF;
+    let millis = (at.0.max(0) as u64 / 1000) & 0xFFFF_FFFF_FFFF;
     let epoch = epoch as u64;
     let high = (millis << 16) | 0x7000 | (epoch & 0xFFF);
     let low = (0b10 << 62) | (((epoch >> 12) & 0x3F_FFFF) << 40) | (number & 0xFF_FFFF_FFFF);
@@ -94,9 +86,9 @@ mod tests {
 
     #[test]
     fn offer_ids_are_version_seven_ordered_by_time_and_distinct() {
-        let first = offer_id(At(1_700_000_000_000), 7, 1);
-        let second = offer_id(At(1_700_000_000_000), 7, 2);
-        let later = offer_id(At(1_700_000_000_001), 8, 1);
+        let first = offer_id(At(1_700_000_000_000_000), 7, 1);
+        let second = offer_id(At(1_700_000_000_000_000), 7, 2);
+        let later = offer_id(At(1_700_000_000_001_000), 8, 1);
         assert_eq!(first.0.get_version_num(), 7);
         assert!(first < second && second < later);
         assert_ne!(offer_id(At(5), 1, 1), offer_id(At(5), 4097, 1));

@@ -22,6 +22,12 @@ impl fmt::Debug for MasterKey {
     }
 }
 
+impl From<[u8; 32]> for MasterKey {
+    fn from(key: [u8; 32]) -> MasterKey {
+        MasterKey(key)
+    }
+}
+
 /// A master key that cannot be one.
 #[derive(Debug, thiserror::Error)]
 #[error("a master key is 32 bytes: raw, as 64 hexadecimal digits, or in base64")]
@@ -177,6 +183,11 @@ pub fn random<const N: usize>() -> Result<[u8; N], Broken> {
 /// Bytes as they stand in URLs and JOSE.
 pub fn base64url(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// The bytes of such a text.
+pub fn unbase64url(text: &str) -> Option<Vec<u8>> {
+    URL_SAFE_NO_PAD.decode(text).ok()
 }
 
 fn first_32(bytes: &[u8]) -> [u8; 32] {

@@ -234,8 +234,16 @@ mod tests {
                 [waits, waits, waits, waits, waits, Some(Solved)]
             }),
             ("answer+solve", Step::Answer { solve: true }, [Some(Solved); 6]),
-            ("note", Step::Note, [Some(New), Some(Open), Some(PendingCustomer), Some(PendingSeller), Some(OnHold), Some(Solved)]),
-            ("assign", Step::Assign, [Some(Open), Some(Open), Some(PendingCustomer), Some(PendingSeller), Some(OnHold), Some(Solved)]),
+            (
+                "note",
+                Step::Note,
+                [Some(New), Some(Open), Some(PendingCustomer), Some(PendingSeller), Some(OnHold), Some(Solved)],
+            ),
+            (
+                "assign",
+                Step::Assign,
+                [Some(Open), Some(Open), Some(PendingCustomer), Some(PendingSeller), Some(OnHold), Some(Solved)],
+            ),
             ("hold", Step::Hold(OnHold), [Some(OnHold), Some(OnHold), Some(OnHold), Some(OnHold), Some(OnHold), None]),
             ("resume", Step::Resume, [None, None, Some(Open), Some(Open), Some(Open), None]),
             ("solve", Step::Solve, [Some(Solved), Some(Solved), Some(Solved), Some(Solved), Some(Solved), None]),

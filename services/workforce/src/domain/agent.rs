@@ -1,12 +1,13 @@
 //! An agent as planning sees her: contract, availability, absence, skills.
 
+use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use jiff::{Timestamp, civil::ISOWeekDate};
+use kit::{SellerId, UserId};
 use thiserror::Error;
-use uuid::Uuid;
 
 use super::civil::{self, Window};
+use super::model::Grid;
 use super::rules::RuleSet;
 
 const WEEK: i64 = 7 * 86_400;
@@ -26,6 +27,19 @@ impl Duty {
     /// Working time: true length without the breaks.
     pub fn work(&self) -> i64 {
         self.end - self.start - self.breaks.iter().map(|(from, to)| to - from).sum::<i64>()
+    }
+
+    /// The intervals that it touches, with hundredths of a person at work in each.
+    pub fn cover(&self, grid: &Grid) -> impl Iterator<Item = (usize, u32)> {
+        let first = (self.start - grid.start).div_euclid(grid.step).max(0);
+        let end = (self.end - grid.start + grid.step - 1).div_euclid(grid.step).clamp(first, grid.count as i64);
+        (first..end).map(move |interval| {
+            let (from, to) = (grid.start + interval * grid.step, grid.start + (interval + 1) * grid.step);
+            let overlap = |start: i64, end: i64| (end.min(to) - start.max(from)).max(0);
+            let breaks: i64 = self.breaks.iter().map(|(start, end)| overlap(*start, *end)).sum();
+            let present = overlap(self.start, self.end) - breaks;
+            (interval as usize, (present * 100 / grid.step) as u32)
+        })
     }
 }
 
@@ -131,16 +145,15 @@ pub struct Skills {
     /// Languages (BCP 47) with levels.
     pub languages: Vec<(String, Level)>,
     /// Sellers with the end of the certification's validity.
-    pub certifications: Vec<(Uuid, Option<Timestamp>)>,
+    pub certifications: Vec<(SellerId, Option<Timestamp>)>,
     /// Sellers granted.
-    pub sellers: Vec<Uuid>,
+    pub sellers: Vec<SellerId>,
 }
 
 impl Skills {
     /// Whether the agent may answer a seller's customers in a language until an instant.
-    pub fn serves(&self, seller: Uuid, certification_required: bool, language: &str, until: Timestamp) -> bool {
-        let certified =
-            self.certifications.iter().any(|(of, end)| *of == seller && end.is_none_or(|end| until <= end));
+    pub fn serves(&self, seller: SellerId, certification_required: bool, language: &str, until: Timestamp) -> bool {
+        let certified = self.certifications.iter().any(|(of, end)| *of == seller && end.is_none_or(|end| until <= end));
         let admitted = certified || (!certification_required && self.sellers.contains(&seller));
         admitted && self.speaks(language)
     }
@@ -157,7 +170,7 @@ impl Skills {
 #[derive(Debug, Clone)]
 pub struct Agent {
     /// The user.
-    pub user: Uuid,
+    pub user: UserId,
     /// Zone name.
     pub zone_name: String,
     /// Zone.
@@ -209,14 +222,10 @@ impl Agent {
     }
 }
 
-/// The Monday of an ISO week, for the names of weeks.
-pub fn week_name(monday: Date) -> String {
-    let week: ISOWeekDate = monday.iso_week_date();
-    format!("{}-W{:02}", week.year(), week.week())
-}
-
 #[cfg(test)]
 mod tests {
+    use kit::ids::Uuid;
+
     use super::*;
     use crate::domain::rules;
 
@@ -242,7 +251,7 @@ mod tests {
 
     #[test]
     fn a_seller_is_served_with_certificate_and_language_only() {
-        let (mine, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let (mine, other) = (SellerId(Uuid::from_u128(1)), SellerId(Uuid::from_u128(2)));
         let end = Timestamp::from_second(1_000_000).expect("in range");
         let later = Timestamp::from_second(1_000_001).expect("in range");
         let skills = Skills {

@@ -240,7 +240,8 @@ fn steady_c(load: &Load, servers: u32, within: f64) -> Figures {
     // 1 - C e^-x, written so that a level near 0 keeps its digits.
     let p_at_once = spare * (1.0 - blocking) / below;
     figures.p_wait = p_wait;
-    figures.answered_in_time = p_at_once - p_wait * (-spare * within / load.handle_seconds).exp_m1();
+    let in_time = p_at_once - p_wait * (-spare * within / load.handle_seconds).exp_m1();
+    figures.answered_in_time = in_time.min(1.0);
     figures.mean_wait = p_wait * load.handle_seconds / spare;
     figures.mean_wait_answered = figures.mean_wait;
     figures.occupancy = a / n;
@@ -377,7 +378,11 @@ impl Tail {
         let (mut weight, mut sum, mut beyond, mut i) = (1.0_f64, 0.0_f64, 0.0_f64, mode);
         loop {
             sum += weight;
-            if i <= last { weights.push(weight) } else { beyond += weight }
+            if i <= last {
+                weights.push(weight)
+            } else {
+                beyond += weight
+            }
             if i == 0 || weight < sum * NEGLIGIBLE {
                 break;
             }
@@ -442,11 +447,7 @@ fn keeps(load: &Load, target: &Target, servers: u32) -> bool {
 
 fn check_load(load: &Load) -> Result<(), Refusal> {
     let positive = |x: f64, most: f64| x.is_finite() && 0.0 < x && x <= most;
-    range(
-        load.contacts.is_finite() && (0.0..=1e7).contains(&load.contacts),
-        "contacts",
-        "0..=10000000",
-    )?;
+    range(load.contacts.is_finite() && (0.0..=1e7).contains(&load.contacts), "contacts", "0..=10000000")?;
     range(positive(load.interval_seconds, 86_400.0), "interval_seconds", "above 0 and at most 86400")?;
     range(positive(load.handle_seconds, 86_400.0), "handle_seconds", "above 0 and at most 86400")?;
     let patience = load.patience_seconds.unwrap_or(1.0);

@@ -104,9 +104,11 @@ pub fn seasonal_naive(
         seen.add(slot(at, &horizon.zone), contacts.get(&at).copied().unwrap_or(0.0));
     }
     let in_use = |point: &&Point| (start..end).contains(&point.start.as_second());
-    let (timed, seconds) = history.points.iter().filter(in_use).fold((0.0, 0.0), |sum, point| {
-        (sum.0 + point.timed, sum.1 + point.handle_seconds)
-    });
+    let (timed, seconds) = history
+        .points
+        .iter()
+        .filter(in_use)
+        .fold((0.0, 0.0), |sum, point| (sum.0 + point.timed, sum.1 + point.handle_seconds));
     let handle = if 0.0 < timed && 0.0 < seconds { seconds / timed } else { default_handle_seconds };
 
     let parts = horizon.step_seconds / recorded;

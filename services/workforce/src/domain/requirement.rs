@@ -54,8 +54,12 @@ pub enum Refusal {
 pub fn real_time(volumes: Volumes<'_>, target: &Target, patience: Option<f64>) -> Result<People, Refusal> {
     let mut working: Vec<f64> = Vec::with_capacity(volumes.contacts.len());
     for (interval, (&contacts, &handle_seconds)) in volumes.contacts.iter().zip(volumes.handle_seconds).enumerate() {
-        let load =
-            Load { contacts, interval_seconds: volumes.step_seconds as f64, handle_seconds, patience_seconds: patience };
+        let load = Load {
+            contacts,
+            interval_seconds: volumes.step_seconds as f64,
+            handle_seconds,
+            patience_seconds: patience,
+        };
         let agents = erlang::agents_needed(&load, target).map_err(|cause| Refusal::Queue { interval, cause })?;
         working.push(f64::from(agents));
     }

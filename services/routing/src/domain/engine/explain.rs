@@ -23,7 +23,7 @@ pub struct Verdict {
     pub flexibility: u32,
     /// Whether the contact's language is her mother tongue.
     pub native: bool,
-    /// Milliseconds since she last let go of something or became available.
+    /// Microseconds since she last let go of something or became available.
     pub idle: i64,
 }
 

@@ -37,7 +37,7 @@ impl Engine {
         if self.sellers[seller as usize].terms != terms {
             self.sellers[seller as usize].terms = terms;
             self.judge_seller(seller);
-            self.rescind_what_is_not_allowed();
+            self.let_go_of_what_is_not_allowed();
             self.to_retry.insert(seller);
         }
         Ok(Reply::default())
@@ -117,6 +117,10 @@ impl Engine {
     /// Puts a contact in state QUEUED where it waits: kept for one agent for a
     /// while, or in its class.
     pub(super) fn queue_up(&mut self, job: u32) {
+        if !self.jobs[job].contact.relaxed && self.classes[self.jobs[job].class].eligible_count == 0 {
+            // Nobody at all has the preferred skills: waiting for them is in vain.
+            self.drop_preferred(job, Rule::Needs);
+        }
         self.note_block(job);
         let record = &self.jobs[job];
         let contact = &record.contact;
@@ -158,6 +162,16 @@ impl Engine {
             self.arm(job, at, timer);
         }
         self.to_place.push_back(job);
+    }
+
+    /// Drops the preferred skills of a contact that stands nowhere.
+    pub(super) fn drop_preferred(&mut self, job: u32, rule: Rule) {
+        let needs = self.jobs[job].contact.needs.clone();
+        let class = self.class_of(self.jobs[job].seller, &needs, true);
+        self.jobs[job].class = class;
+        self.jobs[job].contact.relaxed = true;
+        self.note(job);
+        self.decide(job, Kind::Relaxed, rule, None, 0, "preferred skills dropped");
     }
 
     fn tier_now(&self, contact: &Contact, must_go: At) -> Tier {
@@ -350,11 +364,17 @@ impl Engine {
         hard_obstacles(profile, terms, &self.classes[record.class], self.now).iter().all(Option::is_none)
     }
 
-    /// Takes back live offers that the hard needs no longer allow.
-    pub(super) fn rescind_what_is_not_allowed(&mut self) {
+    /// Takes back live offers that the hard needs no longer allow, and stops
+    /// keeping contacts for agents who may not take them any more.
+    fn let_go_of_what_is_not_allowed(&mut self) {
         for agent in 0..self.agents.len() as u32 {
-            if self.agents[agent as usize].pending != 0 {
+            let slot = &self.agents[agent as usize];
+            let (offered, keeps) = (slot.pending != 0, !slot.held.is_empty());
+            if offered {
                 self.rescind_of(agent, false, Rule::Needs, "no longer allowed");
+            }
+            if keeps {
+                self.release_held(agent, true);
             }
         }
     }

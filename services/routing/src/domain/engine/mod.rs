@@ -257,6 +257,12 @@ impl Engine {
         desk
     }
 
+    /// Whether a seller's terms were told already.
+    #[must_use]
+    pub fn knows(&self, seller: SellerId) -> bool {
+        self.seller_index.contains_key(&seller)
+    }
+
     /// The policy that holds for a seller.
     #[must_use]
     pub fn policy(&self, seller: SellerId) -> Policy {

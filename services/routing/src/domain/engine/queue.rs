@@ -53,10 +53,6 @@ impl Queue {
         self.tiers.iter().all(BTreeSet::is_empty)
     }
 
-    pub fn len(&self) -> usize {
-        self.tiers.iter().map(BTreeSet::len).sum()
-    }
-
     /// The contacts of a tier, first to take first.
     pub fn tier(&self, tier: Tier) -> impl Iterator<Item = &Key> {
         self.tiers[tier as usize].iter()

@@ -192,9 +192,9 @@ pub struct Decision {
     pub available: u32,
     /// Contacts that competed for the agent.
     pub competing: u32,
-    /// Milliseconds waited.
+    /// Microseconds waited.
     pub waited: i64,
-    /// Milliseconds until due; negative when late.
+    /// Microseconds until due; negative when late.
     pub slack: i64,
     /// What somebody said, or which need blocks.
     pub reason: String,

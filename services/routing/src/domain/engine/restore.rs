@@ -6,7 +6,7 @@ use super::timers::Timer;
 use super::Engine;
 use crate::domain::agent::{Presence, Profile, Session};
 use crate::domain::contact::{Contact, ContactState};
-use crate::domain::ids::{AgentId, At, ContactId, SellerId};
+use crate::domain::ids::{AgentId, At, ContactId, OfferId, SellerId};
 use crate::domain::offer::{Offer, OfferState};
 use crate::domain::policy::Policy;
 use crate::domain::seller::SellerTerms;
@@ -142,11 +142,36 @@ impl Engine {
                     self.arm(job, at, Timer::WrapEnds(job));
                 }
                 (ContactState::Parked, Some(_)) => {}
-                (ContactState::Queued, _) => self.queue_up(job),
-                (ContactState::Offered | ContactState::Assigned | ContactState::Wrap | ContactState::Parked, None) => {
+                (ContactState::Queued, _) => {
+                    // Judging its agent may have sent it back to the queue already.
+                    if self.jobs[job].place.is_none() && self.jobs[job].held.is_none() {
+                        self.queue_up(job);
+                    }
+                }
+                (ContactState::Wrap, None) => {
+                    self.finish(job, ContactState::Done, Rule::SessionLost, "not whole");
+                }
+                (ContactState::Offered | ContactState::Assigned | ContactState::Parked, None) => {
                     self.requeue(job, Kind::Requeued, Rule::SessionLost, "not whole");
                 }
                 _ => {}
+            }
+        }
+        self.drop_stray_offers();
+    }
+    /// Ends live offers that no contact names.
+    fn drop_stray_offers(&mut self) {
+        let mut stray: Vec<OfferId> = self
+            .offers
+            .values()
+            .filter(|offer| self.contact(offer.contact).is_none_or(|contact| contact.offer != Some(offer.id)))
+            .map(|offer| offer.id)
+            .collect();
+        stray.sort();
+        for id in stray {
+            if let Some(mut offer) = self.offers.remove(&id) {
+                (offer.state, offer.ended_at) = (OfferState::Rescinded, Some(self.now));
+                self.changes.offers.push(offer);
             }
         }
     }

@@ -210,7 +210,7 @@ impl Engine {
     }
 
     /// Lets go of contacts kept for an agent: all, or those she may not take.
-    fn release_held(&mut self, agent: u32, only_forbidden: bool) {
+    pub(super) fn release_held(&mut self, agent: u32, only_forbidden: bool) {
         let held: Vec<u32> = self.agents[agent as usize].held.iter().map(|key| key.job).collect();
         for job in held {
             if !only_forbidden || !self.classes[self.jobs[job].class].eligible.has(agent) {
@@ -269,10 +269,12 @@ impl Engine {
     /// Lets happen whatever is due by `at`.
     pub(super) fn advance(&mut self, at: At) {
         self.now = self.now.max(at);
+        // Nobody is given anything before everything due has happened: a
+        // certification may have ended by now as well.
         while let Some((at, timer)) = self.timers.pop(self.now) {
             self.fire(at, timer);
-            self.settle();
         }
+        self.settle();
     }
 
     fn fire(&mut self, at: At, timer: Timer) {
@@ -340,12 +342,7 @@ impl Engine {
 
     fn relax(&mut self, job: u32) {
         self.leave_queue(job);
-        let needs = self.jobs[job].contact.needs.clone();
-        let class = self.class_of(self.jobs[job].seller, &needs, true);
-        self.jobs[job].class = class;
-        self.jobs[job].contact.relaxed = true;
-        self.note(job);
-        self.decide(job, Kind::Relaxed, Rule::Timer, None, 0, "preferred skills dropped");
+        self.drop_preferred(job, Rule::Timer);
         self.queue_up(job);
     }
 

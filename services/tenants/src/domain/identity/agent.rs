@@ -18,8 +18,7 @@ pub enum Level {
 
 impl Level {
     /// Every level, rising.
-    pub const ALL: [Level; 7] =
-        [Level::A1, Level::A2, Level::B1, Level::B2, Level::C1, Level::C2, Level::Native];
+    pub const ALL: [Level; 7] = [Level::A1, Level::A2, Level::B1, Level::B2, Level::C1, Level::C2, Level::Native];
 
     /// The name in rows and events.
     pub fn as_str(self) -> &'static str {

@@ -58,8 +58,23 @@ mod tests {
     #[test]
     fn what_is_no_address_is_refused() {
         for text in [
-            "", "@", "a@", "@b.c", "a@b", "a b@c.d", "a@b..c", ".a@b.c", "a.@b.c", "a..b@c.d", "a@-b.c", "a@b.c\n.d",
-            "a@b@c.d", "\"a\"@b.c", "a\0@b.c", "a,b@c.d", "<a@b.c>",
+            "",
+            "@",
+            "a@",
+            "@b.c",
+            "a@b",
+            "a b@c.d",
+            "a@b..c",
+            ".a@b.c",
+            "a.@b.c",
+            "a..b@c.d",
+            "a@-b.c",
+            "a@b.c\n.d",
+            "a@b@c.d",
+            "\"a\"@b.c",
+            "a\0@b.c",
+            "a,b@c.d",
+            "<a@b.c>",
         ] {
             assert_eq!(email(text), None, "{text:?}");
         }

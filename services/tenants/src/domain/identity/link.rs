@@ -38,12 +38,8 @@ mod tests {
     #[test]
     fn a_link_works_once_and_not_for_ever() {
         let at = |s| Timestamp::from_second(s).unwrap();
-        let link = Link {
-            id: InvitationId(Uuid::nil()),
-            user: UserId(Uuid::nil()),
-            expires_at: at(100),
-            closed_at: None,
-        };
+        let link =
+            Link { id: InvitationId(Uuid::nil()), user: UserId(Uuid::nil()), expires_at: at(100), closed_at: None };
         assert_eq!(link.must_work(at(99)), Ok(()));
         assert_eq!(link.must_work(at(100)), Err(Refusal::LinkRefused));
         assert_eq!(Link { closed_at: Some(at(1)), ..link }.must_work(at(2)), Err(Refusal::LinkRefused));

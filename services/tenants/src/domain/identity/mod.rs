@@ -12,6 +12,7 @@ pub mod keys;
 pub mod link;
 pub mod oidc;
 pub mod password;
+pub mod provider;
 pub mod refusal;
 pub mod role;
 pub mod session;

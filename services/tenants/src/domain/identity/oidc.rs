@@ -2,6 +2,7 @@
 //! say before it is believed (OpenID Connect Core §3.1.3.7).
 
 use jiff::{SignedDuration, Timestamp};
+use kit::ids::Uuid;
 
 use super::contact;
 use super::refusal::Refusal;
@@ -10,6 +11,28 @@ use super::refusal::Refusal;
 pub const FLOW_LIVES: SignedDuration = SignedDuration::from_mins(10);
 /// Tolerated difference of the issuer's clock.
 const LEEWAY: i64 = 60;
+
+/// An issuer that people of a provider may sign in at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Issuer {
+    pub name: String,
+    pub url: String,
+    pub client: String,
+    pub redirect_uris: Vec<String>,
+    pub email_domains: Vec<String>,
+    pub version: i64,
+}
+
+/// A sign-in under way; its secrets are kept hashed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Flow {
+    pub id: Uuid,
+    pub issuer: String,
+    pub state_digest: Vec<u8>,
+    pub browser_digest: Vec<u8>,
+    pub redirect_uri: String,
+    pub expires_at: Timestamp,
+}
 
 /// The claims of an ID token that matter here.
 #[derive(Clone, Debug, serde::Deserialize)]
@@ -165,8 +188,15 @@ mod tests {
             assert!(redirect_fits(good), "{good}");
         }
         for bad in [
-            "", "http://desk.example/", "javascript:alert(1)", "https://", "https://a@b/", "https://a/#x", "https://a/ b",
-            "http://localhost.evil.example/", "http://localhost@evil.example/",
+            "",
+            "http://desk.example/",
+            "javascript:alert(1)",
+            "https://",
+            "https://a@b/",
+            "https://a/#x",
+            "https://a/ b",
+            "http://localhost.evil.example/",
+            "http://localhost@evil.example/",
         ] {
             assert!(!redirect_fits(bad), "{bad}");
         }

@@ -20,6 +20,9 @@ pub enum Refusal {
     /// The external issuer's answer does not lead to a user.
     #[error("signing in at the external issuer did not succeed")]
     OidcRefused,
+    /// The external issuer does not answer, or not as an issuer must.
+    #[error("the external issuer does not answer as it must: try again later or ask your administrator")]
+    OidcUnavailable,
     /// A password that the policy refuses.
     #[error("the password {0}")]
     PasswordWeak(&'static str),

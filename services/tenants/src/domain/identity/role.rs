@@ -57,10 +57,7 @@ impl Role {
 
     /// Whether the role belongs to the provider's own people.
     pub fn is_staff(self) -> bool {
-        matches!(
-            self,
-            Role::ProviderAdmin | Role::Supervisor | Role::Planner | Role::Agent | Role::BillingClerk
-        )
+        matches!(self, Role::ProviderAdmin | Role::Supervisor | Role::Planner | Role::Agent | Role::BillingClerk)
     }
 
     /// Whether the role belongs to people of a seller.
@@ -80,12 +77,9 @@ impl Role {
             Role::ProviderAdmin => role.is_staff() || role.is_of_seller() || role == Role::ApiKey,
             Role::Supervisor => role == Role::Agent,
             Role::SellerAdmin => role.is_of_seller() || role == Role::ApiKey,
-            Role::Planner
-            | Role::Agent
-            | Role::BillingClerk
-            | Role::SellerViewer
-            | Role::Service
-            | Role::ApiKey => false,
+            Role::Planner | Role::Agent | Role::BillingClerk | Role::SellerViewer | Role::Service | Role::ApiKey => {
+                false
+            }
         }
     }
 }

@@ -130,6 +130,11 @@ impl User {
         self.roles.iter().any(Role::is_staff)
     }
 
+    /// The seller of a seller's own user.
+    pub fn home(&self) -> Option<SellerId> {
+        if self.roles.are_of_seller() { self.sellers.first().copied() } else { None }
+    }
+
     /// Refuses an actor who could not have made this user.
     pub fn must_be_managed_by(&self, actor: &Actor) -> Result<(), Refusal> {
         actor.roles.must_grant(&self.roles)

@@ -70,7 +70,9 @@ impl Written {
         for (i, text) in self.holidays.iter().take(MOST_DATES).enumerate() {
             match check::parse_date(text) {
                 Some(date) => holidays.push(date),
-                None => problems.add(format!("{path}.holidays[{i}]"), "must be a date YYYY-MM-DD between 1990 and 2100"),
+                None => {
+                    problems.add(format!("{path}.holidays[{i}]"), "must be a date YYYY-MM-DD between 1990 and 2100")
+                }
             }
         }
         holidays.sort_unstable();
@@ -125,7 +127,8 @@ fn clock(minutes: u16) -> String {
 
 fn minutes(text: &str) -> Option<u16> {
     let (h, m) = text.split_once(':')?;
-    let two = |t: &str| (t.len() == 2 && t.bytes().all(|b| b.is_ascii_digit())).then(|| t.parse::<u16>().ok()).flatten();
+    let two =
+        |t: &str| (t.len() == 2 && t.bytes().all(|b| b.is_ascii_digit())).then(|| t.parse::<u16>().ok()).flatten();
     let (h, m) = (two(h)?, two(m)?);
     (m < 60 && h <= 48 && (h < 48 || m == 0)).then_some(h * 60 + m)
 }
@@ -201,8 +204,19 @@ mod tests {
     fn hours_may_pass_midnight() {
         assert!(problems_of(&week("22:00", "30:00")).is_empty());
         assert!(problems_of(&week("00:00", "24:00")).is_empty());
-        for (start, end) in [("09:00", "09:00"), ("17:00", "09:00"), ("9:00", "17:00"), ("09:60", "17:00"), ("09:00", "48:01"), ("25:00", "26:00")] {
-            assert_eq!(problems_of(&week(start, end)).first().map(String::as_str), Some("calendar.hours[0].intervals[0]"), "{start}-{end}");
+        for (start, end) in [
+            ("09:00", "09:00"),
+            ("17:00", "09:00"),
+            ("9:00", "17:00"),
+            ("09:60", "17:00"),
+            ("09:00", "48:01"),
+            ("25:00", "26:00"),
+        ] {
+            assert_eq!(
+                problems_of(&week(start, end)).first().map(String::as_str),
+                Some("calendar.hours[0].intervals[0]"),
+                "{start}-{end}"
+            );
         }
     }
 
@@ -249,7 +263,12 @@ mod tests {
                 hours: (1..).zip(days).map(|(n, day)| (n, pairs(&calendar["hours"][day]))).collect(),
                 shifts: dated("shifts"),
                 breaks: dated("breaks"),
-                holidays: calendar["holidays"].as_array().into_iter().flatten().filter_map(|d| d.as_str().map(str::to_owned)).collect(),
+                holidays: calendar["holidays"]
+                    .as_array()
+                    .into_iter()
+                    .flatten()
+                    .filter_map(|d| d.as_str().map(str::to_owned))
+                    .collect(),
             };
             assert!(problems_of(&written).is_empty(), "{name}: {:?}", problems_of(&written));
         }

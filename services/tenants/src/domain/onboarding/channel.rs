@@ -35,7 +35,11 @@ impl ChannelAccount {
             self.marketplace = problems.slug(&at("marketplace"), &self.marketplace);
         }
         if self.channel == "marketplace" {
-            problems.require(!self.marketplace.is_empty(), at("marketplace"), "must be given for a marketplace account");
+            problems.require(
+                !self.marketplace.is_empty(),
+                at("marketplace"),
+                "must be given for a marketplace account",
+            );
             problems.require(!self.country.is_empty(), at("country"), "must be given for a marketplace account");
         }
         self

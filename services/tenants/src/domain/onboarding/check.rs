@@ -186,10 +186,7 @@ pub fn is_slug(value: &str) -> bool {
     let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
     let bytes = value.as_bytes();
     let (Some(&first), Some(&last)) = (bytes.first(), bytes.last()) else { return false };
-    bytes.len() <= 60
-        && plain(first)
-        && plain(last)
-        && bytes.iter().all(|&b| plain(b) || b == b'-' || b == b'_')
+    bytes.len() <= 60 && plain(first) && plain(last) && bytes.iter().all(|&b| plain(b) || b == b'-' || b == b'_')
 }
 
 /// Reads a date of exactly `YYYY-MM-DD` between 1990 and 2100.
@@ -258,9 +255,13 @@ mod tests {
 
     #[test]
     fn tags_get_their_canonical_case() {
-        for (given, wanted) in
-            [("PT-br", Some("pt-BR")), ("zh-hant-TW", Some("zh-Hant-TW")), ("it", Some("it")), ("i", None), ("it_IT", None)]
-        {
+        for (given, wanted) in [
+            ("PT-br", Some("pt-BR")),
+            ("zh-hant-TW", Some("zh-Hant-TW")),
+            ("it", Some("it")),
+            ("i", None),
+            ("it_IT", None),
+        ] {
             assert_eq!(canonical_language(given).as_deref(), wanted, "{given}");
         }
     }

@@ -172,10 +172,7 @@ fn when(lacks: bool, what: &str) -> Vec<String> {
 fn contacts(facts: &Facts) -> Vec<String> {
     let has = |role: &str| facts.contact_roles.iter().flatten().any(|r| r == role);
     let mut missing = when(!has("primary"), "a contact with the role primary");
-    missing.extend(when(
-        !facts.escalated.iter().any(|s| s == "urgent"),
-        "an escalation step for urgent matters",
-    ));
+    missing.extend(when(!facts.escalated.iter().any(|s| s == "urgent"), "an escalation step for urgent matters"));
     missing
 }
 
@@ -208,7 +205,8 @@ fn calendars_and_sla(facts: &Facts) -> Vec<String> {
         .map(|name| format!("the calendar {name} that the SLA policy names"))
         .collect();
     let served = facts.accounts.iter().filter(|a| a.active).map(|a| a.channel.as_str());
-    missing.extend(policy.unpromised(served).into_iter().map(|c| format!("a first-response target for the channel {c}")));
+    missing
+        .extend(policy.unpromised(served).into_iter().map(|c| format!("a first-response target for the channel {c}")));
     missing
 }
 
@@ -235,9 +233,7 @@ fn questionnaire(facts: &Facts) -> Vec<String> {
     if due.peek().is_none() {
         return vec!["a published questionnaire template of the provider".to_owned()];
     }
-    due.filter(|t| !facts.approved.contains(&t.key))
-        .map(|t| format!("the approved questionnaire {}", t.key))
-        .collect()
+    due.filter(|t| !facts.approved.contains(&t.key)).map(|t| format!("the approved questionnaire {}", t.key)).collect()
 }
 
 fn agents(facts: &Facts, now: Timestamp) -> Vec<String> {
@@ -248,7 +244,9 @@ fn agents(facts: &Facts, now: Timestamp) -> Vec<String> {
         !facts.profile.certification_required || a.certified && a.certified_until.is_none_or(|until| now < until)
     };
     let speaks = |a: &AgentFact, language: &str| {
-        a.languages.iter().any(|(tag, level)| serves(tag, language) && matches!(level.as_str(), "b2" | "c1" | "c2" | "native"))
+        a.languages
+            .iter()
+            .any(|(tag, level)| serves(tag, language) && matches!(level.as_str(), "b2" | "c1" | "c2" | "native"))
     };
     facts
         .profile
@@ -346,7 +344,12 @@ pub(super) mod tests {
             contact_roles: vec![vec!["primary".into()]],
             escalated: vec!["urgent".into()],
             papers: vec![
-                PaperFact { sha256: "a".into(), kind: "processing_agreement".into(), signed: Some(day()), valid_until: None },
+                PaperFact {
+                    sha256: "a".into(),
+                    kind: "processing_agreement".into(),
+                    signed: Some(day()),
+                    valid_until: None,
+                },
                 PaperFact { sha256: "c".into(), kind: "contract".into(), signed: Some(day()), valid_until: None },
             ],
             agreement: Some("a".into()),
@@ -375,21 +378,51 @@ pub(super) mod tests {
     fn with_evidence(bits: u32) -> Facts {
         let mut facts = complete_facts();
         let has = |n: u32| bits & (1 << n) != 0;
-        if !has(0) { facts.profile.legal.vat_id.clear(); }
-        if !has(1) { facts.contact_roles.clear(); }
-        if !has(2) { facts.escalated.clear(); }
-        if !has(3) { facts.accounts.clear(); }
-        if !has(4) { facts.profile.stores[0].store_id.clear(); }
-        if !has(5) { facts.calendars.clear(); }
-        if !has(6) { facts.policy = None; }
-        if !has(7) { facts.papers.remove(0); }
-        if !has(8) { facts.agreement = None; }
-        if !has(9) { facts.approved.remove(0); }
-        if !has(10) { facts.agents.clear(); }
-        if !has(11) { facts.rate_plan = None; }
-        if !has(12) { facts.probe = None; }
-        if !has(13) { facts.voices.pop(); }
-        if !has(14) { facts.approved.retain(|k| k != "shoes"); }
+        if !has(0) {
+            facts.profile.legal.vat_id.clear();
+        }
+        if !has(1) {
+            facts.contact_roles.clear();
+        }
+        if !has(2) {
+            facts.escalated.clear();
+        }
+        if !has(3) {
+            facts.accounts.clear();
+        }
+        if !has(4) {
+            facts.profile.stores[0].store_id.clear();
+        }
+        if !has(5) {
+            facts.calendars.clear();
+        }
+        if !has(6) {
+            facts.policy = None;
+        }
+        if !has(7) {
+            facts.papers.remove(0);
+        }
+        if !has(8) {
+            facts.agreement = None;
+        }
+        if !has(9) {
+            facts.approved.remove(0);
+        }
+        if !has(10) {
+            facts.agents.clear();
+        }
+        if !has(11) {
+            facts.rate_plan = None;
+        }
+        if !has(12) {
+            facts.probe = None;
+        }
+        if !has(13) {
+            facts.voices.pop();
+        }
+        if !has(14) {
+            facts.approved.retain(|k| k != "shoes");
+        }
         facts
     }
 

@@ -196,9 +196,10 @@ impl Kickoff {
             }
         }
         match primary_contact {
-            Some(contact) if missing.is_empty() => {
-                Ok(Kickoff(vec![format!("primary contact: {contact}"), "name, seat, zone and currency are known".into()]))
-            }
+            Some(contact) if missing.is_empty() => Ok(Kickoff(vec![
+                format!("primary contact: {contact}"),
+                "name, seat, zone and currency are known".into(),
+            ])),
             Some(_) => Err(Refusal::EvidenceMissing { missing }),
             None => {
                 missing.push("a contact with the role primary".to_owned());
@@ -233,8 +234,8 @@ impl NothingErased {
 
 #[cfg(test)]
 mod tests {
-    use super::super::checklist::tests::{complete_facts, now};
     use super::super::checklist::derive;
+    use super::super::checklist::tests::{complete_facts, now};
     use super::super::erasure::tests::finished;
     use super::*;
     use proptest::prelude::*;
@@ -246,7 +247,10 @@ mod tests {
     fn any_step(n: u8) -> (Verb, Step) {
         let green = || derive(&complete_facts(), now()).green().expect("green");
         match n % 7 {
-            0 => (Verb::Start, Step::Start(Kickoff::from_facts(&complete_facts().profile, Some("Ada")).expect("kickoff"))),
+            0 => (
+                Verb::Start,
+                Step::Start(Kickoff::from_facts(&complete_facts().profile, Some("Ada")).expect("kickoff")),
+            ),
             1 => (Verb::GoLive, Step::GoLive(green())),
             2 => (Verb::Suspend, Step::Suspend(reason())),
             3 => (Verb::Resume, Step::Resume(green(), reason())),
@@ -260,9 +264,16 @@ mod tests {
     fn the_whole_table_of_transitions() {
         use State::*;
         let allowed = [
-            (Draft, 0, Onboarding), (Onboarding, 1, Live), (Live, 2, Suspended), (Suspended, 3, Live),
-            (Draft, 4, Offboarding), (Onboarding, 4, Offboarding), (Live, 4, Offboarding), (Suspended, 4, Offboarding),
-            (Offboarding, 5, Suspended), (Offboarding, 6, Erased),
+            (Draft, 0, Onboarding),
+            (Onboarding, 1, Live),
+            (Live, 2, Suspended),
+            (Suspended, 3, Live),
+            (Draft, 4, Offboarding),
+            (Onboarding, 4, Offboarding),
+            (Live, 4, Offboarding),
+            (Suspended, 4, Offboarding),
+            (Offboarding, 5, Suspended),
+            (Offboarding, 6, Erased),
         ];
         for state in State::ALL {
             for n in 0..7u8 {

@@ -42,8 +42,19 @@ pub struct DataProtection {
 }
 
 impl Paper {
-    /// Checks what is said against the bytes.
-    pub fn checked(mut self, path: &str, content: &[u8], problems: &mut Problems) -> Paper {
+    /// Checks what is said, also against the bytes.
+    pub fn checked(self, path: &str, content: &[u8], problems: &mut Problems) -> Paper {
+        let paper = self.checked_words(path, problems);
+        if content.is_empty() || MOST_BYTES < content.len() {
+            problems.add("content", format!("must have 1 to {MOST_BYTES} bytes"));
+        } else if sniff(content) != Some(paper.media_type.as_str()) {
+            problems.add(format!("{path}.media_type"), "must be what the bytes are (PDF, PNG, JPEG or UTF-8 text)");
+        }
+        paper
+    }
+
+    /// Checks what is said, before the bytes are there.
+    pub fn checked_words(mut self, path: &str, problems: &mut Problems) -> Paper {
         let at = |field: &str| format!("{path}.{field}");
         self.kind = problems.one_of(&at("kind"), &self.kind, &KINDS);
         self.file_name = problems.line(&at("file_name"), &self.file_name, 1..=200);
@@ -58,11 +69,6 @@ impl Paper {
         );
         if let (Some(signed), Some(until)) = (self.signed_date, self.valid_until) {
             problems.require(signed <= until, at("valid_until_date"), "must not be before the date of signing");
-        }
-        if content.is_empty() || MOST_BYTES < content.len() {
-            problems.add("content", format!("must have 1 to {MOST_BYTES} bytes"));
-        } else if sniff(content) != Some(self.media_type.as_str()) {
-            problems.add(at("media_type"), "must be what the bytes are (PDF, PNG, JPEG or UTF-8 text)");
         }
         self
     }
@@ -134,7 +140,12 @@ mod tests {
     use proptest::prelude::*;
 
     fn contract() -> Paper {
-        Paper { kind: "contract".into(), file_name: "contract.pdf".into(), media_type: "application/pdf".into(), ..Paper::default() }
+        Paper {
+            kind: "contract".into(),
+            file_name: "contract.pdf".into(),
+            media_type: "application/pdf".into(),
+            ..Paper::default()
+        }
     }
 
     fn paths(paper: Paper, content: &[u8]) -> Vec<String> {
@@ -150,7 +161,10 @@ mod tests {
         assert_eq!(paths(contract(), b""), ["content"]);
         assert_eq!(paths(contract(), &vec![b'%'; MOST_BYTES + 1]), ["content"]);
         assert_eq!(paths(Paper { file_name: "../x.pdf".into(), ..contract() }, b"%PDF-"), ["document.file_name"]);
-        assert_eq!(paths(Paper { signed_date: Some(jiff::civil::date(2026, 1, 1)), ..contract() }, b"%PDF-"), ["document.signed_by"]);
+        assert_eq!(
+            paths(Paper { signed_date: Some(jiff::civil::date(2026, 1, 1)), ..contract() }, b"%PDF-"),
+            ["document.signed_by"]
+        );
     }
 
     #[test]

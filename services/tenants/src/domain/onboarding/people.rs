@@ -90,7 +90,10 @@ pub fn checked_matrix(
         of.sort_by_key(|(_, s)| s.level);
         for (place, (i, step)) in of.iter().enumerate() {
             if usize::try_from(step.level).ok() != Some(place + 1) {
-                problems.add(format!("{path}[{i}].level"), format!("must be {} for {severity}: levels have no gaps", place + 1));
+                problems.add(
+                    format!("{path}[{i}].level"),
+                    format!("must be {} for {severity}: levels have no gaps", place + 1),
+                );
                 break;
             }
         }
@@ -119,7 +122,13 @@ mod tests {
     }
 
     fn step(severity: &str, level: i32, after_seconds: i64) -> EscalationStep {
-        EscalationStep { severity: severity.into(), level, after_seconds, contact_key: "ada".into(), via: "email".into() }
+        EscalationStep {
+            severity: severity.into(),
+            level,
+            after_seconds,
+            contact_key: "ada".into(),
+            via: "email".into(),
+        }
     }
 
     fn paths(steps: Vec<EscalationStep>) -> Vec<String> {

@@ -199,7 +199,9 @@ mod tests {
 
     #[test]
     fn handles_are_short_and_plain() {
-        for (handle, fits) in [("masque-noir", true), ("a1", true), ("a", false), ("Ab", false), ("a_b", false), ("-ab", false)] {
+        for (handle, fits) in
+            [("masque-noir", true), ("a1", true), ("a", false), ("Ab", false), ("a_b", false), ("-ab", false)]
+        {
             let mut problems = Problems::new();
             check_handle(&mut problems, "handle", handle);
             assert_eq!(problems.is_empty(), fits, "{handle}");

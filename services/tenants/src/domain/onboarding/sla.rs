@@ -92,7 +92,10 @@ impl Target {
         }
         problems.range(&at("target_seconds"), self.target_seconds, 1..=31_536_000);
         if !self.calendar.is_empty() && !calendars.contains(&self.calendar) {
-            problems.add(at("calendar"), "must be the name of one of the seller's calendars, or empty for around the clock");
+            problems.add(
+                at("calendar"),
+                "must be the name of one of the seller's calendars, or empty for around the clock",
+            );
         }
     }
 
@@ -139,7 +142,12 @@ mod tests {
 
     #[test]
     fn each_field_is_checked() {
-        let bad = Target { metric: "speed".into(), target_seconds: 0, calendar: "moon".into(), ..target(&["fax"], &["mild"]) };
+        let bad = Target {
+            metric: "speed".into(),
+            target_seconds: 0,
+            calendar: "moon".into(),
+            ..target(&["fax"], &["mild"])
+        };
         let got = paths(SlaPolicy { targets: vec![bad], warn_percent: vec![100] });
         assert_eq!(
             got,
@@ -156,7 +164,8 @@ mod tests {
 
     #[test]
     fn a_channel_without_a_promise_is_named() {
-        let policy = SlaPolicy { targets: vec![target(&["chat"], &[]), target(&["email"], &["urgent"])], warn_percent: vec![] };
+        let policy =
+            SlaPolicy { targets: vec![target(&["chat"], &[]), target(&["email"], &["urgent"])], warn_percent: vec![] };
         assert_eq!(policy.unpromised(["chat", "email", "phone"]), ["email", "phone"]);
     }
 

@@ -99,10 +99,8 @@ fn same<T: PartialEq + std::fmt::Debug>(got: T, want: T) -> Result<(), String> {
 fn every_worked_case_comes_out_to_the_second() {
     let Some(file) = load() else { return };
     let cases = file["cases"].as_array().expect("cases");
-    let wrong: Vec<String> = cases
-        .iter()
-        .filter_map(|case| check(&file, case).err().map(|why| format!("{}: {why}", case["id"])))
-        .collect();
+    let wrong: Vec<String> =
+        cases.iter().filter_map(|case| check(&file, case).err().map(|why| format!("{}: {why}", case["id"]))).collect();
     assert!(wrong.is_empty(), "{} of {} cases are wrong:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
     assert!(!cases.is_empty(), "the file holds no case");
 }

@@ -82,7 +82,8 @@ fn promises(calendar: &str) -> Vec<Promise> {
     let office = Calendar::new(Plan { zone: "UTC".into(), week, ..Plan::default() }).unwrap();
     let calendars = BTreeMap::from([("office".to_owned(), Arc::new(office))]);
     let name = if calendar == "office" { "office" } else { "" };
-    let target = |metric, seconds| Target { metric, channels: vec![], priorities: vec![], seconds, calendar: name.into() };
+    let target =
+        |metric, seconds| Target { metric, channels: vec![], priorities: vec![], seconds, calendar: name.into() };
     let targets = vec![
         target(Metric::FirstResponse, HOUR),
         target(Metric::NextResponse, 30 * MINUTE),
@@ -144,7 +145,10 @@ fn rule_17_another_policy_drops_its_metrics_and_keeps_the_pauses() {
 fn rule_20_solving_stops_the_next_response() {
     let story = Story::default().customer(0).answer(MINUTE).customer(2 * MINUTE).solve(20 * MINUTE);
     let next = story.one(Metric::NextResponse, 5 * HOUR);
-    assert_eq!((next.hand, next.verdict, next.stopped_at), (Hand::Stopped, Verdict::Kept, Some(MONDAY_NINE + 20 * MINUTE)));
+    assert_eq!(
+        (next.hand, next.verdict, next.stopped_at),
+        (Hand::Stopped, Verdict::Kept, Some(MONDAY_NINE + 20 * MINUTE))
+    );
 }
 
 #[test]
@@ -172,7 +176,8 @@ fn rule_23_solving_without_an_answer_settles_the_first_response() {
     let first = story.one(Metric::FirstResponse, 50 * HOUR);
     assert_eq!((first.hand, first.verdict, first.elapsed), (Hand::Stopped, Verdict::Kept, 20 * MINUTE));
     let closed = story.clone().then(5 * HOUR, Kind::Closed, Step::Close);
-    let same = |a: &Reading, b: &Reading| (a.hand, a.verdict, a.elapsed, a.due_at) == (b.hand, b.verdict, b.elapsed, b.due_at);
+    let same =
+        |a: &Reading, b: &Reading| (a.hand, a.verdict, a.elapsed, a.due_at) == (b.hand, b.verdict, b.elapsed, b.due_at);
     assert!(story.read(50 * HOUR).iter().zip(closed.read(50 * HOUR)).all(|(a, b)| same(a, &b)));
 }
 
@@ -224,7 +229,8 @@ fn due_at_closing_is_kept_until_closing_and_missed_after_it() {
 #[test]
 fn a_message_imported_late_falls_into_its_place() {
     let mut story = Story::default().customer(0).customer(40 * MINUTE);
-    let answered = Fact { sequence: 3, at: MONDAY_NINE + 20 * MINUTE, kind: Kind::Answered, state: State::Open, automatic: false };
+    let answered =
+        Fact { sequence: 3, at: MONDAY_NINE + 20 * MINUTE, kind: Kind::Answered, state: State::Open, automatic: false };
     story.facts.push(answered);
     assert_eq!(story.one(Metric::FirstResponse, HOUR).elapsed, 20 * MINUTE);
     assert_eq!(story.one(Metric::NextResponse, HOUR).started_at, MONDAY_NINE + 40 * MINUTE);

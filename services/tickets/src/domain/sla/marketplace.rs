@@ -139,11 +139,11 @@ impl Rules {
         }
         let rules = Rules { version: file.version, rules: file.rule, zones: file.zones, holidays };
         for rule in &rules.rules {
-            let case = Case { marketplace: &rule.marketplace, site_country: "DE", seller_country: "NL", on: Date::ZERO };
-            rules.calendar(rule.calendar, &case).map_err(|_| BadRules::Rule {
-                rule: rule.name.clone(),
-                why: "its calendar cannot be made",
-            })?;
+            let case =
+                Case { marketplace: &rule.marketplace, site_country: "DE", seller_country: "NL", on: Date::ZERO };
+            rules
+                .calendar(rule.calendar, &case)
+                .map_err(|_| BadRules::Rule { rule: rule.name.clone(), why: "its calendar cannot be made" })?;
         }
         Ok(rules)
     }
@@ -267,7 +267,9 @@ mod tests {
 
     #[test]
     fn easter_falls_on_the_known_sundays() {
-        for (year, month, day) in [(2011, 4, 24), (2016, 3, 27), (2019, 4, 21), (2024, 3, 31), (2025, 4, 20), (2038, 4, 25)] {
+        for (year, month, day) in
+            [(2011, 4, 24), (2016, 3, 27), (2019, 4, 21), (2024, 3, 31), (2025, 4, 20), (2038, 4, 25)]
+        {
             assert_eq!(easter(year), date(year, month, day));
         }
     }

@@ -60,11 +60,15 @@ prop_compose! {
 }
 
 fn instants() -> impl Strategy<Value = i64> {
-    (days(), 0..86_400_i64).prop_map(|(day, second)| day.to_zoned(TimeZone::UTC).unwrap().timestamp().as_second() + second)
+    (days(), 0..86_400_i64)
+        .prop_map(|(day, second)| day.to_zoned(TimeZone::UTC).unwrap().timestamp().as_second() + second)
 }
 
 fn pauses() -> impl Strategy<Value = Vec<Span>> {
-    prop::collection::vec((instants(), 1..90_000_i64).prop_map(|(start, length)| Span { start, end: start + length }), 0..4)
+    prop::collection::vec(
+        (instants(), 1..90_000_i64).prop_map(|(start, length)| Span { start, end: start + length }),
+        0..4,
+    )
 }
 
 /// All open spans that begin within ten days around an instant, straight from the definition.
@@ -83,7 +87,9 @@ fn naive_open(plan: &Plan, around: i64) -> (Vec<Span>, Vec<Span>) {
         let regular = &plan.week[day.weekday().to_monday_zero_offset() as usize];
         let hours = if plan.holidays.contains(&day) { &Vec::new() } else { plan.shifts.get(&day).unwrap_or(regular) };
         open.extend(hours.iter().map(|h| Span { start: at(day, h.start), end: at(day, h.end) }));
-        closed.extend(plan.breaks.get(&day).into_iter().flatten().map(|h| Span { start: at(day, h.start), end: at(day, h.end) }));
+        closed.extend(
+            plan.breaks.get(&day).into_iter().flatten().map(|h| Span { start: at(day, h.start), end: at(day, h.end) }),
+        );
     }
     (open, closed)
 }
@@ -91,7 +97,9 @@ fn naive_open(plan: &Plan, around: i64) -> (Vec<Span>, Vec<Span>) {
 fn naive_elapsed(plan: &Plan, start: i64, end: i64, pauses: &[Span]) -> i64 {
     let (open, closed) = naive_open(plan, start);
     let inside = |spans: &[Span], at: i64| spans.iter().any(|s| s.start <= at && at < s.end);
-    (start..end).step_by(60).filter(|&at| inside(&open, at) && !inside(&closed, at) && !inside(pauses, at)).count() as i64 * 60
+    (start..end).step_by(60).filter(|&at| inside(&open, at) && !inside(&closed, at) && !inside(pauses, at)).count()
+        as i64
+        * 60
 }
 
 fn whole_minutes(at: i64) -> i64 {
@@ -216,7 +224,14 @@ fn a_calendar_that_is_never_open_is_refused() {
 
 #[test]
 fn times_that_are_none_are_refused() {
-    for (start, end) in [("9:00", "17:00"), ("09:60", "17:00"), ("09:00", "48:01"), ("17:00", "09:00"), ("-1:00", "09:00"), ("09:00", "")] {
+    for (start, end) in [
+        ("9:00", "17:00"),
+        ("09:60", "17:00"),
+        ("09:00", "48:01"),
+        ("17:00", "09:00"),
+        ("-1:00", "09:00"),
+        ("09:00", ""),
+    ] {
         assert!(Hours::parse(start, end).is_err(), "{start} to {end}");
     }
     assert_eq!(Hours::parse("22:30", "28:00"), Ok(Hours { start: 81_000, end: 100_800 }));
@@ -224,10 +239,15 @@ fn times_that_are_none_are_refused() {
 
 #[test]
 fn the_ends_of_time_are_no_panic() {
-    let plan = Plan { zone: "Europe/Berlin".into(), week: std::array::from_fn(|_| vec![Hours { start: 0, end: 3_600 }]), ..Plan::default() };
+    let plan = Plan {
+        zone: "Europe/Berlin".into(),
+        week: std::array::from_fn(|_| vec![Hours { start: 0, end: 3_600 }]),
+        ..Plan::default()
+    };
     let calendar = Calendar::new(plan).unwrap();
     for at in [i64::MIN, Timestamp::MIN.as_second(), 0, Timestamp::MAX.as_second(), i64::MAX] {
-        let _ = (calendar.add(at, 10), calendar.subtract(at, 10), calendar.elapsed(at, at), calendar.periods(at, at, 3));
+        let _ =
+            (calendar.add(at, 10), calendar.subtract(at, 10), calendar.elapsed(at, at), calendar.periods(at, at, 3));
     }
     assert_eq!(calendar.add(Timestamp::MAX.as_second() - 86_400, 86_400), None);
 }

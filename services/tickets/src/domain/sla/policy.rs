@@ -112,7 +112,11 @@ pub fn contract_pauses(metric: Metric) -> &'static [State] {
 
 impl Policy {
     /// Checks that every target counts in a calendar that exists.
-    pub fn new(version: i64, targets: Vec<Target>, calendars: BTreeMap<String, Arc<Calendar>>) -> Result<Policy, BadPolicy> {
+    pub fn new(
+        version: i64,
+        targets: Vec<Target>,
+        calendars: BTreeMap<String, Arc<Calendar>>,
+    ) -> Result<Policy, BadPolicy> {
         for target in &targets {
             if target.seconds < 1 {
                 return Err(BadPolicy::Target(target.metric.name()));

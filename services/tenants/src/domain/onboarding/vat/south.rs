@@ -7,8 +7,7 @@ use super::{digits, luhn, mod_11_10, number, weighted};
 pub(super) fn bulgaria(body: &str) -> Verdict {
     if let Some(d) = digits::<9>(body) {
         let first = weighted(&d[..8], &[1, 2, 3, 4, 5, 6, 7, 8]) % 11;
-        let check =
-            if first == 10 { weighted(&d[..8], &[3, 4, 5, 6, 7, 8, 9, 10]) % 11 % 10 } else { first };
+        let check = if first == 10 { weighted(&d[..8], &[3, 4, 5, 6, 7, 8, 9, 10]) % 11 % 10 } else { first };
         return (check == d[8]).into();
     }
     let Some(d) = digits::<10>(body) else { return Form };
@@ -55,7 +54,8 @@ pub(super) fn spain(body: &str) -> Verdict {
         (b'X'..=b'Z', Some(d)) if last.is_ascii_uppercase() => person(u32::from(first - b'X'), &d),
         (b'K' | b'L' | b'M', Some(d)) if last.is_ascii_uppercase() => person(0, &d),
         (b'A'..=b'H' | b'J' | b'N' | b'P'..=b'S' | b'U' | b'V' | b'W', Some(d)) => {
-            let sum: u32 = d.iter().enumerate().map(|(i, n)| if i % 2 == 1 { *n } else { 2 * n / 10 + 2 * n % 10 }).sum();
+            let sum: u32 =
+                d.iter().enumerate().map(|(i, n)| if i % 2 == 1 { *n } else { 2 * n / 10 + 2 * n % 10 }).sum();
             let check = (10 - sum % 10) % 10;
             // Which form a company has depends on its kind; registers are not consistent.
             (*last == COMPANY[check as usize] || u32::from(*last) == u32::from(b'0') + check).into()

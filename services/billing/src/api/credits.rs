@@ -1,0 +1,307 @@
+//! Payments, credit notes, balances and the ledger.
+
+use jiff::Timestamp;
+use kit::{Caller, Checks, Fault};
+use proto::billing::v1 as wire;
+use rust_decimal::Decimal;
+use tenantdb::TenantTx;
+
+use super::finalizing::content_hash;
+use super::invoices::payable;
+use super::refusals::{Refusal, unbalanced};
+use super::wire_invoice::{invoice_out, stored_invoice};
+use super::{Api, decimal};
+use crate::domain::ids::{EntryId, InvoiceId, PaymentId};
+use crate::domain::invoice::{Credit, Creditable, State, credit, number, open, settled};
+use crate::domain::ledger::{self, Account, Kind};
+use crate::domain::money::parse_decimal;
+use crate::domain::period::{local_date, parse_zone};
+use crate::domain::rating::LineKind;
+use crate::domain::tax::{CategoryTotal, Treatment};
+use crate::store;
+use crate::store::invoice::{Head, Line, Payment};
+
+impl Api {
+    pub(super) async fn pay(
+        &self,
+        caller: &Caller,
+        request: wire::RecordPaymentRequest,
+    ) -> Result<wire::RecordPaymentResponse, Fault> {
+        let mut checks = Checks::new();
+        checks.request_id(&request.request_id);
+        let id: InvoiceId = checks.id("invoice_id", &request.invoice_id);
+        let reference = checks.line("reference", &request.reference, 1..=140);
+        let value_date = checks.date("value_date", &request.value_date);
+        let amount = parse_decimal(&request.amount, 4).unwrap_or(Decimal::ZERO);
+        let sane = amount > Decimal::ZERO && amount <= Decimal::from(1_000_000_000_000_i64);
+        checks.require(sane, "amount", "must be a decimal above 0");
+        checks.finish()?;
+        let one = self.writing(caller, &request.seller_id).await?;
+        let now = self.deps.clock.now();
+        let mut tx = self.deps.db.begin(&one.scope).await?;
+        if let Some(answer) = tx.replayed(caller, "RecordPayment", &request.request_id, &request).await? {
+            return Ok(answer);
+        }
+        let mut head = store::invoice::lock(&mut tx, id).await?.ok_or(Fault::NotFound("invoice"))?;
+        payable(&head)?;
+        head.currency.to_minor(amount)?;
+        let payment = match store::invoice::payment_of(&mut tx, id, &reference).await? {
+            Some(before) if before.amount == amount && before.value_date == value_date => before,
+            Some(_) => return Err(Refusal::ReferenceReused.into()),
+            None => {
+                let payment = Payment { payment_id: self.deps.clock.new_id::<PaymentId>(), amount, value_date, reference };
+                self.book_payment(&mut tx, &mut head, &payment, now).await?;
+                payment
+            }
+        };
+        let invoice = stored_invoice(&mut tx, Some(one.seller.0), id).await?;
+        let response = wire::RecordPaymentResponse {
+            payment: Some(wire::Payment {
+                payment_id: payment.payment_id.to_string(),
+                seller_id: one.seller.to_string(),
+                invoice_id: id.to_string(),
+                currency: head.currency.to_string(),
+                amount: decimal(payment.amount),
+                value_date: payment.value_date.to_string(),
+                reference: payment.reference,
+            }),
+            invoice: Some(invoice),
+        };
+        tx.commit_with(&response).await?;
+        Ok(response)
+    }
+
+    async fn book_payment(
+        &self,
+        tx: &mut TenantTx,
+        head: &mut Head,
+        payment: &Payment,
+        now: Timestamp,
+    ) -> Result<(), Fault> {
+        let open_before = open(head.total, head.paid, head.credited);
+        let entry = ledger::payment(head.currency, payment.amount, open_before).map_err(unbalanced)?;
+        store::invoice::insert_payment(tx, head.invoice_id, payment, now).await?;
+        let entry_id = self.deps.clock.new_id::<EntryId>();
+        store::ledger::post(tx, entry_id, payment.payment_id.0, &entry, payment.value_date, now).await?;
+        head.paid += payment.amount;
+        head.state = settled(head.state, head.total, head.paid, head.credited);
+        store::invoice::update(tx, head).await?;
+        Ok(())
+    }
+
+    pub(super) async fn credit(
+        &self,
+        caller: &Caller,
+        request: wire::CreateCreditNoteRequest,
+    ) -> Result<wire::CreateCreditNoteResponse, Fault> {
+        let mut checks = Checks::new();
+        checks.request_id(&request.request_id);
+        let id: InvoiceId = checks.id("invoice_id", &request.invoice_id);
+        let reason = checks.text("reason", &request.reason, 1..=500);
+        checks.count("lines", request.lines.len(), 0..=1_000);
+        let mut wanted = Vec::with_capacity(request.lines.len());
+        for (index, line) in request.lines.iter().enumerate() {
+            let amount = (!line.amount.is_empty()).then(|| parse_decimal(&line.amount, 4));
+            if matches!(amount, Some(Err(_))) {
+                checks.refuse(format!("lines[{index}].amount"), "must be a decimal");
+            }
+            wanted.push((line.line_number, amount.and_then(Result::ok)));
+        }
+        checks.finish()?;
+        let one = self.writing(caller, &request.seller_id).await?;
+        let now = self.deps.clock.now();
+        let mut tx = self.deps.db.begin(&one.scope).await?;
+        if let Some(answer) = tx.replayed(caller, "CreateCreditNote", &request.request_id, &request).await? {
+            return Ok(answer);
+        }
+        let mut head = store::invoice::lock(&mut tx, id).await?.ok_or(Fault::NotFound("invoice"))?;
+        payable(&head)?;
+        let (creditable, left) = creditable(&mut tx, &head).await?;
+        let noted = credit(head.state, &creditable, &wanted, &left, head.currency)?;
+        let note = self.issue_credit(&mut tx, &mut head, &noted, reason, now).await?;
+        let invoice = stored_invoice(&mut tx, Some(one.seller.0), id).await?;
+        let response = wire::CreateCreditNoteResponse { credit_note: Some(note), invoice: Some(invoice) };
+        tx.commit_with(&response).await?;
+        Ok(response)
+    }
+
+    async fn issue_credit(
+        &self,
+        tx: &mut TenantTx,
+        invoice: &mut Head,
+        noted: &Credit,
+        reason: String,
+        now: Timestamp,
+    ) -> Result<wire::Invoice, Fault> {
+        let issuer = store::profile::issuer(tx, invoice.issuer_id).await?.ok_or(Fault::NotFound("issuer"))?;
+        let issue_date = local_date(now, &parse_zone(&issuer.time_zone)?);
+        let invoice_id = self.deps.clock.new_id::<InvoiceId>();
+        let year = issue_date.year();
+        let running = store::invoice::take_number(tx, issuer.issuer_id, "credit_note", year, invoice_id).await?;
+        let mut note = Head {
+            invoice_id,
+            credit_note: true,
+            state: State::Finalized,
+            number: number(&issuer.number_prefix, true, year, running),
+            issue_date,
+            due_date: issue_date,
+            net: noted.net,
+            tax: noted.tax,
+            total: noted.total,
+            paid: Decimal::ZERO,
+            credited: Decimal::ZERO,
+            corrects: Some(invoice.invoice_id),
+            reason,
+            content_hash: String::new(),
+            finalized_at: now,
+            sent_at: None,
+            version: 1,
+            ..invoice.clone()
+        };
+        let lines = credit_lines(invoice, noted);
+        note.content_hash = content_hash(&note, &lines, &noted.taxes)?;
+        store::invoice::insert(tx, &note, &lines, &noted.taxes).await?;
+        let open_before = open(invoice.total, invoice.paid, invoice.credited);
+        let entry = ledger::credit_note(note.currency, note.net, note.tax, open_before).map_err(unbalanced)?;
+        let entry_id = self.deps.clock.new_id::<EntryId>();
+        store::ledger::post(tx, entry_id, invoice_id.0, &entry, issue_date, now).await?;
+        invoice.credited += note.total;
+        invoice.state = settled(invoice.state, invoice.total, invoice.paid, invoice.credited);
+        store::invoice::update(tx, invoice).await?;
+        Ok(invoice_out(&note, &lines, &noted.taxes))
+    }
+
+    pub(super) async fn balance(
+        &self,
+        caller: &Caller,
+        request: wire::GetBalanceRequest,
+    ) -> Result<wire::GetBalanceResponse, Fault> {
+        let one = self.reading(caller, &request.seller_id).await?;
+        let mut tx = self.deps.db.begin(&one.scope).await?;
+        let zone = store::account::read(&mut tx, one.seller).await?.map_or_else(|| "UTC".into(), |a| a.time_zone);
+        let today = local_date(self.deps.clock.now(), &parse_zone(&zone)?);
+        let overdue = store::invoice::overdue(&mut tx, one.seller, today).await?;
+        let balances = store::ledger::balances(&mut tx, one.seller).await?;
+        let balances = balances
+            .into_iter()
+            .map(|(currency, receivable, credit)| {
+                let late = overdue.iter().find(|(c, _)| *c == currency).map_or(Decimal::ZERO, |(_, amount)| *amount);
+                wire::Balance {
+                    seller_id: one.seller.to_string(),
+                    currency,
+                    receivable_amount: decimal(receivable),
+                    credit_amount: decimal(credit),
+                    overdue_amount: decimal(late),
+                }
+            })
+            .collect();
+        Ok(wire::GetBalanceResponse { balances })
+    }
+
+    pub(super) async fn ledger_entries(
+        &self,
+        caller: &Caller,
+        request: wire::ListLedgerEntriesRequest,
+    ) -> Result<wire::ListLedgerEntriesResponse, Fault> {
+        let shape = &request.seller_id;
+        let page = self.deps.pager.read(caller, "ListLedgerEntries", shape, request.page_size, &request.page_token)?;
+        let scope = caller.view(&request.seller_id)?;
+        let mut tx = self.deps.db.begin(&scope).await?;
+        let mut rows = store::ledger::list(&mut tx, scope.single_reader(), page.after, page.size + 1).await?;
+        let next_page_token =
+            self.deps.pager.cut(&page, &mut rows, |r| store::ledger::Key { entry_id: r.entry_id.0 })?;
+        Ok(wire::ListLedgerEntriesResponse { entries: rows.iter().map(entry_out).collect(), next_page_token })
+    }
+}
+
+/// What may still be credited: by line, and by tax category.
+async fn creditable(tx: &mut TenantTx, head: &Head) -> Result<(Vec<Creditable>, Vec<CategoryTotal>), Fault> {
+    let taxes = store::invoice::taxes(tx, head.seller, head.invoice_id).await?;
+    let before = store::invoice::credited_lines(tx, head.seller, head.invoice_id).await?;
+    let lines = store::invoice::lines(tx, head.seller, head.invoice_id)
+        .await?
+        .into_iter()
+        .map(|line| Creditable {
+            line_number: line.line_number,
+            amount: line.amount,
+            credited: before.iter().find(|(n, _)| *n == line.line_number).map_or(Decimal::ZERO, |(_, a)| *a),
+            treatment: treatment_of(&taxes, &line),
+        })
+        .collect();
+    let credited = store::invoice::credited_taxes(tx, head.seller, head.invoice_id).await?;
+    let left = taxes
+        .into_iter()
+        .map(|mut total| {
+            let same = |c: &&(String, Decimal, Decimal, Decimal)| {
+                c.0 == total.treatment.category && c.1 == total.treatment.rate
+            };
+            if let Some((_, _, taxable, tax)) = credited.iter().find(same) {
+                total.taxable -= *taxable;
+                total.tax -= *tax;
+            }
+            total
+        })
+        .collect();
+    Ok((lines, left))
+}
+
+fn treatment_of(taxes: &[CategoryTotal], line: &Line) -> Treatment {
+    taxes
+        .iter()
+        .map(|t| &t.treatment)
+        .find(|t| t.category == line.tax_category && t.rate == line.tax_percent)
+        .cloned()
+        .unwrap_or_else(|| Treatment { category: line.tax_category.clone(), ..Treatment::standard(line.tax_percent) })
+}
+
+fn credit_lines(invoice: &Head, noted: &Credit) -> Vec<Line> {
+    (1_i32..)
+        .zip(&noted.lines)
+        .map(|(line_number, (corrects, amount, treatment))| Line {
+            line_number,
+            kind: LineKind::Credit.name(),
+            contract_id: None,
+            charge_code: String::new(),
+            description: format!("Credit for line {corrects} of {}", invoice.number),
+            quantity: Decimal::ONE,
+            events: 0,
+            amount: *amount,
+            tax_category: treatment.category.clone(),
+            tax_percent: treatment.rate,
+            service: (invoice.period.from, invoice.period.until),
+            rated_period_from: invoice.period.from,
+            corrects_line: Some(*corrects),
+            steps: Vec::new(),
+        })
+        .collect()
+}
+
+fn entry_out(entry: &store::ledger::Listed) -> wire::LedgerEntry {
+    let (kind, source_id) = match entry.kind {
+        Kind::Invoice => (wire::LedgerKind::Invoice, InvoiceId(entry.source_id).to_string()),
+        Kind::CreditNote => (wire::LedgerKind::CreditNote, InvoiceId(entry.source_id).to_string()),
+        Kind::Payment => (wire::LedgerKind::Payment, PaymentId(entry.source_id).to_string()),
+    };
+    let account = |account: Account| match account {
+        Account::Receivable => wire::LedgerAccount::Receivable,
+        Account::Revenue => wire::LedgerAccount::Revenue,
+        Account::Tax => wire::LedgerAccount::Tax,
+        Account::Cash => wire::LedgerAccount::Cash,
+        Account::CustomerCredit => wire::LedgerAccount::CustomerCredit,
+        Account::Prepaid => wire::LedgerAccount::Prepaid,
+    };
+    wire::LedgerEntry {
+        entry_id: entry.entry_id.to_string(),
+        seller_id: entry.seller.to_string(),
+        kind: kind.into(),
+        source_id,
+        currency: entry.currency.clone(),
+        booking_date: entry.booking_date.to_string(),
+        postings: entry
+            .postings
+            .iter()
+            .map(|(a, amount)| wire::Posting { account: account(*a).into(), amount: decimal(*amount) })
+            .collect(),
+        create_time: Some(kit::wire::timestamp(entry.created_at)),
+    }
+}

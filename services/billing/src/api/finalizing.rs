@@ -1,0 +1,215 @@
+//! A draft becomes an invoice: frozen, numbered and booked in one transaction.
+
+use aws_lc_rs::digest;
+use jiff::Timestamp;
+use jiff::civil::Date;
+use kit::{Caller, Checks, Fault};
+use proto::billing::v1 as wire;
+use proto::events::v1::InvoiceFinalized;
+use proto::events::v1::envelope::Body;
+use serde::Serialize;
+use tenantdb::TenantTx;
+
+use super::Api;
+use super::drafting::{Drafted, Ground, Purpose, draft};
+use super::refusals::{Refusal, unbalanced};
+use super::wire_invoice::{invoice_out, stored_invoice};
+use crate::domain::ids::{ContractId, EntryId, InvoiceId};
+use crate::domain::invoice::{State, may_finalize, number, settled};
+use crate::domain::ledger;
+use crate::domain::period::{Dates, local_date, parse_zone, plus_days};
+use crate::domain::profile::{Issuer, Profile};
+use crate::domain::tax::CategoryTotal;
+use crate::store;
+use crate::store::invoice::{Head, Line};
+
+impl Api {
+    pub(super) async fn finalize(
+        &self,
+        caller: &Caller,
+        request: wire::FinalizeInvoiceRequest,
+    ) -> Result<wire::FinalizeInvoiceResponse, Fault> {
+        let mut checks = Checks::new();
+        checks.request_id(&request.request_id);
+        let date = checks.date("date", &request.date);
+        checks.finish()?;
+        let one = self.writing(caller, &request.seller_id).await?;
+        let now = self.deps.clock.now();
+        let mut tx = self.deps.db.begin(&one.scope).await?;
+        if let Some(answer) = tx.replayed(caller, "FinalizeInvoice", &request.request_id, &request).await? {
+            return Ok(answer);
+        }
+        // Alone from here on: no intake, no other finalisation of this seller.
+        store::account::lock(&mut tx).await?.ok_or(Refusal::NoContract)?;
+        let ground = Ground::load(&mut tx, one.seller).await?;
+        let period = ground.period(date)?;
+        let invoice = match store::invoice::of_period(&mut tx, one.seller, period.from).await? {
+            Some(existing) => stored_invoice(&mut tx, None, existing).await?,
+            None => {
+                let invoiced = store::invoice::invoiced_periods(&mut tx, one.seller).await?;
+                let open = earlier_open(&ground, &invoiced, period)?;
+                may_finalize(period.until, ground.today(now)?, open)?;
+                let drafted = draft(&mut tx, &ground, period, Purpose::Finalize).await?;
+                self.freeze(&mut tx, &ground, drafted, now).await?
+            }
+        };
+        let response = wire::FinalizeInvoiceResponse { invoice: Some(invoice) };
+        tx.commit_with(&response).await?;
+        Ok(response)
+    }
+
+    async fn freeze(
+        &self,
+        tx: &mut TenantTx,
+        ground: &Ground,
+        drafted: Drafted,
+        now: Timestamp,
+    ) -> Result<wire::Invoice, Fault> {
+        let (Some(profile), Some(issuer)) = (&ground.profile, &ground.issuer) else {
+            return Err(Refusal::NoProfile.into());
+        };
+        let lines = lines(&drafted);
+        let mut head = head(ground.seller, profile, issuer, &drafted, self.deps.clock.new_id::<InvoiceId>(), now)?;
+        let year = head.issue_date.year();
+        let running = store::invoice::take_number(tx, issuer.issuer_id, "invoice", year, head.invoice_id).await?;
+        head.number = number(&issuer.number_prefix, false, year, running);
+        head.content_hash = content_hash(&head, &lines, &drafted.draft.taxes)?;
+        store::invoice::insert(tx, &head, &lines, &drafted.draft.taxes).await?;
+        let entry = ledger::invoice(head.currency, head.net, head.tax).map_err(unbalanced)?;
+        if !entry.postings().is_empty() {
+            let entry_id = self.deps.clock.new_id::<EntryId>();
+            store::ledger::post(tx, entry_id, head.invoice_id.0, &entry, head.issue_date, now).await?;
+        }
+        store::account::close_through(tx, drafted.period.until).await?;
+        let told = InvoiceFinalized {
+            invoice_id: head.invoice_id.to_string(),
+            number: head.number.clone(),
+            currency: head.currency.to_string(),
+            total: head.total.to_string(),
+        };
+        tx.emit(head.invoice_id, Body::InvoiceFinalized(told), now)?;
+        Ok(invoice_out(&head, &lines, &drafted.draft.taxes))
+    }
+}
+
+/// Whether a period before this one, from the first contract on, has no living invoice.
+fn earlier_open(ground: &Ground, invoiced: &[Date], period: Dates) -> Result<bool, Fault> {
+    let Some((first, _)) = ground.contracts.first() else { return Ok(false) };
+    let mut at = ground.period(first.effective_from)?;
+    while at.from < period.from {
+        if invoiced.binary_search(&at.from).is_err() {
+            return Ok(true);
+        }
+        at = ground.period(plus_days(at.until, 1)?)?;
+    }
+    Ok(false)
+}
+
+fn head(
+    seller: kit::SellerId,
+    profile: &Profile,
+    issuer: &Issuer,
+    drafted: &Drafted,
+    invoice_id: InvoiceId,
+    now: Timestamp,
+) -> Result<Head, Fault> {
+    let issue_date = local_date(now, &parse_zone(&issuer.time_zone)?);
+    let draft = &drafted.draft;
+    let zero = rust_decimal::Decimal::ZERO;
+    Ok(Head {
+        seller,
+        invoice_id,
+        credit_note: false,
+        state: settled(State::Finalized, draft.total, zero, zero),
+        number: String::new(),
+        issuer_id: issuer.issuer_id,
+        currency: drafted.currency,
+        period: drafted.period,
+        issue_date,
+        due_date: plus_days(issue_date, i64::from(profile.payment_term_days))?,
+        net: draft.net,
+        tax: draft.tax,
+        total: draft.total,
+        paid: zero,
+        credited: zero,
+        issuer: issuer.party.clone(),
+        buyer: profile.buyer.clone(),
+        vat_evidence: profile.vat_evidence.clone(),
+        corrects: None,
+        reason: String::new(),
+        content_hash: String::new(),
+        finalized_at: now,
+        sent_at: None,
+        version: 1,
+    })
+}
+
+/// The lines of a draft as they are stored.
+pub(super) fn lines(drafted: &Drafted) -> Vec<Line> {
+    (1_i32..)
+        .zip(&drafted.draft.lines)
+        .zip(&drafted.origins)
+        .map(|((line_number, (line, treatment)), (contract, rated_from))| Line {
+            line_number,
+            kind: line.kind.name(),
+            contract_id: contract.map(|c: ContractId| c.0),
+            charge_code: line.charge_code.clone(),
+            description: line.description.clone(),
+            quantity: line.quantity.normalize(),
+            events: line.events,
+            amount: line.amount,
+            tax_category: treatment.category.clone(),
+            tax_percent: treatment.rate,
+            service: (line.service.from, line.service.until),
+            rated_period_from: *rated_from,
+            corrects_line: None,
+            steps: line.steps.clone(),
+        })
+        .collect()
+}
+
+#[derive(Serialize)]
+struct Content<'a> {
+    number: &'a str,
+    kind: &'static str,
+    currency: &'static str,
+    issue_date: Date,
+    due_date: Date,
+    period: (Date, Date),
+    issuer: &'a crate::domain::profile::Party,
+    buyer: &'a crate::domain::profile::Party,
+    corrects: Option<uuid::Uuid>,
+    net: String,
+    tax: String,
+    total: String,
+    lines: &'a [Line],
+    taxes: Vec<(&'a str, String, String, String)>,
+}
+
+/// SHA-256 over what is frozen, in hex.
+pub(super) fn content_hash(head: &Head, lines: &[Line], taxes: &[CategoryTotal]) -> Result<String, Fault> {
+    let content = Content {
+        number: &head.number,
+        kind: store::invoice::kind(head.credit_note),
+        currency: head.currency.code(),
+        issue_date: head.issue_date,
+        due_date: head.due_date,
+        period: (head.period.from, head.period.until),
+        issuer: &head.issuer,
+        buyer: &head.buyer,
+        corrects: head.corrects.map(|c| c.0),
+        net: head.net.to_string(),
+        tax: head.tax.to_string(),
+        total: head.total.to_string(),
+        lines,
+        taxes: taxes
+            .iter()
+            .map(|t| {
+                (t.treatment.category.as_str(), t.treatment.rate.to_string(), t.taxable.to_string(), t.tax.to_string())
+            })
+            .collect(),
+    };
+    let bytes = serde_json::to_vec(&content).map_err(|e| Fault::Internal(Box::new(e)))?;
+    let sum = digest::digest(&digest::SHA256, &bytes);
+    Ok(sum.as_ref().iter().map(|b| format!("{b:02x}")).collect())
+}

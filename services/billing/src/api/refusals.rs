@@ -1,0 +1,201 @@
+//! What a refusal of the domain tells the wire. Full matches: a new refusal does
+//! not compile until it has a code and a reason.
+
+use kit::{Explain, Fault};
+use tonic::Code;
+
+use crate::domain::invoice::InvoiceError;
+use crate::domain::ledger::LedgerError;
+use crate::domain::models::PriceError;
+use crate::domain::money::MoneyError;
+use crate::domain::period::PeriodError;
+use crate::domain::profile::SignError;
+use crate::domain::tax::TaxError;
+
+/// Refusals that arise where several facts of the service meet.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    #[error("the seller has no contract in this period")]
+    NoContract,
+    #[error("the seller has no billing profile yet")]
+    NoProfile,
+    #[error("the zone and the currency of a seller with a contract cannot change")]
+    CutFixed,
+    #[error("this issuer's prefix is taken or cannot change")]
+    PrefixFixed,
+    #[error("this is not a finalized invoice that can be paid or credited")]
+    NotPayable,
+    #[error("this reference was recorded on the invoice with another amount or date")]
+    ReferenceReused,
+}
+
+impl Explain for Refusal {
+    fn code(&self) -> Code {
+        match self {
+            Refusal::NoContract | Refusal::NoProfile | Refusal::CutFixed | Refusal::NotPayable => Code::FailedPrecondition,
+            Refusal::PrefixFixed | Refusal::ReferenceReused => Code::AlreadyExists,
+        }
+    }
+
+    fn reason(&self) -> &'static str {
+        match self {
+            Refusal::NoContract => "NO_CONTRACT",
+            Refusal::NoProfile => "NO_BILLING_PROFILE",
+            Refusal::CutFixed => "ZONE_AND_CURRENCY_FIXED",
+            Refusal::PrefixFixed => "NUMBER_PREFIX_TAKEN",
+            Refusal::NotPayable => "INVOICE_NOT_PAYABLE",
+            Refusal::ReferenceReused => "PAYMENT_REFERENCE_REUSED",
+        }
+    }
+}
+
+impl Explain for MoneyError {
+    fn code(&self) -> Code {
+        match self {
+            MoneyError::UnknownCurrency(_)
+            | MoneyError::TooPrecise(_)
+            | MoneyError::NotANumber(_)
+            | MoneyError::TooLarge => Code::InvalidArgument,
+        }
+    }
+
+    fn reason(&self) -> &'static str {
+        match self {
+            MoneyError::UnknownCurrency(_) => "UNKNOWN_CURRENCY",
+            MoneyError::TooPrecise(_) => "AMOUNT_TOO_PRECISE",
+            MoneyError::NotANumber(_) => "NOT_A_DECIMAL",
+            MoneyError::TooLarge => "AMOUNT_TOO_LARGE",
+        }
+    }
+}
+
+impl Explain for PeriodError {
+    fn code(&self) -> Code {
+        match self {
+            PeriodError::OutOfRange | PeriodError::UnknownZone(_) | PeriodError::NotADate(_) => Code::InvalidArgument,
+        }
+    }
+
+    fn reason(&self) -> &'static str {
+        match self {
+            PeriodError::OutOfRange => "DATE_OUT_OF_RANGE",
+            PeriodError::UnknownZone(_) => "UNKNOWN_TIME_ZONE",
+            PeriodError::NotADate(_) => "NOT_A_DATE",
+        }
+    }
+}
+
+impl Explain for PriceError {
+    fn code(&self) -> Code {
+        match self {
+            PriceError::TooLarge | PriceError::BeyondLastTier => Code::FailedPrecondition,
+        }
+    }
+
+    fn reason(&self) -> &'static str {
+        match self {
+            PriceError::TooLarge => "AMOUNT_TOO_LARGE",
+            PriceError::BeyondLastTier => "BEYOND_LAST_TIER",
+        }
+    }
+}
+
+impl Explain for TaxError {
+    fn code(&self) -> Code {
+        match self {
+            TaxError::CheckPending | TaxError::NoRate(_) => Code::FailedPrecondition,
+        }
+    }
+
+    fn reason(&self) -> &'static str {
+        match self {
+            TaxError::CheckPending => "VAT_CHECK_PENDING",
+            TaxError::NoRate(_) => "NO_VAT_RATE",
+        }
+    }
+
+    fn metadata(&self) -> Vec<(&'static str, String)> {
+        match self {
+            TaxError::CheckPending => Vec::new(),
+            TaxError::NoRate(country) => vec![("country", country.clone())],
+        }
+    }
+}
+
+impl Explain for SignError {
+    fn code(&self) -> Code {
+        match self {
+            SignError::NoProfile
+            | SignError::CurrencyDiffers { .. }
+            | SignError::PeriodClosed(_)
+            | SignError::IntervalDiffers(_)
+            | SignError::NotAfterTheLast(_) => Code::FailedPrecondition,
+        }
+    }
+
+    fn reason(&self) -> &'static str {
+        match self {
+            SignError::NoProfile => "NO_BILLING_PROFILE",
+            SignError::CurrencyDiffers { .. } => "CURRENCY_DIFFERS",
+            SignError::PeriodClosed(_) => "PERIOD_CLOSED",
+            SignError::IntervalDiffers(_) => "INTERVAL_DIFFERS",
+            SignError::NotAfterTheLast(_) => "NOT_AFTER_THE_LAST_CONTRACT",
+        }
+    }
+
+    fn metadata(&self) -> Vec<(&'static str, String)> {
+        match self {
+            SignError::NoProfile => Vec::new(),
+            SignError::CurrencyDiffers { plan, profile } => {
+                vec![("plan", plan.to_string()), ("profile", profile.to_string())]
+            }
+            SignError::PeriodClosed(date) | SignError::NotAfterTheLast(date) => vec![("date", date.to_string())],
+            SignError::IntervalDiffers(interval) => vec![("interval", (*interval).to_string())],
+        }
+    }
+}
+
+impl Explain for InvoiceError {
+    fn code(&self) -> Code {
+        match self {
+            InvoiceError::PeriodRunning
+            | InvoiceError::EarlierPeriodOpen
+            | InvoiceError::Void
+            | InvoiceError::MoreThanLeft { .. }
+            | InvoiceError::NothingLeft => Code::FailedPrecondition,
+            InvoiceError::NoSuchLine(_) | InvoiceError::LineTwice => Code::InvalidArgument,
+            InvoiceError::Money(error) => error.code(),
+        }
+    }
+
+    fn reason(&self) -> &'static str {
+        match self {
+            InvoiceError::PeriodRunning => "PERIOD_RUNNING",
+            InvoiceError::EarlierPeriodOpen => "EARLIER_PERIOD_OPEN",
+            InvoiceError::Void => "INVOICE_VOID",
+            InvoiceError::MoreThanLeft { .. } => "MORE_THAN_LEFT",
+            InvoiceError::NothingLeft => "NOTHING_LEFT",
+            InvoiceError::NoSuchLine(_) => "NO_SUCH_LINE",
+            InvoiceError::LineTwice => "LINE_TWICE",
+            InvoiceError::Money(error) => error.reason(),
+        }
+    }
+
+    fn metadata(&self) -> Vec<(&'static str, String)> {
+        match self {
+            InvoiceError::MoreThanLeft { line, left } => vec![("line", line.to_string()), ("left", left.to_string())],
+            InvoiceError::NoSuchLine(line) => vec![("line", line.to_string())],
+            InvoiceError::PeriodRunning
+            | InvoiceError::EarlierPeriodOpen
+            | InvoiceError::Void
+            | InvoiceError::NothingLeft
+            | InvoiceError::LineTwice
+            | InvoiceError::Money(_) => Vec::new(),
+        }
+    }
+}
+
+/// A ledger that would not balance is a bug, not something a caller did.
+pub fn unbalanced(error: LedgerError) -> Fault {
+    Fault::Internal(Box::new(error))
+}

@@ -1,0 +1,451 @@
+//! Rate plans between wire and domain. Every fault of a plan is reported at once.
+
+use jiff::civil::Date;
+use kit::{Fault, Violation};
+use proto::billing::v1 as wire;
+use rust_decimal::Decimal;
+
+use super::number;
+use super::usage::{meter, meter_out};
+use crate::domain::definition::{Definition, Rule};
+use crate::domain::money::{Currency, Rounding, parse_decimal};
+use crate::domain::period::{Interval, parse_date};
+use crate::domain::plan::{
+    Aggregation, BlockTier, CapacityTier, Charge, Filter, Model, Percentage, Plan, QuantityRounding, Surcharge, Tier,
+};
+use crate::domain::plan_check::faults;
+use crate::domain::usage::Property;
+use crate::store::plan::Version;
+
+/// Reads values and notes what is wrong with them.
+#[derive(Default)]
+struct Reader {
+    violations: Vec<Violation>,
+}
+
+impl Reader {
+    fn refuse(&mut self, field: String, problem: &str) {
+        self.violations.push(Violation { field, problem: problem.to_string() });
+    }
+
+    /// A decimal; empty is none.
+    fn some(&mut self, field: String, text: &str) -> Option<Decimal> {
+        if text.is_empty() {
+            return None;
+        }
+        match parse_decimal(text, 12) {
+            Ok(number) => Some(number),
+            Err(_) => {
+                self.refuse(field, "a decimal with at most 12 decimal places");
+                None
+            }
+        }
+    }
+
+    fn or(&mut self, field: String, text: &str, default: Decimal) -> Decimal {
+        self.some(field, text).unwrap_or(default)
+    }
+
+    fn required(&mut self, field: String, text: &str) -> Decimal {
+        if text.is_empty() {
+            self.refuse(field.clone(), "is required");
+        }
+        self.or(field, text, Decimal::ZERO)
+    }
+
+    fn date(&mut self, field: String, text: &str) -> Option<Date> {
+        if text.is_empty() {
+            return None;
+        }
+        parse_date(text).map_err(|_| self.refuse(field, "a date YYYY-MM-DD")).ok()
+    }
+
+    fn filter(&mut self, field: String, property: &str, values: &[String]) -> Option<Filter> {
+        match Property::parse(property) {
+            Some(property) => Some(Filter { property, values: values.to_vec() }),
+            None => {
+                self.refuse(field, "an unknown property");
+                None
+            }
+        }
+    }
+}
+
+/// Reads a plan; every fault is a violation under `field`.
+pub fn plan_in(field: &str, given: wire::RatePlan) -> Result<Plan, Fault> {
+    let mut reader = Reader::default();
+    let currency = Currency::parse(&given.currency);
+    if currency.is_err() {
+        reader.refuse(format!("{field}.currency"), "an ISO 4217 currency");
+    }
+    let interval = match wire::BillingInterval::try_from(given.interval) {
+        Ok(wire::BillingInterval::Week) => Interval::Week,
+        Ok(wire::BillingInterval::Unspecified | wire::BillingInterval::Month) => Interval::Months(1),
+        Ok(wire::BillingInterval::Quarter) => Interval::Months(3),
+        Ok(wire::BillingInterval::Year) => Interval::Months(12),
+        Err(_) => {
+            reader.refuse(format!("{field}.interval"), "is unknown");
+            Interval::Months(1)
+        }
+    };
+    let rounding = match wire::MoneyRounding::try_from(given.rounding) {
+        Ok(wire::MoneyRounding::Unspecified | wire::MoneyRounding::HalfUp) => Rounding::HalfUp,
+        Ok(wire::MoneyRounding::HalfEven) => Rounding::HalfEven,
+        Err(_) => {
+            reader.refuse(format!("{field}.rounding"), "is unknown");
+            Rounding::HalfUp
+        }
+    };
+    let contact = definition_in(&mut reader, field, given.contact_definition.unwrap_or_default());
+    let minimum_commitment = reader.some(format!("{field}.minimum_commitment"), &given.minimum_commitment);
+    let charges = given
+        .charges
+        .iter()
+        .take(201)
+        .enumerate()
+        .map(|(index, charge)| charge_in(&mut reader, &format!("{field}.charges[{index}]"), charge))
+        .collect();
+    let plan = Plan {
+        name: given.name.trim().to_string(),
+        currency: currency.or_else(|_| Currency::parse("EUR"))?,
+        interval,
+        charges,
+        contact,
+        minimum_commitment,
+        rounding,
+    };
+    for fault in faults(&plan) {
+        reader.refuse(format!("{field}.{}", fault.field), fault.problem);
+    }
+    if reader.violations.is_empty() {
+        return Ok(plan);
+    }
+    reader.violations.truncate(50);
+    Err(Fault::Invalid(reader.violations))
+}
+
+fn definition_in(reader: &mut Reader, field: &str, given: wire::ContactDefinition) -> Definition {
+    let rule = match wire::ContactRule::try_from(given.rule) {
+        Ok(wire::ContactRule::Unspecified | wire::ContactRule::Each) => Rule::Each,
+        Ok(wire::ContactRule::Window) => Rule::Window { hours: given.window_hours },
+        Ok(wire::ContactRule::Subject) => Rule::Subject,
+        Err(_) => {
+            reader.refuse(format!("{field}.contact_definition.rule"), "is unknown");
+            Rule::Each
+        }
+    };
+    Definition {
+        rule,
+        ignore_calls_up_to: i32::try_from(given.ignore_calls_up_to_seconds).unwrap_or(i32::MAX),
+        count_historical: given.count_historical,
+    }
+}
+
+fn charge_in(reader: &mut Reader, field: &str, given: &wire::Charge) -> Charge {
+    let at = |name: &str| format!("{field}.{name}");
+    let aggregation = match wire::Aggregation::try_from(given.aggregation) {
+        Ok(wire::Aggregation::Unspecified | wire::Aggregation::Sum) => Aggregation::Sum,
+        Ok(wire::Aggregation::Count) => Aggregation::Count,
+        Ok(wire::Aggregation::Peak) => Aggregation::Peak,
+        Err(_) => {
+            reader.refuse(at("aggregation"), "is unknown");
+            Aggregation::Sum
+        }
+    };
+    let quantity_rounding = match wire::QuantityRounding::try_from(given.quantity_rounding) {
+        Ok(wire::QuantityRounding::Unspecified) => QuantityRounding::None,
+        Ok(wire::QuantityRounding::Ceil) => QuantityRounding::Ceil,
+        Ok(wire::QuantityRounding::Floor) => QuantityRounding::Floor,
+        Ok(wire::QuantityRounding::HalfUp) => QuantityRounding::HalfUp,
+        Err(_) => {
+            reader.refuse(at("quantity_rounding"), "is unknown");
+            QuantityRounding::None
+        }
+    };
+    if wire::Meter::try_from(given.meter).is_err() {
+        reader.refuse(at("meter"), "is unknown");
+    }
+    let mut filters = Vec::new();
+    for (i, filter) in given.filters.iter().take(10).enumerate() {
+        filters.extend(reader.filter(at(&format!("filters[{i}].property")), &filter.property, &filter.values));
+    }
+    let mut surcharges = Vec::new();
+    for (i, surcharge) in given.surcharges.iter().take(60).enumerate() {
+        let on = reader.filter(at(&format!("surcharges[{i}].property")), &surcharge.property, &surcharge.values);
+        let percent = reader.required(at(&format!("surcharges[{i}].percent")), &surcharge.percent);
+        surcharges.extend(on.map(|on| Surcharge { on, percent }));
+    }
+    Charge {
+        code: given.code.clone(),
+        name: given.name.trim().to_string(),
+        meter: meter(given.meter),
+        filters,
+        aggregation,
+        model: model_in(reader, field, given),
+        divide_by: reader.or(at("divide_by"), &given.divide_by, Decimal::ONE),
+        quantity_rounding,
+        included: reader.or(at("included_units"), &given.included_units, Decimal::ZERO),
+        surcharges,
+        discount_percent: reader.or(at("discount_percent"), &given.discount_percent, Decimal::ZERO),
+        minimum: reader.some(at("minimum_amount"), &given.minimum_amount),
+        maximum: reader.some(at("maximum_amount"), &given.maximum_amount),
+        prorate: given.prorate,
+        valid_from: reader.date(at("valid_from"), &given.valid_from),
+        valid_until: reader.date(at("valid_until"), &given.valid_until),
+    }
+}
+
+fn model_in(reader: &mut Reader, field: &str, given: &wire::Charge) -> Model {
+    let at = |name: &str| format!("{field}.{name}");
+    let flat_at_zero = given.flat_at_zero;
+    match wire::PriceModel::try_from(given.model) {
+        Ok(wire::PriceModel::Flat) => Model::Flat { amount: reader.required(at("unit_amount"), &given.unit_amount) },
+        Ok(wire::PriceModel::PerUnit) => {
+            Model::PerUnit { unit: reader.required(at("unit_amount"), &given.unit_amount) }
+        }
+        Ok(wire::PriceModel::Graduated) => Model::Graduated { tiers: tiers_in(reader, field, given, false), flat_at_zero },
+        Ok(wire::PriceModel::Volume) => Model::Volume { tiers: tiers_in(reader, field, given, false), flat_at_zero },
+        Ok(wire::PriceModel::GraduatedPercentage) => {
+            Model::GraduatedPercentage { tiers: tiers_in(reader, field, given, true), flat_at_zero }
+        }
+        Ok(wire::PriceModel::Package) => Model::Package {
+            amount: reader.required(at("unit_amount"), &given.unit_amount),
+            size: reader.required(at("package_size"), &given.package_size),
+            free: reader.or(at("free_units"), &given.free_units, Decimal::ZERO),
+        },
+        Ok(wire::PriceModel::Percentage) => {
+            if given.free_events < 0 {
+                reader.refuse(at("free_events"), "0 or more");
+            }
+            Model::Percentage(Percentage {
+                rate: reader.required(at("rate_percent"), &given.rate_percent),
+                fixed: reader.or(at("fixed_amount"), &given.fixed_amount, Decimal::ZERO),
+                free_events: u64::try_from(given.free_events).ok().filter(|n| *n > 0),
+                free_amount: reader.some(at("free_amount"), &given.free_amount),
+                minimum: reader.some(at("event_minimum"), &given.event_minimum),
+                maximum: reader.some(at("event_maximum"), &given.event_maximum),
+            })
+        }
+        Ok(wire::PriceModel::Dynamic) => {
+            Model::Dynamic { multiplier: reader.required(at("multiplier"), &given.multiplier) }
+        }
+        Ok(wire::PriceModel::BlocksAllTiers) => Model::BlocksAllTiers { tiers: blocks_in(reader, field, given) },
+        Ok(wire::PriceModel::BlocksTopTier) => Model::BlocksTopTier { tiers: blocks_in(reader, field, given) },
+        Ok(wire::PriceModel::Capacity) => Model::Capacity { tiers: capacity_in(reader, field, given) },
+        Ok(wire::PriceModel::Unspecified) | Err(_) => {
+            reader.refuse(at("model"), "is required");
+            Model::PerUnit { unit: Decimal::ZERO }
+        }
+    }
+}
+
+fn tiers_in(reader: &mut Reader, field: &str, given: &wire::Charge, percent: bool) -> Vec<Tier> {
+    let mut tiers = Vec::new();
+    for (i, tier) in given.tiers.iter().take(51).enumerate() {
+        let at = |name: &str| format!("{field}.tiers[{i}].{name}");
+        tiers.push(Tier {
+            up_to: reader.some(at("up_to"), &tier.up_to),
+            unit: if percent {
+                reader.required(at("rate_percent"), &tier.rate_percent)
+            } else {
+                reader.required(at("unit_amount"), &tier.unit_amount)
+            },
+            flat: reader.or(at("flat_amount"), &tier.flat_amount, Decimal::ZERO),
+        });
+    }
+    tiers
+}
+
+fn blocks_in(reader: &mut Reader, field: &str, given: &wire::Charge) -> Vec<BlockTier> {
+    let mut tiers = Vec::new();
+    for (i, tier) in given.tiers.iter().take(51).enumerate() {
+        let at = |name: &str| format!("{field}.tiers[{i}].{name}");
+        tiers.push(BlockTier {
+            size: reader.required(at("block_size"), &tier.block_size),
+            max_blocks: reader.some(at("max_blocks"), &tier.max_blocks),
+            price: reader.required(at("unit_amount"), &tier.unit_amount),
+        });
+    }
+    tiers
+}
+
+fn capacity_in(reader: &mut Reader, field: &str, given: &wire::Charge) -> Vec<CapacityTier> {
+    let unit = meter(given.meter).map_or("", |m| m.name());
+    let mut tiers = Vec::new();
+    for (i, tier) in given.tiers.iter().take(51).enumerate() {
+        let at = |name: &str| format!("{field}.tiers[{i}].{name}");
+        let limit = reader.some(at("up_to"), &tier.up_to);
+        tiers.push(CapacityTier {
+            limits: limit.map(|l| (unit.to_string(), l)).into_iter().collect(),
+            price: reader.required(at("unit_amount"), &tier.unit_amount),
+        });
+    }
+    tiers
+}
+
+/// A plan version on the wire.
+pub fn plan_out(stored: &Version) -> wire::RatePlan {
+    let plan = &stored.plan;
+    let interval = match plan.interval {
+        Interval::Week => wire::BillingInterval::Week,
+        Interval::Months(3) => wire::BillingInterval::Quarter,
+        Interval::Months(12) => wire::BillingInterval::Year,
+        Interval::Months(_) => wire::BillingInterval::Month,
+    };
+    let rounding = match plan.rounding {
+        Rounding::HalfUp => wire::MoneyRounding::HalfUp,
+        Rounding::HalfEven => wire::MoneyRounding::HalfEven,
+    };
+    let (rule, window_hours) = match plan.contact.rule {
+        Rule::Each => (wire::ContactRule::Each, 0),
+        Rule::Window { hours } => (wire::ContactRule::Window, hours),
+        Rule::Subject => (wire::ContactRule::Subject, 0),
+    };
+    wire::RatePlan {
+        rate_plan_id: stored.plan_id.to_string(),
+        version: stored.version,
+        name: plan.name.clone(),
+        currency: plan.currency.to_string(),
+        interval: interval.into(),
+        charges: plan.charges.iter().map(charge_out).collect(),
+        contact_definition: Some(wire::ContactDefinition {
+            rule: rule.into(),
+            window_hours,
+            ignore_calls_up_to_seconds: i64::from(plan.contact.ignore_calls_up_to),
+            count_historical: plan.contact.count_historical,
+        }),
+        minimum_commitment: plan.minimum_commitment.map(number).unwrap_or_default(),
+        rounding: rounding.into(),
+        create_time: Some(kit::wire::timestamp(stored.created_at)),
+    }
+}
+
+fn charge_out(charge: &Charge) -> wire::Charge {
+    let aggregation = match charge.aggregation {
+        Aggregation::Sum => wire::Aggregation::Sum,
+        Aggregation::Count => wire::Aggregation::Count,
+        Aggregation::Peak => wire::Aggregation::Peak,
+    };
+    let quantity_rounding = match charge.quantity_rounding {
+        QuantityRounding::None => wire::QuantityRounding::Unspecified,
+        QuantityRounding::Ceil => wire::QuantityRounding::Ceil,
+        QuantityRounding::Floor => wire::QuantityRounding::Floor,
+        QuantityRounding::HalfUp => wire::QuantityRounding::HalfUp,
+    };
+    let mut out = wire::Charge {
+        code: charge.code.clone(),
+        name: charge.name.clone(),
+        meter: charge.meter.map_or(wire::Meter::Unspecified, meter_out).into(),
+        filters: charge
+            .filters
+            .iter()
+            .map(|f| wire::UsageFilter { property: f.property.name().into(), values: f.values.clone() })
+            .collect(),
+        aggregation: aggregation.into(),
+        divide_by: if charge.divide_by == Decimal::ONE { String::new() } else { number(charge.divide_by) },
+        quantity_rounding: quantity_rounding.into(),
+        included_units: not_zero(charge.included),
+        surcharges: charge
+            .surcharges
+            .iter()
+            .map(|s| wire::Surcharge {
+                property: s.on.property.name().into(),
+                values: s.on.values.clone(),
+                percent: number(s.percent),
+            })
+            .collect(),
+        discount_percent: not_zero(charge.discount_percent),
+        minimum_amount: charge.minimum.map(number).unwrap_or_default(),
+        maximum_amount: charge.maximum.map(number).unwrap_or_default(),
+        prorate: charge.prorate,
+        valid_from: charge.valid_from.map(|d| d.to_string()).unwrap_or_default(),
+        valid_until: charge.valid_until.map(|d| d.to_string()).unwrap_or_default(),
+        ..wire::Charge::default()
+    };
+    model_out(&charge.model, &mut out);
+    out
+}
+
+fn not_zero(amount: Decimal) -> String {
+    if amount.is_zero() { String::new() } else { number(amount) }
+}
+
+fn model_out(model: &Model, out: &mut wire::Charge) {
+    let tier = |t: &Tier, percent: bool| wire::Tier {
+        up_to: t.up_to.map(number).unwrap_or_default(),
+        unit_amount: if percent { String::new() } else { number(t.unit) },
+        flat_amount: not_zero(t.flat),
+        rate_percent: if percent { number(t.unit) } else { String::new() },
+        ..wire::Tier::default()
+    };
+    let block = |t: &BlockTier| wire::Tier {
+        block_size: number(t.size),
+        max_blocks: t.max_blocks.map(number).unwrap_or_default(),
+        unit_amount: number(t.price),
+        ..wire::Tier::default()
+    };
+    let kind = match model {
+        Model::Flat { amount } => {
+            out.unit_amount = number(*amount);
+            wire::PriceModel::Flat
+        }
+        Model::PerUnit { unit } => {
+            out.unit_amount = number(*unit);
+            wire::PriceModel::PerUnit
+        }
+        Model::Graduated { tiers, flat_at_zero } => {
+            out.tiers = tiers.iter().map(|t| tier(t, false)).collect();
+            out.flat_at_zero = *flat_at_zero;
+            wire::PriceModel::Graduated
+        }
+        Model::Volume { tiers, flat_at_zero } => {
+            out.tiers = tiers.iter().map(|t| tier(t, false)).collect();
+            out.flat_at_zero = *flat_at_zero;
+            wire::PriceModel::Volume
+        }
+        Model::GraduatedPercentage { tiers, flat_at_zero } => {
+            out.tiers = tiers.iter().map(|t| tier(t, true)).collect();
+            out.flat_at_zero = *flat_at_zero;
+            wire::PriceModel::GraduatedPercentage
+        }
+        Model::Package { amount, size, free } => {
+            out.unit_amount = number(*amount);
+            out.package_size = number(*size);
+            out.free_units = not_zero(*free);
+            wire::PriceModel::Package
+        }
+        Model::Percentage(terms) => {
+            out.rate_percent = number(terms.rate);
+            out.fixed_amount = not_zero(terms.fixed);
+            out.free_events = terms.free_events.and_then(|n| i32::try_from(n).ok()).unwrap_or(0);
+            out.free_amount = terms.free_amount.map(number).unwrap_or_default();
+            out.event_minimum = terms.minimum.map(number).unwrap_or_default();
+            out.event_maximum = terms.maximum.map(number).unwrap_or_default();
+            wire::PriceModel::Percentage
+        }
+        Model::Dynamic { multiplier } => {
+            out.multiplier = number(*multiplier);
+            wire::PriceModel::Dynamic
+        }
+        Model::BlocksAllTiers { tiers } => {
+            out.tiers = tiers.iter().map(block).collect();
+            wire::PriceModel::BlocksAllTiers
+        }
+        Model::BlocksTopTier { tiers } => {
+            out.tiers = tiers.iter().map(block).collect();
+            wire::PriceModel::BlocksTopTier
+        }
+        Model::Capacity { tiers } => {
+            out.tiers = tiers
+                .iter()
+                .map(|t| wire::Tier {
+                    up_to: t.limits.first().map(|(_, limit)| number(*limit)).unwrap_or_default(),
+                    unit_amount: number(t.price),
+                    ..wire::Tier::default()
+                })
+                .collect();
+            wire::PriceModel::Capacity
+        }
+    };
+    out.model = kind.into();
+}

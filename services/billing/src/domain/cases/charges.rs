@@ -1,0 +1,160 @@
+//! Charges: one model, one quantity, through the same `rate_charge` as invoices.
+
+use jiff::Timestamp;
+use rust_decimal::Decimal;
+
+use super::params::Params;
+use super::{Outcome, outcome};
+use crate::domain::models::{Used, price};
+use crate::domain::plan::{Charge, Model, Percentage};
+use crate::domain::rating::{ChargeResult, rate_charge};
+use crate::domain::usage::{Meter, Properties, Row, Single};
+
+pub fn compute(model: &str, p: &Params<'_>, u: &Params<'_>) -> Option<Result<Outcome, String>> {
+    let (base, delta) = model.strip_suffix("_delta").map_or((model, false), |base| (base, true));
+    Some(match base {
+        "volume_prorated" => volume_prorated(p, u),
+        "capacity" => capacity(p, u),
+        "percentage" | "dynamic" => events(base, p, u),
+        "graduated_percentage_incremental" => incremental(p, u),
+        "graduated" | "graduated_converted" | "volume" | "volume_converted" | "package" | "package_converted"
+        | "standard" | "unit_converted" | "graduated_percentage" | "blocks_top_tier" | "blocks_all_tiers" => {
+            if delta {
+                by_difference(base, p, u)
+            } else {
+                by_quantity(base, p, u)
+            }
+        }
+        _ => return None,
+    })
+}
+
+fn charge(base: &str, p: &Params<'_>) -> Result<Charge, String> {
+    let flat_at_zero = |default| p.flag("flat_at_zero", default);
+    let model = match base.strip_suffix("_converted").unwrap_or(base) {
+        "graduated" => Model::Graduated { tiers: p.tiers()?, flat_at_zero: flat_at_zero(true) },
+        "volume" => Model::Volume { tiers: p.tiers()?, flat_at_zero: flat_at_zero(true) },
+        // A share of nothing reaches no band, so its flat fee is not due unless the plan says so.
+        "graduated_percentage" => Model::GraduatedPercentage { tiers: p.tiers()?, flat_at_zero: flat_at_zero(false) },
+        "package" => Model::Package {
+            amount: p.num("amount")?,
+            size: p.num("package_size")?,
+            free: p.or("free_units", Decimal::ZERO)?,
+        },
+        "standard" | "unit" => Model::PerUnit { unit: p.num("unit")? },
+        "blocks_top_tier" => Model::BlocksTopTier { tiers: p.blocks()? },
+        "blocks_all_tiers" => Model::BlocksAllTiers { tiers: p.blocks()? },
+        other => return Err(format!("`{other}` is no charge")),
+    };
+    let mut charge = Charge::plain("case", Some(Meter::Contact), model);
+    p.terms(&mut charge)?;
+    Ok(charge)
+}
+
+fn rated(charge: &Charge, quantity: Decimal) -> Result<ChargeResult, String> {
+    rate_charge(charge, quantity, &[], (1, 1)).map_err(|e| e.to_string())
+}
+
+fn result(amount: Decimal, result: &ChargeResult) -> Outcome {
+    outcome(&[
+        ("amount", amount),
+        ("minimum_true_up", result.minimum_true_up),
+        ("maximum_discount", result.maximum_discount),
+    ])
+}
+
+fn by_quantity(base: &str, p: &Params<'_>, u: &Params<'_>) -> Result<Outcome, String> {
+    let got = rated(&charge(base, p)?, u.num("units")?)?;
+    Ok(result(got.amount + p.or("recurring", Decimal::ZERO)?, &got))
+}
+
+/// rate(all) − billed. What was billed before carries no minimum: a minimum is a
+/// matter of the whole period and comes with its last part.
+fn by_difference(base: &str, p: &Params<'_>, u: &Params<'_>) -> Result<Outcome, String> {
+    let charge = charge(base, p)?;
+    let before = u.or("already_billed_units", Decimal::ZERO)?;
+    let all = match u.opt("units")? {
+        Some(all) => all,
+        None => before + u.num("new_units")?,
+    };
+    let nothing = ChargeResult::default();
+    let part = Charge { minimum: None, ..charge.clone() };
+    let earlier = if before.is_zero() { nothing } else { rated(&part, before)? };
+    let billed = u.or("already_billed_amount", earlier.amount)?;
+    let got = rated(&charge, all)?;
+    let mut out = result(got.amount - billed, &got);
+    let cut = got.maximum_discount - earlier.maximum_discount;
+    out.extend(outcome(&[("maximum_discount", cut)]));
+    Ok(out)
+}
+
+/// The tier by the full quantity, the price by the prorated one.
+fn volume_prorated(p: &Params<'_>, u: &Params<'_>) -> Result<Outcome, String> {
+    let used = Used { billed_quantity: Some(u.num("prorated_units")?), ..Used::units(u.num("full_units")?) };
+    let model = Model::Volume { tiers: p.tiers()?, flat_at_zero: p.flag("flat_at_zero", true) };
+    let got = price(&model, &used).map_err(|e| e.to_string())?;
+    Ok(outcome(&[("amount", got.amount)]))
+}
+
+fn capacity(p: &Params<'_>, u: &Params<'_>) -> Result<Outcome, String> {
+    let peaks = u.get("peak").and_then(serde_json::Value::as_object).ok_or("`peak` is missing")?;
+    let peaks = peaks.iter().filter_map(|(unit, v)| Some((unit.clone(), super::params::number(v)?))).collect();
+    let used = Used { peaks, ..Used::default() };
+    let got = price(&Model::Capacity { tiers: p.capacities()? }, &used).map_err(|e| e.to_string())?;
+    Ok(outcome(&[("amount", got.amount + p.or("recurring", Decimal::ZERO)?)]))
+}
+
+/// Single events with amounts, as rows in their order.
+fn events(base: &str, p: &Params<'_>, u: &Params<'_>) -> Result<Outcome, String> {
+    let model = if base == "dynamic" {
+        Model::Dynamic { multiplier: p.num("multiplier")? }
+    } else {
+        Model::Percentage(Percentage {
+            rate: p.num("rate")?,
+            fixed: p.or("fixed_amount", Decimal::ZERO)?,
+            free_events: p.opt("free_events")?.and_then(|n| n.try_into().ok()),
+            free_amount: p.opt("free_amount")?,
+            minimum: p.opt("min")?,
+            maximum: p.opt("max")?,
+        })
+    };
+    let mut charge = Charge::plain("case", Some(Meter::Turnover), model);
+    p.terms(&mut charge)?;
+    let amounts = u.numbers(if base == "dynamic" { "event_amounts" } else { "events" })?;
+    let rows: Vec<Row> = (0..).zip(&amounts).map(|(n, amount)| single(n, *amount)).collect();
+    let got = rate_charge(&charge, amounts.iter().sum(), &rows, (1, 1)).map_err(|e| e.to_string())?;
+    Ok(result(got.amount, &got))
+}
+
+fn single(second: i64, quantity: Decimal) -> Row {
+    Row {
+        meter: Meter::Turnover,
+        properties: Properties::default(),
+        date: jiff::civil::date(2024, 1, 1),
+        quantity,
+        events: 1,
+        peak: quantity,
+        historical: false,
+        duration_seconds: 0,
+        single: Some(Single {
+            at: Timestamp::from_second(1_704_067_200 + second).expect("in range"),
+            key: String::new(),
+            subject: String::new(),
+        }),
+    }
+}
+
+/// Event by event: each pays rate(all so far) − rate(all before).
+fn incremental(p: &Params<'_>, u: &Params<'_>) -> Result<Outcome, String> {
+    let charge = charge("graduated_percentage", p)?;
+    let (mut total, mut billed, mut amounts) = (Decimal::ZERO, Decimal::ZERO, Vec::new());
+    for event in u.numbers("events")? {
+        total += event;
+        let now = rated(&charge, total)?.amount;
+        amounts.push(serde_json::Value::String((now - billed).to_string()));
+        billed = now;
+    }
+    let mut out = outcome(&[("amount", billed)]);
+    out.insert("amounts".into(), serde_json::Value::Array(amounts));
+    Ok(out)
+}

@@ -1,0 +1,597 @@
+//! Invoices and credit notes, their numbers, lines, taxes and payments.
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff_sqlx::ToSqlx;
+use kit::SellerId;
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+use tenantdb::{Failure, TenantTx};
+use uuid::Uuid;
+
+use super::{day, json, to_json, word};
+use crate::domain::ids::{ContractId, InvoiceId, IssuerId, PaymentId};
+use crate::domain::invoice::State;
+use crate::domain::models::Step;
+use crate::domain::money::Currency;
+use crate::domain::period::Dates;
+use crate::domain::profile::Party;
+use crate::domain::rating::LineKind;
+use crate::domain::tax::{CategoryTotal, Treatment};
+
+/// A stored invoice or credit note, without lines.
+#[derive(Debug, Clone)]
+pub struct Head {
+    pub seller: SellerId,
+    pub invoice_id: InvoiceId,
+    pub credit_note: bool,
+    pub state: State,
+    pub number: String,
+    pub issuer_id: IssuerId,
+    pub currency: Currency,
+    pub period: Dates,
+    pub issue_date: Date,
+    pub due_date: Date,
+    pub net: Decimal,
+    pub tax: Decimal,
+    pub total: Decimal,
+    pub paid: Decimal,
+    pub credited: Decimal,
+    pub issuer: Party,
+    pub buyer: Party,
+    pub vat_evidence: String,
+    pub corrects: Option<InvoiceId>,
+    pub reason: String,
+    pub content_hash: String,
+    pub finalized_at: Timestamp,
+    pub sent_at: Option<Timestamp>,
+    pub version: i64,
+}
+
+/// A stored line.
+#[derive(Debug, Clone, Serialize)]
+pub struct Line {
+    pub line_number: i32,
+    pub kind: &'static str,
+    pub contract_id: Option<Uuid>,
+    pub charge_code: String,
+    pub description: String,
+    pub quantity: Decimal,
+    pub events: i64,
+    pub amount: Decimal,
+    pub tax_category: String,
+    pub tax_percent: Decimal,
+    pub service: (Date, Date),
+    pub rated_period_from: Date,
+    pub corrects_line: Option<i32>,
+    pub steps: Vec<Step>,
+}
+
+/// Takes the next number of a series. The row stays locked until the
+/// transaction ends, so that a rollback gives the number back.
+pub async fn take_number(tx: &mut TenantTx, issuer: IssuerId, kind: &str, year: i16, invoice: InvoiceId) -> Result<i64, Failure> {
+    let provider = tx.provider().0;
+    let running = sqlx::query_scalar!(
+        r#"insert into billing.number_series as s (provider_id, issuer_id, kind, series_year, next_number)
+           values ($1, $2, $3, $4, 2)
+           on conflict on constraint number_series_pk do update set next_number = s.next_number + 1
+           returning next_number - 1 as "running!""#,
+        provider,
+        issuer.0,
+        kind,
+        i32::from(year),
+    )
+    .fetch_one(tx.conn())
+    .await?;
+    sqlx::query!(
+        "insert into billing.number_register (provider_id, issuer_id, kind, series_year, running, invoice_id)
+         values ($1, $2, $3, $4, $5, $6)",
+        provider,
+        issuer.0,
+        kind,
+        i32::from(year),
+        running,
+        invoice.0,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(running)
+}
+
+/// Stores a finalized invoice with its lines and taxes.
+pub async fn insert(tx: &mut TenantTx, head: &Head, lines: &[Line], taxes: &[CategoryTotal]) -> Result<(), Failure> {
+    let (provider, seller) = (tx.provider().0, tx.seller()?.0);
+    sqlx::query!(
+        "insert into billing.invoice
+            (provider_id, seller_id, invoice_id, kind, state, number, issuer_id, currency, period_from, period_until,
+             issue_date, due_date, net_amount, tax_amount, total_amount, paid_amount, credited_amount, issuer, buyer,
+             vat_evidence, corrects_invoice_id, reason, content_hash, finalized_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
+             $23, $24)",
+        provider,
+        seller,
+        head.invoice_id.0,
+        kind(head.credit_note),
+        head.state.name(),
+        head.number,
+        head.issuer_id.0,
+        head.currency.code(),
+        day(head.period.from),
+        day(head.period.until),
+        day(head.issue_date),
+        day(head.due_date),
+        head.net,
+        head.tax,
+        head.total,
+        head.paid,
+        head.credited,
+        to_json("issuer", &head.issuer)?,
+        to_json("buyer", &head.buyer)?,
+        head.vat_evidence,
+        head.corrects.map(|c| c.0),
+        head.reason,
+        head.content_hash,
+        head.finalized_at.to_sqlx(),
+    )
+    .execute(tx.conn())
+    .await?;
+    for line in lines {
+        insert_line(tx, head.invoice_id, line).await?;
+    }
+    for (position, total) in (1_i32..).zip(taxes) {
+        sqlx::query!(
+            "insert into billing.invoice_tax (provider_id, seller_id, invoice_id, position, category, percent,
+                 taxable_amount, tax_amount, exemption_code, exemption_reason)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+            provider,
+            seller,
+            head.invoice_id.0,
+            position,
+            total.treatment.category,
+            total.treatment.rate,
+            total.taxable,
+            total.tax,
+            total.treatment.exemption_code,
+            total.treatment.exemption_reason,
+        )
+        .execute(tx.conn())
+        .await?;
+    }
+    Ok(())
+}
+
+/// The stored word of a kind.
+pub fn kind(credit_note: bool) -> &'static str {
+    if credit_note { "credit_note" } else { "invoice" }
+}
+
+async fn insert_line(tx: &mut TenantTx, invoice: InvoiceId, line: &Line) -> Result<(), Failure> {
+    let (provider, seller) = (tx.provider().0, tx.seller()?.0);
+    sqlx::query!(
+        "insert into billing.invoice_line
+            (provider_id, seller_id, invoice_id, line_number, kind, contract_id, charge_code, description, quantity,
+             usage_events, amount, tax_category, tax_percent, service_from, service_until, rated_period_from,
+             corrects_line, steps)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)",
+        provider,
+        seller,
+        invoice.0,
+        line.line_number,
+        line.kind,
+        line.contract_id,
+        line.charge_code,
+        line.description,
+        line.quantity,
+        line.events,
+        line.amount,
+        line.tax_category,
+        line.tax_percent,
+        day(line.service.0),
+        day(line.service.1),
+        day(line.rated_period_from),
+        line.corrects_line,
+        to_json("steps", &line.steps)?,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+struct HeadRow {
+    seller_id: Uuid,
+    invoice_id: Uuid,
+    kind: String,
+    state: String,
+    number: String,
+    issuer_id: Uuid,
+    currency: String,
+    period_from: jiff_sqlx::Date,
+    period_until: jiff_sqlx::Date,
+    issue_date: jiff_sqlx::Date,
+    due_date: jiff_sqlx::Date,
+    net_amount: Decimal,
+    tax_amount: Decimal,
+    total_amount: Decimal,
+    paid_amount: Decimal,
+    credited_amount: Decimal,
+    issuer: serde_json::Value,
+    buyer: serde_json::Value,
+    vat_evidence: String,
+    corrects_invoice_id: Option<Uuid>,
+    reason: String,
+    content_hash: String,
+    finalized_at: jiff_sqlx::Timestamp,
+    sent_at: Option<jiff_sqlx::Timestamp>,
+    version: i64,
+}
+
+impl HeadRow {
+    fn head(self) -> Result<Head, Failure> {
+        Ok(Head {
+            seller: SellerId(self.seller_id),
+            invoice_id: InvoiceId(self.invoice_id),
+            credit_note: self.kind == kind(true),
+            state: word("invoice state", &self.state, State::parse)?,
+            number: self.number,
+            issuer_id: IssuerId(self.issuer_id),
+            currency: word("currency", &self.currency, |c| Currency::parse(c).ok())?,
+            period: Dates { from: self.period_from.to_jiff(), until: self.period_until.to_jiff() },
+            issue_date: self.issue_date.to_jiff(),
+            due_date: self.due_date.to_jiff(),
+            net: self.net_amount,
+            tax: self.tax_amount,
+            total: self.total_amount,
+            paid: self.paid_amount,
+            credited: self.credited_amount,
+            issuer: json("issuer", self.issuer)?,
+            buyer: json("buyer", self.buyer)?,
+            vat_evidence: self.vat_evidence,
+            corrects: self.corrects_invoice_id.map(InvoiceId),
+            reason: self.reason,
+            content_hash: self.content_hash,
+            finalized_at: self.finalized_at.to_jiff(),
+            sent_at: self.sent_at.map(jiff_sqlx::Timestamp::to_jiff),
+            version: self.version,
+        })
+    }
+}
+
+/// Where a page of invoices ends.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct Key {
+    pub finalized_at: Timestamp,
+    pub invoice_id: Uuid,
+}
+
+/// Which invoices are wanted.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Filter {
+    pub invoice: Option<InvoiceId>,
+    pub state: Option<State>,
+}
+
+/// A page of the readable sellers' invoices, newest first.
+pub async fn list(tx: &mut TenantTx, one: Option<Uuid>, filter: Filter, after: Option<Key>, limit: i64) -> Result<Vec<Head>, Failure> {
+    let provider = tx.provider().0;
+    let rows = sqlx::query_as!(
+        HeadRow,
+        "select seller_id, invoice_id, kind, state, number, issuer_id, currency, period_from, period_until, issue_date,
+                due_date, net_amount, tax_amount, total_amount, paid_amount, credited_amount, issuer, buyer,
+                vat_evidence, corrects_invoice_id, reason, content_hash, finalized_at, sent_at, version
+           from billing.invoice
+          where provider_id = $1 and ($2::uuid is null or seller_id = $2)
+            and ($3::uuid is null or invoice_id = $3) and ($4::text is null or state = $4)
+            and ($5::timestamptz is null or (finalized_at, invoice_id) < ($5, $6::uuid))
+          order by finalized_at desc, invoice_id desc limit $7",
+        provider,
+        one,
+        filter.invoice.map(|i| i.0),
+        filter.state.map(State::name),
+        after.map(|k| k.finalized_at.to_sqlx()) as _,
+        after.map(|k| k.invoice_id),
+        limit,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    rows.into_iter().map(HeadRow::head).collect()
+}
+
+/// One invoice.
+pub async fn read(tx: &mut TenantTx, one: Option<Uuid>, invoice: InvoiceId) -> Result<Option<Head>, Failure> {
+    Ok(list(tx, one, Filter { invoice: Some(invoice), state: None }, None, 1).await?.pop())
+}
+
+/// Locks one invoice of the transaction's seller and reads it.
+pub async fn lock(tx: &mut TenantTx, invoice: InvoiceId) -> Result<Option<Head>, Failure> {
+    let (provider, seller) = (tx.provider().0, tx.seller()?.0);
+    let locked = sqlx::query_scalar!(
+        "select invoice_id from billing.invoice
+          where provider_id = $1 and seller_id = $2 and invoice_id = $3 for update",
+        provider,
+        seller,
+        invoice.0,
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    match locked {
+        Some(_) => read(tx, Some(seller), invoice).await,
+        None => Ok(None),
+    }
+}
+
+/// The living invoice of a period.
+pub async fn of_period(tx: &mut TenantTx, seller: SellerId, period_from: Date) -> Result<Option<InvoiceId>, Failure> {
+    let provider = tx.provider().0;
+    let found = sqlx::query_scalar!(
+        "select invoice_id from billing.invoice
+          where provider_id = $1 and seller_id = $2 and period_from = $3 and kind = 'invoice' and state <> 'void'",
+        provider,
+        seller.0,
+        day(period_from),
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    Ok(found.map(InvoiceId))
+}
+
+/// Starts of all periods with a living invoice.
+pub async fn invoiced_periods(tx: &mut TenantTx, seller: SellerId) -> Result<Vec<Date>, Failure> {
+    let provider = tx.provider().0;
+    let dates = sqlx::query_scalar!(
+        "select period_from from billing.invoice
+          where provider_id = $1 and seller_id = $2 and kind = 'invoice' and state <> 'void' order by period_from",
+        provider,
+        seller.0,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(dates.into_iter().map(jiff_sqlx::Date::to_jiff).collect())
+}
+
+/// Lines of an invoice, in order.
+pub async fn lines(tx: &mut TenantTx, seller: SellerId, invoice: InvoiceId) -> Result<Vec<Line>, Failure> {
+    let provider = tx.provider().0;
+    let rows = sqlx::query!(
+        "select line_number, kind, contract_id, charge_code, description, quantity, usage_events, amount,
+                tax_category, tax_percent, service_from, service_until, rated_period_from, corrects_line, steps
+           from billing.invoice_line where provider_id = $1 and seller_id = $2 and invoice_id = $3
+          order by line_number",
+        provider,
+        seller.0,
+        invoice.0,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    rows.into_iter()
+        .map(|r| {
+            Ok(Line {
+                line_number: r.line_number,
+                kind: word("line kind", &r.kind, LineKind::parse)?.name(),
+                contract_id: r.contract_id,
+                charge_code: r.charge_code,
+                description: r.description,
+                quantity: r.quantity,
+                events: r.usage_events,
+                amount: r.amount,
+                tax_category: r.tax_category,
+                tax_percent: r.tax_percent,
+                service: (r.service_from.to_jiff(), r.service_until.to_jiff()),
+                rated_period_from: r.rated_period_from.to_jiff(),
+                corrects_line: r.corrects_line,
+                steps: json("steps", r.steps)?,
+            })
+        })
+        .collect()
+}
+
+/// Taxes of an invoice, in order.
+pub async fn taxes(tx: &mut TenantTx, seller: SellerId, invoice: InvoiceId) -> Result<Vec<CategoryTotal>, Failure> {
+    let provider = tx.provider().0;
+    let rows = sqlx::query!(
+        "select category, percent, taxable_amount, tax_amount, exemption_code, exemption_reason
+           from billing.invoice_tax where provider_id = $1 and seller_id = $2 and invoice_id = $3 order by position",
+        provider,
+        seller.0,
+        invoice.0,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|r| CategoryTotal {
+            treatment: Treatment {
+                category: r.category,
+                rate: r.percent,
+                exemption_code: r.exemption_code,
+                exemption_reason: r.exemption_reason,
+            },
+            taxable: r.taxable_amount,
+            tax: r.tax_amount,
+        })
+        .collect())
+}
+
+/// What was billed for a rated period by living invoices.
+#[derive(Debug, Clone)]
+pub struct BilledLine {
+    pub contract_id: Option<ContractId>,
+    pub charge_code: String,
+    pub description: String,
+    pub amount: Decimal,
+    pub events: i64,
+    pub quantity: Decimal,
+    pub service: Dates,
+}
+
+/// Lines billed for a rated period, of invoices that are not void.
+pub async fn billed(tx: &mut TenantTx, seller: SellerId, rated_from: Date) -> Result<Vec<BilledLine>, Failure> {
+    let provider = tx.provider().0;
+    let rows = sqlx::query!(
+        "select l.contract_id, l.charge_code, l.description, l.amount, l.usage_events, l.quantity, l.service_from,
+                l.service_until
+           from billing.invoice_line l
+           join billing.invoice i
+             on i.provider_id = l.provider_id and i.seller_id = l.seller_id and i.invoice_id = l.invoice_id
+          where l.provider_id = $1 and l.seller_id = $2 and l.rated_period_from = $3
+            and i.kind = 'invoice' and i.state <> 'void'",
+        provider,
+        seller.0,
+        day(rated_from),
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|r| BilledLine {
+            contract_id: r.contract_id.map(ContractId),
+            charge_code: r.charge_code,
+            description: r.description,
+            amount: r.amount,
+            events: r.usage_events,
+            quantity: r.quantity,
+            service: Dates { from: r.service_from.to_jiff(), until: r.service_until.to_jiff() },
+        })
+        .collect())
+}
+
+/// Net amounts credited so far, by line of an invoice.
+pub async fn credited_lines(tx: &mut TenantTx, seller: SellerId, invoice: InvoiceId) -> Result<Vec<(i32, Decimal)>, Failure> {
+    let provider = tx.provider().0;
+    let rows = sqlx::query!(
+        r#"select l.corrects_line as "line!", sum(l.amount) as "amount!"
+             from billing.invoice i
+             join billing.invoice_line l
+               on l.provider_id = i.provider_id and l.seller_id = i.seller_id and l.invoice_id = i.invoice_id
+            where i.provider_id = $1 and i.seller_id = $2 and i.corrects_invoice_id = $3
+              and l.corrects_line is not null
+            group by l.corrects_line"#,
+        provider,
+        seller.0,
+        invoice.0,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(rows.into_iter().map(|r| (r.line, r.amount)).collect())
+}
+
+/// Taxable amount and tax credited so far, by category and rate.
+pub async fn credited_taxes(tx: &mut TenantTx, seller: SellerId, invoice: InvoiceId) -> Result<Vec<(String, Decimal, Decimal, Decimal)>, Failure> {
+    let provider = tx.provider().0;
+    let rows = sqlx::query!(
+        r#"select t.category, t.percent, sum(t.taxable_amount) as "taxable!", sum(t.tax_amount) as "tax!"
+             from billing.invoice i
+             join billing.invoice_tax t
+               on t.provider_id = i.provider_id and t.seller_id = i.seller_id and t.invoice_id = i.invoice_id
+            where i.provider_id = $1 and i.seller_id = $2 and i.corrects_invoice_id = $3
+            group by t.category, t.percent"#,
+        provider,
+        seller.0,
+        invoice.0,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(rows.into_iter().map(|r| (r.category, r.percent, r.taxable, r.tax)).collect())
+}
+
+/// Keeps what may change of a finalized invoice.
+pub async fn update(tx: &mut TenantTx, head: &Head) -> Result<(), Failure> {
+    let (provider, seller) = (tx.provider().0, tx.seller()?.0);
+    sqlx::query!(
+        "update billing.invoice
+            set state = $4, paid_amount = $5, credited_amount = $6, sent_at = $7, version = version + 1
+          where provider_id = $1 and seller_id = $2 and invoice_id = $3",
+        provider,
+        seller,
+        head.invoice_id.0,
+        head.state.name(),
+        head.paid,
+        head.credited,
+        head.sent_at.map(|at| at.to_sqlx()) as _,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+/// A stored payment.
+#[derive(Debug, Clone)]
+pub struct Payment {
+    pub payment_id: PaymentId,
+    pub amount: Decimal,
+    pub value_date: Date,
+    pub reference: String,
+}
+
+/// The payment of a reference on an invoice, if it was recorded.
+pub async fn payment_of(tx: &mut TenantTx, invoice: InvoiceId, reference: &str) -> Result<Option<Payment>, Failure> {
+    let (provider, seller) = (tx.provider().0, tx.seller()?.0);
+    let row = sqlx::query!(
+        "select payment_id, amount, value_date, reference from billing.payment
+          where provider_id = $1 and seller_id = $2 and invoice_id = $3 and reference = $4",
+        provider,
+        seller,
+        invoice.0,
+        reference,
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    Ok(row.map(|r| Payment {
+        payment_id: PaymentId(r.payment_id),
+        amount: r.amount,
+        value_date: r.value_date.to_jiff(),
+        reference: r.reference,
+    }))
+}
+
+/// Stores a payment.
+pub async fn insert_payment(tx: &mut TenantTx, invoice: InvoiceId, payment: &Payment, now: Timestamp) -> Result<(), Failure> {
+    let (provider, seller) = (tx.provider().0, tx.seller()?.0);
+    sqlx::query!(
+        "insert into billing.payment
+            (provider_id, seller_id, payment_id, invoice_id, amount, value_date, reference, recorded_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8)",
+        provider,
+        seller,
+        payment.payment_id.0,
+        invoice.0,
+        payment.amount,
+        day(payment.value_date),
+        payment.reference,
+        now.to_sqlx(),
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+/// Open amounts whose due date is past, by currency.
+pub async fn overdue(tx: &mut TenantTx, seller: SellerId, today: Date) -> Result<Vec<(String, Decimal)>, Failure> {
+    let provider = tx.provider().0;
+    let rows = sqlx::query!(
+        r#"select currency, sum(total_amount - paid_amount - credited_amount) as "amount!"
+             from billing.invoice
+            where provider_id = $1 and seller_id = $2 and kind = 'invoice' and state in ('finalized', 'sent')
+              and due_date < $3
+            group by currency"#,
+        provider,
+        seller.0,
+        day(today),
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(rows.into_iter().map(|r| (r.currency, r.amount)).collect())
+}
+
+/// Rows of the transaction's seller that are kept by law: invoices and ledger.
+pub async fn count_kept(tx: &mut TenantTx) -> Result<i64, Failure> {
+    let (provider, seller) = (tx.provider().0, tx.seller()?.0);
+    let rows = sqlx::query_scalar!(
+        r#"select (select count(*) from billing.invoice where provider_id = $1 and seller_id = $2)
+                + (select count(*) from billing.ledger_entry where provider_id = $1 and seller_id = $2) as "n!""#,
+        provider,
+        seller,
+    )
+    .fetch_one(tx.conn())
+    .await?;
+    Ok(rows)
+}

@@ -1,0 +1,500 @@
+//! Usage events: stored once, aggregated for rating, listed for people.
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff_sqlx::ToSqlx;
+use kit::SellerId;
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+use tenantdb::{Failure, TenantTx};
+use uuid::Uuid;
+
+use super::{day, word};
+use crate::domain::ids::UsageId;
+use crate::domain::period::Dates;
+use crate::domain::usage::{Event, Meter, Properties, Row, Single};
+
+/// An event with its stamps, ready to be stored.
+#[derive(Debug, Clone)]
+pub struct Stamped {
+    pub usage_id: UsageId,
+    pub event: Event,
+    pub fingerprint: Vec<u8>,
+    pub local_date: Date,
+    pub bill_date: Date,
+    pub hour_class: &'static str,
+}
+
+/// What is stored under a key.
+#[derive(Debug, Clone)]
+pub struct Known {
+    pub source: String,
+    pub event_key: String,
+    pub usage_id: UsageId,
+    pub fingerprint: Vec<u8>,
+}
+
+/// Stores events whose keys are new. Answers what is stored under the keys of
+/// all of them; an event was accepted if its own id is among them.
+pub async fn insert(tx: &mut TenantTx, time_zone: &str, events: &[Stamped], now: Timestamp) -> Result<Vec<Known>, Failure> {
+    let (provider, seller) = (tx.provider().0, tx.seller()?.0);
+    let sources: Vec<&str> = events.iter().map(|e| e.event.source.as_str()).collect();
+    let keys: Vec<&str> = events.iter().map(|e| e.event.event_key.as_str()).collect();
+    sqlx::query!(
+        "insert into billing.usage_event
+            (provider_id, seller_id, time_zone, received_at, usage_id, source, event_key, fingerprint, meter, quantity,
+             event_at, local_date, bill_date, subject, channel, language, marketplace, country, hour_class,
+             agent_group, corrects_event_key, duration_seconds, historical)
+         select $1, $2, $3, $4, e.usage_id, e.source, e.event_key, e.fingerprint, e.meter, e.quantity, e.event_at,
+                e.local_date, e.bill_date, e.subject, e.channel, e.language, e.marketplace, e.country, e.hour_class,
+                e.agent_group, e.corrects_event_key, e.duration_seconds, e.historical
+           from unnest($5::uuid[], $6::text[], $7::text[], $8::bytea[], $9::text[], $10::numeric[],
+                       $11::timestamptz[], $12::date[], $13::date[], $14::text[], $15::text[], $16::text[],
+                       $17::text[], $18::text[], $19::text[], $20::text[], $21::text[], $22::int[], $23::bool[])
+                with ordinality as e (usage_id, source, event_key, fingerprint, meter, quantity, event_at, local_date,
+                    bill_date, subject, channel, language, marketplace, country, hour_class, agent_group,
+                    corrects_event_key, duration_seconds, historical, place)
+          order by e.source, e.event_key, e.place
+         on conflict on constraint usage_event_once do nothing",
+        provider,
+        seller,
+        time_zone,
+        now.to_sqlx(),
+        &events.iter().map(|e| e.usage_id.0).collect::<Vec<Uuid>>(),
+        &sources as _,
+        &keys as _,
+        &events.iter().map(|e| e.fingerprint.clone()).collect::<Vec<Vec<u8>>>(),
+        &events.iter().map(|e| e.event.meter.name()).collect::<Vec<&str>>() as _,
+        &events.iter().map(|e| e.event.quantity).collect::<Vec<Decimal>>(),
+        &events.iter().map(|e| e.event.event_at.to_sqlx()).collect::<Vec<_>>() as _,
+        &events.iter().map(|e| day(e.local_date)).collect::<Vec<_>>() as _,
+        &events.iter().map(|e| day(e.bill_date)).collect::<Vec<_>>() as _,
+        &events.iter().map(|e| e.event.subject.as_str()).collect::<Vec<&str>>() as _,
+        &events.iter().map(|e| e.event.properties.channel.as_str()).collect::<Vec<&str>>() as _,
+        &events.iter().map(|e| e.event.properties.language.as_str()).collect::<Vec<&str>>() as _,
+        &events.iter().map(|e| e.event.properties.marketplace.as_str()).collect::<Vec<&str>>() as _,
+        &events.iter().map(|e| e.event.properties.country.as_str()).collect::<Vec<&str>>() as _,
+        &events.iter().map(|e| e.hour_class).collect::<Vec<&str>>() as _,
+        &events.iter().map(|e| e.event.properties.agent_group.as_str()).collect::<Vec<&str>>() as _,
+        &events.iter().map(|e| e.event.corrects_event_key.clone()).collect::<Vec<Option<String>>>() as _,
+        &events.iter().map(|e| e.event.duration_seconds).collect::<Vec<i32>>(),
+        &events.iter().map(|e| e.event.historical).collect::<Vec<bool>>(),
+    )
+    .execute(tx.conn())
+    .await?;
+    let rows = sqlx::query!(
+        r#"select u.source, u.event_key, u.usage_id, u.fingerprint
+             from billing.usage_event u
+             join unnest($3::text[], $4::text[]) as k (source, event_key)
+               on k.source = u.source and k.event_key = u.event_key
+            where u.provider_id = $1 and u.seller_id = $2"#,
+        provider,
+        seller,
+        &sources as _,
+        &keys as _,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|r| Known {
+            source: r.source,
+            event_key: r.event_key,
+            usage_id: UsageId(r.usage_id),
+            fingerprint: r.fingerprint,
+        })
+        .collect())
+}
+
+/// What rating needs to know to aggregate.
+#[derive(Debug, Clone, Default)]
+pub struct Cut {
+    /// Meters whose events are wanted one by one.
+    pub singles: Vec<Meter>,
+    /// Calls up to this many seconds are kept apart.
+    pub short_call: i32,
+}
+
+/// Usage of local dates that is billed up to a date, aggregated.
+pub async fn rows(tx: &mut TenantTx, seller: SellerId, local: Dates, billed_until: Date, cut: &Cut) -> Result<Vec<Row>, Failure> {
+    let provider = tx.provider().0;
+    let singles: Vec<&str> = cut.singles.iter().map(|m| m.name()).collect();
+    let sums = sqlx::query!(
+        r#"select meter, channel, language, marketplace, country, hour_class, agent_group, historical,
+                  local_date as "local_date!", count(*) as "events!", sum(quantity) as "quantity!",
+                  max(quantity) as "peak!", max(duration_seconds) as "longest!"
+             from billing.usage_event
+            where provider_id = $1 and seller_id = $2 and local_date between $3 and $4 and bill_date <= $5
+              and meter <> all ($6)
+            group by meter, channel, language, marketplace, country, hour_class, agent_group, historical, local_date,
+                     (duration_seconds between 1 and $7)"#,
+        provider,
+        seller.0,
+        day(local.from),
+        day(local.until),
+        day(billed_until),
+        &singles as _,
+        cut.short_call,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    let mut rows = Vec::with_capacity(sums.len());
+    for r in sums {
+        rows.push(Row {
+            meter: word("meter", &r.meter, Meter::parse)?,
+            properties: Properties {
+                channel: r.channel,
+                language: r.language,
+                marketplace: r.marketplace,
+                country: r.country,
+                hour_class: r.hour_class,
+                agent_group: r.agent_group,
+            },
+            date: r.local_date.to_jiff(),
+            quantity: r.quantity,
+            events: r.events,
+            peak: r.peak,
+            historical: r.historical,
+            duration_seconds: r.longest,
+            single: None,
+        });
+    }
+    if !singles.is_empty() {
+        let filter = Filter { local: Some(local), billed_until: Some(billed_until), meters: cut.singles.clone(), ..Filter::default() };
+        for stored in in_order(tx, seller, &filter).await? {
+            rows.push(stored.row());
+        }
+    }
+    Ok(rows)
+}
+
+/// Starts of usage that came after its period was closed: the local dates before
+/// `from` of events billed inside `period`.
+pub async fn late_dates(tx: &mut TenantTx, seller: SellerId, period: Dates) -> Result<Vec<Date>, Failure> {
+    let provider = tx.provider().0;
+    let dates = sqlx::query_scalar!(
+        "select distinct local_date from billing.usage_event
+          where provider_id = $1 and seller_id = $2 and bill_date between $3 and $4 and local_date < $3
+          order by local_date",
+        provider,
+        seller.0,
+        day(period.from),
+        day(period.until),
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(dates.into_iter().map(jiff_sqlx::Date::to_jiff).collect())
+}
+
+/// A stored event.
+#[derive(Debug, Clone)]
+pub struct Stored {
+    pub seller: SellerId,
+    pub usage_id: UsageId,
+    pub event: Event,
+    pub received_at: Timestamp,
+    pub time_zone: String,
+    pub local_date: Date,
+    pub bill_date: Date,
+}
+
+impl Stored {
+    /// The event as a row of its own.
+    pub fn row(&self) -> Row {
+        Row {
+            meter: self.event.meter,
+            properties: self.event.properties.clone(),
+            date: self.local_date,
+            quantity: self.event.quantity,
+            events: 1,
+            peak: self.event.quantity,
+            historical: self.event.historical,
+            duration_seconds: self.event.duration_seconds,
+            single: Some(Single {
+                at: self.event.event_at,
+                key: format!("{}/{}", self.event.source, self.event.event_key),
+                subject: self.event.subject.clone(),
+            }),
+        }
+    }
+}
+
+/// Which events are wanted.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    pub local: Option<Dates>,
+    pub bill_from: Option<Date>,
+    pub bill_until: Option<Date>,
+    pub billed_until: Option<Date>,
+    pub meters: Vec<Meter>,
+}
+
+/// Where a page of events ends.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct Key {
+    pub bill_date: Date,
+    pub usage_id: Uuid,
+}
+
+struct StoredRow {
+    seller_id: Uuid,
+    usage_id: Uuid,
+    source: String,
+    event_key: String,
+    meter: String,
+    quantity: Decimal,
+    event_at: jiff_sqlx::Timestamp,
+    received_at: jiff_sqlx::Timestamp,
+    time_zone: String,
+    local_date: jiff_sqlx::Date,
+    bill_date: jiff_sqlx::Date,
+    subject: String,
+    channel: String,
+    language: String,
+    marketplace: String,
+    country: String,
+    hour_class: String,
+    agent_group: String,
+    corrects_event_key: Option<String>,
+    duration_seconds: i32,
+    historical: bool,
+}
+
+impl StoredRow {
+    fn stored(self) -> Result<Stored, Failure> {
+        Ok(Stored {
+            seller: SellerId(self.seller_id),
+            usage_id: UsageId(self.usage_id),
+            event: Event {
+                source: self.source,
+                event_key: self.event_key,
+                meter: word("meter", &self.meter, Meter::parse)?,
+                quantity: self.quantity,
+                event_at: self.event_at.to_jiff(),
+                subject: self.subject,
+                properties: Properties {
+                    channel: self.channel,
+                    language: self.language,
+                    marketplace: self.marketplace,
+                    country: self.country,
+                    hour_class: self.hour_class,
+                    agent_group: self.agent_group,
+                },
+                corrects_event_key: self.corrects_event_key,
+                duration_seconds: self.duration_seconds,
+                historical: self.historical,
+            },
+            received_at: self.received_at.to_jiff(),
+            time_zone: self.time_zone,
+            local_date: self.local_date.to_jiff(),
+            bill_date: self.bill_date.to_jiff(),
+        })
+    }
+}
+
+/// A page of the readable sellers' events, newest bill date first.
+pub async fn list(tx: &mut TenantTx, one: Option<Uuid>, filter: &Filter, after: Option<Key>, limit: i64) -> Result<Vec<Stored>, Failure> {
+    let provider = tx.provider().0;
+    let meters: Vec<&str> = filter.meters.iter().map(|m| m.name()).collect();
+    let rows = sqlx::query_as!(
+        StoredRow,
+        "select seller_id, usage_id, source, event_key, meter, quantity, event_at, received_at, time_zone, local_date,
+                bill_date, subject, channel, language, marketplace, country, hour_class, agent_group,
+                corrects_event_key, duration_seconds, historical
+           from billing.usage_event
+          where provider_id = $1 and ($2::uuid is null or seller_id = $2)
+            and ($3::date is null or bill_date >= $3) and ($4::date is null or bill_date <= $4)
+            and (cardinality($5::text[]) = 0 or meter = any ($5))
+            and ($6::date is null or (bill_date, usage_id) < ($6, $7::uuid))
+          order by bill_date desc, usage_id desc
+          limit $8",
+        provider,
+        one,
+        filter.bill_from.map(day) as _,
+        filter.bill_until.map(day) as _,
+        &meters as _,
+        after.map(|k| day(k.bill_date)) as _,
+        after.map(|k| k.usage_id),
+        limit,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    rows.into_iter().map(StoredRow::stored).collect()
+}
+
+/// All events of a filter, in order of time.
+pub async fn in_order(tx: &mut TenantTx, seller: SellerId, filter: &Filter) -> Result<Vec<Stored>, Failure> {
+    let provider = tx.provider().0;
+    let meters: Vec<&str> = filter.meters.iter().map(|m| m.name()).collect();
+    let rows = sqlx::query_as!(
+        StoredRow,
+        "select seller_id, usage_id, source, event_key, meter, quantity, event_at, received_at, time_zone, local_date,
+                bill_date, subject, channel, language, marketplace, country, hour_class, agent_group,
+                corrects_event_key, duration_seconds, historical
+           from billing.usage_event
+          where provider_id = $1 and seller_id = $2
+            and ($3::date is null or local_date >= $3) and ($4::date is null or local_date <= $4)
+            and ($5::date is null or bill_date <= $5) and ($6::date is null or bill_date >= $6)
+            and meter = any ($7)
+          order by event_at, source, event_key",
+        provider,
+        seller.0,
+        filter.local.map(|d| day(d.from)) as _,
+        filter.local.map(|d| day(d.until)) as _,
+        filter.billed_until.map(day) as _,
+        filter.bill_from.map(day) as _,
+        &meters as _,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    rows.into_iter().map(StoredRow::stored).collect()
+}
+
+/// Instants of events that no invoice holds, for new stamps. Paid hours keep
+/// theirs: the site that counted them knows the date and the class.
+pub async fn open_instants(tx: &mut TenantTx, closed_through: Option<Date>) -> Result<Vec<(Uuid, Timestamp)>, Failure> {
+    let (provider, seller) = (tx.provider().0, tx.seller()?.0);
+    let rows = sqlx::query!(
+        "select usage_id, event_at from billing.usage_event
+          where provider_id = $1 and seller_id = $2 and ($3::date is null or bill_date > $3)
+            and meter <> 'agent_hour'",
+        provider,
+        seller,
+        closed_through.map(day) as _,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(rows.into_iter().map(|r| (r.usage_id, r.event_at.to_jiff())).collect())
+}
+
+/// Stamps events anew: id, local date, bill date, hour class.
+pub async fn restamp(tx: &mut TenantTx, time_zone: &str, stamps: &[(Uuid, Date, Date, &'static str)]) -> Result<(), Failure> {
+    let (provider, seller) = (tx.provider().0, tx.seller()?.0);
+    for chunk in stamps.chunks(5_000) {
+        sqlx::query!(
+            "update billing.usage_event u
+                set time_zone = $3, local_date = s.local_date, bill_date = s.bill_date, hour_class = s.hour_class
+               from unnest($4::uuid[], $5::date[], $6::date[], $7::text[]) as s (usage_id, local_date, bill_date, hour_class)
+              where u.provider_id = $1 and u.seller_id = $2 and u.usage_id = s.usage_id",
+            provider,
+            seller,
+            time_zone,
+            &chunk.iter().map(|s| s.0).collect::<Vec<Uuid>>(),
+            &chunk.iter().map(|s| day(s.1)).collect::<Vec<_>>() as _,
+            &chunk.iter().map(|s| day(s.2)).collect::<Vec<_>>() as _,
+            &chunk.iter().map(|s| s.3).collect::<Vec<&str>>() as _,
+        )
+        .execute(tx.conn())
+        .await?;
+    }
+    Ok(())
+}
+
+/// One figure of paid hours.
+#[derive(Debug, Clone)]
+pub struct PaidHours<'a> {
+    pub user_id: &'a str,
+    pub date: Date,
+    pub hour_class: &'static str,
+    pub revision: i64,
+    pub paid_seconds: i64,
+}
+
+/// Keeps the figure if it is newer; answers the seconds known before, or none
+/// if a newer figure is known already.
+pub async fn keep_paid_hours(tx: &mut TenantTx, hours: &PaidHours<'_>) -> Result<Option<i64>, Failure> {
+    let (provider, seller) = (tx.provider().0, tx.seller()?.0);
+    let before = sqlx::query!(
+        "select revision, paid_seconds from billing.paid_hours
+          where provider_id = $1 and seller_id = $2 and user_id = $3 and work_date = $4 and hour_class = $5 for update",
+        provider,
+        seller,
+        hours.user_id,
+        day(hours.date),
+        hours.hour_class,
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    if before.as_ref().is_some_and(|b| b.revision >= hours.revision) {
+        return Ok(None);
+    }
+    sqlx::query!(
+        "insert into billing.paid_hours (provider_id, seller_id, user_id, work_date, hour_class, revision, paid_seconds)
+         values ($1, $2, $3, $4, $5, $6, $7)
+         on conflict on constraint paid_hours_pk do update
+            set revision = excluded.revision, paid_seconds = excluded.paid_seconds",
+        provider,
+        seller,
+        hours.user_id,
+        day(hours.date),
+        hours.hour_class,
+        hours.revision,
+        hours.paid_seconds,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(Some(before.map_or(0, |b| b.paid_seconds)))
+}
+
+/// A promise kept or missed.
+#[derive(Debug, Clone)]
+pub struct Verdict<'a> {
+    pub ticket_id: &'a str,
+    pub metric: &'a str,
+    pub family: &'a str,
+    pub settled_at: Timestamp,
+    pub local_date: Date,
+    pub kept: bool,
+    pub target_seconds: i64,
+    pub elapsed_seconds: i64,
+    pub policy_version: i64,
+    pub channel: &'a str,
+    pub historical: bool,
+}
+
+/// Keeps a verdict once.
+pub async fn keep_verdict(tx: &mut TenantTx, v: &Verdict<'_>) -> Result<(), Failure> {
+    let (provider, seller) = (tx.provider().0, tx.seller()?.0);
+    sqlx::query!(
+        "insert into billing.sla_verdict (provider_id, seller_id, ticket_id, metric, family, settled_at, local_date,
+             kept, target_seconds, elapsed_seconds, policy_version, channel, historical)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+         on conflict on constraint sla_verdict_pk do nothing",
+        provider,
+        seller,
+        v.ticket_id,
+        v.metric,
+        v.family,
+        v.settled_at.to_sqlx(),
+        day(v.local_date),
+        v.kept,
+        v.target_seconds,
+        v.elapsed_seconds,
+        v.policy_version,
+        v.channel,
+        v.historical,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+/// Erases the usage of the transaction's seller; answers how many rows there were.
+pub async fn erase(tx: &mut TenantTx) -> Result<i64, Failure> {
+    let (provider, seller) = (tx.provider().0, tx.seller()?.0);
+    let rows = sqlx::query_scalar!(
+        r#"with usage as (
+               delete from billing.usage_event where provider_id = $1 and seller_id = $2 returning 1
+           ), hours as (
+               delete from billing.paid_hours where provider_id = $1 and seller_id = $2 returning 1
+           ), verdicts as (
+               delete from billing.sla_verdict where provider_id = $1 and seller_id = $2 returning 1
+           )
+           select (select count(*) from usage) + (select count(*) from hours) + (select count(*) from verdicts) as "n!""#,
+        provider,
+        seller,
+    )
+    .fetch_one(tx.conn())
+    .await?;
+    Ok(rows)
+}

@@ -1,0 +1,99 @@
+//! A client of a platform's gateway that keeps its token fresh.
+
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use proto::tenants::v1::LoginRequest;
+use proto::tenants::v1::auth_service_client::AuthServiceClient;
+use tonic::metadata::MetadataValue;
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Request, Status};
+
+/// A signed-in client.
+#[derive(Clone)]
+pub struct Session {
+    channel: Channel,
+    email: String,
+    password: String,
+    token: String,
+    fresh_until: i64,
+}
+
+/// Adds the token to every call.
+#[derive(Clone)]
+pub struct Bearer(MetadataValue<tonic::metadata::Ascii>);
+
+impl tonic::service::Interceptor for Bearer {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        request.metadata_mut().insert("authorization", self.0.clone());
+        Ok(request)
+    }
+}
+
+/// The transport that generated clients take.
+pub type Transport = InterceptedService<Channel, Bearer>;
+
+/// Reaches a gateway.
+pub async fn channel(url: &str) -> anyhow::Result<Channel> {
+    Endpoint::from_shared(url.to_owned())
+        .with_context(|| format!("{url} is not a URL"))?
+        .connect_timeout(Duration::from_secs(5))
+        .tcp_nodelay(true)
+        .connect()
+        .await
+        .with_context(|| format!("no platform answers at {url}"))
+}
+
+impl Session {
+    /// Signs in.
+    pub async fn login(url: &str, email: &str, password: &str) -> anyhow::Result<Session> {
+        let mut session = Session {
+            channel: channel(url).await?,
+            email: email.to_owned(),
+            password: password.to_owned(),
+            token: String::new(),
+            fresh_until: 0,
+        };
+        session.renew().await?;
+        Ok(session)
+    }
+
+    async fn renew(&mut self) -> anyhow::Result<()> {
+        let request = LoginRequest {
+            email: self.email.clone(),
+            password: self.password.clone(),
+            client: "manydesk command line".to_owned(),
+            ..LoginRequest::default()
+        };
+        let answer = AuthServiceClient::new(self.channel.clone())
+            .login(request)
+            .await
+            .map_err(|status| anyhow!("signing in as {} failed: {}", self.email, status.message()))?
+            .into_inner();
+        let tokens = answer.tokens.ok_or_else(|| anyhow!("the answer to the login holds no tokens"))?;
+        self.token = tokens.access_token;
+        self.fresh_until = tokens.access_expires_at.map_or(0, |at| at.seconds);
+        Ok(())
+    }
+
+    /// An access token that is good for a while yet.
+    pub async fn token(&mut self) -> anyhow::Result<String> {
+        self.transport().await?;
+        Ok(self.token.clone())
+    }
+
+    /// A transport with a token that is good for a while yet.
+    pub async fn transport(&mut self) -> anyhow::Result<Transport> {
+        if kit::Clock::System.now().as_second() + 60 > self.fresh_until {
+            self.renew().await?;
+        }
+        let value = format!("Bearer {}", self.token).parse().context("the token is not printable")?;
+        Ok(InterceptedService::new(self.channel.clone(), Bearer(value)))
+    }
+}
+
+/// A status as a person reads it.
+pub fn told(status: &Status) -> anyhow::Error {
+    anyhow!("{}", status.message())
+}

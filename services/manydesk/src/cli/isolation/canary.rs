@@ -1,0 +1,142 @@
+//! Canaries: sellers with rows that hold a mark.
+
+use std::collections::BTreeSet;
+
+use anyhow::anyhow;
+use prost_reflect::{DescriptorPool, DynamicMessage, Value};
+use proto::Role;
+use proto::events::v1::ChannelAccount;
+use proto::tenants::v1::sellers_service_client::SellersServiceClient;
+use proto::tenants::v1::users_service_client::UsersServiceClient;
+use proto::tenants::v1::{CreateSellerRequest, CreateUserRequest, PutChannelAccountRequest};
+use proto::tickets::v1::tickets_service_client::TicketsServiceClient;
+use proto::tickets::v1::{Author, ReceiveMessageRequest};
+
+use crate::cli::client::{Session, channel, told};
+use crate::probe::{self, Victim};
+
+/// What stands in the canary's rows and nowhere else.
+const MARK: &str = "kanarienvogel-7f3a";
+
+/// A seller of a canary provider, made on first use.
+pub async fn seller(session: &mut Session, handle: &str) -> anyhow::Result<String> {
+    let mut client = SellersServiceClient::new(session.transport().await?);
+    let request = CreateSellerRequest {
+        handle: handle.to_owned(),
+        name: format!("{MARK} {handle}"),
+        ticket_prefix: String::new(),
+        request_id: format!("canary-{handle}"),
+    };
+    let answer = client.create_seller(request).await.map_err(|s| told(&s))?.into_inner();
+    Ok(answer.seller.ok_or_else(|| anyhow!("the answer holds no seller"))?.seller_id)
+}
+
+/// The token of somebody new with one role.
+pub async fn person(url: &str, admin: &mut Session, role: Role, seller: &str) -> anyhow::Result<String> {
+    let unique = kit::Clock::System.new_uuid().simple().to_string();
+    let email = format!("canary-{unique}@canary.example");
+    let password = format!("{unique}-canary");
+    let sellers = match role {
+        Role::BillingClerk | Role::ProviderAdmin => Vec::new(),
+        _ => vec![seller.to_owned()],
+    };
+    UsersServiceClient::new(admin.transport().await?)
+        .create_user(CreateUserRequest {
+            email: email.clone(),
+            display_name: "Canary".to_owned(),
+            language: String::new(),
+            roles: vec![role.into()],
+            seller_ids: sellers,
+            password: password.clone(),
+            request_id: unique,
+        })
+        .await
+        .map_err(|s| told(&s))?;
+    Session::login(url, &email, &password).await?.token().await
+}
+
+/// Gives the canary rows in every service, and reads back all its ids.
+pub async fn fill(url: &str, admin: &mut Session, seller_id: &str) -> anyhow::Result<Victim> {
+    let account = SellersServiceClient::new(admin.transport().await?)
+        .put_channel_account(PutChannelAccountRequest {
+            seller_id: seller_id.to_owned(),
+            channel_account: Some(ChannelAccount {
+                channel: "email".to_owned(),
+                address: format!("{MARK}@canary.example"),
+                active: true,
+                ..ChannelAccount::default()
+            }),
+            request_id: String::new(),
+        })
+        .await
+        .map_err(|s| told(&s))?
+        .into_inner()
+        .channel_account
+        .ok_or_else(|| anyhow!("the answer holds no account"))?;
+    TicketsServiceClient::new(admin.transport().await?)
+        .receive_message(ReceiveMessageRequest {
+            seller_id: seller_id.to_owned(),
+            request_id: format!("canary-{}", kit::Clock::System.new_uuid().simple()),
+            channel_account_id: account.channel_account_id,
+            external_id: format!("canary-{}", kit::Clock::System.new_uuid().simple()),
+            author: Some(Author { address: format!("{MARK}@customer.example"), name: MARK.to_owned() }),
+            subject: MARK.to_owned(),
+            text: format!("Where is my parcel? {MARK}"),
+            ..ReceiveMessageRequest::default()
+        })
+        .await
+        .map_err(|s| told(&s))?;
+    let mut victim = Victim { ids: BTreeSet::from([seller_id.to_owned()]), marks: vec![MARK.to_owned()] };
+    let token = admin.token().await?;
+    let pool = DescriptorPool::decode(proto::DESCRIPTORS)?;
+    let channel = channel(url).await?;
+    // what the owner may read, read twice: ids found by lists open further reads
+    for _ in 0..2 {
+        for rule in proto::ACCESS.iter().filter(|r| r.effect == proto::Effect::Read as i32 && !r.client_streaming && !r.server_streaming) {
+            let (Some(input), Some(output)) = (pool.get_message_by_name(rule.input), output(&pool, rule.path)) else { continue };
+            let ids = victim.ids.clone();
+            let request = probe::build(&input, &probe::Ids::Known(&ids), probe::Shape::IdsOnly, "canary");
+            for bytes in probe::call(&channel, rule, &token, &request).await.unwrap_or_default() {
+                if let Ok(message) = DynamicMessage::decode(output.clone(), bytes.as_slice()) {
+                    collect(&Value::Message(message), seller_id, &mut victim.ids);
+                }
+            }
+        }
+    }
+    Ok(victim)
+}
+
+fn output(pool: &DescriptorPool, path: &str) -> Option<prost_reflect::MessageDescriptor> {
+    let (service, method) = path.strip_prefix('/')?.split_once('/')?;
+    pool.get_service_by_name(service)?.methods().find(|m| m.name() == method).map(|m| m.output())
+}
+
+/// Ids in messages that say they belong to the canary.
+fn collect(value: &Value, seller_id: &str, ids: &mut BTreeSet<String>) {
+    match value {
+        Value::List(items) => items.iter().for_each(|item| collect(item, seller_id, ids)),
+        Value::Message(message) => {
+            let names_seller = message
+                .get_field_by_name("seller_id")
+                .is_some_and(|value| value.as_str().is_some_and(|text| text == seller_id));
+            for (field, value) in message.fields() {
+                if let (true, Some(text)) = (names_seller, value.as_str())
+                    && (field.name().ends_with("_id") || field.name() == "id")
+                    && is_id(text)
+                    && !field.name().contains("user")
+                    && !field.name().contains("provider")
+                {
+                    ids.insert(text.to_owned());
+                }
+                collect(value, seller_id, ids);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn is_id(text: &str) -> bool {
+    text.rsplit_once('_').is_some_and(|(prefix, body)| {
+        !prefix.is_empty() && body.len() == 26 && body.bytes().all(|b| b.is_ascii_digit() || b.is_ascii_lowercase())
+    })
+}

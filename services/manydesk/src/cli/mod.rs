@@ -1,0 +1,136 @@
+//! The command line.
+
+mod client;
+mod conversations;
+mod demo;
+pub mod isolation;
+mod local;
+mod onboard;
+mod provider;
+mod up;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+pub use client::Session;
+
+/// The open platform for outsourced contact centers.
+#[derive(Parser)]
+#[command(name = "manydesk", version, about, propagate_version = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the whole platform in this process, with a database of its own.
+    Up(up::Up),
+    /// Run one service, or the gateway, alone.
+    Serve {
+        /// tenants, tickets, routing, workforce, billing or gateway.
+        service: String,
+    },
+    /// Make roles and schemas in a database and bring them up to date.
+    Migrate {
+        /// URL of a role that may create roles.
+        #[arg(long, env = "MANYDESK_OWNER_DATABASE_URL", hide_env_values = true)]
+        database_url: String,
+    },
+    /// Make the secrets that services running alone share.
+    Keys {
+        /// Folder to write to.
+        folder: PathBuf,
+    },
+    /// Bring past conversations in.
+    #[command(subcommand)]
+    Import(Import),
+    /// Show figures.
+    #[command(subcommand)]
+    Report(Report),
+    /// Check a live system.
+    #[command(subcommand)]
+    Verify(Verify),
+    /// Bring a seller in from a TOML file; repeating it changes nothing.
+    Onboard {
+        /// The file.
+        file: PathBuf,
+        #[command(flatten)]
+        at: At,
+    },
+}
+
+#[derive(Subcommand)]
+enum Import {
+    /// One conversation a line, JSON; every brand of the file becomes a seller.
+    Conversations {
+        /// The file.
+        file: PathBuf,
+        /// Write rejected lines, with number and reason, to this file.
+        #[arg(long)]
+        rejected: Option<PathBuf>,
+        #[command(flatten)]
+        at: At,
+    },
+}
+
+#[derive(Subcommand)]
+enum Report {
+    /// Conversations and first responses, per seller.
+    Conversations {
+        /// As one JSON object.
+        #[arg(long)]
+        json: bool,
+        /// All conversations, not only those of the latest import.
+        #[arg(long)]
+        all: bool,
+        #[command(flatten)]
+        at: At,
+    },
+}
+
+#[derive(Subcommand)]
+enum Verify {
+    /// Two canary sellers probe each other through every call; nothing may cross.
+    Isolation {
+        #[command(flatten)]
+        at: At,
+    },
+}
+
+/// Which platform a command talks to.
+#[derive(Args, Clone, Default)]
+pub struct At {
+    /// URL of a gateway; without it the platform of the data folder, which is
+    /// started for the command if it does not run.
+    #[arg(long, env = "MANYDESK_URL")]
+    pub url: Option<String>,
+    /// E-mail of a provider's administrator, with --url.
+    #[arg(long, env = "MANYDESK_EMAIL")]
+    pub email: Option<String>,
+    /// The password, with --url; best given by the variable.
+    #[arg(long, env = "MANYDESK_PASSWORD", hide_env_values = true)]
+    pub password: Option<String>,
+    /// Data folder of a platform on this machine.
+    #[arg(long, env = "MANYDESK_DATA")]
+    pub data: Option<PathBuf>,
+}
+
+impl Cli {
+    /// Runs the command.
+    pub async fn run(self) -> anyhow::Result<()> {
+        match self.command {
+            Command::Up(up) => up.run().await,
+            Command::Serve { service } => up::serve(&service).await,
+            Command::Migrate { database_url } => up::migrate(&database_url).await,
+            Command::Keys { folder } => crate::keys::write(&folder),
+            Command::Import(Import::Conversations { file, rejected, at }) => {
+                conversations::import(&at, &file, rejected.as_deref()).await
+            }
+            Command::Report(Report::Conversations { json, all, at }) => conversations::report(&at, json, all).await,
+            Command::Verify(Verify::Isolation { at }) => isolation::verify(&at).await,
+            Command::Onboard { file, at } => provider::onboard(&at, &file).await,
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! Providers and operators of a local installation.
+
+use std::path::Path;
+
+use anyhow::{Context, anyhow};
+use proto::tenants::v1::auth_service_client::AuthServiceClient;
+use proto::tenants::v1::providers_service_client::ProvidersServiceClient;
+use proto::tenants::v1::{AcceptInvitationRequest, CreateProviderRequest};
+
+use super::At;
+use super::client::{Session, channel, told};
+use super::local::Reached;
+use crate::platform::Platform;
+use crate::secrets::Secrets;
+
+/// E-mail of the first operator of an installation.
+pub const OPERATOR: &str = "operator@platform.example";
+
+/// Makes the first operator of an installation, once.
+pub async fn ensure_operator(platform: &mut Platform) -> anyhow::Result<()> {
+    if platform.secrets.logins.contains_key(OPERATOR) {
+        return Ok(());
+    }
+    let password = platform.secrets.password(OPERATOR);
+    tenants::ensure_operator(&platform.tenants, OPERATOR, &password).await?;
+    platform.secrets.logins.insert(OPERATOR.to_owned(), password);
+    platform.secrets.save()
+}
+
+/// Signs in as the administrator of a provider of this installation; founds it
+/// on first use.
+pub async fn ensure(url: &str, secrets: &mut Secrets, handle: &str, name: &str) -> anyhow::Result<Session> {
+    let email = format!("admin@{handle}.example");
+    if let Some(password) = secrets.logins.get(&email) {
+        return Session::login(url, &email, password).await;
+    }
+    let operator = secrets.logins.get(OPERATOR).ok_or_else(|| anyhow!("this installation has no operator"))?;
+    let mut operator = Session::login(url, OPERATOR, operator).await?;
+    let founded = ProvidersServiceClient::new(operator.transport().await?)
+        .create_provider(CreateProviderRequest {
+            handle: handle.to_owned(),
+            name: name.to_owned(),
+            country: "PT".to_owned(),
+            time_zone: "Europe/Lisbon".to_owned(),
+            admin_email: email.clone(),
+            admin_name: format!("{name} admin"),
+            request_id: format!("found-{handle}"),
+        })
+        .await
+        .map_err(|status| told(&status))
+        .with_context(|| format!("founding the provider {handle}"))?
+        .into_inner();
+    let password = secrets.password(&email);
+    accept(url, &founded.invitation_token, &password).await?;
+    secrets.logins.insert(email.clone(), password.clone());
+    secrets.save()?;
+    Session::login(url, &email, &password).await
+}
+
+/// Accepts an invitation with a password.
+pub async fn accept(url: &str, invitation: &str, password: &str) -> anyhow::Result<()> {
+    AuthServiceClient::new(channel(url).await?)
+        .accept_invitation(AcceptInvitationRequest {
+            invitation_token: invitation.to_owned(),
+            password: password.to_owned(),
+            ..AcceptInvitationRequest::default()
+        })
+        .await
+        .map_err(|status| told(&status))
+        .context("accepting the invitation")?;
+    Ok(())
+}
+
+/// `manydesk onboard FILE.toml`.
+pub async fn onboard(at: &At, file: &Path) -> anyhow::Result<()> {
+    let text = std::fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
+    let mut reached = Reached::find(at).await?;
+    let session = reached.as_admin(at, "demo", "Demo Contact Center").await?;
+    let done = super::onboard::apply(session, &text).await;
+    reached.leave().await;
+    done
+}

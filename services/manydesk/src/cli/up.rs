@@ -1,0 +1,136 @@
+//! `manydesk up`, `serve` and `migrate`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use kit::Clock;
+use kit::telemetry::{self, Settings};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use super::{demo, local};
+use crate::serve::Alone;
+
+/// `manydesk up`.
+#[derive(Args)]
+pub struct Up {
+    /// Where to listen.
+    #[arg(long)]
+    listen: Option<SocketAddr>,
+    /// Data folder.
+    #[arg(long)]
+    data: Option<PathBuf>,
+    /// Load no demo data at the first start.
+    #[arg(long)]
+    no_demo: bool,
+}
+
+impl Up {
+    /// Runs until Ctrl-C or SIGTERM.
+    pub async fn run(self) -> anyhow::Result<()> {
+        let begun = Instant::now();
+        let mut config = local::read_config()?;
+        config.listen = self.listen.unwrap_or(config.listen);
+        config.data = self.data.unwrap_or(config.data);
+        let _telemetry = start_telemetry(&config, "manydesk")?;
+        let stop = stop_signal()?;
+
+        eprintln!("manydesk {} · data in {}", env!("CARGO_PKG_VERSION"), config.data.display());
+        let mut progress = |line: &str| eprintln!("  {line} …");
+        let mut platform = tokio::select! {
+            started = local::start(&config, &mut progress) => started?,
+            () = stop.cancelled() => return Ok(()),
+        };
+        local::note_running(&config.data, &platform.url)?;
+        let answered = begun.elapsed();
+        let outcome = if self.no_demo || platform.secrets.demo_loaded {
+            Ok(())
+        } else {
+            eprintln!("  loading demo data …");
+            tokio::select! {
+                loaded = demo::load(&mut platform) => loaded,
+                () = stop.cancelled() => Ok(()),
+            }
+        };
+        if let Err(error) = &outcome {
+            eprintln!("manydesk: the demo data could not be loaded: {error:#}");
+        }
+        if !stop.is_cancelled() {
+            demo::greet(&platform, answered);
+        }
+        let mut look = tokio::time::interval(Duration::from_secs(1));
+        let died = loop {
+            tokio::select! {
+                () = stop.cancelled() => break None,
+                _ = look.tick() => if let Some(why) = platform.database_died() { break Some(why) },
+            }
+        };
+        if died.is_none() {
+            eprintln!("\nstopping …");
+        }
+        local::forget_running(&config.data);
+        platform.stop().await;
+        match died {
+            Some(why) => Err(anyhow::anyhow!("the database ended: {why}. Nothing that was acknowledged is lost: start again")),
+            None => Ok(()),
+        }
+    }
+}
+
+/// `manydesk serve`.
+pub async fn serve(service: &str) -> anyhow::Result<()> {
+    let config = local::read_config();
+    let alone = Alone::read(service, &kit::config::environment).map_err(|wrong| {
+        let lines: Vec<String> = wrong.iter().map(|w| format!("\n  {w}")).collect();
+        anyhow::anyhow!("these settings are not valid:{}", lines.concat())
+    });
+    // both are read before anything starts, so that all faults are told at once
+    let (config, alone) = match (config, alone) {
+        (Ok(config), Ok(alone)) => (config, alone),
+        (Err(a), Err(b)) => anyhow::bail!("{a}\n{b}"),
+        (Err(a), _) | (_, Err(a)) => return Err(a),
+    };
+    let _telemetry = start_telemetry(&config, service)?;
+    crate::serve::run(&config, alone, Clock::System, stop_signal()?).await
+}
+
+/// `manydesk migrate`.
+pub async fn migrate(url: &str) -> anyhow::Result<()> {
+    let passwords = |role: &str| kit::config::environment(&format!("MANYDESK_PASSWORD_{}", role.to_uppercase()));
+    crate::platform::migrate(url, &passwords).await?;
+    println!("roles and schemas are up to date");
+    Ok(())
+}
+
+fn start_telemetry(config: &crate::config::Config, service: &str) -> anyhow::Result<telemetry::Guard> {
+    telemetry::start(&Settings {
+        log: config.log.clone(),
+        format: config.log_format,
+        otlp: config.otlp.clone(),
+        service: service.to_owned(),
+    })
+    .map_err(|error| anyhow::anyhow!(error))
+}
+
+/// Ends at Ctrl-C or SIGTERM; a second one ends the process at once.
+fn stop_signal() -> anyhow::Result<CancellationToken> {
+    let stop = CancellationToken::new();
+    let told = stop.clone();
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::spawn(async move {
+        for round in 0..2 {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            if round == 1 {
+                std::process::exit(130);
+            }
+            told.cancel();
+        }
+    });
+    Ok(stop)
+}

@@ -1,0 +1,132 @@
+//! Settings of the executable, parsed whole before a port is bound.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use kit::config::{Reader, Secret, Wrong};
+use kit::telemetry::LogFormat;
+
+/// What every process needs to know.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where people and programs reach the gateway.
+    pub listen: SocketAddr,
+    /// Where Prometheus fetches metrics; none = not served.
+    pub metrics: Option<SocketAddr>,
+    /// Data folder of the embedded database and the secrets.
+    pub data: PathBuf,
+    /// PostgreSQL server binaries, if not to be looked for.
+    pub postgres_bin: Option<PathBuf>,
+    /// A database to use instead of the embedded one (a role that may create roles).
+    pub database_url: Option<Secret>,
+    /// Log filter.
+    pub log: String,
+    /// Log format.
+    pub log_format: LogFormat,
+    /// OTLP collector.
+    pub otlp: Option<String>,
+    /// `iss` of tokens, and the address in links.
+    pub public_url: Option<String>,
+    /// Longest call.
+    pub call_timeout: Duration,
+    /// Longest drain at the end.
+    pub drain: Duration,
+    /// Calls at work at once, per service.
+    pub in_flight: usize,
+    /// Calls a second that one provider may make.
+    pub tenant_rate: f64,
+    /// Calls a second without a token that one address may make.
+    pub address_rate: f64,
+    /// Believe `X-Forwarded-For` of a proxy in front.
+    pub trust_forwarded: bool,
+    /// Database connections per service.
+    pub connections: u32,
+}
+
+/// The default data folder.
+pub fn default_data() -> PathBuf {
+    let home = kit::config::environment("HOME").map(PathBuf::from);
+    let xdg = kit::config::environment("XDG_DATA_HOME").map(PathBuf::from);
+    let root = std::os::unix::fs::MetadataExt::uid(&match std::fs::metadata("/proc/self") {
+        Ok(metadata) => metadata,
+        Err(_) => return crate::postgres::default_data(false, home.as_deref(), xdg.as_deref()),
+    }) == 0;
+    crate::postgres::default_data(root, home.as_deref(), xdg.as_deref())
+}
+
+impl Config {
+    /// Reads the variables; all faults at once.
+    pub fn read(vars: &dyn Fn(&str) -> Option<String>) -> Result<Config, Vec<Wrong>> {
+        let mut reader = Reader::new(vars);
+        let listen = reader.parsed("MANYDESK_LISTEN", SocketAddr::from(([127, 0, 0, 1], 8080)), "an address such as 127.0.0.1:8080");
+        let metrics = reader.text("MANYDESK_METRICS_LISTEN").and_then(|text| match text.parse() {
+            Ok(address) => Some(address),
+            Err(_) => {
+                reader.wrong("MANYDESK_METRICS_LISTEN", "must be an address such as 127.0.0.1:9090");
+                None
+            }
+        });
+        let data = reader.text("MANYDESK_DATA").map_or_else(default_data, PathBuf::from);
+        let log_format = match reader.text("MANYDESK_LOG_FORMAT").as_deref() {
+            None | Some("pretty") => LogFormat::Pretty,
+            Some("json") => LogFormat::Json,
+            Some(_) => {
+                reader.wrong("MANYDESK_LOG_FORMAT", "must be pretty or json");
+                LogFormat::Pretty
+            }
+        };
+        let millis = |reader: &mut Reader<'_>, name, default: u64| {
+            Duration::from_millis(reader.parsed(name, default, "a number of milliseconds"))
+        };
+        let config = Config {
+            listen,
+            metrics,
+            data,
+            postgres_bin: reader.text("MANYDESK_POSTGRES_BIN").map(PathBuf::from),
+            database_url: reader.secret("DATABASE_URL"),
+            log: reader.text("MANYDESK_LOG").unwrap_or_else(|| "warn".to_owned()),
+            log_format,
+            otlp: reader.text("MANYDESK_OTLP_ENDPOINT"),
+            public_url: reader.text("MANYDESK_PUBLIC_URL"),
+            call_timeout: millis(&mut reader, "MANYDESK_CALL_TIMEOUT_MS", 15_000),
+            drain: millis(&mut reader, "MANYDESK_DRAIN_MS", 10_000),
+            in_flight: reader.parsed("MANYDESK_IN_FLIGHT", 512, "a number"),
+            tenant_rate: reader.parsed("MANYDESK_TENANT_CALLS_PER_SECOND", 2_000.0, "a number"),
+            address_rate: reader.parsed("MANYDESK_ADDRESS_CALLS_PER_SECOND", 50.0, "a number"),
+            trust_forwarded: reader.parsed("MANYDESK_TRUST_FORWARDED", false, "true or false"),
+            connections: reader.parsed("MANYDESK_CONNECTIONS", 6, "a number"),
+        };
+        if !(1..=200).contains(&config.connections) {
+            reader.wrong("MANYDESK_CONNECTIONS", "must be 1 to 200");
+        }
+        if !(config.tenant_rate > 0.0 && config.address_rate > 0.0) {
+            reader.wrong("MANYDESK_TENANT_CALLS_PER_SECOND", "rates must be above 0");
+        }
+        reader.finish(config)
+    }
+
+    /// `iss` of tokens.
+    pub fn issuer(&self) -> String {
+        self.public_url.clone().unwrap_or_else(|| format!("http://{}", self.listen))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_faults_are_told_at_once_and_before_anything_starts() {
+        let vars = |name: &str| match name {
+            "MANYDESK_LISTEN" => Some("somewhere".to_owned()),
+            "MANYDESK_LOG_FORMAT" => Some("xml".to_owned()),
+            "MANYDESK_CONNECTIONS" => Some("0".to_owned()),
+            "MANYDESK_DATA" => Some("/tmp/x".to_owned()),
+            _ => None,
+        };
+        let wrong = Config::read(&vars).expect_err("three variables are wrong");
+        let names: Vec<_> = wrong.iter().map(|w| w.variable).collect();
+        assert_eq!(names, ["MANYDESK_LISTEN", "MANYDESK_LOG_FORMAT", "MANYDESK_CONNECTIONS"]);
+    }
+}

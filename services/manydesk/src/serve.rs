@@ -1,0 +1,268 @@
+//! One service, or the gateway, alone: `manydesk serve tickets`.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use kit::Clock;
+use kit::caller::{AUDIENCE, Revoked, Verifier};
+use kit::config::{Reader, Secret, Wrong};
+use kit::keys::{Jwks, Keyring, SERVICE_KID, SigningKey};
+use kit::page::Pager;
+use kit::peers::{Calls, Peer, Peers};
+use kit::serve::Stack;
+use tenantdb::bootstrap::SERVICES;
+use tenantdb::service::Deps;
+use tenantdb::{Hints, TenantDb, sellers};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity, ServerTlsConfig};
+
+use crate::config::Config;
+use crate::platform::{bind, build, gateway_settings, start_workers};
+use crate::secrets::Secrets;
+use crate::follow;
+
+/// Settings of a process that runs alone.
+pub struct Alone {
+    /// `tenants` … `billing`, or `gateway`.
+    name: &'static str,
+    listen: SocketAddr,
+    app_url: Secret,
+    relay_url: Secret,
+    peers: Vec<(&'static str, String)>,
+    key: Vec<u8>,
+    service_keys: Jwks,
+    master: Option<[u8; 32]>,
+    page_secret: Vec<u8>,
+    tls: Option<Tls>,
+}
+
+struct Tls {
+    certificate: Vec<u8>,
+    key: Vec<u8>,
+    ca: Vec<u8>,
+}
+
+impl Alone {
+    /// Reads the variables of one process; all faults at once.
+    pub fn read(name: &str, vars: &dyn Fn(&str) -> Option<String>) -> Result<Alone, Vec<Wrong>> {
+        let mut reader = Reader::new(vars);
+        let name = SERVICES.into_iter().chain(["gateway"]).find(|known| *known == name);
+        let Some(name) = name else {
+            reader.wrong("serve", format!("must be one of {}, gateway", SERVICES.join(", ")));
+            return reader.finish(()).and_then(|()| Err(Vec::new()));
+        };
+        let is_gateway = name == "gateway";
+        let default_port = if is_gateway { 8080 } else { 50051 };
+        let listen = SocketAddr::from(([0, 0, 0, 0], default_port));
+        let listen = reader.parsed("MANYDESK_LISTEN", listen, "an address such as 0.0.0.0:50051");
+        let (mut app_url, mut relay_url) = (Secret(String::new()), Secret(String::new()));
+        if !is_gateway {
+            app_url = Secret(reader.required("MANYDESK_DATABASE_URL"));
+            relay_url = Secret(reader.required("MANYDESK_RELAY_DATABASE_URL"));
+        }
+        let mut peers = Vec::new();
+        for (service, variable) in SERVICES.into_iter().zip(PEER_VARIABLES) {
+            let needed = is_gateway || (service == "tenants" && name != "tenants");
+            let url = if needed { Some(reader.required(variable)) } else { reader.text(variable) };
+            if let Some(url) = url.filter(|_| service != name) {
+                peers.push((service, url));
+            }
+        }
+        reader.required("MANYDESK_SERVICE_KEY_FILE");
+        reader.required("MANYDESK_SERVICE_JWKS_FILE");
+        let key = reader.file("MANYDESK_SERVICE_KEY_FILE").unwrap_or_default();
+        let jwks = reader.file("MANYDESK_SERVICE_JWKS_FILE").unwrap_or_default();
+        let service_keys = serde_json::from_slice(&jwks).unwrap_or_else(|_| {
+            reader.wrong("MANYDESK_SERVICE_JWKS_FILE", "must name a JWKS file (see `manydesk keys`)");
+            Jwks::default()
+        });
+        let page_secret = reader.file("MANYDESK_PAGE_KEY_FILE").unwrap_or_else(|| {
+            if !is_gateway {
+                reader.wrong("MANYDESK_PAGE_KEY_FILE", "must name a file with a secret that all replicas share");
+            }
+            Vec::new()
+        });
+        let master = if name == "tenants" { master_key(&mut reader) } else { None };
+        if name == "tenants" || is_gateway {
+            reader.required("MANYDESK_PUBLIC_URL");
+        }
+        let tls = tls(&mut reader);
+        reader.finish(Alone { name, listen, app_url, relay_url, peers, key, service_keys, master, page_secret, tls })
+    }
+}
+
+const PEER_VARIABLES: [&str; 5] = [
+    "MANYDESK_TENANTS_URL",
+    "MANYDESK_TICKETS_URL",
+    "MANYDESK_ROUTING_URL",
+    "MANYDESK_WORKFORCE_URL",
+    "MANYDESK_BILLING_URL",
+];
+
+fn master_key(reader: &mut Reader<'_>) -> Option<[u8; 32]> {
+    reader.required("MANYDESK_MASTER_KEY_FILE");
+    let bytes = reader.file("MANYDESK_MASTER_KEY_FILE")?;
+    let text = String::from_utf8_lossy(&bytes);
+    let digits = text.trim();
+    let key: Option<Vec<u8>> =
+        digits.as_bytes().chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect();
+    let key = key.and_then(|key| <[u8; 32]>::try_from(key).ok());
+    if key.is_none() {
+        reader.wrong("MANYDESK_MASTER_KEY_FILE", "must name a file with 64 hexadecimal digits (see `manydesk keys`)");
+    }
+    key
+}
+
+/// Mutual TLS between services: all three files or none.
+fn tls(reader: &mut Reader<'_>) -> Option<Tls> {
+    let certificate = reader.file("MANYDESK_TLS_CERT_FILE");
+    let key = reader.file("MANYDESK_TLS_KEY_FILE");
+    let ca = reader.file("MANYDESK_TLS_CA_FILE");
+    match (certificate, key, ca) {
+        (Some(certificate), Some(key), Some(ca)) => Some(Tls { certificate, key, ca }),
+        (None, None, None) => None,
+        _ => {
+            reader.wrong("MANYDESK_TLS_CERT_FILE", "mutual TLS needs MANYDESK_TLS_CERT_FILE, _KEY_FILE and _CA_FILE together");
+            None
+        }
+    }
+}
+
+/// Runs one service until told to stop.
+pub async fn run(config: &Config, alone: Alone, clock: Clock, stop: CancellationToken) -> anyhow::Result<()> {
+    kit::telemetry::metrics();
+    let listener = bind(alone.listen).await?;
+    let issuer = config.public_url.clone().unwrap_or_default();
+    let keyring = Keyring::default();
+    keyring.replace_service_keys(&alone.service_keys);
+    let revoked = Revoked::default();
+    let peers = Peers::default();
+    for (service, url) in &alone.peers {
+        peers.set(service, Peer::Remote(channel(url, alone.tls.as_ref())?));
+    }
+    let key = SigningKey::from_pkcs8(format!("{SERVICE_KID}{}", alone.name), &pem_or_der(&alone.key))
+        .context("MANYDESK_SERVICE_KEY_FILE")?;
+    let calls = Calls::new(peers.clone(), alone.name, key, &issuer, clock.clone());
+    let mut tasks = JoinSet::new();
+    tasks.spawn(follow::issuer_keys(calls.clone(), keyring.clone(), stop.clone()));
+    if alone.name != "tenants" {
+        tasks.spawn(follow::revocations(calls.clone(), revoked.clone(), clock.clone(), stop.clone()));
+    }
+    if alone.name == "gateway" {
+        if let Some(address) = config.metrics {
+            let readiness = follow::Readiness { databases: Vec::new(), keyring: keyring.clone() };
+            tasks.spawn(follow::serve_metrics(bind(address).await?, readiness, stop.clone()));
+        }
+        let verifier = Verifier::new(keyring, revoked, clock.clone(), &issuer, &[AUDIENCE]);
+        let app = gateway::app(&gateway_settings(config, verifier, peers, clock))?;
+        tracing::info!(address = %listener.local_addr()?, "the gateway listens");
+        gateway::serve(listener, app, stop.clone(), config.drain).await?;
+    } else {
+        serve_one(config, &alone, listener, calls, (keyring, revoked, peers), clock, &mut tasks, &stop).await?;
+    }
+    stop.cancel();
+    let finished = async { while tasks.join_next().await.is_some() {} };
+    let _ = tokio::time::timeout(Duration::from_secs(5), finished).await;
+    Ok(())
+}
+
+#[allow(clippy::too_many_arguments)]
+async fn serve_one(
+    config: &Config,
+    alone: &Alone,
+    listener: tokio::net::TcpListener,
+    calls: Calls,
+    (keyring, revoked, peers): (Keyring, Revoked, Peers),
+    clock: Clock,
+    tasks: &mut JoinSet<()>,
+    stop: &CancellationToken,
+) -> anyhow::Result<()> {
+    let settings = tenantdb::Settings {
+        service: alone.name,
+        app_url: alone.app_url.0.clone(),
+        relay_url: alone.relay_url.0.clone(),
+        connections: config.connections,
+    };
+    let issuer = config.public_url.clone().unwrap_or_default();
+    let db = open_patiently(&settings, &clock, stop).await?;
+    let deps = Deps {
+        db: db.clone(),
+        calls,
+        pager: Pager::new(&alone.page_secret),
+        clock: clock.clone(),
+        terms: sellers::Terms::default(),
+    };
+    if let Some(address) = config.metrics {
+        let readiness = follow::Readiness { databases: vec![db.clone()], keyring: keyring.clone() };
+        tasks.spawn(follow::serve_metrics(bind(address).await?, readiness, stop.clone()));
+    }
+    let secrets = Secrets::given(alone.master);
+    let parts = build(alone.name, &deps, &issuer, &secrets, &keyring, &revoked).await?;
+    let verifier = Verifier::new(keyring, revoked, clock, &issuer, &[AUDIENCE, alone.name]);
+    let stack = Stack { name: alone.name, verifier, in_flight: config.in_flight, longest: config.call_timeout };
+    let local = kit::serve::stack(parts.routes.clone(), &stack);
+    peers.set(alone.name, Peer::Local(local.clone()));
+    start_workers(tasks, &db, parts, stop);
+    tasks.spawn(tenantdb::events::listen(db.clone(), stop.clone()));
+    tasks.spawn(follow::gauges(vec![db.clone()], stop.clone()));
+    let server_tls = alone.tls.as_ref().map(|tls| {
+        ServerTlsConfig::new()
+            .identity(Identity::from_pem(&tls.certificate, &tls.key))
+            .client_ca_root(Certificate::from_pem(&tls.ca))
+    });
+    tracing::info!(service = alone.name, address = %listener.local_addr()?, "the service listens");
+    kit::serve::serve(listener, alone.name, local, server_tls, stop.clone(), config.drain).await?;
+    db.close().await;
+    Ok(())
+}
+
+/// Waits for the database with growing pauses; a wrong role or schema is told at once.
+async fn open_patiently(
+    settings: &tenantdb::Settings,
+    clock: &Clock,
+    stop: &CancellationToken,
+) -> anyhow::Result<TenantDb> {
+    let mut pause = Duration::from_millis(200);
+    loop {
+        let error = match TenantDb::open(settings, clock.clone(), Hints::new(Hints::shared())).await {
+            Ok(db) => return Ok(db),
+            Err(error @ tenantdb::Refused::RoleNotBound { .. }) => return Err(error.into()),
+            Err(error) => error,
+        };
+        tracing::warn!(error = kit::fault::chain(&error), "waiting for the database");
+        tokio::select! {
+            () = stop.cancelled() => return Err(anyhow!("stopped while waiting for the database")),
+            () = tokio::time::sleep(pause) => {}
+        }
+        pause = (pause * 2).min(Duration::from_secs(10));
+    }
+}
+
+fn channel(url: &str, tls: Option<&Tls>) -> anyhow::Result<Channel> {
+    let mut endpoint = Endpoint::from_shared(url.to_owned())
+        .with_context(|| format!("{url} is not a URL of a service"))?
+        .connect_timeout(Duration::from_secs(3))
+        .tcp_nodelay(true)
+        .http2_keep_alive_interval(Duration::from_secs(20))
+        .keep_alive_while_idle(true);
+    if let Some(tls) = tls {
+        let config = ClientTlsConfig::new()
+            .ca_certificate(Certificate::from_pem(&tls.ca))
+            .identity(Identity::from_pem(&tls.certificate, &tls.key));
+        endpoint = endpoint.tls_config(config)?;
+    }
+    Ok(endpoint.connect_lazy())
+}
+
+/// PKCS#8, as PEM or DER.
+fn pem_or_der(bytes: &[u8]) -> Vec<u8> {
+    use base64::Engine;
+    let text = String::from_utf8_lossy(bytes);
+    if !text.contains("-----BEGIN") {
+        return bytes.to_vec();
+    }
+    let body: String = text.lines().filter(|line| !line.starts_with("-----")).collect();
+    base64::engine::general_purpose::STANDARD.decode(body.trim()).unwrap_or_default()
+}

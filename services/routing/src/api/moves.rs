@@ -1,0 +1,103 @@
+//! Contacts moved by hand, and the agents they can be moved to.
+
+use kit::{Caller, Checks, Fault};
+use proto::Role;
+use proto::routing::v1 as wire;
+
+use super::refusal::fault;
+use super::{Api, myself, optional};
+use crate::domain::engine::Event;
+use crate::domain::ids::{AgentId, ContactId};
+use crate::domain::refusal::Refusal;
+use crate::wire::{self as out, View};
+
+impl Api {
+    pub(super) async fn assign(
+        &self,
+        caller: &Caller,
+        request: wire::AssignContactRequest,
+    ) -> Result<wire::AssignContactResponse, Fault> {
+        let mut checks = Checks::new();
+        checks.request_id(&request.request_id);
+        let contact: ContactId = checks.id("contact_id", &request.contact_id);
+        let named: Option<AgentId> = optional(&mut checks, "agent_id", &request.agent_id);
+        checks.finish()?;
+        let version = kit::wire::version(&request.etag)?;
+        let me = myself(caller)?;
+        let agent = named.unwrap_or(me);
+        if agent != me && !caller.has(Role::Supervisor) {
+            return Err(Fault::Denied("SUPERVISOR_REQUIRED"));
+        }
+        let before = self.open_or_ended(caller, &request.seller_id, contact).await?;
+        let after = match self.desk(caller)?.command(Event::Assign { contact, agent, version }).await? {
+            Ok(reply) => reply.contact.unwrap_or(before),
+            Err(Refusal::ContactNotFound) => return Err(ended(&before)),
+            Err(refusal) => return Err(fault(refusal)),
+        };
+        Ok(wire::AssignContactResponse { contact: Some(out::contact(&after, View::Staff)) })
+    }
+
+    pub(super) async fn transfer(
+        &self,
+        caller: &Caller,
+        request: wire::TransferContactRequest,
+    ) -> Result<wire::TransferContactResponse, Fault> {
+        let mut checks = Checks::new();
+        checks.request_id(&request.request_id);
+        let contact: ContactId = checks.id("contact_id", &request.contact_id);
+        let to: Option<AgentId> = optional(&mut checks, "agent_id", &request.agent_id);
+        checks.line("reason", &request.reason, 0..=64);
+        checks.finish()?;
+        let version = kit::wire::version(&request.etag)?;
+        let owner = if caller.has(Role::Supervisor) { None } else { Some(myself(caller)?) };
+        let before = self.open_or_ended(caller, &request.seller_id, contact).await?;
+        let after = match self.desk(caller)?.command(Event::Transfer { contact, to, owner, version }).await? {
+            Ok(reply) => reply.contact.unwrap_or(before),
+            Err(Refusal::ContactNotFound) => return Err(ended(&before)),
+            Err(refusal) => return Err(fault(refusal)),
+        };
+        Ok(wire::TransferContactResponse { contact: Some(out::contact(&after, View::Staff)) })
+    }
+
+    pub(super) async fn agents(
+        &self,
+        caller: &Caller,
+        request: wire::ListAgentsRequest,
+    ) -> Result<wire::ListAgentsResponse, Fault> {
+        let wanted = out::presence_in(request.state);
+        if wanted.is_none() && request.state != 0 {
+            return Err(Fault::invalid("state", "must be a presence state"));
+        }
+        let page =
+            self.deps.pager.read::<uuid::Uuid>(caller, "ListAgents", &request.state, request.page_size, &request.page_token)?;
+        let (after, most) = (page.after, usize::try_from(page.size).unwrap_or(0) + 1);
+        let mut found = self
+            .desk(caller)?
+            .look(move |engine| {
+                let mut rows: Vec<(uuid::Uuid, wire::Presence)> = engine
+                    .agents()
+                    .filter(|(profile, session, _)| profile.active && wanted.is_none_or(|w| w == session.presence))
+                    .filter(|(profile, _, _)| after.is_none_or(|after| profile.agent.0 > after))
+                    .map(|(profile, session, used)| {
+                        let in_hand = engine.desk(profile.agent).len();
+                        (profile.agent.0, out::presence(profile, session, used, in_hand))
+                    })
+                    .collect();
+                rows.sort_by_key(|(id, _)| *id);
+                rows.truncate(most);
+                rows
+            })
+            .await?;
+        let next_page_token = self.deps.pager.cut(&page, &mut found, |(id, _)| *id)?;
+        Ok(wire::ListAgentsResponse { agents: found.into_iter().map(|(_, agent)| agent).collect(), next_page_token })
+    }
+}
+
+/// A contact that the engine does not know: it has ended, or has only just been handed in.
+fn ended(contact: &crate::domain::contact::Contact) -> Fault {
+    if contact.state.is_final() {
+        fault(Refusal::WrongState(contact.state))
+    } else {
+        Fault::Contended("the contact has only just been handed in, or has just ended".into())
+    }
+}

@@ -1,0 +1,361 @@
+//! Leads one provider's engine: takes the lease, restores the engine from what
+//! is stored, and then round after round lets it decide, commits under the
+//! lease, and only then answers and tells. Whatever goes wrong ends in a new
+//! epoch and a restored engine; nothing that was not committed was shown.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use kit::{Fault, ProviderId, Scope};
+use tenantdb::service::Deps;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::{Frames, Seat, Work, frames, notes, tell};
+use crate::domain::engine::{Changes, Engine, Event, Reply};
+use crate::domain::ids::{AgentId, At, SellerId};
+use crate::domain::refusal::Refusal;
+use crate::store::lease::Lease;
+use crate::store::{commit, intake, lease, sellers, snapshot};
+
+/// A beat that stands still so long belongs to a leader who is gone.
+const LEASE: Duration = Duration::from_secs(5);
+/// How often a follower looks at the beat.
+const FOLLOW: Duration = Duration::from_millis(500);
+/// How often a leader without work moves the beat.
+const BEAT: Duration = Duration::from_millis(1_500);
+/// How often notes are looked for without a hint.
+const LOOK: Duration = Duration::from_millis(500);
+/// The longest a leader sleeps: a simulated clock moves without a word.
+const NAP: Duration = Duration::from_millis(200);
+/// Commands and notes decided and committed at once.
+const BATCH: usize = 100;
+
+/// Stands ready for a provider and leads whenever nobody else does.
+pub(super) async fn lead(deps: Deps, me: Uuid, mut seat: Seat, stop: CancellationToken) {
+    let mut care = Care::default();
+    loop {
+        let Some(taken) = take_lease(&deps, me, seat.provider, &stop).await else { return };
+        match restore(&deps, seat.provider, taken).await {
+            Ok(engine) => {
+                tracing::info!(provider.id = %seat.provider, epoch = taken.epoch, "routing leads");
+                let mut leader = Leader {
+                    deps: &deps,
+                    me,
+                    provider: seat.provider,
+                    engine,
+                    streams: HashMap::new(),
+                    beaten: Instant::now(),
+                    looked: None,
+                };
+                let _ = seat.leads.send(true);
+                let end = leader.run(&mut seat, &mut care, &stop).await;
+                let _ = seat.leads.send(false);
+                match end {
+                    Ok(()) => {
+                        leader.release().await;
+                        return;
+                    }
+                    Err(trouble) => {
+                        tracing::warn!(provider.id = %seat.provider, epoch = taken.epoch, error = kit::fault::chain(&trouble), "routing starts over from what is stored");
+                        care.after(&trouble, &deps, seat.provider).await;
+                    }
+                }
+            }
+            Err(failure) => {
+                tracing::warn!(provider.id = %seat.provider, error = kit::fault::chain(&failure), "routing cannot read its state");
+            }
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(care.pause()) => {}
+        }
+    }
+}
+
+/// Why a leader stops leading.
+#[derive(Debug, thiserror::Error)]
+enum Trouble {
+    /// Another leads.
+    #[error("another process leads")]
+    Fenced,
+    /// The database, or a row.
+    #[error("a round could not be committed")]
+    Failed(#[from] tenantdb::Failure),
+    /// Something in another form.
+    #[error("a round could not be carried out")]
+    Fault(#[from] Fault),
+}
+
+/// What earlier rounds teach: after repeated trouble one thing at a time is
+/// done, and a note that fails alone is set aside, so that it stops nobody.
+#[derive(Default)]
+struct Care {
+    troubles: u32,
+    suspect: Option<Uuid>,
+}
+
+impl Care {
+    fn batch(&self) -> usize {
+        if self.troubles < 2 { BATCH } else { 1 }
+    }
+
+    fn pause(&self) -> Duration {
+        Duration::from_millis(20) * 2_u32.pow(self.troubles.min(7))
+    }
+
+    fn went_well(&mut self) {
+        self.troubles = 0;
+        self.suspect = None;
+    }
+
+    async fn after(&mut self, trouble: &Trouble, deps: &Deps, provider: ProviderId) {
+        let transient = match trouble {
+            Trouble::Fenced => true,
+            Trouble::Failed(failure) => failure.is_transient(),
+            Trouble::Fault(fault) => matches!(fault, Fault::Unavailable(_) | Fault::Contended(_)),
+        };
+        self.troubles = self.troubles.saturating_add(1);
+        let Some(note) = self.suspect.take().filter(|_| !transient) else { return };
+        let set_aside = async {
+            let mut tx = deps.db.begin(&Scope::provider(provider)).await?;
+            intake::set_aside(&mut tx, note).await?;
+            tx.commit().await
+        };
+        match set_aside.await {
+            Ok(()) => tracing::error!(provider.id = %provider, note.id = %note, "a note to the engine could not be carried out and was set aside"),
+            Err(error) => tracing::warn!(error = kit::fault::chain(&error), "a note could not be set aside"),
+        }
+    }
+}
+
+/// Waits until the lease can be taken; none when told to stop.
+async fn take_lease(deps: &Deps, me: Uuid, provider: ProviderId, stop: &CancellationToken) -> Option<Lease> {
+    let mut seen: Option<(Lease, Instant)> = None;
+    loop {
+        match look_at_lease(deps, me, provider, seen).await {
+            Ok(Ok(taken)) => return Some(taken),
+            Ok(Err(held)) => match seen {
+                Some((before, _)) if before == held => {}
+                _ => seen = Some((held, Instant::now())),
+            },
+            Err(error) => tracing::debug!(provider.id = %provider, error = kit::fault::chain(&error), "the lease cannot be read"),
+        }
+        tokio::select! {
+            () = stop.cancelled() => return None,
+            () = tokio::time::sleep(FOLLOW) => {}
+        }
+    }
+}
+
+async fn look_at_lease(
+    deps: &Deps,
+    me: Uuid,
+    provider: ProviderId,
+    seen: Option<(Lease, Instant)>,
+) -> Result<Result<Lease, Lease>, tenantdb::Failure> {
+    let mut tx = deps.db.begin(&Scope::provider(provider)).await?;
+    let now = lease::read(&mut tx).await?;
+    let stands_still = seen.is_some_and(|(before, since)| before == now && since.elapsed() >= LEASE);
+    let free = now.holder.is_none_or(|holder| holder == me) || stands_still;
+    let taken = if free { lease::take(&mut tx, now, me).await? } else { None };
+    tx.commit().await?;
+    Ok(taken.ok_or(now))
+}
+
+async fn restore(deps: &Deps, provider: ProviderId, lease: Lease) -> Result<Engine, tenantdb::Failure> {
+    let scope = snapshot::scope(&deps.db, provider).await?;
+    let mut tx = deps.db.begin(&scope).await?;
+    let now = At::of(deps.clock.now());
+    let mut stored = snapshot::read(&mut tx, now).await?;
+    for (seller, terms) in sellers::terms(&mut tx).await? {
+        stored.sellers.push(notes::terms(seller, &terms)?);
+    }
+    let made = u64::try_from(lease.decisions_made).unwrap_or(0);
+    Ok(Engine::restore(lease.epoch, made, now, stored))
+}
+
+/// An answer that waits for the commit.
+enum Answer {
+    Reply(tokio::sync::oneshot::Sender<Result<Reply, Refusal>>, Result<Reply, Refusal>),
+    Attach(AgentId, Frames),
+    Look(Box<dyn FnOnce(&Engine) + Send>),
+}
+
+struct Leader<'a> {
+    deps: &'a Deps,
+    me: Uuid,
+    provider: ProviderId,
+    engine: Engine,
+    streams: HashMap<AgentId, Frames>,
+    /// When the beat was last moved, and notes were last looked for.
+    beaten: Instant,
+    looked: Option<Instant>,
+}
+
+impl Leader<'_> {
+    async fn run(&mut self, seat: &mut Seat, care: &mut Care, stop: &CancellationToken) -> Result<(), Trouble> {
+        let mut hinted = true;
+        loop {
+            let looks = hinted || self.looked.is_none_or(|at| at.elapsed() >= LOOK);
+            let mut work = Vec::new();
+            while work.len() < care.batch()
+                && let Ok(next) = seat.work.try_recv()
+            {
+                work.push(next);
+            }
+            let due = self.engine.next_due().is_some_and(|at| at <= self.now());
+            let beats = self.beaten.elapsed() >= BEAT;
+            hinted = false;
+            if looks || due || beats || !work.is_empty() {
+                let notes = if looks { self.notes(care).await? } else { Vec::new() };
+                hinted = !notes.is_empty();
+                self.round(work, notes).await?;
+                care.went_well();
+                if stop.is_cancelled() {
+                    return Ok(());
+                }
+                continue;
+            }
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                Some(next) = seat.work.recv() => {
+                    self.round(vec![next], Vec::new()).await?;
+                    care.went_well();
+                }
+                () = seat.wake.notified() => hinted = true,
+                () = tokio::time::sleep(self.nap()) => {}
+            }
+        }
+    }
+
+    fn now(&self) -> At {
+        At::of(self.deps.clock.now())
+    }
+
+    /// How long nothing can become due.
+    fn nap(&self) -> Duration {
+        let micros = self.engine.next_due().map_or(i64::MAX, |at| at.since(self.now()));
+        Duration::from_micros(u64::try_from(micros).unwrap_or(0).max(1_000)).min(NAP)
+    }
+
+    async fn notes(&mut self, care: &mut Care) -> Result<Vec<intake::Note>, Trouble> {
+        self.looked = Some(Instant::now());
+        let most = care.batch();
+        let mut tx = self.deps.db.begin(&Scope::provider(self.provider)).await?;
+        let notes = intake::waiting(&mut tx, i64::try_from(most).unwrap_or(1)).await?;
+        care.suspect = if most == 1 { notes.first().map(|note| note.id) } else { None };
+        Ok(notes)
+    }
+
+    /// One round: decide, commit, answer, tell.
+    async fn round(&mut self, work: Vec<Work>, waiting: Vec<intake::Note>) -> Result<(), Trouble> {
+        let told = notes::load(self.deps, self.provider, &self.engine, &waiting).await?;
+        let now = self.now();
+        for event in told.events {
+            if let Err(refusal) = self.engine.apply(now, event) {
+                tracing::debug!(provider.id = %self.provider, %refusal, "a note changed nothing");
+            }
+        }
+        let mut answers = Vec::with_capacity(work.len());
+        for next in work {
+            match next {
+                Work::Command { event, reply } => {
+                    let outcome = self.engine.apply(now, event);
+                    answers.push(Answer::Reply(reply, outcome));
+                }
+                Work::Attach { agent, event, frames, reply } => {
+                    let outcome = self.engine.apply(now, event);
+                    if outcome.is_ok() {
+                        answers.push(Answer::Attach(agent, frames));
+                    }
+                    answers.push(Answer::Reply(reply, outcome));
+                }
+                Work::Look(look) => answers.push(Answer::Look(look)),
+            }
+        }
+        let _ = self.engine.apply(now, Event::Tick);
+        let changes = self.engine.take_changes();
+        if !changes.is_empty() || !waiting.is_empty() || self.beaten.elapsed() >= BEAT {
+            let ids: Vec<Uuid> = waiting.iter().map(|note| note.id).collect();
+            self.commit(&changes, &ids, &told.erasures).await?;
+        }
+        self.answer(answers);
+        self.push(&changes);
+        Ok(())
+    }
+
+    async fn commit(
+        &mut self,
+        changes: &Changes,
+        done: &[Uuid],
+        erasures: &[(SellerId, String)],
+    ) -> Result<(), Trouble> {
+        let mut touched: Vec<SellerId> = changes.decisions.iter().map(|d| d.seller).collect();
+        touched.extend(changes.contacts.iter().map(|c| c.seller));
+        touched.extend(changes.offers.iter().map(|o| o.seller));
+        touched.extend(erasures.iter().map(|(seller, _)| *seller));
+        touched.sort_unstable();
+        touched.dedup();
+        let epoch = self.engine.epoch();
+        let made = i64::try_from(self.engine.decisions_made()).unwrap_or(i64::MAX);
+        let mut tx = self.deps.db.begin(&snapshot::of_sellers(self.provider, &touched)).await?;
+        if !lease::beat(&mut tx, epoch, self.me, made).await? {
+            return Err(Trouble::Fenced);
+        }
+        commit::keep(&mut tx, changes, epoch).await?;
+        tell::others(&mut tx, changes)?;
+        if !done.is_empty() {
+            intake::delete(&mut tx, done).await?;
+        }
+        for (seller, erasure) in erasures {
+            tell::erased(&mut tx, *seller, erasure).await?;
+        }
+        tx.commit().await?;
+        self.beaten = Instant::now();
+        Ok(())
+    }
+
+    fn answer(&mut self, answers: Vec<Answer>) {
+        for answer in answers {
+            match answer {
+                Answer::Reply(reply, outcome) => {
+                    // Whoever asked may have gone; what was decided stands.
+                    let _ = reply.send(outcome);
+                }
+                Answer::Attach(agent, stream) => {
+                    let _ = stream.try_send(Ok(frames::welcome(&self.engine, agent)));
+                    if let Some(older) = self.streams.insert(agent, stream) {
+                        let _ = older.try_send(Err(frames::taken_over()));
+                    }
+                }
+                Answer::Look(look) => look(&self.engine),
+            }
+        }
+    }
+
+    /// Tells agents what concerns them. One who does not read fast enough
+    /// loses the stream, and hears everything again in the next welcome.
+    fn push(&mut self, changes: &Changes) {
+        for (agent, frame) in frames::after(&self.engine, changes) {
+            if let Some(stream) = self.streams.get(&agent)
+                && stream.try_send(Ok(frame)).is_err()
+            {
+                self.streams.remove(&agent);
+            }
+        }
+    }
+
+    /// Lets go of the lease, so that the next leader need not wait.
+    async fn release(&self) {
+        let let_go = async {
+            let mut tx = self.deps.db.begin(&Scope::provider(self.provider)).await?;
+            lease::release(&mut tx, self.engine.epoch(), self.me).await?;
+            tx.commit().await
+        };
+        if let Err(error) = let_go.await {
+            tracing::debug!(error = kit::fault::chain(&error), "the lease runs out by itself");
+        }
+    }
+}

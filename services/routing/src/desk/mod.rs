@@ -1,0 +1,191 @@
+//! The house of the engines: one per provider leads, wherever it runs. This
+//! process stands ready for every provider; where it leads, commands reach the
+//! engine through a [`Desk`].
+
+pub(crate) mod frames;
+mod lead;
+mod notes;
+mod tell;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use kit::{Fault, ProviderId};
+use proto::routing::v1::AgentSessionResponse;
+use tenantdb::service::Deps;
+use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tonic::Status;
+use uuid::Uuid;
+
+use crate::domain::engine::{Engine, Event, Reply};
+use crate::domain::ids::AgentId;
+use crate::domain::refusal::Refusal;
+use crate::store::snapshot;
+
+/// Commands that wait for one engine before further ones are refused.
+const WAITING_MOST: usize = 4_096;
+/// How long a command waits for an engine that is about to lead.
+const LEADS_SOON: Duration = Duration::from_secs(3);
+/// How often providers are looked for that nobody has asked for yet.
+const LOOK_FOR_PROVIDERS: Duration = Duration::from_secs(2);
+
+/// Frames down to an agent.
+pub type Frames = mpsc::Sender<Result<AgentSessionResponse, Status>>;
+
+/// Something for the engine to do; answered after the commit.
+pub enum Work {
+    /// An event, and whom to tell what came of it.
+    Command { event: Event, reply: oneshot::Sender<Result<Reply, Refusal>> },
+    /// A hello, and where the agent's frames go if it is accepted; they begin
+    /// with `welcome`.
+    Attach { agent: AgentId, event: Event, frames: Frames, reply: oneshot::Sender<Result<Reply, Refusal>> },
+    /// A look at the engine as it is committed.
+    Look(Box<dyn FnOnce(&Engine) + Send>),
+}
+
+/// The way to one provider's engine.
+#[derive(Clone)]
+pub struct Desk {
+    work: mpsc::Sender<Work>,
+    wake: Arc<Notify>,
+    leads: watch::Receiver<bool>,
+}
+
+/// The engine's end of a [`Desk`].
+struct Seat {
+    provider: ProviderId,
+    work: mpsc::Receiver<Work>,
+    wake: Arc<Notify>,
+    leads: watch::Sender<bool>,
+}
+
+/// The ways to all engines.
+#[derive(Clone)]
+pub struct Desks {
+    desks: Arc<Mutex<HashMap<ProviderId, Desk>>>,
+    seats: mpsc::UnboundedSender<Seat>,
+}
+
+/// Runs the engines.
+pub struct House {
+    deps: Deps,
+    desks: Desks,
+    seats: mpsc::UnboundedReceiver<Seat>,
+    me: Uuid,
+}
+
+impl Desks {
+    /// No engine yet; they start when the house runs.
+    pub fn new(deps: Deps) -> (Desks, House) {
+        // One seat a provider, ever: the channel is bounded by their number.
+        let (sender, seats) = mpsc::unbounded_channel();
+        let desks = Desks { desks: Arc::default(), seats: sender };
+        let me = deps.clock.new_uuid();
+        (desks.clone(), House { deps, desks, seats, me })
+    }
+
+    /// The way to a provider's engine.
+    pub fn of(&self, provider: ProviderId) -> Result<Desk, Fault> {
+        let mut desks = self.desks.lock().map_err(|_| Fault::internal("the desks are gone"))?;
+        if let Some(desk) = desks.get(&provider) {
+            return Ok(desk.clone());
+        }
+        let (sender, work) = mpsc::channel(WAITING_MOST);
+        let (leads, leading) = watch::channel(false);
+        let wake = Arc::new(Notify::new());
+        let desk = Desk { work: sender, wake: wake.clone(), leads: leading };
+        let seat = Seat { provider, work, wake, leads };
+        self.seats.send(seat).map_err(|_| Fault::Unavailable("the process is stopping".into()))?;
+        desks.insert(provider, desk.clone());
+        Ok(desk)
+    }
+
+    /// Tells a provider's engine that notes wait; only a hint.
+    pub fn wake(&self, provider: ProviderId) {
+        if let Ok(desk) = self.of(provider) {
+            desk.wake.notify_one();
+        }
+    }
+}
+
+impl Desk {
+    /// Has the engine take an event; answers after the commit.
+    pub async fn command(&self, event: Event) -> Result<Result<Reply, Refusal>, Fault> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Work::Command { event, reply }).await?;
+        answer.await.map_err(|_| not_ready())
+    }
+
+    /// Opens an agent's session and sends her frames there from now on.
+    pub async fn attach(&self, agent: AgentId, event: Event, frames: Frames) -> Result<Result<Reply, Refusal>, Fault> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Work::Attach { agent, event, frames, reply }).await?;
+        answer.await.map_err(|_| not_ready())
+    }
+
+    /// Looks at the engine as it is committed.
+    pub async fn look<T: Send + 'static>(&self, look: impl FnOnce(&Engine) -> T + Send + 'static) -> Result<T, Fault> {
+        let (reply, answer) = oneshot::channel();
+        let work = Work::Look(Box::new(move |engine| {
+            let _ = reply.send(look(engine));
+        }));
+        self.send(work).await?;
+        answer.await.map_err(|_| not_ready())
+    }
+
+    async fn send(&self, work: Work) -> Result<(), Fault> {
+        let mut leads = self.leads.clone();
+        match tokio::time::timeout(LEADS_SOON, leads.wait_for(|leads| *leads)).await {
+            Ok(Ok(_)) => {}
+            _ => return Err(not_ready()),
+        }
+        self.work.try_send(work).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => {
+                Fault::Exhausted { reason: "ROUTING_BUSY", retry_after: Duration::from_millis(200) }
+            }
+            mpsc::error::TrySendError::Closed(_) => not_ready(),
+        })
+    }
+}
+
+fn not_ready() -> Fault {
+    Fault::Unavailable("the provider's engine does not lead in this process, or has just lost its lease".into())
+}
+
+impl House {
+    /// Leads engines until told to stop, then lets go of their leases.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let mut engines = JoinSet::new();
+        let mut look = tokio::time::interval(LOOK_FOR_PROVIDERS);
+        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => break,
+                Some(seat) = self.seats.recv() => {
+                    engines.spawn(lead::lead(self.deps.clone(), self.me, seat, stop.clone()));
+                }
+                Some(ended) = engines.join_next(), if !engines.is_empty() => {
+                    if let Err(error) = ended {
+                        tracing::error!(%error, "an engine ended unexpectedly");
+                    }
+                }
+                _ = look.tick() => self.look_for_providers().await,
+            }
+        }
+        while engines.join_next().await.is_some() {}
+    }
+
+    async fn look_for_providers(&self) {
+        match snapshot::providers(&self.deps.db).await {
+            Ok(providers) => {
+                for provider in providers {
+                    let _ = self.desks.of(provider);
+                }
+            }
+            Err(error) => tracing::debug!(error = kit::fault::chain(&error), "providers could not be looked for"),
+        }
+    }
+}

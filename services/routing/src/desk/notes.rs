@@ -1,0 +1,154 @@
+//! What notes mean to the engine: they name things, and here is what those
+//! things are by now.
+
+use std::collections::{BTreeSet, HashMap};
+
+use kit::ProviderId;
+use prost::Message;
+use proto::events::v1::SellerTerms as WireTerms;
+use tenantdb::service::Deps;
+use tenantdb::{Failure, TenantTx};
+
+use crate::domain::agent::Profile;
+use crate::domain::contact::{Contact, ContactState, NewContact};
+use crate::domain::engine::{Engine, Event};
+use crate::domain::ids::{AgentId, ContactId, SellerId};
+use crate::domain::needs::Language;
+use crate::domain::policy::Policy;
+use crate::domain::seller::SellerTerms;
+use crate::store::intake::{Note, Told};
+use crate::store::{agents, contacts, policies, sellers, snapshot};
+
+/// What the engine is to be told, and what is to be erased with the commit.
+#[derive(Default)]
+pub struct ToTell {
+    pub events: Vec<Event>,
+    pub erasures: Vec<(SellerId, String)>,
+}
+
+/// Things by name.
+#[derive(Default)]
+struct Known {
+    contacts: HashMap<ContactId, Contact>,
+    agents: HashMap<AgentId, Profile>,
+    terms: HashMap<SellerId, SellerTerms>,
+    policies: HashMap<SellerId, Policy>,
+}
+
+/// Looks up what the notes name.
+pub async fn load(deps: &Deps, provider: ProviderId, engine: &Engine, notes: &[Note]) -> Result<ToTell, Failure> {
+    if notes.is_empty() {
+        return Ok(ToTell::default());
+    }
+    let mut of_sellers: BTreeSet<SellerId> = BTreeSet::new();
+    let mut named: Vec<ContactId> = Vec::new();
+    let mut staff: Vec<AgentId> = Vec::new();
+    for note in notes {
+        match &note.told {
+            Told::Contact { seller, contact, .. } => {
+                of_sellers.insert(*seller);
+                named.push(*contact);
+            }
+            Told::Agent(agent) => staff.push(*agent),
+            Told::Seller(seller) | Told::Policy(seller) | Told::Erasure { seller, .. } => {
+                of_sellers.insert(*seller);
+            }
+            Told::Withdrawn { .. } | Told::Handled { .. } => {}
+        }
+    }
+    let of_sellers: Vec<SellerId> = of_sellers.into_iter().collect();
+    let mut tx = deps.db.begin(&snapshot::of_sellers(provider, &of_sellers)).await?;
+    let known = look_up(&mut tx, &of_sellers, &named, &staff).await?;
+    drop(tx);
+    Ok(translate(engine, notes, known))
+}
+
+async fn look_up(
+    tx: &mut TenantTx,
+    of_sellers: &[SellerId],
+    named: &[ContactId],
+    staff: &[AgentId],
+) -> Result<Known, Failure> {
+    let mut known = Known::default();
+    if !named.is_empty() {
+        known.contacts = contacts::find_all(tx, named).await?.into_iter().map(|c| (c.id, c)).collect();
+    }
+    if !staff.is_empty() {
+        known.agents = agents::profiles(tx, Some(staff)).await?.into_iter().map(|p| (p.agent, p)).collect();
+    }
+    if !of_sellers.is_empty() {
+        for (seller, encoded) in sellers::terms(tx).await? {
+            known.terms.insert(seller, terms(seller, &encoded)?);
+        }
+        known.policies = policies::newest(tx).await?.into_iter().map(|(seller, stored)| (seller, stored.policy)).collect();
+    }
+    Ok(known)
+}
+
+fn translate(engine: &Engine, notes: &[Note], mut known: Known) -> ToTell {
+    let mut tell = ToTell::default();
+    let mut introduced: BTreeSet<SellerId> = BTreeSet::new();
+    for note in notes {
+        match &note.told {
+            Told::Contact { seller, contact, waiting_since, due_at, preferred } => {
+                if !engine.knows(*seller) && introduced.insert(*seller) {
+                    tell.events.extend(known.terms.get(seller).cloned().map(Event::Seller));
+                    tell.events.extend(known.policies.get(seller).cloned().map(|policy| Event::Policy(*seller, policy)));
+                }
+                let Some(stored) = known.contacts.get(contact) else { continue };
+                // A contact that the engine has taken in before and does not know any more has
+                // ended: version 0 is what nobody has taken in.
+                if stored.version == 0 || engine.contact(*contact).is_some() {
+                    let new = NewContact {
+                        id: stored.id,
+                        seller: stored.seller,
+                        ticket: stored.ticket,
+                        number: stored.number.clone(),
+                        needs: stored.needs.clone(),
+                        priority: stored.priority,
+                        waiting_since: *waiting_since,
+                        due_at: *due_at,
+                        preferred: *preferred,
+                    };
+                    tell.events.push(Event::Enqueue(Box::new(new)));
+                }
+            }
+            Told::Withdrawn { contact, reason } => tell.events.push(Event::Withdraw {
+                contact: *contact,
+                end: ContactState::Cancelled,
+                reason: reason.clone(),
+            }),
+            Told::Handled { contact, agent } => tell.events.push(Event::Handled { contact: *contact, agent: *agent }),
+            Told::Agent(agent) => {
+                tell.events.extend(known.agents.remove(agent).map(|profile| Event::Agent(Box::new(profile))));
+            }
+            Told::Seller(seller) => tell.events.extend(known.terms.get(seller).cloned().map(Event::Seller)),
+            Told::Policy(seller) => {
+                tell.events.extend(known.policies.get(seller).cloned().map(|policy| Event::Policy(*seller, policy)));
+            }
+            Told::Erasure { seller, erasure } => {
+                tell.events.push(Event::Seller(SellerTerms::unknown(*seller)));
+                let open = engine.contacts().filter(|c| c.seller == *seller).map(|c| c.id);
+                tell.events.extend(open.map(|contact| Event::Withdraw {
+                    contact,
+                    end: ContactState::Cancelled,
+                    reason: "erased".to_owned(),
+                }));
+                tell.erasures.push((*seller, erasure.clone()));
+            }
+        }
+    }
+    tell
+}
+
+/// The part of encoded terms that routing needs.
+pub fn terms(seller: SellerId, encoded: &[u8]) -> Result<SellerTerms, Failure> {
+    let terms = WireTerms::decode(encoded).map_err(|e| Failure::Inconsistent(format!("terms of a seller: {e}")))?;
+    Ok(SellerTerms {
+        seller,
+        // One who leaves is served to the end; one who is suspended or not yet live is not.
+        served: matches!(terms.state.as_str(), "live" | "offboarding"),
+        certification_required: terms.certification_required,
+        languages: terms.languages.iter().filter_map(|tag| Language::parse(tag).ok()).collect(),
+    })
+}

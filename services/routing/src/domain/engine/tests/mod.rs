@@ -1,0 +1,4 @@
+//! The engine's promises, by example and by random histories.
+
+mod examples;
+mod random;

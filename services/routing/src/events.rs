@@ -1,0 +1,223 @@
+//! What other services tell. Contacts are stored here and now; everything else
+//! becomes a note for the engine, in the transaction of the event.
+
+use futures_util::future::BoxFuture;
+use kit::{Fault, Id, ProviderId, SellerId};
+use proto::events::v1::envelope::Body;
+use proto::events::v1::{ContactHandled, Envelope, StaffChanged, TicketNeedsWork};
+use tenantdb::TenantTx;
+use tenantdb::events::Handler;
+use tenantdb::service::Deps;
+
+use crate::desk::Desks;
+use crate::domain::agent::Profile;
+use crate::domain::contact::NewContact;
+use crate::domain::ids::{AgentId, At, ContactId, TicketId};
+use crate::domain::needs::{Channel, Language, Level, Needs, Priority};
+use crate::domain::policy::Policy;
+use crate::store::intake::Told;
+use crate::store::{agents, contacts, intake, policies};
+
+/// Applies events.
+pub struct Listener {
+    deps: Deps,
+    desks: Desks,
+}
+
+impl Listener {
+    pub fn new(deps: Deps, desks: Desks) -> Listener {
+        Listener { deps, desks }
+    }
+
+    async fn hear(&self, tx: &mut TenantTx, event: &Envelope) -> Result<(), Fault> {
+        let told = match &event.body {
+            Some(Body::TicketNeedsWork(work)) => self.needs_work(tx, event, work).await?,
+            Some(Body::TicketWorkWithdrawn(gone)) => Some(Told::Withdrawn {
+                contact: ContactId::parse("contact_id", &gone.contact_id)?,
+                reason: gone.reason.chars().take(64).collect(),
+            }),
+            Some(Body::ContactHandled(handled)) => handled_note(handled)?,
+            Some(Body::StaffChanged(staff)) => self.staff(tx, staff).await?,
+            Some(Body::SellerChanged(_)) => Some(Told::Seller(tx.seller()?)),
+            Some(Body::SellerErasureRequested(request)) => {
+                Some(Told::Erasure { seller: tx.seller()?, erasure: request.erasure_id.clone() })
+            }
+            _ => None,
+        };
+        if let Some(told) = told {
+            intake::leave(tx, self.deps.clock.new_uuid(), &told).await?;
+        }
+        Ok(())
+    }
+
+    async fn needs_work(&self, tx: &mut TenantTx, event: &Envelope, work: &TicketNeedsWork) -> Result<Option<Told>, Fault> {
+        let seller = tx.seller()?;
+        // The seller may have been created a moment ago, and its own event may still be on its way.
+        self.deps.terms.of(&self.deps.db, &self.deps.calls, None, tx.scope()).await?;
+        let policy = policies::of_seller(tx, seller).await?.map(|stored| stored.policy).unwrap_or_default();
+        let now = At::of(tx.now());
+        let new = contact_of(seller, work, &policy, now)?;
+        let told = Told::Contact {
+            seller,
+            contact: new.id,
+            waiting_since: new.waiting_since,
+            due_at: new.due_at,
+            preferred: new.preferred,
+        };
+        if !contacts::insert(tx, &new, now).await? {
+            tracing::debug!(event.id = %event.event_id, "a contact came again");
+        }
+        Ok(Some(told))
+    }
+
+    async fn staff(&self, tx: &mut TenantTx, staff: &StaffChanged) -> Result<Option<Told>, Fault> {
+        let profile = profile_of(staff)?;
+        let agent = profile.agent;
+        Ok(agents::keep(tx, &profile, &staff.time_zone).await?.then_some(Told::Agent(agent)))
+    }
+}
+
+impl Handler for Listener {
+    fn apply<'a>(&'a self, tx: &'a mut TenantTx, event: &'a Envelope) -> BoxFuture<'a, Result<(), Fault>> {
+        Box::pin(self.hear(tx, event))
+    }
+
+    fn applied(&self, event: &Envelope) {
+        if let Some(provider) = kit::ids::decode(ProviderId::PREFIX, &event.provider_id) {
+            self.desks.wake(ProviderId(provider));
+        }
+    }
+}
+
+/// The contact that a ticket asks for. What cannot be understood of it does not
+/// stop the customer from being answered: an unknown language is "und".
+fn contact_of(seller: SellerId, work: &TicketNeedsWork, policy: &Policy, now: At) -> Result<NewContact, Fault> {
+    let instant = |at: &Option<prost_types::Timestamp>| at.as_ref().and_then(kit::wire::instant).map(At::of);
+    let marketplace = Some(work.marketplace.trim().to_lowercase()).filter(|m| !m.is_empty());
+    Ok(NewContact {
+        id: ContactId::parse("contact_id", &work.contact_id)?,
+        seller,
+        ticket: TicketId::parse_optional("ticket_id", &work.ticket_id)?,
+        number: work.ticket_number.chars().take(32).collect(),
+        needs: Needs {
+            channel: work.channel.parse::<Channel>().map_err(|e| Fault::invalid("channel", e.to_string()))?,
+            language: Language::parse(&work.language).unwrap_or_else(|_| Language::unknown()),
+            minimum_level: policy.minimum_level,
+            required: work.skills.iter().cloned().collect(),
+            // Whoever knows the marketplace is asked first.
+            preferred: marketplace.into_iter().collect(),
+        },
+        priority: work.priority.parse().unwrap_or(Priority::Normal),
+        waiting_since: instant(&work.waiting_since).unwrap_or(now),
+        due_at: instant(&work.due_at).unwrap_or_else(|| now.plus_seconds(policy.default_due_seconds)),
+        preferred: AgentId::parse_optional("last_user_id", &work.last_user_id)?,
+    })
+}
+
+fn handled_note(handled: &ContactHandled) -> Result<Option<Told>, Fault> {
+    if handled.historical {
+        return Ok(None);
+    }
+    Ok(Some(Told::Handled {
+        contact: ContactId::parse("contact_id", &handled.contact_id)?,
+        agent: AgentId::parse_optional("user_id", &handled.user_id)?,
+    }))
+}
+
+fn profile_of(staff: &StaffChanged) -> Result<Profile, Fault> {
+    let takes_contacts = staff.roles.iter().any(|role| role == "agent" || role == "supervisor");
+    let mut profile = Profile::new(AgentId::parse("user_id", &staff.user_id)?);
+    profile.revision = staff.revision;
+    profile.name.clone_from(&staff.display_name);
+    profile.active = staff.active && takes_contacts;
+    profile.site.clone_from(&staff.site);
+    profile.skills = staff.skills.iter().map(|skill| skill.to_lowercase()).collect();
+    for seller in &staff.seller_ids {
+        profile.sellers.insert(SellerId::parse("seller_ids", seller)?);
+    }
+    for spoken in &staff.languages {
+        // A language we cannot read grants nothing; of two entries the better one counts.
+        if let (Ok(language), Ok(level)) = (Language::parse(&spoken.language), spoken.level.parse::<Level>())
+            && !language.is_unknown()
+        {
+            let best = profile.languages.entry(language).or_insert(level);
+            *best = level.max(*best);
+        }
+    }
+    for certification in &staff.certifications {
+        let seller = SellerId::parse("certifications", &certification.seller_id)?;
+        let until = match &certification.valid_until {
+            None => None,
+            // An end that cannot be read has passed: what cannot be evaluated denies.
+            Some(at) => Some(kit::wire::instant(at).map_or(At(0), At::of)),
+        };
+        profile.certifications.insert(seller, until);
+    }
+    Ok(profile)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kit::Uuid;
+    use proto::events::v1::{Certification, LanguageSkill};
+
+    fn user() -> String {
+        AgentId(Uuid::from_u128(5)).to_string()
+    }
+
+    #[test]
+    fn only_active_agents_and_supervisors_take_contacts() {
+        for (roles, active, takes) in [
+            (vec!["agent"], true, true),
+            (vec!["supervisor", "planner"], true, true),
+            (vec!["planner"], true, false),
+            (vec!["agent"], false, false),
+        ] {
+            let staff = StaffChanged {
+                user_id: user(),
+                roles: roles.iter().map(|r| (*r).to_owned()).collect(),
+                active,
+                ..StaffChanged::default()
+            };
+            assert_eq!(profile_of(&staff).expect("a profile").active, takes, "{roles:?} {active}");
+        }
+    }
+
+    #[test]
+    fn a_certification_whose_end_cannot_be_read_has_ended() {
+        let seller = SellerId(Uuid::from_u128(9));
+        let unreadable = prost_types::Timestamp { seconds: i64::MAX, nanos: 7 };
+        let staff = StaffChanged {
+            user_id: user(),
+            certifications: vec![Certification { seller_id: seller.to_string(), valid_until: Some(unreadable) }],
+            languages: vec![
+                LanguageSkill { language: "it-CH".to_owned(), level: "b2".to_owned() },
+                LanguageSkill { language: "it".to_owned(), level: "native".to_owned() },
+                LanguageSkill { language: "it".to_owned(), level: "excellent".to_owned() },
+            ],
+            ..StaffChanged::default()
+        };
+        let profile = profile_of(&staff).expect("a profile");
+        assert_eq!(profile.certifications[&seller], Some(At(0)));
+        assert_eq!(profile.languages.into_values().collect::<Vec<_>>(), [Level::Native]);
+    }
+
+    #[test]
+    fn a_ticket_in_no_known_language_still_becomes_a_contact() {
+        let work = TicketNeedsWork {
+            contact_id: ContactId(Uuid::from_u128(1)).to_string(),
+            channel: "marketplace".to_owned(),
+            language: "??".to_owned(),
+            marketplace: "Amazon".to_owned(),
+            ..TicketNeedsWork::default()
+        };
+        let now = At::of(jiff::Timestamp::UNIX_EPOCH);
+        let contact = contact_of(SellerId(Uuid::from_u128(2)), &work, &Policy::default(), now).expect("a contact");
+        assert!(contact.needs.language.is_unknown());
+        assert!(contact.needs.preferred.contains("amazon"));
+        assert_eq!(contact.due_at, now.plus_seconds(86_400));
+        let fax = TicketNeedsWork { channel: "fax".to_owned(), ..work };
+        assert!(contact_of(SellerId(Uuid::from_u128(2)), &fax, &Policy::default(), now).is_err());
+    }
+}

@@ -1,0 +1,286 @@
+//! Contacts: handed in, read, listed and counted.
+
+use jiff_sqlx::{Timestamp, ToSqlx};
+use kit::SellerId;
+use sqlx::FromRow;
+use tenantdb::{Failure, TenantTx};
+use uuid::Uuid;
+
+use super::{get, put, word};
+use crate::domain::contact::{Block, Contact, ContactState, NewContact};
+use crate::domain::ids::{AgentId, At, ContactId, OfferId, TicketId};
+use crate::domain::needs::{Channel, Language, Level, Needs, Priority};
+
+macro_rules! columns {
+    ($rest:literal) => {
+        concat!(
+            "select seller_id, contact_id, ticket_id, ticket_number, channel, language, minimum_level, required_skills,
+                    preferred_skills, priority, waiting_since, due_at, preferred_agent_id, state, queued_at, agent_id,
+                    offer_id, assigned_at, wrap_until, ended_at, offers_made, relaxed, blocked_reason, version
+               from routing.contact ",
+            $rest
+        )
+    };
+}
+
+#[derive(FromRow)]
+pub(super) struct Row {
+    seller_id: Uuid,
+    contact_id: Uuid,
+    ticket_id: Option<Uuid>,
+    ticket_number: String,
+    channel: String,
+    language: String,
+    minimum_level: String,
+    required_skills: Vec<String>,
+    preferred_skills: Vec<String>,
+    priority: String,
+    waiting_since: Timestamp,
+    due_at: Timestamp,
+    preferred_agent_id: Option<Uuid>,
+    state: String,
+    queued_at: Timestamp,
+    agent_id: Option<Uuid>,
+    offer_id: Option<Uuid>,
+    assigned_at: Option<Timestamp>,
+    wrap_until: Option<Timestamp>,
+    ended_at: Option<Timestamp>,
+    offers_made: i32,
+    relaxed: bool,
+    blocked_reason: Option<String>,
+    version: i64,
+}
+
+impl TryFrom<Row> for Contact {
+    type Error = Failure;
+
+    fn try_from(row: Row) -> Result<Contact, Failure> {
+        let language = Language::parse(&row.language).map_err(|e| Failure::Inconsistent(e.to_string()))?;
+        Ok(Contact {
+            id: ContactId(row.contact_id),
+            seller: SellerId(row.seller_id),
+            ticket: row.ticket_id.map(TicketId),
+            number: row.ticket_number,
+            needs: Needs {
+                channel: word(&Channel::ALL, Channel::word, &row.channel)?,
+                language,
+                minimum_level: word(&Level::ALL, Level::word, &row.minimum_level)?,
+                required: row.required_skills.into_iter().collect(),
+                preferred: row.preferred_skills.into_iter().collect(),
+            },
+            priority: word(&Priority::ALL, Priority::word, &row.priority)?,
+            waiting_since: get(row.waiting_since),
+            due_at: get(row.due_at),
+            preferred: row.preferred_agent_id.map(AgentId),
+            state: word(&ContactState::ALL, ContactState::word, &row.state)?,
+            queued_at: get(row.queued_at),
+            agent: row.agent_id.map(AgentId),
+            offer: row.offer_id.map(OfferId),
+            assigned_at: row.assigned_at.map(get),
+            wrap_until: row.wrap_until.map(get),
+            ended_at: row.ended_at.map(get),
+            offers_made: row.offers_made,
+            relaxed: row.relaxed,
+            blocked: row.blocked_reason.map(|reason| word(&Block::ALL, Block::word, &reason)).transpose()?,
+            version: row.version,
+        })
+    }
+}
+
+/// Hands a contact in; false if it is known already.
+pub async fn insert(tx: &mut TenantTx, new: &NewContact, now: At) -> Result<bool, Failure> {
+    let provider = tx.provider();
+    let required: Vec<String> = new.needs.required.iter().cloned().collect();
+    let preferred: Vec<String> = new.needs.preferred.iter().cloned().collect();
+    let inserted = sqlx::query!(
+        "insert into routing.contact (provider_id, seller_id, contact_id, ticket_id, ticket_number, channel, language,
+             minimum_level, required_skills, preferred_skills, priority, waiting_since, due_at, preferred_agent_id, state,
+             queued_at, offers_made, relaxed, version)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 'queued', $15, 0, $16, 0)
+         on conflict on constraint contact_pk do nothing",
+        provider.0,
+        new.seller.0,
+        new.id.0,
+        new.ticket.map(|t| t.0),
+        new.number,
+        new.needs.channel.word(),
+        new.needs.language.as_str(),
+        new.needs.minimum_level.word(),
+        &required,
+        &preferred,
+        new.priority.word(),
+        put(new.waiting_since) as _,
+        put(new.due_at) as _,
+        new.preferred.map(|a| a.0),
+        put(now) as _,
+        preferred.is_empty(),
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(inserted.rows_affected() == 1)
+}
+
+/// One contact of one seller.
+pub async fn find(tx: &mut TenantTx, seller: SellerId, contact: ContactId) -> Result<Option<Contact>, Failure> {
+    let provider = tx.provider();
+    let row: Option<Row> =
+        sqlx::query_as(columns!("where provider_id = $1 and seller_id = $2 and contact_id = $3"))
+            .bind(provider.0)
+            .bind(seller.0)
+            .bind(contact.0)
+            .fetch_optional(tx.conn())
+            .await?;
+    row.map(Contact::try_from).transpose()
+}
+
+/// Contacts by id, of the sellers that the transaction reads.
+pub async fn find_all(tx: &mut TenantTx, contacts: &[ContactId]) -> Result<Vec<Contact>, Failure> {
+    let provider = tx.provider();
+    let sellers: Vec<Uuid> = tx.readable().iter().map(|s| s.0).collect();
+    let ids: Vec<Uuid> = contacts.iter().map(|c| c.0).collect();
+    let rows: Vec<Row> =
+        sqlx::query_as(columns!("where provider_id = $1 and seller_id = any($2) and contact_id = any($3)"))
+            .bind(provider.0)
+            .bind(sellers)
+            .bind(ids)
+            .fetch_all(tx.conn())
+            .await?;
+    rows.into_iter().map(Contact::try_from).collect()
+}
+
+/// Contacts that the engine has taken in and that have not ended.
+pub async fn open(tx: &mut TenantTx) -> Result<Vec<Contact>, Failure> {
+    let provider = tx.provider();
+    let rows: Vec<Row> = sqlx::query_as(columns!("where provider_id = $1 and ended_at is null and version > 0"))
+        .bind(provider.0)
+        .fetch_all(tx.conn())
+        .await?;
+    rows.into_iter().map(Contact::try_from).collect()
+}
+
+/// What a list of open contacts is narrowed to.
+#[derive(Debug, Default)]
+pub struct Filter {
+    /// Only this seller.
+    pub seller: Option<Uuid>,
+    /// Only these states; empty = all.
+    pub states: Vec<String>,
+    /// Only contacts that nobody can take.
+    pub blocked_only: bool,
+}
+
+/// A page of open contacts, earliest due first.
+pub async fn list(
+    tx: &mut TenantTx,
+    filter: &Filter,
+    after: Option<(At, ContactId)>,
+    most: i64,
+) -> Result<Vec<Contact>, Failure> {
+    let provider = tx.provider();
+    let (due, id) = after.map_or((None, None), |(at, contact)| (Some(put(at)), Some(contact.0)));
+    // The index of one seller's queue serves a single seller, the provider's the rest.
+    let rows: Vec<Row> = match filter.seller {
+        Some(seller) => {
+            sqlx::query_as(columns!(
+                "where provider_id = $1 and seller_id = $2 and ended_at is null
+                   and ($3::timestamptz is null or (due_at, contact_id) > ($3, $4))
+                   and (cardinality($5::text[]) = 0 or state = any($5)) and (not $6 or blocked_reason is not null)
+                 order by due_at, contact_id limit $7"
+            ))
+            .bind(provider.0)
+            .bind(seller)
+            .bind(due)
+            .bind(id)
+            .bind(&filter.states)
+            .bind(filter.blocked_only)
+            .bind(most)
+            .fetch_all(tx.conn())
+            .await?
+        }
+        None => {
+            sqlx::query_as(columns!(
+                "where provider_id = $1 and ended_at is null
+                   and ($2::timestamptz is null or (due_at, contact_id) > ($2, $3))
+                   and (cardinality($4::text[]) = 0 or state = any($4)) and (not $5 or blocked_reason is not null)
+                 order by due_at, contact_id limit $6"
+            ))
+            .bind(provider.0)
+            .bind(due)
+            .bind(id)
+            .bind(&filter.states)
+            .bind(filter.blocked_only)
+            .bind(most)
+            .fetch_all(tx.conn())
+            .await?
+        }
+    };
+    rows.into_iter().map(Contact::try_from).collect()
+}
+
+/// Figures of one seller's contacts of one channel and language.
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+pub struct Figures {
+    /// The seller.
+    pub seller_id: Uuid,
+    /// The channel's word.
+    pub channel: String,
+    /// The language.
+    pub language: String,
+    /// Contacts waiting.
+    pub queued: i32,
+    /// Contacts offered.
+    pub offered: i32,
+    /// Contacts assigned or in wrap-up.
+    pub assigned: i32,
+    /// Contacts parked.
+    pub parked: i32,
+    /// Waiting contacts past their due time.
+    pub late: i32,
+    /// Waiting contacts that nobody can take.
+    pub blocked: i32,
+    /// Since when the longest waiting contact waits, microseconds.
+    pub oldest: Option<i64>,
+    /// Earliest due time of a waiting contact, microseconds.
+    pub earliest_due: Option<i64>,
+}
+
+/// Figures of the open contacts that the transaction reads.
+pub async fn figures(tx: &mut TenantTx, seller: Option<Uuid>, now: At) -> Result<Vec<Figures>, Failure> {
+    let provider = tx.provider();
+    Ok(sqlx::query_as(
+        "select seller_id, channel, language,
+                count(*) filter (where state = 'queued')::int as queued,
+                count(*) filter (where state = 'offered')::int as offered,
+                count(*) filter (where state in ('assigned', 'wrap'))::int as assigned,
+                count(*) filter (where state = 'parked')::int as parked,
+                count(*) filter (where state = 'queued' and due_at < $3)::int as late,
+                count(*) filter (where state = 'queued' and blocked_reason is not null)::int as blocked,
+                (extract(epoch from min(waiting_since) filter (where state = 'queued')) * 1000000)::bigint as oldest,
+                (extract(epoch from min(due_at) filter (where state = 'queued')) * 1000000)::bigint as earliest_due
+           from routing.contact
+          where provider_id = $1 and ($2::uuid is null or seller_id = $2) and ended_at is null
+          group by seller_id, channel, language
+          order by seller_id, channel, language",
+    )
+    .bind(provider.0)
+    .bind(seller)
+    .bind(now.timestamp().to_sqlx())
+    .fetch_all(tx.conn())
+    .await?)
+}
+
+/// Deletes everything of the transaction's seller; answers the number of rows.
+pub async fn erase(tx: &mut TenantTx, seller: SellerId) -> Result<i64, Failure> {
+    let provider = tx.provider();
+    let mut rows = 0;
+    for statement in [
+        "delete from routing.decision where provider_id = $1 and seller_id = $2",
+        "delete from routing.offer where provider_id = $1 and seller_id = $2",
+        "delete from routing.contact where provider_id = $1 and seller_id = $2",
+        "delete from routing.policy where provider_id = $1 and seller_id = $2",
+    ] {
+        let gone = sqlx::query(statement).bind(provider.0).bind(seller.0).execute(tx.conn()).await?;
+        rows += i64::try_from(gone.rows_affected()).unwrap_or(i64::MAX);
+    }
+    Ok(rows)
+}

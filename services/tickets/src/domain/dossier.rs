@@ -1,0 +1,471 @@
+//! A ticket with its history and clocks, and what a step does to them.
+//!
+//! Every path - live message, import, agent, another service's event, the breach worker - goes
+//! through a [`Dossier`]: a step is checked against the transition table, written into the history,
+//! and the clocks are read anew from that history. What changed is kept beside, for the rows and for
+//! the other services.
+
+use jiff::Timestamp;
+
+use super::ids::{ChannelAccountId, ContactId, CustomerId, MessageId, TicketId, UserId, Uuid};
+use super::intake::{Decision, Direction};
+use super::settings::{About, Settings};
+use super::sla::clock::{self, Hand, Reading, Verdict};
+use super::sla::policy::{Family, Metric};
+use super::ticket::{self, Fact, Kind, Priority, Refusal, State, Step};
+
+/// A ticket as it stands.
+#[derive(Clone, PartialEq)]
+pub struct Ticket {
+    pub id: TicketId,
+    /// Empty until the seller's series gave one.
+    pub number: String,
+    pub subject: String,
+    pub state: State,
+    pub priority: Priority,
+    pub channel: String,
+    pub account: ChannelAccountId,
+    pub external_thread_id: Option<String>,
+    pub language: Option<String>,
+    pub customer: CustomerId,
+    pub assignee: Option<UserId>,
+    pub order_id: Option<String>,
+    pub marketplace: String,
+    pub country: String,
+    pub historical: bool,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+    pub first_response_at: Option<Timestamp>,
+    pub solved_at: Option<Timestamp>,
+    pub due_at: Option<Timestamp>,
+    pub first_message_at: Timestamp,
+    pub first_outbound_at: Option<Timestamp>,
+    pub inbound_count: i32,
+    pub outbound_count: i32,
+    pub message_count: i32,
+    pub event_count: i64,
+    pub contact: Option<Contact>,
+    pub last_user: Option<UserId>,
+    pub version: i64,
+}
+
+/// The unit of work that waits or is worked on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Contact {
+    pub id: ContactId,
+    /// When the customer began to wait.
+    pub since: Timestamp,
+    /// Customer messages it covers.
+    pub messages: i32,
+    pub assigned_at: Option<Timestamp>,
+}
+
+/// An entry of the history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    pub sequence: i64,
+    pub at: Timestamp,
+    pub kind: Kind,
+    pub state: State,
+    pub automatic: bool,
+    pub user: Option<UserId>,
+    pub message: Option<MessageId>,
+    pub assignee: Option<UserId>,
+}
+
+/// A message as stored.
+#[derive(Clone, PartialEq)]
+pub struct Message {
+    pub id: MessageId,
+    pub ticket: TicketId,
+    pub position: i32,
+    pub direction: Direction,
+    pub channel: String,
+    pub account: Option<ChannelAccountId>,
+    pub external_id: Option<String>,
+    pub external_thread_id: Option<String>,
+    pub in_reply_to: Option<String>,
+    pub order_id: Option<String>,
+    pub author_address: String,
+    pub author_name: String,
+    pub user: Option<UserId>,
+    pub subject: String,
+    pub text: String,
+    pub language: Option<String>,
+    pub confidence: f64,
+    pub occurred_at: Timestamp,
+    pub stored_at: Timestamp,
+    pub automatic: bool,
+    pub decisions: Vec<Decision>,
+}
+
+/// A clock as it was last written down.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Clock {
+    pub family: Family,
+    pub metric: Metric,
+    pub cycle: i32,
+    pub hand: Hand,
+    pub verdict: Verdict,
+    pub target: i64,
+    pub elapsed: i64,
+    /// Seconds since 1970, like the others.
+    pub started_at: i64,
+    pub stopped_at: Option<i64>,
+    pub due_at: Option<i64>,
+    pub version: i64,
+    pub calendar: String,
+    pub source: String,
+    /// The verdict last told to others.
+    pub told: Option<Verdict>,
+}
+
+/// What other services are told.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Told {
+    Stored { message: MessageId, direction: Direction, language: Option<String>, historical: bool, at: Timestamp },
+    NeedsWork { contact: Contact, due_at: Option<Timestamp>, at: Timestamp },
+    Withdrawn { contact: ContactId, reason: &'static str, at: Timestamp },
+    Handled { contact: Contact, user: Option<UserId>, first_response: bool, historical: bool, at: Timestamp },
+    Reached { clock: Clock, historical: bool, at: Timestamp },
+}
+
+/// A ticket, its history and clocks, and what changed since they were read.
+#[derive(Clone)]
+pub struct Dossier {
+    pub ticket: Ticket,
+    pub facts: Vec<Fact>,
+    pub clocks: Vec<Clock>,
+    /// Not stored yet.
+    pub is_new: bool,
+    /// Changed since it was read.
+    pub is_changed: bool,
+    pub new_events: Vec<Event>,
+    pub new_messages: Vec<Message>,
+    /// Clocks that ran and have no promise any more.
+    pub dropped: Vec<(Family, Metric, i32)>,
+    /// Verdicts reached, with when.
+    pub verdicts: Vec<(Clock, Timestamp)>,
+    pub told: Vec<Told>,
+}
+
+// What people wrote stays out of logs.
+impl std::fmt::Debug for Ticket {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ticket").field("id", &self.id).field("state", &self.state).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Message {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Message").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// Who acts, and when.
+#[derive(Debug, Clone, Copy)]
+pub struct Act {
+    pub user: Option<UserId>,
+    pub at: Timestamp,
+}
+
+impl Dossier {
+    /// A ticket as read from its rows.
+    pub fn stored(ticket: Ticket, facts: Vec<Fact>, clocks: Vec<Clock>) -> Dossier {
+        Dossier {
+            ticket,
+            facts,
+            clocks,
+            is_new: false,
+            is_changed: false,
+            new_events: Vec::new(),
+            new_messages: Vec::new(),
+            dropped: Vec::new(),
+            verdicts: Vec::new(),
+            told: Vec::new(),
+        }
+    }
+
+    /// A ticket that begins with the message that follows.
+    pub fn new(ticket: Ticket) -> Dossier {
+        Dossier { is_new: true, is_changed: true, ..Dossier::stored(ticket, Vec::new(), Vec::new()) }
+    }
+
+    /// A customer's message. `contact` becomes the unit of work if none is open. A message of the past
+    /// asks for no work; the first live one on a ticket of the past does.
+    pub fn customer_wrote(&mut self, message: Message, contact: ContactId, historical: bool) -> Result<(), Refusal> {
+        let at = message.occurred_at;
+        let state = ticket::after_customer(self.ticket.state, message.automatic).ok_or(Refusal::Closed)?;
+        let act = Act { user: None, at };
+        let (id, automatic) = (message.id, message.automatic);
+        let was_historical = self.ticket.historical;
+        self.ticket.historical &= historical;
+        self.keep(message, historical);
+        self.record(act, Kind::CustomerWrote, state, automatic, Some(id), None);
+        if automatic || (historical && !was_historical) {
+            return Ok(());
+        }
+        match &mut self.ticket.contact {
+            Some(open) => {
+                open.messages += 1;
+                let contact = *open;
+                if was_historical && !historical {
+                    self.told.push(Told::NeedsWork { contact, due_at: None, at });
+                }
+            }
+            None => self.open_contact(contact, at, 1),
+        }
+        Ok(())
+    }
+
+    /// An answer to the customer; a person's answer handles the open contact.
+    pub fn answered(&mut self, message: Message, solve: bool, historical: bool) -> Result<(), Refusal> {
+        let state = ticket::next(self.ticket.state, Step::Answer { solve })?;
+        let act = Act { user: message.user, at: message.occurred_at };
+        let (id, automatic) = (message.id, message.automatic);
+        self.ticket.historical &= historical;
+        self.keep(message, historical);
+        if automatic {
+            self.record(act, Kind::Answered, self.ticket.state, true, Some(id), None);
+            return Ok(());
+        }
+        self.record(act, Kind::Answered, state, false, Some(id), None);
+        let waited = self.facts.iter().any(|fact| fact.kind == Kind::CustomerWrote && !fact.automatic);
+        let first_response = waited && self.ticket.first_response_at.is_none();
+        if first_response {
+            self.ticket.first_response_at = Some(act.at);
+        }
+        self.ticket.last_user = act.user.or(self.ticket.last_user);
+        if let Some(contact) = self.ticket.contact.take() {
+            self.told.push(Told::Handled { contact, user: act.user, first_response, historical, at: act.at });
+        }
+        Ok(())
+    }
+
+    /// A note among ourselves.
+    pub fn noted(&mut self, message: Message) -> Result<(), Refusal> {
+        let state = ticket::next(self.ticket.state, Step::Note)?;
+        let act = Act { user: message.user, at: message.occurred_at };
+        let id = message.id;
+        self.keep(message, false);
+        self.record(act, Kind::Noted, state, false, Some(id), None);
+        Ok(())
+    }
+
+    /// Gives the ticket to somebody, or to nobody. What changes nothing is not written down.
+    pub fn assign(&mut self, act: Act, assignee: Option<UserId>) -> Result<(), Refusal> {
+        let (step, kind) = match assignee {
+            Some(_) => (Step::Assign, Kind::Assigned),
+            None => (Step::Unassign, Kind::Unassigned),
+        };
+        let state = ticket::next(self.ticket.state, step)?;
+        if self.ticket.assignee == assignee && self.ticket.state == state {
+            return Ok(());
+        }
+        self.ticket.assignee = assignee;
+        self.record(act, kind, state, false, None, assignee);
+        Ok(())
+    }
+
+    /// Notes when the open contact was given to an agent, if it is that one.
+    pub fn contact_given(&mut self, contact: ContactId, at: Option<Timestamp>) -> bool {
+        match &mut self.ticket.contact {
+            Some(open) if open.id == contact => {
+                open.assigned_at = at;
+                self.is_changed = true;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Lets it wait.
+    pub fn hold(&mut self, act: Act, state: State) -> Result<(), Refusal> {
+        let state = ticket::next(self.ticket.state, Step::Hold(state))?;
+        self.record(act, Kind::Held, state, false, None, None);
+        Ok(())
+    }
+
+    /// Ends the waiting.
+    pub fn resume(&mut self, act: Act) -> Result<(), Refusal> {
+        let state = ticket::next(self.ticket.state, Step::Resume)?;
+        self.record(act, Kind::Resumed, state, false, None, None);
+        Ok(())
+    }
+
+    /// Ends the work; what was still to be done is withdrawn.
+    pub fn solve(&mut self, act: Act) -> Result<(), Refusal> {
+        let state = ticket::next(self.ticket.state, Step::Solve)?;
+        self.record(act, Kind::Solved, state, false, None, None);
+        if let Some(contact) = self.ticket.contact.take()
+            && !self.ticket.historical
+        {
+            self.told.push(Told::Withdrawn { contact: contact.id, reason: "solved", at: act.at });
+        }
+        Ok(())
+    }
+
+    /// Takes it up again, as a new unit of work.
+    pub fn reopen(&mut self, act: Act, contact: ContactId) -> Result<(), Refusal> {
+        let state = ticket::next(self.ticket.state, Step::Reopen)?;
+        self.ticket.historical = false;
+        self.record(act, Kind::Reopened, state, false, None, None);
+        self.open_contact(contact, act.at, 0);
+        Ok(())
+    }
+
+    /// Closes it for good.
+    pub fn close(&mut self, act: Act) -> Result<(), Refusal> {
+        let state = ticket::next(self.ticket.state, Step::Close)?;
+        self.record(act, Kind::Closed, state, false, None, None);
+        Ok(())
+    }
+
+    /// Reads the clocks at a moment and writes down what changed. A clock that was settled stays as it
+    /// is; one that the policy no longer knows goes, unless it was settled.
+    pub fn settle(&mut self, settings: &Settings, now: Timestamp) {
+        let about = About {
+            channel: &self.ticket.channel,
+            priority: self.ticket.priority,
+            marketplace: &self.ticket.marketplace,
+            country: &self.ticket.country,
+            begun: self.ticket.created_at.as_second(),
+        };
+        let readings = clock::read(&settings.promises(&about), &self.facts, now.as_second());
+        let key = |r: &Reading| (r.family, r.metric, r.cycle);
+        let dropped = &mut self.dropped;
+        self.clocks.retain(|clock| {
+            let id = (clock.family, clock.metric, clock.cycle);
+            let stays = clock.hand == Hand::Stopped || readings.iter().any(|reading| key(reading) == id);
+            if !stays {
+                dropped.push(id);
+            }
+            stays
+        });
+        self.is_changed |= !self.dropped.is_empty();
+        for reading in &readings {
+            self.write_down(reading, now);
+        }
+        let due = self.clocks.iter().filter(|c| c.hand == Hand::Running).filter_map(|c| c.due_at).min();
+        let due = due.and_then(|second| Timestamp::from_second(second).ok());
+        self.is_changed |= self.ticket.due_at != due;
+        self.ticket.due_at = due;
+        for told in &mut self.told {
+            if let Told::NeedsWork { due_at, .. } = told {
+                *due_at = due;
+            }
+        }
+    }
+
+    fn write_down(&mut self, reading: &Reading, now: Timestamp) {
+        let key = (reading.family, reading.metric, reading.cycle);
+        let place = self.clocks.iter().position(|c| (c.family, c.metric, c.cycle) == key);
+        if let Some(stored) = place.map(|place| &self.clocks[place])
+            && stored.hand == Hand::Stopped
+            && !self.ticket.historical
+            && (reading.metric != Metric::Resolution || stored.stopped_at == reading.stopped_at)
+        {
+            return;
+        }
+        let mut clock = Clock {
+            family: reading.family,
+            metric: reading.metric,
+            cycle: reading.cycle,
+            hand: reading.hand,
+            verdict: reading.verdict,
+            target: reading.target,
+            elapsed: reading.elapsed,
+            started_at: reading.started_at,
+            stopped_at: reading.stopped_at,
+            due_at: reading.due_at,
+            version: reading.version,
+            calendar: reading.calendar_name.clone(),
+            source: reading.source.clone(),
+            told: place.and_then(|place| self.clocks[place].told),
+        };
+        if clock.verdict != Verdict::Open && clock.told != Some(clock.verdict) {
+            clock.told = Some(clock.verdict);
+            let reached = reading.stopped_at.and_then(|s| Timestamp::from_second(s).ok()).unwrap_or(now);
+            self.verdicts.push((clock.clone(), reached));
+            self.told.push(Told::Reached { clock: clock.clone(), historical: self.ticket.historical, at: reached });
+        }
+        match place {
+            Some(place) if self.clocks[place] == clock => {}
+            Some(place) => {
+                self.clocks[place] = clock;
+                self.is_changed = true;
+            }
+            None => {
+                self.clocks.push(clock);
+                self.is_changed = true;
+            }
+        }
+    }
+
+    fn open_contact(&mut self, id: ContactId, at: Timestamp, messages: i32) {
+        let contact = Contact { id, since: at, messages, assigned_at: None };
+        self.ticket.contact = Some(contact);
+        if !self.ticket.historical {
+            self.told.push(Told::NeedsWork { contact, due_at: None, at });
+        }
+    }
+
+    fn keep(&mut self, mut message: Message, historical: bool) {
+        let ticket = &mut self.ticket;
+        ticket.message_count += 1;
+        message.position = ticket.message_count;
+        match message.direction {
+            Direction::Inbound => ticket.inbound_count += 1,
+            Direction::Outbound => {
+                ticket.outbound_count += 1;
+                let first = ticket.first_outbound_at.unwrap_or(message.occurred_at);
+                ticket.first_outbound_at = Some(first.min(message.occurred_at));
+            }
+            Direction::Note => {}
+        }
+        if message.direction != Direction::Note {
+            ticket.first_message_at = ticket.first_message_at.min(message.occurred_at);
+        }
+        self.told.push(Told::Stored {
+            message: message.id,
+            direction: message.direction,
+            language: message.language.clone(),
+            historical,
+            at: message.occurred_at,
+        });
+        self.new_messages.push(message);
+    }
+
+    fn record(
+        &mut self,
+        act: Act,
+        kind: Kind,
+        state: State,
+        automatic: bool,
+        message: Option<MessageId>,
+        assignee: Option<UserId>,
+    ) {
+        let ticket = &mut self.ticket;
+        ticket.event_count += 1;
+        ticket.state = state;
+        ticket.updated_at = ticket.updated_at.max(act.at);
+        ticket.solved_at = match (state.is_done(), ticket.solved_at) {
+            (true, None) => Some(act.at),
+            (true, before) => before,
+            (false, _) => None,
+        };
+        let sequence = ticket.event_count;
+        self.facts.push(Fact { sequence, at: act.at.as_second(), kind, state, automatic });
+        self.new_events.push(Event { sequence, at: act.at, kind, state, automatic, user: act.user, message, assignee });
+        self.is_changed = true;
+    }
+}
+
+/// The bare id of an optional person, for rows.
+pub fn bare(user: Option<UserId>) -> Option<Uuid> {
+    user.map(|user| user.0)
+}
+
+#[cfg(test)]
+#[path = "dossier_tests.rs"]
+mod tests;

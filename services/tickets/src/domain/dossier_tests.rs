@@ -1,0 +1,280 @@
+//! What steps do to a ticket, its contact and its clocks.
+
+use std::collections::BTreeMap;
+
+use jiff::tz::TimeZone;
+
+use super::*;
+use crate::domain::sla::policy::{Policy, Target};
+
+fn at(minute: i64) -> Timestamp {
+    Timestamp::from_second(1_705_309_200 + minute * 60).unwrap()
+}
+
+fn id(n: u128) -> Uuid {
+    Uuid::from_u128(n)
+}
+
+fn anna() -> Option<UserId> {
+    Some(UserId(id(77)))
+}
+
+fn act(minute: i64) -> Act {
+    Act { user: anna(), at: at(minute) }
+}
+
+fn settings(first_response: i64) -> Settings {
+    let target =
+        |metric, seconds| Target { metric, channels: vec![], priorities: vec![], seconds, calendar: String::new() };
+    let targets = vec![target(Metric::FirstResponse, first_response), target(Metric::Resolution, 8 * 3_600)];
+    Settings {
+        version: 1,
+        prefix: "MAS".into(),
+        zone: TimeZone::UTC,
+        country: "IT".into(),
+        languages: vec!["it".into()],
+        accounts: vec![],
+        policy: Policy::new(1, targets, BTreeMap::new()).unwrap(),
+        receives: true,
+    }
+}
+
+fn ticket(historical: bool, marketplace: &str) -> Dossier {
+    Dossier::new(Ticket {
+        id: TicketId(id(1)),
+        number: "MAS-1".into(),
+        subject: "s".into(),
+        state: State::New,
+        priority: Priority::Normal,
+        channel: "email".into(),
+        account: ChannelAccountId(id(2)),
+        external_thread_id: None,
+        language: None,
+        customer: CustomerId(id(3)),
+        assignee: None,
+        order_id: None,
+        marketplace: marketplace.into(),
+        country: "DE".into(),
+        historical,
+        created_at: at(0),
+        updated_at: at(0),
+        first_response_at: None,
+        solved_at: None,
+        due_at: None,
+        first_message_at: at(0),
+        first_outbound_at: None,
+        inbound_count: 0,
+        outbound_count: 0,
+        message_count: 0,
+        event_count: 0,
+        contact: None,
+        last_user: None,
+        version: 1,
+    })
+}
+
+fn message(n: u128, direction: Direction, minute: i64) -> Message {
+    Message {
+        id: MessageId(id(n)),
+        ticket: TicketId(id(1)),
+        position: 0,
+        direction,
+        channel: "email".into(),
+        account: None,
+        external_id: None,
+        external_thread_id: None,
+        in_reply_to: None,
+        order_id: None,
+        author_address: String::new(),
+        author_name: String::new(),
+        user: if direction == Direction::Inbound { None } else { anna() },
+        subject: String::new(),
+        text: String::new(),
+        language: None,
+        confidence: 0.0,
+        occurred_at: at(minute),
+        stored_at: at(minute),
+        automatic: false,
+        decisions: vec![],
+    }
+}
+
+fn inbound(dossier: &mut Dossier, n: u128, minute: i64) {
+    dossier.customer_wrote(message(n, Direction::Inbound, minute), ContactId(id(1_000 + n)), false).unwrap();
+    dossier.settle(&settings(3_600), at(minute));
+}
+
+fn outbound(dossier: &mut Dossier, n: u128, minute: i64) {
+    dossier.answered(message(n, Direction::Outbound, minute), false, false).unwrap();
+    dossier.settle(&settings(3_600), at(minute));
+}
+
+fn kinds(dossier: &Dossier) -> Vec<&'static str> {
+    dossier
+        .told
+        .iter()
+        .map(|told| match told {
+            Told::Stored { .. } => "stored",
+            Told::NeedsWork { .. } => "needs_work",
+            Told::Withdrawn { .. } => "withdrawn",
+            Told::Handled { .. } => "handled",
+            Told::Reached { clock, .. } => clock.verdict.name(),
+        })
+        .collect()
+}
+
+#[test]
+fn the_main_job_asks_for_work_once_and_tells_what_was_handled() {
+    let mut dossier = ticket(false, "");
+    inbound(&mut dossier, 10, 0);
+    inbound(&mut dossier, 11, 5);
+    assert_eq!(kinds(&dossier), ["stored", "needs_work", "stored"], "a further message keeps the contact");
+    assert_eq!(dossier.ticket.due_at, Some(at(60)));
+    let Told::NeedsWork { contact, due_at, .. } = &dossier.told[1] else { panic!() };
+    assert_eq!((contact.id, *due_at), (ContactId(id(1_010)), Some(at(60))));
+
+    assert!(dossier.contact_given(ContactId(id(1_010)), Some(at(8))));
+    dossier.assign(act(8), anna()).unwrap();
+    assert_eq!(dossier.ticket.state, State::Open);
+    outbound(&mut dossier, 12, 10);
+    assert_eq!(kinds(&dossier)[3..], ["stored", "handled", "kept"]);
+    let Told::Handled { contact, user, first_response, .. } = &dossier.told[4] else { panic!() };
+    assert_eq!((contact.messages, contact.assigned_at, *user, *first_response), (2, Some(at(8)), anna(), true));
+    assert_eq!((dossier.ticket.state, dossier.ticket.contact), (State::PendingCustomer, None));
+    assert_eq!((dossier.ticket.inbound_count, dossier.ticket.outbound_count, dossier.ticket.message_count), (2, 1, 3));
+
+    inbound(&mut dossier, 13, 100);
+    outbound(&mut dossier, 14, 110);
+    let handled: Vec<bool> = dossier
+        .told
+        .iter()
+        .filter_map(|told| match told {
+            Told::Handled { first_response, .. } => Some(*first_response),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(handled, [true, false]);
+}
+
+#[test]
+fn a_follow_up_handles_nothing() {
+    let mut dossier = ticket(false, "");
+    inbound(&mut dossier, 10, 0);
+    outbound(&mut dossier, 11, 1);
+    let before = dossier.told.len();
+    outbound(&mut dossier, 12, 2);
+    assert_eq!(kinds(&dossier)[before..], ["stored"]);
+}
+
+#[test]
+fn solving_withdraws_the_work_and_settles_the_clocks_once() {
+    let mut dossier = ticket(false, "");
+    inbound(&mut dossier, 10, 0);
+    dossier.solve(act(20)).unwrap();
+    dossier.settle(&settings(3_600), at(20));
+    assert_eq!(kinds(&dossier), ["stored", "needs_work", "withdrawn", "kept", "kept"]);
+    assert_eq!((dossier.ticket.due_at, dossier.ticket.solved_at), (None, Some(at(20))));
+    dossier.settle(&settings(3_600), at(9_000));
+    assert_eq!(dossier.told.len(), 5, "settling again says nothing new");
+    assert_eq!(dossier.solve(act(21)), Err(Refusal::State(State::Solved)));
+
+    dossier.reopen(act(600), ContactId(id(5))).unwrap();
+    dossier.settle(&settings(3_600), at(600));
+    assert_eq!((dossier.ticket.solved_at, dossier.ticket.due_at), (None, Some(at(600 + 460))));
+    dossier.solve(act(610)).unwrap();
+    dossier.settle(&settings(3_600), at(610));
+    assert_eq!(kinds(&dossier)[5..], ["needs_work", "withdrawn"], "kept was told already");
+}
+
+#[test]
+fn a_breach_is_told_once_and_an_answer_after_it_says_nothing_new() {
+    let mut dossier = ticket(false, "");
+    inbound(&mut dossier, 10, 0);
+    dossier.settle(&settings(3_600), at(60));
+    assert_eq!(kinds(&dossier), ["stored", "needs_work"], "due now is not late yet");
+    for minute in [61, 62] {
+        dossier.settle(&settings(3_600), at(minute));
+    }
+    outbound(&mut dossier, 11, 120);
+    assert_eq!(kinds(&dossier), ["stored", "needs_work", "missed", "stored", "handled"]);
+    let clock = dossier.clocks.iter().find(|c| c.metric == Metric::FirstResponse).unwrap();
+    assert_eq!((clock.verdict, clock.elapsed, clock.hand), (Verdict::Missed, 7_200, Hand::Stopped));
+    assert_eq!(dossier.verdicts.len(), 1);
+}
+
+#[test]
+fn a_settled_clock_survives_another_policy_and_a_running_one_follows_it() {
+    let mut dossier = ticket(false, "");
+    inbound(&mut dossier, 10, 0);
+    dossier.settle(&settings(7_200), at(1));
+    assert_eq!(dossier.ticket.due_at, Some(at(120)), "rule 10: an edit recomputes what runs");
+    outbound(&mut dossier, 11, 90);
+    let frozen = dossier.clocks.clone();
+    assert_eq!(frozen[0].target, 3_600, "judged by the policy of the moment it stopped");
+    dossier.settle(&settings(60), at(91));
+    assert_eq!(dossier.clocks[0], frozen[0], "rule 10: and leaves frozen verdicts alone");
+    let nothing = Settings { policy: Policy::none(), ..settings(1) };
+    dossier.settle(&nothing, at(92));
+    assert_eq!(dossier.clocks.len(), 1, "rules 17 and 18: what runs without a promise goes");
+    assert_eq!(dossier.ticket.due_at, None);
+}
+
+#[test]
+fn a_marketplace_ticket_runs_both_families() {
+    let mut dossier = ticket(false, "amazon");
+    inbound(&mut dossier, 10, 0);
+    let families: Vec<(Family, Metric)> = dossier.clocks.iter().map(|c| (c.family, c.metric)).collect();
+    assert_eq!(
+        families,
+        [
+            (Family::Contract, Metric::FirstResponse),
+            (Family::Contract, Metric::Resolution),
+            (Family::Marketplace, Metric::FirstResponse),
+        ]
+    );
+    assert_eq!(dossier.ticket.due_at, Some(at(60)), "the earliest of both");
+    dossier.hold(act(5), State::PendingSeller).unwrap();
+    dossier.settle(&settings(3_600), at(5));
+    assert_eq!(dossier.ticket.due_at, Some(at(1_440)), "the marketplace waits for nobody");
+}
+
+#[test]
+fn the_past_asks_for_no_work_until_somebody_writes_again() {
+    let mut dossier = ticket(true, "");
+    dossier.customer_wrote(message(10, Direction::Inbound, 0), ContactId(id(1)), true).unwrap();
+    dossier.answered(message(11, Direction::Outbound, 5), false, true).unwrap();
+    dossier.customer_wrote(message(12, Direction::Inbound, 6), ContactId(id(2)), true).unwrap();
+    assert_eq!(kinds(&dossier), ["stored", "stored", "handled", "stored"]);
+    assert!(dossier.ticket.historical);
+    dossier.customer_wrote(message(13, Direction::Inbound, 90_000), ContactId(id(3)), false).unwrap();
+    assert_eq!(kinds(&dossier)[4..], ["stored", "needs_work"]);
+    assert!(!dossier.ticket.historical);
+    // Past messages that arrive for a live ticket ask for nothing either.
+    outbound(&mut dossier, 14, 90_001);
+    let before = dossier.told.len();
+    dossier.customer_wrote(message(15, Direction::Inbound, 7), ContactId(id(4)), true).unwrap();
+    assert_eq!(kinds(&dossier)[before..], ["stored"]);
+}
+
+#[test]
+fn an_automatic_message_moves_nothing() {
+    let mut dossier = ticket(false, "");
+    let mut bounce = message(10, Direction::Inbound, 0);
+    bounce.automatic = true;
+    dossier.customer_wrote(bounce, ContactId(id(1)), false).unwrap();
+    dossier.settle(&settings(60), at(10));
+    assert_eq!(kinds(&dossier), ["stored"]);
+    assert!(dossier.clocks.is_empty() && dossier.ticket.contact.is_none());
+    assert_eq!(dossier.ticket.state, State::New);
+}
+
+#[test]
+fn assigning_twice_is_written_down_once() {
+    let mut dossier = ticket(false, "");
+    inbound(&mut dossier, 10, 0);
+    dossier.assign(act(1), anna()).unwrap();
+    dossier.assign(act(2), anna()).unwrap();
+    dossier.assign(act(3), None).unwrap();
+    let kinds: Vec<&str> = dossier.new_events.iter().map(|event| event.kind.name()).collect();
+    assert_eq!(kinds, ["customer_wrote", "assigned", "unassigned"]);
+}

@@ -1,0 +1,10 @@
+//! The ids of this service.
+
+kit::id!(TicketId, "ticket", "A matter of one customer with one seller.");
+kit::id!(MessageId, "message", "One utterance.");
+kit::id!(CustomerId, "customer", "A seller's customer.");
+kit::id!(ContactId, "contact", "One unit of work that can be offered and billed.");
+kit::id!(ChannelAccountId, "chan", "A mailbox, a marketplace account, a number.");
+kit::id!(ImportId, "import", "A bulk import of past messages.");
+
+pub use kit::ids::{SellerId, UserId, Uuid};

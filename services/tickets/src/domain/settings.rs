@@ -1,0 +1,93 @@
+//! What a seller's terms say about tickets, ready to use.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::ids::ChannelAccountId;
+use super::sla::marketplace::{Case, RULES};
+use super::sla::policy::{Policy, Promise};
+use super::ticket::Priority;
+
+/// Kinds of channels.
+pub const CHANNELS: [&str; 9] =
+    ["email", "marketplace", "chat", "phone", "social", "whatsapp", "web_form", "review", "api"];
+
+/// Where messages come in and go out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    pub id: ChannelAccountId,
+    /// One of [`CHANNELS`].
+    pub channel: String,
+    /// As customers use it; mail in lower case.
+    pub address: String,
+    pub marketplace: String,
+    pub country: String,
+    pub active: bool,
+}
+
+/// One version of a seller's terms.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub version: i64,
+    /// Prefix of ticket numbers.
+    pub prefix: String,
+    pub zone: TimeZone,
+    pub country: String,
+    /// Languages the seller is served in, the first is the usual one.
+    pub languages: Vec<String>,
+    pub accounts: Vec<Account>,
+    pub policy: Policy,
+    /// False for a seller that is leaving or has left.
+    pub receives: bool,
+}
+
+impl Settings {
+    /// An account by its id.
+    pub fn account(&self, id: ChannelAccountId) -> Option<&Account> {
+        self.accounts.iter().find(|account| account.id == id)
+    }
+
+    /// The mailbox that one of these addresses names, plus-addresses included.
+    pub fn mailbox(&self, addresses: &[String]) -> Option<&Account> {
+        let plain: BTreeSet<String> = addresses.iter().map(|address| without_plus(address)).collect();
+        let mailbox = |account: &&Account| matches!(account.channel.as_str(), "email" | "marketplace" | "web_form");
+        self.accounts.iter().filter(mailbox).find(|account| plain.contains(&without_plus(&account.address)))
+    }
+
+    /// Everything promised about a ticket.
+    pub fn promises(&self, about: &About<'_>) -> Vec<Promise> {
+        let mut promises = self.policy.promises(about.channel, about.priority);
+        if !about.marketplace.is_empty() {
+            let begun = Timestamp::from_second(about.begun).unwrap_or(Timestamp::UNIX_EPOCH);
+            promises.extend(RULES.promises(&Case {
+                marketplace: about.marketplace,
+                site_country: about.country,
+                seller_country: &self.country,
+                on: self.zone.to_datetime(begun).date(),
+            }));
+        }
+        promises
+    }
+}
+
+/// What decides the promises about a ticket.
+#[derive(Debug, Clone, Copy)]
+pub struct About<'a> {
+    pub channel: &'a str,
+    pub priority: Priority,
+    pub marketplace: &'a str,
+    pub country: &'a str,
+    /// When it began, in seconds since 1970.
+    pub begun: i64,
+}
+
+/// An address in lower case without what follows a plus in its local part.
+pub fn without_plus(address: &str) -> String {
+    let address = address.trim().to_lowercase();
+    match address.rsplit_once('@') {
+        Some((local, domain)) => format!("{}@{domain}", local.split('+').next().unwrap_or(local)),
+        None => address,
+    }
+}

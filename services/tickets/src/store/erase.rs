@@ -1,0 +1,31 @@
+//! Removes everything of a seller.
+
+use tenantdb::{Failure, TenantTx};
+
+/// The tables of a seller, children first. The seller's own entry stays until its terms say erased.
+const STATEMENTS: [&str; 14] = [
+    "delete from tickets.import_conversation where provider_id = $1 and seller_id = $2",
+    "delete from tickets.import where provider_id = $1 and seller_id = $2",
+    "delete from tickets.verdict where provider_id = $1 and seller_id = $2",
+    "delete from tickets.sla_clock where provider_id = $1 and seller_id = $2",
+    "delete from tickets.message_raw where provider_id = $1 and seller_id = $2",
+    "delete from tickets.message where provider_id = $1 and seller_id = $2",
+    "delete from tickets.ticket_event where provider_id = $1 and seller_id = $2",
+    "delete from tickets.ticket where provider_id = $1 and seller_id = $2",
+    "delete from tickets.customer_identity where provider_id = $1 and seller_id = $2",
+    "delete from tickets.customer where provider_id = $1 and seller_id = $2",
+    "delete from tickets.number_series where provider_id = $1 and seller_id = $2",
+    "delete from tickets.terms_version where provider_id = $1 and seller_id = $2",
+    "delete from tickets.replay where provider_id = $1 and seller_id = $2",
+    "delete from tickets.dead_letter where provider_id = $1 and seller_id = $2",
+];
+
+/// Erases the transaction's seller; how many rows went.
+pub async fn seller(tx: &mut TenantTx) -> Result<u64, Failure> {
+    let (provider, seller) = (tx.provider().0, tx.seller()?.0);
+    let mut rows = 0;
+    for statement in STATEMENTS {
+        rows += sqlx::query(statement).bind(provider).bind(seller).execute(tx.conn()).await?.rows_affected();
+    }
+    Ok(rows)
+}

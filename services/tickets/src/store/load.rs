@@ -1,0 +1,273 @@
+//! Reads what some messages or one step touch, and locks it against others until the end of the
+//! transaction.
+
+use std::collections::{HashMap, HashSet};
+
+use tenantdb::{Failure, TenantTx};
+
+use super::rows::{ClockRow, FactRow, OfSeller, TicketRow, ticket_columns};
+use crate::domain::dossier::{Clock, Dossier, Ticket};
+use crate::domain::ids::{ChannelAccountId, CustomerId, MessageId, TicketId, Uuid};
+use crate::domain::intake::Incoming;
+use crate::domain::intake::book::{Book, Customer, Place, keys_to_load};
+use crate::domain::intake::identity::{Identity, identify};
+use crate::domain::intake::thread::Key;
+use crate::domain::settings::Settings;
+use crate::domain::ticket::Fact;
+
+/// Everything that a batch of messages may touch.
+#[derive(Default)]
+struct Wanted {
+    externals: HashSet<String>,
+    tickets: HashSet<Uuid>,
+    numbers: HashSet<String>,
+    orders: HashSet<String>,
+    thread_accounts: Vec<Uuid>,
+    threads: Vec<String>,
+    identities: HashSet<Identity>,
+}
+
+impl Wanted {
+    fn of(settings: &Settings, messages: &[Incoming]) -> Wanted {
+        let mut wanted = Wanted::default();
+        for message in messages {
+            wanted.externals.insert(message.external_id.clone());
+            if let Some(account) = settings.account(message.account) {
+                wanted.identities.insert(identify(&account.channel, &message.author.address));
+            }
+            for key in keys_to_load(settings, message) {
+                match key {
+                    Key::Thread(id) => {
+                        wanted.thread_accounts.push(message.account.0);
+                        wanted.threads.push(id);
+                    }
+                    Key::Reference(id) => {
+                        wanted.externals.insert(id);
+                    }
+                    Key::PlusTicket(id) => {
+                        wanted.tickets.insert(id.0);
+                    }
+                    Key::PlusNumber(number) | Key::SubjectNumber(number) => {
+                        wanted.numbers.insert(number);
+                    }
+                    Key::Order(id) => {
+                        wanted.orders.insert(id);
+                    }
+                }
+            }
+        }
+        wanted
+    }
+}
+
+/// The book that these messages are written into.
+pub async fn book(tx: &mut TenantTx, settings: &Settings, messages: &[Incoming]) -> Result<Book, Failure> {
+    let mut wanted = Wanted::of(settings, messages);
+    let mut book = Book::default();
+    stored_messages(tx, &mut wanted, &mut book).await?;
+    customers(tx, &wanted, &mut book).await?;
+    let nothing = wanted.tickets.is_empty()
+        && wanted.numbers.is_empty()
+        && wanted.orders.is_empty()
+        && wanted.threads.is_empty();
+    if !nothing {
+        let tickets = wanted_tickets(tx, wanted).await?;
+        book.dossiers = dossiers(tx, tickets).await?;
+    }
+    Ok(book)
+}
+
+async fn stored_messages(tx: &mut TenantTx, wanted: &mut Wanted, book: &mut Book) -> Result<(), Failure> {
+    let (provider, seller) = (tx.provider().0, tx.seller()?.0);
+    let externals: Vec<String> = wanted.externals.iter().cloned().collect();
+    let rows = sqlx::query!(
+        r#"select external_id as "external_id!", channel_account_id, ticket_id, message_id
+             from tickets.message
+            where provider_id = $1 and seller_id = $2 and external_id = any ($3)"#,
+        provider,
+        seller,
+        &externals,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    for row in rows {
+        wanted.tickets.insert(row.ticket_id);
+        book.messages.entry(row.external_id).or_default().push(Place {
+            account: row.channel_account_id.map(ChannelAccountId),
+            ticket: TicketId(row.ticket_id),
+            message: MessageId(row.message_id),
+        });
+    }
+    Ok(())
+}
+
+async fn customers(tx: &mut TenantTx, wanted: &Wanted, book: &mut Book) -> Result<(), Failure> {
+    let (provider, seller) = (tx.provider().0, tx.seller()?.0);
+    let kinds: Vec<String> = wanted.identities.iter().map(|i| i.kind.clone()).collect();
+    let addresses: Vec<String> = wanted.identities.iter().map(|i| i.address.clone()).collect();
+    let rows = sqlx::query!(
+        "select i.kind, i.address, c.customer_id, c.name, c.language, c.created_at
+           from unnest($3::text[], $4::text[]) as w (kind, address)
+           join tickets.customer_identity i
+             on i.provider_id = $1 and i.seller_id = $2 and i.kind = w.kind and i.address = w.address
+           join tickets.customer c
+             on c.provider_id = $1 and c.seller_id = $2 and c.customer_id = i.customer_id",
+        provider,
+        seller,
+        &kinds,
+        &addresses,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    for row in rows {
+        let customer = Customer {
+            id: CustomerId(row.customer_id),
+            name: row.name,
+            language: row.language,
+            created_at: row.created_at.to_jiff(),
+            is_new: false,
+            is_changed: false,
+        };
+        book.customers.insert(Identity { kind: row.kind, address: row.address }, customer);
+    }
+    Ok(())
+}
+
+/// The tickets that the keys name, locked in the order of their ids.
+async fn wanted_tickets(tx: &mut TenantTx, wanted: Wanted) -> Result<Vec<Ticket>, Failure> {
+    let (provider, seller) = (tx.provider().0, tx.seller()?.0);
+    let rows: Vec<TicketRow> = sqlx::query_as(concat!(
+        "with found as (
+             select unnest($3::uuid[]) as ticket_id
+             union select t.ticket_id from tickets.ticket t
+                    where t.provider_id = $1 and t.seller_id = $2 and t.number = any ($4)
+             union select t.ticket_id from tickets.ticket t
+                    where t.provider_id = $1 and t.seller_id = $2 and t.order_id = any ($5)
+             union select t.ticket_id from unnest($6::uuid[], $7::text[]) as w (account, thread)
+                     join tickets.ticket t on t.provider_id = $1 and t.seller_id = $2
+                      and t.channel_account_id = w.account and t.external_thread_id = w.thread
+                      and t.state <> 'closed'
+             union select t.ticket_id from unnest($6::uuid[], $7::text[]) as w (account, thread)
+                     join tickets.ticket t on t.provider_id = $1 and t.seller_id = $2
+                      and t.channel_account_id = w.account and t.external_thread_id = w.thread
+                      and t.state = 'closed'
+         )
+         select ",
+        ticket_columns!(),
+        " from tickets.ticket t
+         where t.provider_id = $1 and t.seller_id = $2 and t.ticket_id in (select ticket_id from found)
+         order by t.ticket_id
+         for update"
+    ))
+    .bind(provider)
+    .bind(seller)
+    .bind(wanted.tickets.into_iter().collect::<Vec<_>>())
+    .bind(wanted.numbers.into_iter().collect::<Vec<_>>())
+    .bind(wanted.orders.into_iter().collect::<Vec<_>>())
+    .bind(wanted.thread_accounts)
+    .bind(wanted.threads)
+    .fetch_all(tx.conn())
+    .await?;
+    rows.into_iter().map(|row| OfSeller::<Ticket>::try_from(row).map(|of| of.value)).collect()
+}
+
+/// One ticket with its history and clocks, locked; None if it is not there.
+pub async fn dossier(tx: &mut TenantTx, id: TicketId) -> Result<Option<Dossier>, Failure> {
+    locked(
+        tx,
+        id,
+        concat!(
+            "select ",
+            ticket_columns!(),
+            " from tickets.ticket t where t.provider_id = $1 and t.seller_id = $2 and t.ticket_id = $3 for update"
+        ),
+    )
+    .await
+}
+
+/// As [`dossier`], but None also while somebody else holds it.
+pub async fn dossier_if_free(tx: &mut TenantTx, id: TicketId) -> Result<Option<Dossier>, Failure> {
+    locked(
+        tx,
+        id,
+        concat!(
+            "select ",
+            ticket_columns!(),
+            " from tickets.ticket t where t.provider_id = $1 and t.seller_id = $2 and t.ticket_id = $3
+              for update skip locked"
+        ),
+    )
+    .await
+}
+
+async fn locked(tx: &mut TenantTx, id: TicketId, statement: &'static str) -> Result<Option<Dossier>, Failure> {
+    let (provider, seller) = (tx.provider().0, tx.seller()?.0);
+    let row: Option<TicketRow> =
+        sqlx::query_as(statement).bind(provider).bind(seller).bind(id.0).fetch_optional(tx.conn()).await?;
+    let Some(row) = row else { return Ok(None) };
+    let ticket = OfSeller::<Ticket>::try_from(row)?.value;
+    Ok(dossiers(tx, vec![ticket]).await?.into_iter().next())
+}
+
+/// The history and clocks beside some tickets of the transaction's readable sellers.
+pub async fn dossiers(tx: &mut TenantTx, tickets: Vec<Ticket>) -> Result<Vec<Dossier>, Failure> {
+    if tickets.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids: Vec<Uuid> = tickets.iter().map(|ticket| ticket.id.0).collect();
+    let mut facts = facts(tx, &ids).await?;
+    let mut clocks = clocks(tx, &ids).await?;
+    Ok(tickets
+        .into_iter()
+        .map(|ticket| {
+            let id = ticket.id.0;
+            let (facts, clocks) = (facts.remove(&id).unwrap_or_default(), clocks.remove(&id).unwrap_or_default());
+            Dossier::stored(ticket, facts, clocks)
+        })
+        .collect())
+}
+
+async fn facts(tx: &mut TenantTx, ids: &[Uuid]) -> Result<HashMap<Uuid, Vec<Fact>>, Failure> {
+    let provider = tx.provider().0;
+    let sellers: Vec<Uuid> = tx.readable().iter().map(|seller| seller.0).collect();
+    let rows = sqlx::query_as!(
+        FactRow,
+        "select ticket_id, sequence, at, kind, state, automatic
+           from tickets.ticket_event
+          where provider_id = $1 and seller_id = any ($2) and ticket_id = any ($3)
+          order by ticket_id, sequence",
+        provider,
+        &sellers,
+        ids,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    let mut out: HashMap<Uuid, Vec<Fact>> = HashMap::new();
+    for row in rows {
+        out.entry(row.ticket_id).or_default().push(row.try_into()?);
+    }
+    Ok(out)
+}
+
+async fn clocks(tx: &mut TenantTx, ids: &[Uuid]) -> Result<HashMap<Uuid, Vec<Clock>>, Failure> {
+    let provider = tx.provider().0;
+    let sellers: Vec<Uuid> = tx.readable().iter().map(|seller| seller.0).collect();
+    let rows = sqlx::query_as!(
+        ClockRow,
+        "select ticket_id, family, metric, cycle, state, verdict, target_seconds, elapsed_seconds, started_at,
+                stopped_at, due_at, policy_version, calendar, source, told_verdict
+           from tickets.sla_clock
+          where provider_id = $1 and seller_id = any ($2) and ticket_id = any ($3)
+          order by ticket_id, family, metric, cycle",
+        provider,
+        &sellers,
+        ids,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    let mut out: HashMap<Uuid, Vec<Clock>> = HashMap::new();
+    for row in rows {
+        out.entry(row.ticket_id).or_default().push(row.try_into()?);
+    }
+    Ok(out)
+}

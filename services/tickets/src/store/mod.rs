@@ -1,0 +1,11 @@
+//! The rows of this service: SQL in, domain values out.
+//!
+//! [`load`] reads what some messages or one step touch, [`keep`] writes what changed, [`read`] and
+//! [`report`] answer questions, [`erase`] removes a seller.
+
+pub mod erase;
+pub mod keep;
+pub mod load;
+pub mod read;
+pub mod report;
+pub mod rows;

@@ -1,0 +1,383 @@
+//! Answers questions: tickets, messages, histories, customers, imports.
+//!
+//! Lists over several sellers take a page of each seller from an index and merge them, so that a page
+//! costs the same however long the lists are.
+
+use jiff::Timestamp;
+use tenantdb::{At, Failure, TenantTx, ToSqlx};
+
+use super::rows::{MessageRow, OfSeller, TicketRow, ticket_columns};
+use crate::domain::dossier::{Event, Message, Ticket};
+use crate::domain::ids::{CustomerId, ImportId, MessageId, SellerId, TicketId, UserId, Uuid};
+use crate::domain::ticket::{Kind, State};
+
+/// Which tickets, besides the transaction's sellers.
+#[derive(Default)]
+pub struct Filter {
+    pub states: Vec<State>,
+    pub assignee: Option<UserId>,
+    pub unassigned: bool,
+    pub customer: Option<CustomerId>,
+    pub number: Option<String>,
+}
+
+/// The place in a list: the instant of its order, and the ticket.
+pub type Place = (Timestamp, Uuid);
+
+/// A ticket of the readable sellers.
+pub async fn ticket(tx: &mut TenantTx, id: TicketId) -> Result<Option<OfSeller<Ticket>>, Failure> {
+    let row: Option<TicketRow> = sqlx::query_as(concat!(
+        "select ",
+        ticket_columns!(),
+        " from tickets.ticket t where t.provider_id = $1 and t.seller_id = any ($2) and t.ticket_id = $3"
+    ))
+    .bind(tx.provider().0)
+    .bind(sellers(tx))
+    .bind(id.0)
+    .fetch_optional(tx.conn())
+    .await?;
+    row.map(TryInto::try_into).transpose()
+}
+
+/// A page of every readable seller's tickets that match, merged. The inner query is one of a few, each
+/// served by its own index.
+macro_rules! ticket_page {
+    ($with:literal, $matching:literal, $key:literal, $direction:literal, $after:literal) => {
+        concat!(
+            "select ",
+            ticket_columns!(),
+            " from unnest($2::uuid[]) as s (seller_id)",
+            $with,
+            " cross join lateral (
+                select * from tickets.ticket x
+                 where x.provider_id = $1 and x.seller_id = s.seller_id",
+            $matching,
+            " and ($3::timestamptz is null or (x.",
+            $key,
+            ", x.ticket_id) ",
+            $after,
+            " ($3, $4))
+                   and (cardinality($5::text[]) = 0 or x.state = any ($5))
+                   and ($6::uuid is null or x.assignee_id = $6)
+                   and (not $7 or x.assignee_id is null)
+                   and ($8::uuid is null or x.customer_id = $8)
+                   and ($9::text is null or x.number = $9)
+                 order by x.",
+            $key,
+            " ",
+            $direction,
+            ", x.ticket_id ",
+            $direction,
+            " limit $10) as t
+             order by t.",
+            $key,
+            " ",
+            $direction,
+            ", t.ticket_id ",
+            $direction,
+            " limit $10"
+        )
+    };
+}
+
+/// Tickets, opened last first.
+pub async fn newest(
+    tx: &mut TenantTx,
+    filter: &Filter,
+    after: Option<Place>,
+    limit: i64,
+) -> Result<Vec<OfSeller<Ticket>>, Failure> {
+    let statement = if filter.number.is_some() {
+        ticket_page!("", " and x.number = $9", "created_at", "desc", "<")
+    } else if filter.customer.is_some() {
+        ticket_page!("", " and x.customer_id = $8", "created_at", "desc", "<")
+    } else if filter.assignee.is_some() {
+        ticket_page!("", " and x.assignee_id = $6", "created_at", "desc", "<")
+    } else if !filter.states.is_empty() {
+        ticket_page!(
+            " cross join (select distinct unnest($5::text[])) as w (state)",
+            " and x.state = w.state",
+            "created_at",
+            "desc",
+            "<"
+        )
+    } else {
+        ticket_page!("", "", "created_at", "desc", "<")
+    };
+    page(tx, statement, filter, after, limit).await
+}
+
+/// Tickets with a running clock, due first first.
+pub async fn by_due(
+    tx: &mut TenantTx,
+    filter: &Filter,
+    after: Option<Place>,
+    limit: i64,
+) -> Result<Vec<OfSeller<Ticket>>, Failure> {
+    let statement = ticket_page!("", " and x.due_at is not null", "due_at", "asc", ">");
+    page(tx, statement, filter, after, limit).await
+}
+
+async fn page(
+    tx: &mut TenantTx,
+    statement: &'static str,
+    filter: &Filter,
+    after: Option<Place>,
+    limit: i64,
+) -> Result<Vec<OfSeller<Ticket>>, Failure> {
+    let states: Vec<&str> = filter.states.iter().map(|state| state.name()).collect();
+    let rows: Vec<TicketRow> = sqlx::query_as(statement)
+        .bind(tx.provider().0)
+        .bind(sellers(tx))
+        .bind(after.map(|(at, _)| at.to_sqlx()))
+        .bind(after.map(|(_, id)| id))
+        .bind(states)
+        .bind(filter.assignee.map(|user| user.0))
+        .bind(filter.unassigned)
+        .bind(filter.customer.map(|customer| customer.0))
+        .bind(filter.number.clone())
+        .bind(limit)
+        .fetch_all(tx.conn())
+        .await?;
+    rows.into_iter().map(TryInto::try_into).collect()
+}
+
+/// A ticket's messages from a position on, oldest first.
+pub async fn messages(
+    tx: &mut TenantTx,
+    ticket: TicketId,
+    with_notes: bool,
+    after: i32,
+    limit: i64,
+) -> Result<Vec<OfSeller<Message>>, Failure> {
+    let (provider, sellers) = (tx.provider().0, sellers(tx));
+    let rows = sqlx::query_as!(
+        MessageRow,
+        "select seller_id, message_id, ticket_id, position, direction, channel, channel_account_id, external_id,
+                external_thread_id, in_reply_to, order_id, author_address, author_name, user_id, subject, body,
+                language, language_confidence, occurred_at, stored_at, automatic, decisions
+           from tickets.message
+          where provider_id = $1 and seller_id = any ($2) and ticket_id = $3 and $4 < position
+            and ($5 or direction <> 'note')
+          order by position
+          limit $6",
+        provider,
+        &sellers,
+        ticket.0,
+        after,
+        with_notes,
+        limit,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    rows.into_iter().map(TryInto::try_into).collect()
+}
+
+/// One message.
+pub async fn message(tx: &mut TenantTx, id: MessageId) -> Result<Option<OfSeller<Message>>, Failure> {
+    let (provider, sellers) = (tx.provider().0, sellers(tx));
+    let row = sqlx::query_as!(
+        MessageRow,
+        "select seller_id, message_id, ticket_id, position, direction, channel, channel_account_id, external_id,
+                external_thread_id, in_reply_to, order_id, author_address, author_name, user_id, subject, body,
+                language, language_confidence, occurred_at, stored_at, automatic, decisions
+           from tickets.message
+          where provider_id = $1 and seller_id = any ($2) and message_id = $3",
+        provider,
+        &sellers,
+        id.0,
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    row.map(TryInto::try_into).transpose()
+}
+
+/// The bytes of a message that came as bytes.
+pub async fn raw(tx: &mut TenantTx, id: MessageId) -> Result<Option<(String, Vec<u8>)>, Failure> {
+    let (provider, sellers) = (tx.provider().0, sellers(tx));
+    let row = sqlx::query!(
+        "select content_type, raw from tickets.message_raw
+          where provider_id = $1 and seller_id = any ($2) and message_id = $3",
+        provider,
+        &sellers,
+        id.0,
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    Ok(row.map(|row| (row.content_type, row.raw)))
+}
+
+/// A ticket's history from a sequence on, oldest first.
+pub async fn events(tx: &mut TenantTx, ticket: TicketId, after: i64, limit: i64) -> Result<Vec<Event>, Failure> {
+    let (provider, sellers) = (tx.provider().0, sellers(tx));
+    let rows = sqlx::query!(
+        "select sequence, at, kind, state, automatic, user_id, message_id, assignee_id
+           from tickets.ticket_event
+          where provider_id = $1 and seller_id = any ($2) and ticket_id = $3 and $4 < sequence
+          order by sequence
+          limit $5",
+        provider,
+        &sellers,
+        ticket.0,
+        after,
+        limit,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            let unknown = || Failure::Inconsistent("an event holds an unknown word".into());
+            Ok(Event {
+                sequence: row.sequence,
+                at: row.at.to_jiff(),
+                kind: Kind::named(&row.kind).ok_or_else(unknown)?,
+                state: State::named(&row.state).ok_or_else(unknown)?,
+                automatic: row.automatic,
+                user: row.user_id.map(UserId),
+                message: row.message_id.map(MessageId),
+                assignee: row.assignee_id.map(UserId),
+            })
+        })
+        .collect()
+}
+
+/// A customer with all identities.
+pub struct CustomerFile {
+    pub seller: SellerId,
+    pub id: CustomerId,
+    pub name: String,
+    pub language: Option<String>,
+    pub created_at: Timestamp,
+    /// Kind and address.
+    pub identities: Vec<(String, String)>,
+}
+
+/// One customer.
+pub async fn customer(tx: &mut TenantTx, id: CustomerId) -> Result<Option<CustomerFile>, Failure> {
+    let (provider, sellers) = (tx.provider().0, sellers(tx));
+    let row = sqlx::query!(
+        r#"select c.seller_id, c.name, c.language, c.created_at,
+                  array(select i.kind from tickets.customer_identity i
+                         where i.provider_id = c.provider_id and i.seller_id = c.seller_id
+                           and i.customer_id = c.customer_id order by i.kind, i.address) as "kinds!",
+                  array(select i.address from tickets.customer_identity i
+                         where i.provider_id = c.provider_id and i.seller_id = c.seller_id
+                           and i.customer_id = c.customer_id order by i.kind, i.address) as "addresses!"
+             from tickets.customer c
+            where c.provider_id = $1 and c.seller_id = any ($2) and c.customer_id = $3"#,
+        provider,
+        &sellers,
+        id.0,
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    Ok(row.map(|row| CustomerFile {
+        seller: SellerId(row.seller_id),
+        id,
+        name: row.name,
+        language: row.language,
+        created_at: row.created_at.to_jiff(),
+        identities: row.kinds.into_iter().zip(row.addresses).collect(),
+    }))
+}
+
+/// An import and what it holds.
+pub struct Import {
+    pub seller: SellerId,
+    pub id: ImportId,
+    pub key: String,
+    pub started_at: Timestamp,
+    pub updated_at: Timestamp,
+    pub conversations: i64,
+    pub messages: i64,
+    pub duplicates: i64,
+}
+
+#[derive(sqlx::FromRow)]
+struct ImportRow {
+    seller_id: Uuid,
+    import_id: Uuid,
+    import_key: String,
+    started_at: At,
+    updated_at: At,
+    conversations: i64,
+    messages: i64,
+    duplicates: i64,
+}
+
+impl From<ImportRow> for Import {
+    fn from(row: ImportRow) -> Import {
+        Import {
+            seller: SellerId(row.seller_id),
+            id: ImportId(row.import_id),
+            key: row.import_key,
+            started_at: row.started_at.to_jiff(),
+            updated_at: row.updated_at.to_jiff(),
+            conversations: row.conversations,
+            messages: row.messages,
+            duplicates: row.duplicates,
+        }
+    }
+}
+
+/// Imports, begun last first.
+pub async fn imports(tx: &mut TenantTx, after: Option<Place>, limit: i64) -> Result<Vec<Import>, Failure> {
+    let rows: Vec<ImportRow> = sqlx::query_as(
+        "select p.seller_id, p.import_id, p.import_key, p.started_at, p.updated_at, p.messages, p.duplicates,
+                (select count(*) from tickets.import_conversation c
+                  where c.provider_id = p.provider_id and c.seller_id = p.seller_id
+                    and c.import_id = p.import_id) as conversations
+           from (select i.* from unnest($2::uuid[]) as s (seller_id)
+                  cross join lateral (
+                        select * from tickets.import x
+                         where x.provider_id = $1 and x.seller_id = s.seller_id
+                           and ($3::timestamptz is null or (x.started_at, x.import_id) < ($3, $4))
+                         order by x.started_at desc, x.import_id desc limit $5) as i
+                  order by i.started_at desc, i.import_id desc limit $5) as p
+          order by p.started_at desc, p.import_id desc",
+    )
+    .bind(tx.provider().0)
+    .bind(sellers(tx))
+    .bind(after.map(|(at, _)| at.to_sqlx()))
+    .bind(after.map(|(_, id)| id))
+    .bind(limit)
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(rows.into_iter().map(Import::from).collect())
+}
+
+/// One import.
+pub async fn import(tx: &mut TenantTx, id: ImportId) -> Result<Option<Import>, Failure> {
+    let row: Option<ImportRow> = sqlx::query_as(
+        "select i.seller_id, i.import_id, i.import_key, i.started_at, i.updated_at, i.messages, i.duplicates,
+                (select count(*) from tickets.import_conversation c
+                  where c.provider_id = i.provider_id and c.seller_id = i.seller_id
+                    and c.import_id = i.import_id) as conversations
+           from tickets.import i
+          where i.provider_id = $1 and i.seller_id = any ($2) and i.import_id = $3",
+    )
+    .bind(tx.provider().0)
+    .bind(sellers(tx))
+    .bind(id.0)
+    .fetch_optional(tx.conn())
+    .await?;
+    Ok(row.map(Import::from))
+}
+
+/// A kept version of a seller's terms, encoded.
+pub async fn terms(tx: &mut TenantTx, seller: SellerId, version: i64) -> Result<Option<Vec<u8>>, Failure> {
+    let provider = tx.provider().0;
+    Ok(sqlx::query_scalar!(
+        "select terms from tickets.terms_version where provider_id = $1 and seller_id = $2 and version = $3",
+        provider,
+        seller.0,
+        version,
+    )
+    .fetch_optional(tx.conn())
+    .await?)
+}
+
+/// The transaction's readable sellers as a column.
+pub fn sellers(tx: &TenantTx) -> Vec<Uuid> {
+    tx.readable().iter().map(|seller| seller.0).collect()
+}

@@ -1,0 +1,54 @@
+//! What the calls, the events of others and the background work share: the seller's settings, and
+//! writing dossiers together with what other services are told.
+
+pub mod breach;
+pub mod settings;
+pub mod told;
+
+use std::sync::Arc;
+
+use kit::{Caller, Fault, Scope};
+use tenantdb::service::Deps;
+use tenantdb::{Failure, TenantTx};
+
+use crate::domain::dossier::Dossier;
+use crate::domain::intake::book::Book;
+use crate::domain::settings::Settings;
+use crate::store;
+
+/// The service's hands.
+pub struct Desk {
+    pub deps: Deps,
+    remembered: settings::Remembered,
+}
+
+impl Desk {
+    pub fn new(deps: Deps) -> Desk {
+        Desk { deps, remembered: settings::Remembered::default() }
+    }
+
+    /// The settings of the scope's seller, ready to use.
+    pub async fn settings(&self, caller: Option<&Caller>, scope: &Scope) -> Result<Arc<Settings>, Fault> {
+        let terms = self.deps.terms.of(&self.deps.db, &self.deps.calls, caller, scope).await?;
+        Ok(self.remembered.of(scope.provider_id(), &terms))
+    }
+
+    /// The settings of the transaction's seller, from the read copy.
+    pub async fn settings_in(&self, tx: &mut TenantTx) -> Result<Arc<Settings>, Fault> {
+        let (provider, seller) = (tx.provider(), tx.seller()?);
+        let terms = tenantdb::sellers::read(tx, seller).await?.ok_or(Fault::NotFound("seller"))?;
+        Ok(self.remembered.of(provider, &terms))
+    }
+
+    /// Writes a book of received messages and notes what others are told.
+    pub async fn keep_book(&self, tx: &mut TenantTx, settings: &Settings, book: &mut Book) -> Result<(), Failure> {
+        store::keep::book(tx, &settings.prefix, book).await?;
+        book.dossiers.iter().try_for_each(|dossier| told::emit(tx, dossier))
+    }
+
+    /// Writes one dossier and notes what others are told.
+    pub async fn keep(&self, tx: &mut TenantTx, dossier: &mut Dossier) -> Result<(), Failure> {
+        store::keep::dossiers(tx, std::slice::from_mut(dossier)).await?;
+        told::emit(tx, dossier)
+    }
+}

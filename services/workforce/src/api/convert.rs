@@ -1,0 +1,226 @@
+//! Domain values as the wire shows them.
+
+use jiff::Timestamp;
+use kit::wire::{etag, timestamp};
+use proto::types::v1::TimeRange;
+use proto::workforce::v1 as wire;
+
+use crate::domain::civil;
+use crate::domain::record::{
+    Employment, Forecast, ForecastSeries, Requirement, RequirementSeries, Schedule, ScheduleState, Shift, Shortfall,
+    Staff, TimeOff, Volume,
+};
+use crate::domain::rules::RuleSet;
+
+/// An instant of whole seconds.
+pub fn second(at: i64) -> prost_types::Timestamp {
+    timestamp(Timestamp::from_second(at).unwrap_or(Timestamp::MAX))
+}
+
+pub fn employment(of: &Employment, staff: Option<&Staff>) -> wire::Employment {
+    let windows = of.availability.iter().map(|window| wire::AvailabilityWindow {
+        weekday: i32::from(window.weekday),
+        start: civil::clock_text(window.start),
+        end: window.end_text(),
+    });
+    let languages = staff.map(|staff| {
+        let skills = staff.skills();
+        let enough = skills.languages.into_iter().filter(|(_, level)| crate::domain::agent::Level::B2 <= *level);
+        enough.map(|(tag, _)| tag).collect()
+    });
+    wire::Employment {
+        user_id: of.user.to_string(),
+        zone: of.zone.clone(),
+        rule_set: of.rule_set.clone(),
+        rule_set_version: of.rule_set_version,
+        min_week_seconds: of.contract.min_week,
+        max_week_seconds: of.contract.max_week,
+        min_shift_seconds: of.contract.min_shift,
+        max_shift_seconds: of.contract.max_shift,
+        max_days_in_row: of.contract.max_days_in_row,
+        availability: windows.collect(),
+        starts_on: of.starts_on.to_string(),
+        ends_on: of.ends_on.map(|day| day.to_string()).unwrap_or_default(),
+        etag: etag(of.version),
+        display_name: staff.map(|staff| staff.display_name.clone()).unwrap_or_default(),
+        active: staff.is_some_and(|staff| staff.active),
+        update_time: Some(timestamp(of.updated_at)),
+        certified_seller_ids: staff
+            .map(|staff| staff.certifications.iter().map(|(seller, _)| seller.to_string()).collect())
+            .unwrap_or_default(),
+        languages: languages.unwrap_or_default(),
+    }
+}
+
+pub fn rule_set(rules: &RuleSet) -> wire::RuleSet {
+    wire::RuleSet {
+        code: rules.code.to_owned(),
+        version: rules.version,
+        title: rules.title.to_owned(),
+        daily_rest_seconds: rules.daily_rest,
+        weekly_rest_seconds: rules.weekly_rest,
+        max_day_seconds: rules.max_day,
+        max_week_seconds: rules.max_week,
+        max_stretch_seconds: rules.max_stretch,
+        breaks: rules
+            .breaks
+            .iter()
+            .map(|rule| wire::BreakRule { work_above_seconds: rule.work_above, break_seconds: rule.breaks })
+            .collect(),
+    }
+}
+
+pub fn time_off(of: &TimeOff) -> wire::TimeOff {
+    let kind = match of.kind.as_str() {
+        "vacation" => wire::TimeOffKind::Vacation,
+        "sickness" => wire::TimeOffKind::Sickness,
+        "training" => wire::TimeOffKind::Training,
+        _ => wire::TimeOffKind::Other,
+    };
+    wire::TimeOff {
+        time_off_id: of.id.to_string(),
+        user_id: of.user.to_string(),
+        kind: kind.into(),
+        first_day: of.absence.first.to_string(),
+        last_day: of.absence.last.to_string(),
+        paid: of.paid,
+        credited_seconds_per_day: of.absence.credit,
+        cancelled: of.cancelled,
+    }
+}
+
+/// The word of a kind; none for what is not set or not known.
+pub fn time_off_word(kind: i32) -> Option<&'static str> {
+    match wire::TimeOffKind::try_from(kind).ok()? {
+        wire::TimeOffKind::Unspecified => None,
+        wire::TimeOffKind::Vacation => Some("vacation"),
+        wire::TimeOffKind::Sickness => Some("sickness"),
+        wire::TimeOffKind::Training => Some("training"),
+        wire::TimeOffKind::Other => Some("other"),
+    }
+}
+
+pub fn volume(of: Volume) -> wire::Volume {
+    wire::Volume {
+        start_time: Some(timestamp(of.starts_at)),
+        language: of.language,
+        channel: of.channel,
+        offered: of.offered,
+        handled: of.handled,
+        handle_seconds: of.handle_seconds,
+        timed: of.timed,
+    }
+}
+
+pub fn forecast(of: &Forecast, series: Vec<ForecastSeries>) -> wire::Forecast {
+    let source = if of.from_history { wire::ForecastSource::History } else { wire::ForecastSource::Given };
+    let series = series.into_iter().map(|one| wire::ForecastSeries {
+        language: one.language,
+        channel: one.channel,
+        contacts: one.contacts,
+        handle_seconds: one.handle_seconds,
+        history_weeks: one.history_weeks,
+    });
+    wire::Forecast {
+        forecast_id: of.id.to_string(),
+        seller_id: of.seller.to_string(),
+        source: source.into(),
+        model: of.model.clone(),
+        start_time: Some(timestamp(of.starts_at)),
+        step_seconds: of.step_seconds,
+        intervals: of.intervals,
+        series: series.collect(),
+        create_time: Some(timestamp(of.created_at)),
+        history_end_time: of.history_ends_at.map(timestamp),
+    }
+}
+
+/// `plan` is what was asked for, decoded.
+pub fn requirement(of: &Requirement, plan: wire::Requirement, series: Vec<RequirementSeries>) -> wire::Requirement {
+    let series = series.into_iter().map(|one| wire::RequirementSeries {
+        language: one.language,
+        channel: one.channel,
+        working: one.working,
+        scheduled: one.scheduled.into_iter().map(|people| f64::from(people) / 100.0).collect(),
+        unplaced_seconds: one.unplaced_seconds,
+    });
+    wire::Requirement {
+        requirement_id: of.id.to_string(),
+        seller_id: of.seller.to_string(),
+        forecast_id: of.forecast.to_string(),
+        start_time: Some(timestamp(of.starts_at)),
+        step_seconds: of.step_seconds,
+        intervals: of.intervals,
+        series: series.collect(),
+        create_time: Some(timestamp(of.created_at)),
+        ..plan
+    }
+}
+
+pub fn state(of: ScheduleState) -> wire::ScheduleState {
+    match of {
+        ScheduleState::Solving => wire::ScheduleState::Solving,
+        ScheduleState::Draft => wire::ScheduleState::Draft,
+        ScheduleState::Published => wire::ScheduleState::Published,
+        ScheduleState::Superseded => wire::ScheduleState::Superseded,
+        ScheduleState::Cancelled => wire::ScheduleState::Cancelled,
+        ScheduleState::Failed => wire::ScheduleState::Failed,
+    }
+}
+
+pub fn schedule(of: &Schedule, shortfalls: &[Shortfall]) -> wire::Schedule {
+    let solved = &of.solved;
+    let open = (solved.understaffed_seconds - solved.bound_seconds).max(0);
+    let progress = wire::SolveProgress {
+        iterations: solved.iterations,
+        required_seconds: solved.required_seconds,
+        understaffed_seconds: solved.understaffed_seconds,
+        overstaffed_seconds: solved.overstaffed_seconds,
+        understaffed_bound_seconds: solved.bound_seconds,
+        gap: if solved.required_seconds == 0 { 0.0 } else { open as f64 / solved.required_seconds as f64 },
+        elapsed_seconds: solved.elapsed_ms as f64 / 1_000.0,
+    };
+    let shortfalls = shortfalls.iter().map(|one| wire::ContractShortfall {
+        user_id: one.user.to_string(),
+        week: one.week.to_string(),
+        missing_seconds: one.missing_seconds,
+    });
+    wire::Schedule {
+        schedule_id: of.id.to_string(),
+        name: of.name.clone(),
+        state: state(of.state).into(),
+        first_day: of.first_day.to_string(),
+        days: of.days,
+        requirement_ids: of.requirements.iter().map(ToString::to_string).collect(),
+        progress: Some(progress),
+        people: of.people,
+        shifts: of.shifts,
+        failure: of.failure.clone(),
+        etag: etag(of.version),
+        create_time: Some(timestamp(of.created_at)),
+        publish_time: of.published_at.map(timestamp),
+        shortfalls: shortfalls.collect(),
+    }
+}
+
+pub fn shift(of: &Shift) -> wire::Shift {
+    let clock = |at: i64| {
+        let zone = civil::zone(&of.zone).unwrap_or(jiff::tz::TimeZone::UTC);
+        let civil = zone.to_datetime(Timestamp::from_second(at).unwrap_or(Timestamp::MAX));
+        format!("{:02}:{:02}", civil.hour(), civil.minute())
+    };
+    let range = |(from, to): &(i64, i64)| TimeRange { start: Some(second(*from)), end: Some(second(*to)) };
+    wire::Shift {
+        shift_id: of.id.to_string(),
+        schedule_id: of.schedule.to_string(),
+        user_id: of.user.to_string(),
+        day: of.day.to_string(),
+        zone: of.zone.clone(),
+        local_start: clock(of.duty.start),
+        local_end: clock(of.duty.end),
+        start_time: Some(second(of.duty.start)),
+        end_time: Some(second(of.duty.end)),
+        breaks: of.duty.breaks.iter().map(range).collect(),
+        work_seconds: of.duty.work(),
+    }
+}

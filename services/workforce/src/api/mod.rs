@@ -1,0 +1,80 @@
+//! The calls of the service: read, decide, keep, reply.
+
+mod convert;
+mod erlang;
+mod explain;
+mod people;
+mod planning;
+mod requirement;
+mod schedule;
+mod shifts;
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use proto::workforce::v1 as wire;
+use proto::workforce::v1::workforce_service_server::WorkforceService;
+use tenantdb::service::Deps;
+use tokio::sync::Notify;
+use tokio_stream::Stream;
+use tonic::{Request, Response, Status};
+
+/// The handlers.
+pub struct Api {
+    pub(crate) deps: Deps,
+    /// Wakes the solver.
+    pub(crate) wake: Arc<Notify>,
+}
+
+/// Two lines for every unary call; the inner method speaks `Fault`.
+macro_rules! unary {
+    ($($name:ident => $inner:ident, $request:ident, $response:ident;)*) => {
+        #[tonic::async_trait]
+        impl WorkforceService for Api {
+            type WatchScheduleStream =
+                Pin<Box<dyn Stream<Item = Result<wire::WatchScheduleResponse, Status>> + Send + 'static>>;
+
+            async fn watch_schedule(
+                &self,
+                request: Request<wire::WatchScheduleRequest>,
+            ) -> Result<Response<Self::WatchScheduleStream>, Status> {
+                let (caller, request) = kit::admitted(request)?;
+                Ok(Response::new(self.watch(&caller, request).await?))
+            }
+
+            $(
+                async fn $name(&self, request: Request<wire::$request>) -> Result<Response<wire::$response>, Status> {
+                    let (caller, request) = kit::admitted(request)?;
+                    Ok(Response::new(self.$inner(&caller, request).await?))
+                }
+            )*
+        }
+    };
+}
+
+unary! {
+    upsert_employment => keep_employment, UpsertEmploymentRequest, UpsertEmploymentResponse;
+    get_employment => employment, GetEmploymentRequest, GetEmploymentResponse;
+    list_employments => employments, ListEmploymentsRequest, ListEmploymentsResponse;
+    list_rule_sets => rule_sets, ListRuleSetsRequest, ListRuleSetsResponse;
+    record_time_off => keep_time_off, RecordTimeOffRequest, RecordTimeOffResponse;
+    cancel_time_off => withdraw_time_off, CancelTimeOffRequest, CancelTimeOffResponse;
+    list_time_off => all_time_off, ListTimeOffRequest, ListTimeOffResponse;
+    list_volumes => volumes, ListVolumesRequest, ListVolumesResponse;
+    create_forecast => make_forecast, CreateForecastRequest, CreateForecastResponse;
+    get_forecast => forecast, GetForecastRequest, GetForecastResponse;
+    list_forecasts => forecasts, ListForecastsRequest, ListForecastsResponse;
+    compute_requirement => make_requirement, ComputeRequirementRequest, ComputeRequirementResponse;
+    get_requirement => requirement, GetRequirementRequest, GetRequirementResponse;
+    list_requirements => requirements, ListRequirementsRequest, ListRequirementsResponse;
+    create_schedule => ask_for_schedule, CreateScheduleRequest, CreateScheduleResponse;
+    get_schedule => schedule, GetScheduleRequest, GetScheduleResponse;
+    list_schedules => schedules, ListSchedulesRequest, ListSchedulesResponse;
+    cancel_schedule => cancel, CancelScheduleRequest, CancelScheduleResponse;
+    publish_schedule => publish, PublishScheduleRequest, PublishScheduleResponse;
+    list_shifts => shifts, ListShiftsRequest, ListShiftsResponse;
+    get_my_shifts => my_shifts, GetMyShiftsRequest, GetMyShiftsResponse;
+    get_coverage => coverage, GetCoverageRequest, GetCoverageResponse;
+    get_adherence => adherence, GetAdherenceRequest, GetAdherenceResponse;
+    compute_erlang => erlang, ComputeErlangRequest, ComputeErlangResponse;
+}

@@ -1,0 +1,271 @@
+//! Recorded volumes and forecasts.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use kit::{Caller, Checks, Fault, Id, SellerId};
+use proto::workforce::v1 as wire;
+use tenantdb::TenantTx;
+
+use super::{Api, convert};
+use crate::domain::civil;
+use crate::domain::forecast::{History, Horizon, Point, seasonal_naive};
+use crate::domain::record::{Forecast, ForecastId, ForecastSeries};
+use crate::domain::refusal::Refusal;
+use crate::events::HALF_HOUR;
+use crate::store::planning::{self, NewestKey};
+use crate::store::volume::{self, VolumeKey};
+
+/// Series in one forecast at most, and values in all of them together.
+const MAX_SERIES: usize = 64;
+const MAX_POINTS: usize = 100_000;
+/// Rows of history read at once, and at most.
+const CHUNK: i64 = 20_000;
+const MAX_HISTORY_ROWS: usize = 400_000;
+
+impl Api {
+    pub(super) async fn volumes(
+        &self,
+        caller: &Caller,
+        request: wire::ListVolumesRequest,
+    ) -> Result<wire::ListVolumesResponse, Fault> {
+        let mut checks = Checks::new();
+        let from = checks.instant("start_time", request.start_time.as_ref());
+        let to = checks.instant("end_time", request.end_time.as_ref());
+        let longest = from.as_second() + 400 * 86_400;
+        checks.require(
+            from < to && to.as_second() <= longest,
+            "end_time",
+            "must be after start_time and at most 400 days later",
+        );
+        checks.finish()?;
+        let scope = caller.act_for(&request.seller_id)?;
+        let seller = scope.seller().ok_or(Fault::NotFound("seller"))?;
+        let pager = &self.deps.pager;
+        let shape = (seller.0, from, to);
+        let page = pager.read::<VolumeKey>(caller, "ListVolumes", &shape, request.page_size, &request.page_token)?;
+        let mut tx = self.deps.db.begin(&scope).await?;
+        let mut rows = volume::list(&mut tx, seller, from, to, page.after.as_ref(), page.size + 1).await?;
+        let next_page_token =
+            pager.cut(&page, &mut rows, |row| (row.starts_at, row.language.clone(), row.channel.clone()))?;
+        Ok(wire::ListVolumesResponse { volumes: rows.into_iter().map(convert::volume).collect(), next_page_token })
+    }
+
+    pub(super) async fn make_forecast(
+        &self,
+        caller: &Caller,
+        request: wire::CreateForecastRequest,
+    ) -> Result<wire::CreateForecastResponse, Fault> {
+        let wanted = Wanted::read(&request)?;
+        let scope = caller.act_for(&request.seller_id)?;
+        let seller = scope.seller().ok_or(Fault::NotFound("seller"))?;
+        self.deps.terms.of(&self.deps.db, &self.deps.calls, Some(caller), &scope).await?;
+        let mut tx = self.deps.db.begin(&scope).await?;
+        if let Some(answer) = tx.replayed(caller, "CreateForecast", &request.request_id, &request).await? {
+            return Ok(answer);
+        }
+        let (series, history_ends_at) = match &wanted.zone {
+            None => (wanted.given.clone(), None),
+            Some(zone) => self.from_history(&mut tx, seller, &wanted, zone).await?,
+        };
+        let forecast = Forecast {
+            id: self.deps.clock.new_id::<ForecastId>(),
+            seller,
+            from_history: wanted.zone.is_some(),
+            model: if wanted.zone.is_some() { "seasonal-naive" } else { "given" }.to_owned(),
+            starts_at: wanted.start,
+            step_seconds: wanted.step,
+            intervals: wanted.count as i32,
+            history_ends_at,
+            created_at: self.deps.clock.now(),
+        };
+        planning::insert_forecast(&mut tx, &forecast, &series).await?;
+        let response = wire::CreateForecastResponse { forecast: Some(convert::forecast(&forecast, series)) };
+        tx.commit_with(&response).await?;
+        Ok(response)
+    }
+
+    /// The history ends with the day of the last recorded contact: a week without any contact at
+    /// all is a week that was not recorded.
+    async fn from_history(
+        &self,
+        tx: &mut TenantTx,
+        seller: SellerId,
+        wanted: &Wanted,
+        zone: &TimeZone,
+    ) -> Result<(Vec<ForecastSeries>, Option<Timestamp>), Fault> {
+        let now = self.deps.clock.now().min(wanted.start);
+        let (first, last) = volume::span(tx, seller, now).await?.ok_or(Refusal::HistoryEmpty)?;
+        let day = |at: Timestamp| zone.to_datetime(at).date();
+        let end = civil::midnight(civil::later(day(last), 1), zone).min(now);
+        let weeks_ago = end.as_second() - i64::from(wanted.weeks) * 7 * 86_400;
+        let oldest = Timestamp::from_second(weeks_ago).unwrap_or(Timestamp::UNIX_EPOCH);
+        let start = civil::midnight(day(first), zone).max(oldest);
+
+        let mut points: BTreeMap<(String, String), Vec<Point>> = BTreeMap::new();
+        let (mut after, mut rows) = (None, 0);
+        loop {
+            let chunk = volume::list(tx, seller, start, end, after.as_ref(), CHUNK).await?;
+            let full = chunk.len() as i64 == CHUNK;
+            rows += chunk.len();
+            after = chunk.last().map(|row| (row.starts_at, row.language.clone(), row.channel.clone()));
+            for row in chunk {
+                points.entry((row.language, row.channel)).or_default().push(Point {
+                    start: row.starts_at,
+                    contacts: row.offered as f64,
+                    timed: row.timed as f64,
+                    handle_seconds: row.handle_seconds as f64,
+                });
+            }
+            if !full || MAX_HISTORY_ROWS <= rows {
+                break;
+            }
+        }
+        if points.is_empty() {
+            return Err(Refusal::HistoryEmpty.into());
+        }
+        if MAX_SERIES < points.len() || MAX_POINTS < points.len() * wanted.count {
+            return Err(Fault::invalid("days", "must be fewer: the forecast would hold more than 100000 values"));
+        }
+        let horizon =
+            Horizon { start: wanted.start, step_seconds: wanted.step, count: wanted.count, zone: zone.clone() };
+        let mut series = Vec::with_capacity(points.len());
+        for ((language, channel), points) in points {
+            let history = History { start, end, step_seconds: HALF_HOUR, points };
+            let expected = seasonal_naive(&history, &horizon, wanted.weeks, wanted.default_handle)
+                .map_err(|_| Refusal::HistoryEmpty)?;
+            series.push(ForecastSeries {
+                language,
+                channel,
+                contacts: expected.contacts,
+                handle_seconds: expected.handle_seconds,
+                history_weeks: expected.weeks as i32,
+            });
+        }
+        Ok((series, Some(end)))
+    }
+
+    pub(super) async fn forecast(
+        &self,
+        caller: &Caller,
+        request: wire::GetForecastRequest,
+    ) -> Result<wire::GetForecastResponse, Fault> {
+        let id = ForecastId::parse("forecast_id", &request.forecast_id)?;
+        let scope = caller.act_for(&request.seller_id)?;
+        let mut tx = self.deps.db.begin(&scope).await?;
+        let mut found = planning::forecasts(&mut tx, scope.seller(), Some(id), None, 1).await?;
+        let forecast = found.pop().ok_or(Fault::NotFound("forecast"))?;
+        let series = planning::forecast_series(&mut tx, forecast.seller, id).await?;
+        Ok(wire::GetForecastResponse { forecast: Some(convert::forecast(&forecast, series)) })
+    }
+
+    pub(super) async fn forecasts(
+        &self,
+        caller: &Caller,
+        request: wire::ListForecastsRequest,
+    ) -> Result<wire::ListForecastsResponse, Fault> {
+        let scope = caller.view(&request.seller_id)?;
+        let pager = &self.deps.pager;
+        let page = pager.read::<NewestKey>(
+            caller,
+            "ListForecasts",
+            &request.seller_id,
+            request.page_size,
+            &request.page_token,
+        )?;
+        let mut tx = self.deps.db.begin(&scope).await?;
+        let seller = scope.single_reader().map(SellerId);
+        let mut rows = planning::forecasts(&mut tx, seller, None, page.after, page.size + 1).await?;
+        let next_page_token = pager.cut(&page, &mut rows, |row| (row.created_at, row.id.0))?;
+        let forecasts = rows.iter().map(|row| convert::forecast(row, Vec::new())).collect();
+        Ok(wire::ListForecastsResponse { forecasts, next_page_token })
+    }
+}
+
+/// A checked request for a forecast; a zone means "from history".
+struct Wanted {
+    start: Timestamp,
+    step: i64,
+    count: usize,
+    weeks: u32,
+    default_handle: f64,
+    zone: Option<TimeZone>,
+    given: Vec<ForecastSeries>,
+}
+
+impl Wanted {
+    fn read(request: &wire::CreateForecastRequest) -> Result<Wanted, Fault> {
+        let mut checks = Checks::new();
+        checks.request_id(&request.request_id);
+        let start = checks.instant("start_time", request.start_time.as_ref());
+        let step = if request.step_seconds == 0 { HALF_HOUR } else { request.step_seconds };
+        let given = !request.given.is_empty();
+        let steps: &[i64] = if given { &[900, 1_800, 3_600] } else { &[1_800, 3_600] };
+        checks.require(steps.contains(&step), "step_seconds", "must be 900 (given volumes only), 1800 or 3600");
+        let step = if steps.contains(&step) { step } else { HALF_HOUR };
+        checks.require(
+            start.as_second() % step == 0 && start.subsec_nanosecond() == 0,
+            "start_time",
+            "must be on a boundary of the step",
+        );
+        let days = checks.range("days", i64::from(request.days), 1..=92);
+        let count = (days.clamp(1, 92) * 86_400 / step) as usize;
+        let weeks = if request.history_weeks == 0 { 8 } else { request.history_weeks };
+        checks.range("history_weeks", i64::from(weeks), 1..=104);
+        let default_handle = if request.default_handle_seconds == 0.0 { 300.0 } else { request.default_handle_seconds };
+        checks.require(
+            (1.0..=86_400.0).contains(&default_handle),
+            "default_handle_seconds",
+            "must be 1 to 86400, or 0 for 300",
+        );
+        let zone = civil::zone(&request.zone).ok();
+        checks.require(given || zone.is_some(), "zone", "must be an IANA time zone such as Europe/Rome");
+        let series = read_given(&mut checks, &request.given, count);
+        checks.finish()?;
+        Ok(Wanted {
+            start,
+            step,
+            count,
+            weeks: weeks.unsigned_abs(),
+            default_handle,
+            zone: if given { None } else { zone },
+            given: series,
+        })
+    }
+}
+
+fn read_given(checks: &mut Checks, given: &[wire::ForecastSeries], count: usize) -> Vec<ForecastSeries> {
+    checks.count("given", given.len(), 0..=MAX_SERIES);
+    checks.require(given.len() * count <= MAX_POINTS, "given", "must hold at most 100000 values in all");
+    let (mut seen, mut series) = (BTreeSet::new(), Vec::new());
+    for (index, one) in given.iter().take(MAX_SERIES).enumerate() {
+        let field = |name: &str| format!("given[{index}].{name}");
+        checks.language(field("language"), &one.language);
+        checks.line(field("channel"), &one.channel, 1..=40);
+        checks.require(
+            seen.insert((&one.language, &one.channel)),
+            field("channel"),
+            "must not repeat a language and channel",
+        );
+        checks.require(one.contacts.len() == count, field("contacts"), format!("must hold {count} values"));
+        let handle = &one.handle_seconds;
+        checks.require(
+            handle.len() == 1 || handle.len() == count,
+            field("handle_seconds"),
+            format!("must hold 1 or {count} values"),
+        );
+        let contacts_fit = one.contacts.iter().all(|value| (0.0..=1e7).contains(value));
+        checks.require(contacts_fit, field("contacts"), "must be 0 to 10000000 each");
+        let handle_fit = handle.iter().all(|value| 0.0 < *value && *value <= 86_400.0);
+        checks.require(handle_fit, field("handle_seconds"), "must be above 0 and at most 86400 each");
+        series.push(ForecastSeries {
+            language: one.language.clone(),
+            channel: one.channel.clone(),
+            contacts: one.contacts.clone(),
+            handle_seconds: if handle.len() == 1 { vec![handle[0]; count] } else { handle.clone() },
+            history_weeks: 0,
+        });
+    }
+    series
+}

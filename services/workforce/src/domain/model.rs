@@ -1,0 +1,242 @@
+//! The planning problem: people, days, shift shapes, and what is needed per interval and skill.
+//!
+//! It knows nothing of how it is solved, and nothing of where its figures come from.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use kit::SellerId;
+use thiserror::Error;
+
+use super::agent::{Agent, Duty};
+use super::civil;
+use super::shape::{self, Shape};
+
+/// Most people in one model.
+pub const MAX_PEOPLE: usize = 5_000;
+/// Most needs in one model.
+pub const MAX_NEEDS: usize = 512;
+
+/// Equal intervals from a start on. Seconds since the epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Grid {
+    /// Start of the first interval.
+    pub start: i64,
+    /// Length of an interval.
+    pub step: i64,
+    /// Number of intervals.
+    pub count: usize,
+}
+
+impl Grid {
+    /// The grid that holds every shift starting on the days, in whatever zone.
+    pub fn around(first: Date, days: i64, step: i64) -> Grid {
+        let utc = civil::midnight(first, &jiff::tz::TimeZone::UTC).as_second();
+        let start = (utc - 14 * 3_600).div_euclid(step) * step;
+        let end = utc + days * 86_400 + (12 + 26) * 3_600;
+        Grid { start, step, count: ((end - start + step - 1) / step) as usize }
+    }
+
+    /// The interval that holds an instant.
+    pub fn index(&self, at: i64) -> Option<usize> {
+        let index = (at - self.start).div_euclid(self.step);
+        usize::try_from(index).ok().filter(|index| *index < self.count)
+    }
+}
+
+/// What one seller needs in one language: hundredths of people per interval of the grid.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Need {
+    /// The seller.
+    pub seller: SellerId,
+    /// BCP 47 language.
+    pub language: String,
+    /// Whether only certified agents may serve.
+    pub certification_required: bool,
+    /// Hundredths of people, one for each interval.
+    pub people: Vec<u32>,
+}
+
+/// One person of the model.
+#[derive(Debug, Clone)]
+pub struct Person {
+    /// Index among the agents that the model was made from.
+    pub agent: usize,
+    /// For each day: the shapes that the person could work.
+    pub options: Vec<Vec<u32>>,
+    /// For each day: which group of [`Model::groups`] the person is in.
+    pub group: Vec<u32>,
+    /// For each week: seconds of work owed.
+    pub owed: Vec<i64>,
+    /// Seconds of work per week at most, by contract and law.
+    pub max_week: i64,
+    /// Working days in a row at most.
+    pub max_days_in_row: i32,
+    /// Rest between shifts.
+    pub daily_rest: i64,
+    /// Rest in every week, and how much of it inside the week.
+    pub weekly_rest: (i64, i64),
+    /// Start of each week in the person's zone, and the end of the last.
+    pub weeks: Vec<i64>,
+    /// Published shifts before the first day: start day as an offset, and the shift.
+    pub before: Vec<(i64, Duty)>,
+    /// Published shifts after the last day.
+    pub after: Vec<(i64, Duty)>,
+}
+
+/// The whole problem.
+#[derive(Debug, Clone)]
+pub struct Model {
+    /// Intervals.
+    pub grid: Grid,
+    /// First day.
+    pub first: Date,
+    /// Number of days, whole weeks.
+    pub days: usize,
+    /// What is needed.
+    pub needs: Vec<Need>,
+    /// Sets of needs that somebody can serve.
+    pub groups: Vec<Vec<u32>>,
+    /// Every shift that somebody can work.
+    pub shapes: Vec<Shape>,
+    /// Who can work.
+    pub people: Vec<Person>,
+}
+
+/// Why there is no model.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Refusal {
+    /// The days are not whole weeks from a Monday.
+    #[error("the days must be 7, 14, 21 or 28 from a Monday on")]
+    Days,
+    /// Nobody to plan.
+    #[error("there is nobody to plan: no active agent with an employment")]
+    Nobody,
+    /// Too large.
+    #[error("too large: at most {MAX_PEOPLE} people and {MAX_NEEDS} needs")]
+    TooLarge,
+}
+
+impl Model {
+    /// Builds the model. Needs outside the grid do not exist; agents who serve none of the needs
+    /// stay in it, since their contracts still owe them hours.
+    pub fn build(first: Date, days: usize, step: i64, needs: Vec<Need>, agents: &[Agent]) -> Result<Model, Refusal> {
+        let grid = Grid::around(first, days as i64, step);
+        if days == 0 || days % 7 != 0 || 28 < days || civil::monday(first) != first {
+            return Err(Refusal::Days);
+        }
+        if agents.is_empty() {
+            return Err(Refusal::Nobody);
+        }
+        if MAX_PEOPLE < agents.len() || MAX_NEEDS < needs.len() {
+            return Err(Refusal::TooLarge);
+        }
+        let mut model = Model { grid, first, days, needs, groups: Vec::new(), shapes: Vec::new(), people: Vec::new() };
+        let mut classes = Classes::default();
+        for (index, agent) in agents.iter().enumerate() {
+            let person = model.person(index, agent, &mut classes);
+            model.people.push(person);
+        }
+        Ok(model)
+    }
+
+    /// Person-hundredths required in all.
+    pub fn required(&self) -> u64 {
+        self.needs.iter().flat_map(|need| &need.people).map(|people| u64::from(*people)).sum()
+    }
+
+    /// Seconds of so many person-hundredths.
+    pub fn seconds(&self, hundredths: u64) -> i64 {
+        hundredths as i64 * self.grid.step / 100
+    }
+
+    fn person(&mut self, index: usize, agent: &Agent, classes: &mut Classes) -> Person {
+        let first = self.first;
+        let day = |offset: usize| civil::later(first, offset as i64);
+        let stamp = |second| Timestamp::from_second(second).unwrap_or(Timestamp::MAX);
+        let (grid_start, grid_end) = (self.grid.start, self.grid.start + self.grid.count as i64 * self.grid.step);
+        let open = civil::open_ranges(&agent.availability, &agent.zone, stamp(grid_start), stamp(grid_end));
+        let mut options = Vec::with_capacity(self.days);
+        let mut group = Vec::with_capacity(self.days);
+        for offset in 0..self.days {
+            let today = day(offset);
+            let until = civil::midnight(civil::later(today, 2), &agent.zone);
+            group.push(self.group(classes, agent, until));
+            if !agent.works_on(today) {
+                options.push(Vec::new());
+                continue;
+            }
+            let midnight = civil::midnight(civil::later(today, 1), &agent.zone).as_second();
+            let tomorrow = agent.works_on(civil::later(today, 1));
+            let range = self.shapes_of(classes, agent, offset, today);
+            let fits = |shape: &u32| {
+                let duty = &self.shapes[*shape as usize].duty;
+                (tomorrow || duty.end <= midnight)
+                    && (agent.availability.is_empty() || civil::holds(&open, duty.start, duty.end))
+            };
+            options.push(range.filter(fits).collect());
+        }
+        let weeks = (0..=self.days).step_by(7).map(|offset| civil::midnight(day(offset), &agent.zone).as_second());
+        let weeks: Vec<i64> = weeks.collect();
+        let offset = |duty: &Duty| i64::from(first.until(agent.day_of(duty.start)).map_or(0, |s| s.get_days()));
+        let (mut before, mut after) = (Vec::new(), Vec::new());
+        for duty in &agent.published {
+            match offset(duty) {
+                past if past < 0 => before.push((past, duty.clone())),
+                future if self.days as i64 <= future => after.push((future, duty.clone())),
+                _ => {}
+            }
+        }
+        Person {
+            agent: index,
+            options,
+            group,
+            owed: (0..self.days).step_by(7).map(|offset| agent.owed_in_week(day(offset))).collect(),
+            max_week: agent.contract.max_week.min(agent.rules.max_week),
+            max_days_in_row: agent.contract.max_days_in_row,
+            daily_rest: agent.rules.daily_rest,
+            weekly_rest: (agent.rules.weekly_rest, agent.rules.weekly_rest_inside),
+            weeks,
+            before,
+            after,
+        }
+    }
+
+    /// The group of those who serve the same needs as this agent until an instant.
+    fn group(&mut self, classes: &mut Classes, agent: &Agent, until: Timestamp) -> u32 {
+        let serves = |(_, need): &(usize, &Need)| {
+            agent.skills.serves(need.seller, need.certification_required, &need.language, until)
+        };
+        let needs: Vec<u32> = self.needs.iter().enumerate().filter(serves).map(|(index, _)| index as u32).collect();
+        *classes.groups.entry(needs.clone()).or_insert_with(|| {
+            self.groups.push(needs);
+            self.groups.len() as u32 - 1
+        })
+    }
+
+    /// The range of shapes of this agent's kind of contract on a day.
+    fn shapes_of(&mut self, classes: &mut Classes, agent: &Agent, offset: usize, day: Date) -> std::ops::Range<u32> {
+        let kind = (
+            agent.zone_name.clone(),
+            agent.rules.code,
+            agent.rules.version,
+            agent.contract.min_shift,
+            agent.contract.max_shift,
+            offset,
+        );
+        let range = classes.shapes.entry(kind).or_insert_with(|| {
+            let from = self.shapes.len() as u32;
+            self.shapes.extend(shape::shapes(&self.grid, day, &agent.zone, &agent.contract, agent.rules));
+            (from, self.shapes.len() as u32)
+        });
+        range.0..range.1
+    }
+}
+
+/// What people have in common while a model is built.
+#[derive(Default)]
+struct Classes {
+    groups: HashMap<Vec<u32>, u32>,
+    shapes: HashMap<(String, &'static str, i32, i64, i64, usize), (u32, u32)>,
+}

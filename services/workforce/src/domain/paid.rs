@@ -1,0 +1,68 @@
+//! Paid hours: an agent's paid time of a day, divided among the sellers she worked for.
+
+/// One seller's part of a day. Seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part<K> {
+    /// Whose.
+    pub seller: K,
+    /// Paid time.
+    pub paid: i64,
+    /// Time on contacts inside it.
+    pub productive: i64,
+}
+
+/// Divides paid seconds in proportion to the handled seconds of each seller, whole seconds, with
+/// nothing lost (largest remainders first, ties by seller). Nobody handled: no parts.
+pub fn divide<K: Copy + Ord>(paid: i64, handled: &[(K, i64)]) -> Vec<Part<K>> {
+    let total: i128 = handled.iter().map(|(_, seconds)| i128::from((*seconds).max(0))).sum();
+    if total == 0 || paid <= 0 {
+        return Vec::new();
+    }
+    let mut shares: Vec<(i128, Part<K>)> = Vec::with_capacity(handled.len());
+    let mut left = i128::from(paid);
+    for (seller, seconds) in handled.iter().filter(|(_, seconds)| 0 < *seconds) {
+        let exact = i128::from(paid) * i128::from(*seconds);
+        let whole = exact / total;
+        left -= whole;
+        let part = Part { seller: *seller, paid: whole as i64, productive: *seconds };
+        shares.push((exact % total, part));
+    }
+    shares.sort_by_key(|(remainder, part)| (std::cmp::Reverse(*remainder), part.seller));
+    for (_, part) in shares.iter_mut().take(left as usize) {
+        part.paid += 1;
+    }
+    let mut parts: Vec<Part<K>> = shares.into_iter().map(|(_, part)| part).collect();
+    for part in &mut parts {
+        part.productive = part.productive.min(part.paid);
+    }
+    parts.sort_by_key(|part| part.seller);
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn no_second_is_lost(paid in 1_i64..100_000, handled in proptest::collection::vec(0_i64..20_000, 1..9)) {
+            let handled: Vec<(usize, i64)> = handled.into_iter().enumerate().collect();
+            let parts = divide(paid, &handled);
+            if handled.iter().any(|(_, seconds)| 0 < *seconds) {
+                prop_assert_eq!(parts.iter().map(|part| part.paid).sum::<i64>(), paid);
+            } else {
+                prop_assert!(parts.is_empty());
+            }
+            prop_assert!(parts.iter().all(|part| part.productive <= part.paid));
+        }
+    }
+
+    #[test]
+    fn shares_follow_the_work() {
+        let parts = divide(28_800, &[('b', 3_600), ('a', 7_200), ('c', 0)]);
+        assert_eq!(parts[0], Part { seller: 'a', paid: 19_200, productive: 7_200 });
+        assert_eq!(parts[1], Part { seller: 'b', paid: 9_600, productive: 3_600 });
+    }
+}

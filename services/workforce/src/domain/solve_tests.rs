@@ -1,0 +1,242 @@
+//! Plans against the independent judge, brute force, and themselves.
+
+use jiff::civil::Date;
+use kit::ids::Uuid;
+use kit::{SellerId, UserId};
+use proptest::prelude::*;
+
+use super::*;
+use crate::domain::agent::{Absence, Agent, Contract, Level, Skills};
+use crate::domain::model::{Grid, Need};
+use crate::domain::{check, civil, rules};
+
+const HOUR: i64 = 3_600;
+
+fn day(text: &str) -> Date {
+    civil::day(text).expect("a day")
+}
+
+fn seller(number: u128) -> SellerId {
+    SellerId(Uuid::from_u128(number))
+}
+
+fn agent(number: u128, zone: &str, rule_set: &str, languages: &[&str], sellers: &[u128]) -> Agent {
+    Agent {
+        user: UserId(Uuid::from_u128(number)),
+        zone_name: zone.to_owned(),
+        zone: civil::zone(zone).expect("known"),
+        rules: rules::find(rule_set, 0).expect("known"),
+        contract: Contract {
+            min_week: 30 * HOUR,
+            max_week: 40 * HOUR,
+            min_shift: 4 * HOUR,
+            max_shift: 8 * HOUR,
+            max_days_in_row: 5,
+        },
+        availability: Vec::new(),
+        starts_on: day("2026-01-01"),
+        ends_on: None,
+        absences: Vec::new(),
+        skills: Skills {
+            languages: languages.iter().map(|l| ((*l).to_owned(), Level::Native)).collect(),
+            certifications: sellers.iter().map(|s| (seller(*s), None)).collect(),
+            sellers: sellers.iter().map(|s| seller(*s)).collect(),
+        },
+        published: Vec::new(),
+    }
+}
+
+/// A need of so many people between two UTC hours on the weekdays from Monday on.
+fn need(first: Date, of: u128, language: &str, people: u32, hours: std::ops::Range<i64>, weekdays: i64) -> Need {
+    let grid = Grid::around(first, 7, 1_800);
+    let origin = civil::midnight(first, &jiff::tz::TimeZone::UTC).as_second();
+    let at = |interval: usize| {
+        let since = grid.start + interval as i64 * grid.step - origin;
+        let (day, second) = (since.div_euclid(86_400), since.rem_euclid(86_400));
+        let open = (0..weekdays).contains(&day) && hours.contains(&(second / HOUR));
+        if open { people * 100 } else { 0 }
+    };
+    Need {
+        seller: seller(of),
+        language: language.to_owned(),
+        certification_required: true,
+        people: (0..grid.count).map(at).collect(),
+    }
+}
+
+fn moves(limit: u64) -> impl FnMut(&Progress) -> bool {
+    move |progress| progress.moves < limit
+}
+
+/// Judges a plan without the solver: rules, and the uncovered amount from instants.
+fn judge(model: &Model, agents: &[Agent], plan: &Plan, progress: &Progress) {
+    let last = civil::later(model.first, model.days as i64 - 1);
+    let mut there = vec![vec![0_u32; model.groups.len()]; model.grid.count];
+    for (person, known) in model.people.iter().enumerate() {
+        let duties = plan.duties(model, person);
+        assert_eq!(check::broken(&agents[known.agent], &duties, model.first, last), []);
+        for duty in duties {
+            let day = model.first.until(agents[known.agent].day_of(duty.start)).expect("near").get_days() as usize;
+            for (interval, row) in there.iter_mut().enumerate() {
+                let from = model.grid.start + interval as i64 * model.grid.step;
+                let overlap = |a: i64, b: i64| (b.min(from + model.grid.step) - a.max(from)).max(0);
+                let breaks: i64 = duty.breaks.iter().map(|(a, b)| overlap(*a, *b)).sum();
+                row[known.group[day] as usize] +=
+                    ((overlap(duty.start, duty.end) - breaks) * 100 / model.grid.step) as u32;
+            }
+        }
+    }
+    // Hall's condition over all sets of needs (few in these tests).
+    let mut uncovered = 0;
+    for (interval, row) in there.iter().enumerate() {
+        let worst = (0_u32..1 << model.needs.len()).map(|set| {
+            let wanted: u32 =
+                (0..model.needs.len()).filter(|k| set >> k & 1 == 1).map(|k| model.needs[k].people[interval]).sum();
+            let able = |group: &Vec<u32>| group.iter().any(|need| set >> need & 1 == 1);
+            let units: u32 = model.groups.iter().zip(row).filter(|(group, _)| able(group)).map(|(_, u)| u).sum();
+            wanted.saturating_sub(units)
+        });
+        uncovered += u64::from(worst.max().unwrap_or(0));
+    }
+    assert_eq!(uncovered, progress.uncovered);
+    assert!(progress.bound <= progress.uncovered, "{progress:?}");
+}
+
+#[test]
+fn enough_people_cover_everything_and_the_bound_proves_it() {
+    let first = day("2026-06-01");
+    let agents: Vec<Agent> = (1..=12).map(|n| agent(n, "Europe/Lisbon", "eu-wtd", &["it"], &[1])).collect();
+    let needs = vec![need(first, 1, "it", 4, 8..18, 5)];
+    let model = Model::build(first, 7, 1_800, needs, &agents).expect("a model");
+    let (plan, progress) = solve(&model, 1, &mut moves(3_000));
+    judge(&model, &agents, &plan, &progress);
+    assert_eq!((progress.uncovered, progress.bound), (0, 0), "{progress:?}");
+    assert!((0..12).all(|person| plan.missing(&model, person) == [0]));
+}
+
+#[test]
+fn what_nobody_can_do_is_in_the_bound() {
+    let first = day("2026-06-01");
+    let agents: Vec<Agent> = (1..=3).map(|n| agent(n, "Europe/Berlin", "de-arbzg", &["de"], &[1])).collect();
+    // Two sellers; nobody is certified for the second. Three people cannot hold six places.
+    let needs = vec![need(first, 1, "de", 6, 7..17, 5), need(first, 2, "de", 1, 8..16, 5)];
+    let model = Model::build(first, 7, 1_800, needs, &agents).expect("a model");
+    let (plan, progress) = solve(&model, 1, &mut moves(4_000));
+    judge(&model, &agents, &plan, &progress);
+    let hours = |hundredths: u64| hundredths as f64 / 200.0;
+    // 300 + 40 hours are needed, 3 x 40 can be worked.
+    assert_eq!(hours(progress.required), 340.0);
+    assert!((hours(progress.uncovered) - 220.0).abs() < 1.0, "{}", hours(progress.uncovered));
+    assert_eq!(progress.bound, progress.uncovered);
+}
+
+#[test]
+fn two_skills_are_shared_as_well_as_possible() {
+    let first = day("2026-06-01");
+    let mut agents = vec![
+        agent(1, "Europe/Rome", "eu-wtd", &["it"], &[1]),
+        agent(2, "Europe/Rome", "eu-wtd", &["fr"], &[1]),
+        agent(3, "Europe/Rome", "eu-wtd", &["it", "fr"], &[1]),
+    ];
+    for agent in &mut agents {
+        agent.contract.min_week = 0;
+    }
+    let needs = vec![need(first, 1, "it", 1, 6..14, 5), need(first, 1, "fr", 1, 6..14, 5)];
+    let model = Model::build(first, 7, 1_800, needs, &agents).expect("a model");
+    let (plan, progress) = solve(&model, 1, &mut moves(4_000));
+    judge(&model, &agents, &plan, &progress);
+    // Each has 40 hours and a break a day; the third covers breaks only where a shift pays.
+    assert!(progress.gap() < 0.02, "{progress:?}");
+}
+
+#[test]
+fn a_week_with_a_change_of_the_clocks_and_time_off_is_lawful() {
+    let first = day("2026-10-19");
+    let mut agents: Vec<Agent> = (1..=6).map(|n| agent(n, "Europe/Berlin", "de-arbzg", &["de"], &[1])).collect();
+    agents.extend((7..=9).map(|n| agent(n, "America/Sao_Paulo", "eu-wtd", &["de"], &[1])));
+    agents[0].absences = vec![Absence { first: day("2026-10-20"), last: day("2026-10-22"), credit: 8 * HOUR }];
+    agents[1].ends_on = Some(day("2026-10-21"));
+    let needs = vec![need(first, 1, "de", 1, 0..24, 7)];
+    let model = Model::build(first, 7, 1_800, needs, &agents).expect("a model");
+    let (plan, progress) = solve(&model, 3, &mut moves(6_000));
+    judge(&model, &agents, &plan, &progress);
+    assert_eq!(progress.uncovered, 0, "{progress:?}");
+}
+
+#[test]
+fn the_same_seed_gives_the_same_plan() {
+    let first = day("2026-06-01");
+    let agents: Vec<Agent> = (1..=5).map(|n| agent(n, "Europe/Lisbon", "eu-wtd", &["pt"], &[1])).collect();
+    let needs = vec![need(first, 1, "pt", 2, 6..22, 7)];
+    let model = Model::build(first, 7, 1_800, needs, &agents).expect("a model");
+    let (one, two) = (solve(&model, 9, &mut moves(500)), solve(&model, 9, &mut moves(500)));
+    assert_eq!(one, two);
+    judge(&model, &agents, &one.0, &one.1);
+}
+
+#[test]
+fn the_best_plan_of_one_person_is_found_by_trying_all() {
+    // One person, one open week of four-hour shifts: all subsets of days are few.
+    let first = day("2026-06-01");
+    let mut only = agent(1, "UTC", "eu-wtd", &["en"], &[1]);
+    only.contract =
+        Contract { min_week: 0, max_week: 16 * HOUR, min_shift: 4 * HOUR, max_shift: 4 * HOUR, ..only.contract };
+    let mut needs = vec![need(first, 1, "en", 1, 9..12, 7)];
+    // Some days are worth more than others.
+    let grid = Grid::around(first, 7, 1_800);
+    let origin = civil::midnight(first, &jiff::tz::TimeZone::UTC).as_second();
+    for (interval, people) in needs[0].people.iter_mut().enumerate() {
+        let day = (grid.start + interval as i64 * 1_800 - origin).div_euclid(86_400);
+        *people = if *people == 0 { 0 } else { 10 + 10 * (day as u32 * 3 % 7) };
+    }
+    let required: u64 = needs[0].people.iter().map(|p| u64::from(*p)).sum();
+    let model = Model::build(first, 7, 1_800, needs, std::slice::from_ref(&only)).expect("a model");
+    let (plan, progress) = solve(&model, 5, &mut moves(2_000));
+    judge(&model, &[only], &plan, &progress);
+    // Four days at most; the best four of 10, 40, 70, 30, 60, 20, 50 over six half hours.
+    assert_eq!(required - progress.uncovered, 6 * (70 + 60 + 50 + 40));
+    assert_eq!(progress.bound, progress.uncovered);
+}
+
+#[test]
+fn impossible_models_are_refused() {
+    let first = day("2026-06-01");
+    let one = [agent(1, "UTC", "eu-wtd", &["en"], &[1])];
+    let build = |first, days, agents: &[Agent]| Model::build(first, days, 1_800, Vec::new(), agents).err();
+    assert_eq!(build(first, 6, &one), Some(crate::domain::model::Refusal::Days));
+    assert_eq!(build(day("2026-06-02"), 7, &one), Some(crate::domain::model::Refusal::Days));
+    assert_eq!(build(first, 7, &[]), Some(crate::domain::model::Refusal::Nobody));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn no_plan_ever_breaks_a_hard_rule(
+        seed in any::<u64>(), count in 1_u128..7, german in any::<bool>(), people in 1_u32..4,
+        start in 0_i64..20, length in 3_i64..20, week in 0_i64..52, min_week in 0_i64..38,
+        away in 0_i64..7,
+    ) {
+        let first = civil::later(day("2026-01-05"), 7 * week);
+        let zones = ["Europe/Berlin", "America/New_York", "Asia/Manila", "Europe/Lisbon"];
+        let mut agents: Vec<Agent> = (1..=count).map(|n| {
+            let languages: &[&str] = if n % 2 == 0 { &["it", "de"] } else { &["it"] };
+            agent(n, zones[n as usize % 4], if german { "de-arbzg" } else { "eu-wtd" }, languages, &[1, 2])
+        }).collect();
+        for agent in &mut agents {
+            agent.contract.min_week = min_week * HOUR;
+            let shift = |at: i64| Duty { start: at, end: at + 6 * HOUR, breaks: Vec::new() };
+            let monday = civil::midnight(first, &agent.zone).as_second();
+            agent.published = vec![shift(monday - 7 * HOUR), shift(monday + 7 * 86_400 + 2 * HOUR)];
+        }
+        let off = civil::later(first, away);
+        agents[0].absences = vec![Absence { first: off, last: off, credit: 8 * HOUR }];
+        let needs = vec![
+            need(first, 1, "it", people, start..(start + length).min(24), 7),
+            need(first, 2, "de", 1, 8..18, 5),
+        ];
+        let model = Model::build(first, 7, 1_800, needs, &agents).unwrap();
+        let (plan, progress) = solve(&model, seed, &mut moves(300));
+        judge(&model, &agents, &plan, &progress);
+    }
+}

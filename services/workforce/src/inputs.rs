@@ -1,0 +1,54 @@
+//! The people that a schedule can use, read as they are now.
+
+use jiff::civil::Date;
+use kit::UserId;
+use tenantdb::{Failure, TenantTx};
+
+use crate::domain::agent::Agent;
+use crate::domain::civil;
+use crate::domain::model::MAX_PEOPLE;
+use crate::domain::record::{ScheduleId, TimeOff};
+use crate::store::people::{self, TimeOffFilter};
+use crate::store::shift;
+
+/// Days around a schedule whose published shifts matter to it.
+const AROUND_DAYS: i64 = 16;
+/// Rows read at most, for each kind.
+const LIMIT: i64 = 200_000;
+
+/// The active agents with an employment on the days from `first` to `last`, by id; `users` none
+/// named = all. Shifts of the `replaced` schedules do not count as published.
+pub async fn agents(
+    tx: &mut TenantTx,
+    users: &[UserId],
+    first: Date,
+    last: Date,
+    replaced: &[ScheduleId],
+) -> Result<Vec<Agent>, Failure> {
+    let employments = people::employments(tx, users, None, MAX_PEOPLE as i64 + 1).await?;
+    let ids: Vec<UserId> = employments.iter().map(|employment| employment.user).collect();
+    let staff = people::staff_of(tx, &ids).await?;
+    let (from, to) = (civil::later(first, -AROUND_DAYS), civil::later(last, AROUND_DAYS));
+    let filter = TimeOffFilter { from: Some(first), to: Some(civil::later(last, 2)), ..TimeOffFilter::default() };
+    let absences = people::time_off(tx, &filter, None, LIMIT).await?;
+    let shifts = shift::live(tx, &ids, from, to, None, LIMIT).await?;
+    let mut agents = Vec::with_capacity(employments.len());
+    for employment in &employments {
+        let known = staff.iter().find(|one| one.user == employment.user);
+        let Some(known) = known.filter(|one| one.active && one.is_agent) else { continue };
+        if last < employment.starts_on || employment.ends_on.is_some_and(|end| end < first) {
+            continue;
+        }
+        let of_user = |time_off: &&TimeOff| time_off.user == employment.user;
+        let away = absences.iter().filter(of_user).map(|time_off| time_off.absence).collect();
+        let of_user =
+            |one: &&crate::domain::record::Shift| one.user == employment.user && !replaced.contains(&one.schedule);
+        let mut published: Vec<_> = shifts.iter().filter(of_user).map(|one| one.duty.clone()).collect();
+        published.sort_by_key(|duty| duty.start);
+        match employment.agent(known, away, published) {
+            Some(agent) => agents.push(agent),
+            None => tracing::error!(user.id = %employment.user, "an employment names an unknown zone or rule set"),
+        }
+    }
+    Ok(agents)
+}

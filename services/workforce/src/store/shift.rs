@@ -1,0 +1,205 @@
+//! Shifts and presence.
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use kit::UserId;
+use kit::ids::Uuid;
+use tenantdb::{At, Failure, TenantTx, ToSqlx};
+
+use crate::domain::agent::Duty;
+use crate::domain::record::{ScheduleId, Shift, ShiftId};
+
+fn stamp(second: i64) -> At {
+    Timestamp::from_second(second).unwrap_or(Timestamp::MAX).to_sqlx()
+}
+
+/// Keeps a shift of a draft.
+pub async fn insert(tx: &mut TenantTx, shift: &Shift) -> Result<(), Failure> {
+    let provider = tx.provider();
+    let starts: Vec<At> = shift.duty.breaks.iter().map(|(from, _)| stamp(*from)).collect();
+    let ends: Vec<At> = shift.duty.breaks.iter().map(|(_, to)| stamp(*to)).collect();
+    sqlx::query!(
+        "insert into workforce.shift
+                (provider_id, shift_id, schedule_id, user_id, day, zone, starts_at, ends_at, break_starts, break_ends,
+                 work_seconds)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+        provider.0,
+        shift.id.0,
+        shift.schedule.0,
+        shift.user.0,
+        shift.day.to_sqlx() as _,
+        shift.zone,
+        stamp(shift.duty.start) as _,
+        stamp(shift.duty.end) as _,
+        &starts as _,
+        &ends as _,
+        shift.duty.work(),
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+/// Where a list of shifts begins.
+pub type ShiftKey = (Timestamp, Uuid);
+
+/// The shifts of a schedule (of one user), by start.
+pub async fn of_schedule(
+    tx: &mut TenantTx,
+    schedule: ScheduleId,
+    user: Option<UserId>,
+    after: Option<ShiftKey>,
+    limit: i64,
+) -> Result<Vec<Shift>, Failure> {
+    let provider = tx.provider();
+    let rows = sqlx::query_as!(
+        Row,
+        r#"select shift_id, schedule_id, user_id, day, zone, starts_at, ends_at,
+                  break_starts as "break_starts: Vec<At>", break_ends as "break_ends: Vec<At>"
+             from workforce.shift
+            where provider_id = $1 and schedule_id = $2 and ($3::uuid is null or user_id = $3)
+              and ($4::timestamptz is null or ($4, $5::uuid) < (starts_at, shift_id))
+            order by starts_at, shift_id limit $6"#,
+        provider.0,
+        schedule.0,
+        user.map(|user| user.0),
+        after.map(|(at, _)| at.to_sqlx()) as _,
+        after.map(|(_, id)| id),
+        limit,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(rows.into_iter().map(Shift::from).collect())
+}
+
+/// Published shifts of some users (none named = all) that start on local days from `from` to
+/// `to`, by user and day, after a user and day.
+pub async fn live(
+    tx: &mut TenantTx,
+    users: &[UserId],
+    from: Date,
+    to: Date,
+    after: Option<(Uuid, Date)>,
+    limit: i64,
+) -> Result<Vec<Shift>, Failure> {
+    let provider = tx.provider();
+    let users: Vec<Uuid> = users.iter().map(|user| user.0).collect();
+    let rows = sqlx::query_as!(
+        Row,
+        r#"select shift_id, schedule_id, user_id, day, zone, starts_at, ends_at,
+                  break_starts as "break_starts: Vec<At>", break_ends as "break_ends: Vec<At>"
+             from workforce.shift
+            where provider_id = $1 and live and ($2::uuid[] = '{}' or user_id = any ($2))
+              and $3 <= day and day <= $4 and ($5::uuid is null or ($5, $6::date) < (user_id, day))
+            order by user_id, day limit $7"#,
+        provider.0,
+        &users,
+        from.to_sqlx() as _,
+        to.to_sqlx() as _,
+        after.map(|(user, _)| user),
+        after.map(|(_, day)| day.to_sqlx()) as _,
+        limit,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(rows.into_iter().map(Shift::from).collect())
+}
+
+/// Makes the shifts of a schedule visible to agents, or hides them.
+pub async fn set_live(tx: &mut TenantTx, schedule: ScheduleId, live: bool) -> Result<(), Failure> {
+    let provider = tx.provider();
+    sqlx::query!(
+        "update workforce.shift set live = $3 where provider_id = $1 and schedule_id = $2",
+        provider.0,
+        schedule.0,
+        live,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+/// Working presence of users that touches a time, by user and start.
+pub async fn presence(
+    tx: &mut TenantTx,
+    users: &[UserId],
+    from: Timestamp,
+    to: Timestamp,
+) -> Result<Vec<(UserId, i64, i64)>, Failure> {
+    let provider = tx.provider();
+    let users: Vec<Uuid> = users.iter().map(|user| user.0).collect();
+    let rows = sqlx::query!(
+        "select user_id, starts_at, ends_at from workforce.presence
+          where provider_id = $1 and user_id = any ($2) and $3 < ends_at and starts_at < $4
+            and state in ('available', 'working', 'wrap', 'draining')
+          order by user_id, starts_at",
+        provider.0,
+        &users,
+        from.to_sqlx() as _,
+        to.to_sqlx() as _,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    let list = rows
+        .into_iter()
+        .map(|row| (UserId(row.user_id), row.starts_at.to_jiff().as_second(), row.ends_at.to_jiff().as_second()));
+    Ok(list.collect())
+}
+
+/// Keeps a stretch of presence; told again, the later end counts.
+pub async fn keep_presence(
+    tx: &mut TenantTx,
+    user: UserId,
+    state: &str,
+    reason: &str,
+    from: Timestamp,
+    to: Timestamp,
+) -> Result<(), Failure> {
+    let provider = tx.provider();
+    sqlx::query!(
+        "insert into workforce.presence (provider_id, user_id, starts_at, ends_at, state, reason)
+         values ($1, $2, $3, $4, $5, $6)
+         on conflict on constraint presence_pk do update
+            set ends_at = greatest(presence.ends_at, excluded.ends_at), state = excluded.state, reason = excluded.reason",
+        provider.0,
+        user.0,
+        from.to_sqlx() as _,
+        to.to_sqlx() as _,
+        state,
+        reason,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+struct Row {
+    shift_id: Uuid,
+    schedule_id: Uuid,
+    user_id: Uuid,
+    day: jiff_sqlx::Date,
+    zone: String,
+    starts_at: At,
+    ends_at: At,
+    break_starts: Vec<At>,
+    break_ends: Vec<At>,
+}
+
+impl From<Row> for Shift {
+    fn from(row: Row) -> Shift {
+        let second = |at: At| at.to_jiff().as_second();
+        let breaks = row.break_starts.into_iter().zip(row.break_ends);
+        Shift {
+            id: ShiftId(row.shift_id),
+            schedule: ScheduleId(row.schedule_id),
+            user: UserId(row.user_id),
+            day: row.day.to_jiff(),
+            zone: row.zone,
+            duty: Duty {
+                start: second(row.starts_at),
+                end: second(row.ends_at),
+                breaks: breaks.map(|(from, to)| (second(from), second(to))).collect(),
+            },
+        }
+    }
+}

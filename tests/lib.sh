@@ -1,0 +1,62 @@
+# Sourced by the scripts of this folder.
+
+say() { printf '\n== %s\n' "$*"; }
+missing() { printf '\nmissing: %s\n' "$*" >&2; exit 1; }
+
+# need COMMAND PACKAGE...: the command, or the Debian packages that bring it.
+need() {
+  local command=$1; shift
+  command -v "$command" >/dev/null 2>&1 && return
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+    say "installing $*"
+    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@"; } >/dev/null \
+      || missing "$command (apt-get install $* failed)"
+  else
+    missing "$command: install it, for example with: apt-get install $*"
+  fi
+}
+
+# The Python packages of the tests, in an environment of their own.
+python_env() {
+  need python3 python3 python3-venv python3-pip
+  local env=target/python stamp
+  stamp=$(sha256sum tests/python/requirements.txt | cut -d' ' -f1)
+  if [ "$(cat $env/stamp 2>/dev/null)" != "$stamp" ]; then
+    say "installing the Python packages of the tests"
+    rm -rf $env
+    python3 -m venv $env || missing "python3-venv: apt-get install python3-venv"
+    $env/bin/pip install --quiet --requirement tests/python/requirements.txt || missing "the Python packages of tests/python/requirements.txt"
+    echo "$stamp" > $env/stamp
+  fi
+  export MANYDESK_TEST_PYTHON=$PWD/$env/bin/python
+}
+
+# buf, from npm.
+buf_tool() {
+  need node nodejs npm
+  need npm npm
+  local stamp
+  stamp=$(sha256sum tests/tools/package-lock.json | cut -d' ' -f1)
+  if [ "$(cat target/tools/stamp 2>/dev/null)" != "$stamp" ]; then
+    say "installing buf"
+    rm -rf target/tools && mkdir -p target/tools
+    cp tests/tools/package.json tests/tools/package-lock.json target/tools/
+    npm ci --prefix target/tools --silent --no-audit --no-fund || missing "buf (npm ci in tests/tools failed)"
+    echo "$stamp" > target/tools/stamp
+  fi
+  export PATH=$PWD/target/tools/node_modules/.bin:$PATH
+}
+
+postgres_tools() {
+  ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 && return
+  command -v postgres >/dev/null 2>&1 && return
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+    say "installing PostgreSQL's server programs"
+    mkdir -p /etc/postgresql-common
+    [ -f /etc/postgresql-common/createcluster.conf ] || echo 'create_main_cluster = false' > /etc/postgresql-common/createcluster.conf
+    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql; } >/dev/null \
+      || missing "PostgreSQL (apt-get install postgresql failed)"
+  else
+    missing "PostgreSQL's server programs: apt-get install postgresql"
+  fi
+}

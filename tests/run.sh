@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# All checks and all tests; installs what it needs or says what is missing.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. tests/lib.sh
+
+need cargo rustc cargo
+need cc build-essential
+need git git
+postgres_tools
+python_env
+
+tests/lint.sh
+
+say "manifests"
+"$MANYDESK_TEST_PYTHON" tests/k8s/check.py
+
+say "tests"
+cargo test --workspace --locked

@@ -1,0 +1,87 @@
+//! The platform that all tests of a run share.
+
+use std::sync::mpsc;
+
+use manydesk::cli::Session;
+use manydesk::config::Config;
+use manydesk::platform::{Database, Platform};
+use manydesk::secrets::Secrets;
+use tokio::sync::OnceCell;
+use tonic::transport::Channel;
+
+use crate::people::Tenant;
+use crate::postgres::TestCluster;
+
+/// A running platform.
+pub struct Desk {
+    /// Its gateway.
+    pub url: String,
+    /// Superuser's URL of its database, for looking past every rule.
+    pub database: String,
+    /// URL of a role of its database.
+    pub role_url: Box<dyn Fn(&str) -> String + Send + Sync>,
+    operator_password: String,
+}
+
+/// The e-mail of the operator.
+pub const OPERATOR: &str = "operator@platform.example";
+
+/// The shared platform.
+pub async fn desk() -> &'static Desk {
+    static DESK: OnceCell<Desk> = OnceCell::const_new();
+    DESK.get_or_init(|| async { tokio::task::spawn_blocking(start).await.expect("the platform starts") }).await
+}
+
+/// Settings for tests: port 0, no limits in the way.
+pub fn config() -> Config {
+    let mut config = Config::read(&|name| (name == "MANYDESK_DATA").then(|| "/nonexistent".to_owned())).expect("defaults are valid");
+    config.listen = ([127, 0, 0, 1], 0).into();
+    config.tenant_rate = 1e6;
+    config.address_rate = 1e6;
+    config
+}
+
+/// The platform lives in a thread and a runtime of its own: each test has a
+/// runtime that ends with it.
+fn start() -> Desk {
+    let (told, started) = mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+        runtime.block_on(async move {
+            let cluster = TestCluster::start();
+            let database =
+                Database::Given { admin: cluster.admin(), name: Some("manydesk".to_owned()), trusted: true };
+            let secrets = Secrets::ephemeral().expect("secrets");
+            let operator_password = secrets.password(OPERATOR);
+            let platform =
+                Platform::start(&config(), database, secrets, kit::Clock::System, &mut |_| {}).await.expect("the platform starts");
+            manydesk::ensure_operator(&platform, OPERATOR, &operator_password).await.expect("an operator");
+            let (admin_url, urls) = (cluster.url("manydesk", "postgres"), cluster);
+            let url = platform.url.clone();
+            let role_urls = std::sync::Arc::new(urls);
+            let for_desk = role_urls.clone();
+            let role_url = Box::new(move |role: &str| for_desk.url("manydesk", role));
+            told.send(Desk { url, database: admin_url, role_url, operator_password }).expect("the test waits");
+            std::future::pending::<()>().await;
+            drop((platform, role_urls));
+        });
+    });
+    started.recv().expect("the platform's thread lives")
+}
+
+impl Desk {
+    /// A channel to the gateway, without a token.
+    pub async fn channel(&self) -> Channel {
+        Channel::from_shared(self.url.clone()).expect("a URL").connect().await.expect("the gateway answers")
+    }
+
+    /// The operator's session.
+    pub async fn operator(&self) -> Session {
+        Session::login(&self.url, OPERATOR, &self.operator_password).await.expect("the operator signs in")
+    }
+
+    /// A provider of the test's own.
+    pub async fn provider(&'static self, name: &str) -> Tenant {
+        Tenant::found(self, name).await
+    }
+}

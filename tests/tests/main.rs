@@ -1,0 +1,6 @@
+//! All end-to-end tests: one binary, one platform, one database.
+
+mod catalog;
+mod isolation;
+
+mod transactions;
