@@ -57,6 +57,7 @@ create table billing.usage_event (
 );
 create index usage_event_by_bill_date on billing.usage_event (provider_id, seller_id, bill_date, usage_id);
 create index usage_event_by_local_date on billing.usage_event (provider_id, seller_id, local_date, meter);
+create index usage_event_late on billing.usage_event (provider_id, seller_id, bill_date) where local_date < bill_date;
 select ctx.guard_seller_table('billing.usage_event', 'select, insert, delete');
 -- Rows go only when a seller is erased.
 -- Only the stamps of open events change, when a seller's zone is set for the first time.

@@ -26,8 +26,8 @@ const SOURCES: &[&str] = &["tenants", "tickets", "workforce"];
 
 /// The service on its dependencies.
 pub fn build(deps: Deps) -> Result<Parts, kit::Fault> {
-    let service = BillingServiceServer::new(api::Api::new(deps.clone()))
-        .max_decoding_message_size(kit::serve::MAX_MESSAGE_BYTES);
+    let service =
+        BillingServiceServer::new(api::Api::new(deps.clone())).max_decoding_message_size(kit::serve::MAX_MESSAGE_BYTES);
     let events = WithSellers { terms: deps.terms.clone(), inner: api::Events { deps } };
     Ok(Parts {
         routes: tonic::service::Routes::new(service),

@@ -9,6 +9,8 @@
 //! but [`config`] reads the environment.
 
 pub mod caller;
+#[cfg(test)]
+mod caller_tests;
 pub mod check;
 pub mod clock;
 pub mod config;
@@ -18,6 +20,8 @@ pub mod gate;
 pub mod ids;
 pub mod keys;
 pub mod page;
+#[cfg(test)]
+mod page_tests;
 pub mod peers;
 pub mod scope;
 pub mod serve;

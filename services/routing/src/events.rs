@@ -50,7 +50,12 @@ impl Listener {
         Ok(())
     }
 
-    async fn needs_work(&self, tx: &mut TenantTx, event: &Envelope, work: &TicketNeedsWork) -> Result<Option<Told>, Fault> {
+    async fn needs_work(
+        &self,
+        tx: &mut TenantTx,
+        event: &Envelope,
+        work: &TicketNeedsWork,
+    ) -> Result<Option<Told>, Fault> {
         let seller = tx.seller()?;
         // The seller may have been created a moment ago, and its own event may still be on its way.
         self.deps.terms.of(&self.deps.db, &self.deps.calls, None, tx.scope()).await?;
@@ -146,11 +151,8 @@ fn profile_of(staff: &StaffChanged) -> Result<Profile, Fault> {
     }
     for certification in &staff.certifications {
         let seller = SellerId::parse("certifications", &certification.seller_id)?;
-        let until = match &certification.valid_until {
-            None => None,
-            // An end that cannot be read has passed: what cannot be evaluated denies.
-            Some(at) => Some(kit::wire::instant(at).map_or(At(0), At::of)),
-        };
+        // An end that cannot be read has passed: what cannot be evaluated denies.
+        let until = certification.valid_until.as_ref().map(|at| kit::wire::instant(at).map_or(At(0), At::of));
         profile.certifications.insert(seller, until);
     }
     Ok(profile)
@@ -159,8 +161,8 @@ fn profile_of(staff: &StaffChanged) -> Result<Profile, Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use kit::Uuid;
     use proto::events::v1::{Certification, LanguageSkill};
+    use uuid::Uuid;
 
     fn user() -> String {
         AgentId(Uuid::from_u128(5)).to_string()

@@ -10,12 +10,12 @@
 //!
 //! Must not know: how tickets, contracts or schedules work; other services.
 
+mod api;
+pub mod desk;
 pub mod domain;
+mod events;
 pub mod store;
 mod wire;
-pub mod desk;
-mod events;
-mod api;
 
 use std::sync::Arc;
 

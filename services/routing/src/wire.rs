@@ -1,6 +1,5 @@
 //! Between the domain and the wire.
 
-use jiff::Timestamp;
 use kit::Caller;
 use proto::routing::v1 as wire;
 
@@ -61,7 +60,11 @@ pub fn contact(contact: &Contact, view: View) -> wire::Contact {
         due_at: Some(at(contact.due_at)),
         queued_at: Some(at(contact.queued_at)),
         agent_id: view.agent(contact.agent),
-        offer_id: if view == View::Staff { contact.offer.map(|o| o.to_string()).unwrap_or_default() } else { String::new() },
+        offer_id: if view == View::Staff {
+            contact.offer.map(|o| o.to_string()).unwrap_or_default()
+        } else {
+            String::new()
+        },
         assigned_at: contact.assigned_at.map(at),
         ended_at: contact.ended_at.map(at),
         offers_made: contact.offers_made,
@@ -260,8 +263,4 @@ pub fn verdict(verdict: &Verdict) -> wire::AgentVerdict {
         native: verdict.native,
         idle_seconds: seconds(verdict.idle),
     }
-}
-
-pub fn timestamp_in(at: Timestamp) -> At {
-    At::of(at)
 }

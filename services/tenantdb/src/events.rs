@@ -414,8 +414,12 @@ impl<H: Handler> Handler for WithSellers<H> {
     }
 
     fn applied(&self, event: &Envelope) {
-        if let (Some(Body::SellerChanged(_)), Some(seller)) = (&event.body, sellers::of_envelope(&event.seller_id)) {
-            self.terms.forget(seller);
+        if let (Some(Body::SellerChanged(_)), Some(provider), Some(seller)) = (
+            &event.body,
+            sellers::provider_of_envelope(&event.provider_id),
+            sellers::of_envelope(&event.seller_id),
+        ) {
+            self.terms.forget(provider, seller);
         }
         self.inner.applied(event);
     }

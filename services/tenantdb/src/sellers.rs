@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
 use kit::peers::Calls;
-use kit::{Caller, Fault, Id, Scope, SellerId};
+use kit::{Caller, Fault, Id, ProviderId, Scope, SellerId};
 use prost::Message;
 use proto::events::v1::SellerTerms;
 use sqlx::Row;
@@ -16,10 +16,13 @@ use crate::{Failure, TenantDb, TenantTx};
 /// Seconds after which remembered terms are read again.
 const FRESH_SECONDS: i64 = 2;
 
+type Remembered = (Timestamp, Arc<SellerTerms>);
+
 /// Terms of sellers, remembered for a moment.
 #[derive(Clone, Default)]
 pub struct Terms {
-    seen: Arc<Mutex<HashMap<SellerId, (Timestamp, Arc<SellerTerms>)>>>,
+    /// By provider and seller: a seller named by a stranger is not the stranger's.
+    seen: Arc<Mutex<HashMap<(ProviderId, SellerId), Remembered>>>,
 }
 
 impl Terms {
@@ -37,7 +40,7 @@ impl Terms {
             .or_else(|| scope.single_reader().map(SellerId))
             .ok_or(Fault::NotFound("seller"))?;
         let now = db.clock().now();
-        if let Some(terms) = self.remembered(seller, now) {
+        if let Some(terms) = self.remembered((scope.provider_id(), seller), now) {
             return Ok(terms);
         }
         let mut tx = db.begin(scope).await?;
@@ -52,22 +55,22 @@ impl Terms {
             if seen.len() > 10_000 {
                 seen.clear();
             }
-            seen.insert(seller, (now, terms.clone()));
+            seen.insert((scope.provider_id(), seller), (now, terms.clone()));
         }
         Ok(terms)
     }
 
-    fn remembered(&self, seller: SellerId, now: Timestamp) -> Option<Arc<SellerTerms>> {
+    fn remembered(&self, key: (ProviderId, SellerId), now: Timestamp) -> Option<Arc<SellerTerms>> {
         let seen = self.seen.lock().ok()?;
-        let (at, terms) = seen.get(&seller)?;
+        let (at, terms) = seen.get(&key)?;
         let age = now.as_second() - at.as_second();
         (0..=FRESH_SECONDS).contains(&age).then(|| terms.clone())
     }
 
     /// Forgets a seller, because an event changed it.
-    pub fn forget(&self, seller: SellerId) {
+    pub fn forget(&self, provider: ProviderId, seller: SellerId) {
         if let Ok(mut seen) = self.seen.lock() {
-            seen.remove(&seller);
+            seen.remove(&(provider, seller));
         }
     }
 }
@@ -135,6 +138,11 @@ async fn fetch(
     keep(&mut tx, seller, &terms).await?;
     tx.commit().await?;
     Ok(terms)
+}
+
+/// The provider of an envelope.
+pub fn provider_of_envelope(text: &str) -> Option<ProviderId> {
+    kit::ids::decode(ProviderId::PREFIX, text).map(ProviderId)
 }
 
 /// The seller of an envelope.

@@ -37,11 +37,12 @@ const SMALL_MESSAGE_BYTES: usize = 64 * 1024;
 /// The service: its handlers and background work. Looks after the signing keys
 /// once, so that whoever is started after it can verify tokens.
 pub async fn build(deps: Deps, settings: Settings) -> Result<Parts, kit::Fault> {
-    let identity = Identity::new(deps, settings)?;
+    let identity = Identity::new(deps.clone(), settings)?;
     identity.turn_keys().await?;
     let auth = AuthServiceServer::new(AuthApi(identity.clone())).max_decoding_message_size(SMALL_MESSAGE_BYTES);
     let users = UsersServiceServer::new(UsersApi(identity.clone())).max_decoding_message_size(MAX_MESSAGE_BYTES);
     let providers = ProvidersServiceServer::new(ProvidersApi(identity.clone())).max_decoding_message_size(MAX_MESSAGE_BYTES);
-    let routes = Routes::new(auth).add_service(users).add_service(providers);
-    Ok(Parts { routes, workers: identity.workers(), events: None })
+    let routes = api::onboarding::add_to(Routes::new(auth).add_service(users).add_service(providers), &deps);
+    let events = Some((api::onboarding::EVENT_SOURCES, api::onboarding::event_handler(&deps)));
+    Ok(Parts { routes, workers: identity.workers(), events })
 }

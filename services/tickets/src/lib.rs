@@ -29,10 +29,7 @@ pub fn build(deps: Deps) -> Result<Parts, kit::Fault> {
     let server = TicketsServiceServer::new(api::Api::new(Arc::clone(&desk)))
         .max_decoding_message_size(kit::serve::MAX_MESSAGE_BYTES);
     let breaches = Arc::clone(&desk);
-    let handler = tenantdb::events::WithSellers {
-        inner: events::OfOthers::new(desk),
-        terms: deps.terms.clone(),
-    };
+    let handler = tenantdb::events::WithSellers { inner: events::OfOthers::new(desk), terms: deps.terms.clone() };
     Ok(Parts {
         routes: tonic::service::Routes::new(server),
         workers: vec![Worker::new("tickets breaches", |stop| work::breach::watch(breaches, stop))],

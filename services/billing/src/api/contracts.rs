@@ -8,7 +8,7 @@ use proto::events::v1::envelope::Body;
 use super::Api;
 use super::intake::default_zone;
 use super::invoices::named_plan;
-use super::wire_plan::plan_out;
+use super::plan_out::plan_out;
 use crate::domain::ids::{ContractId, PlanId};
 use crate::domain::period::{Cycle, first_of_month};
 use crate::domain::profile::{Contract, SignError, may_sign};
@@ -64,8 +64,7 @@ impl Api {
             effective_from: from.to_string(),
         };
         tx.emit(one.seller, Body::RatePlanSigned(told), now)?;
-        let listed =
-            Listed { seller: one.seller, contract, time_zone: account.time_zone, anchor: Some(cycle.anchor) };
+        let listed = Listed { seller: one.seller, contract, time_zone: account.time_zone, anchor: Some(cycle.anchor) };
         let response = wire::SignRatePlanResponse { contract: Some(contract_out(&listed)) };
         tx.commit_with(&response).await?;
         Ok(response)
@@ -80,8 +79,7 @@ impl Api {
         let page = self.deps.pager.read(caller, "ListContracts", shape, request.page_size, &request.page_token)?;
         let scope = caller.view(&request.seller_id)?;
         let mut tx = self.deps.db.begin(&scope).await?;
-        let mut rows =
-            store::contract::list(&mut tx, scope.single_reader(), None, page.after, page.size + 1).await?;
+        let mut rows = store::contract::list(&mut tx, scope.single_reader(), None, page.after, page.size + 1).await?;
         let next_page_token = self.deps.pager.cut(&page, &mut rows, |r| store::contract::Key {
             effective_from: r.contract.effective_from,
             contract_id: r.contract.contract_id.0,

@@ -19,7 +19,9 @@ use crate::domain::period::{local_date, parse_zone};
 use crate::domain::rating::LineKind;
 use crate::domain::tax::{CategoryTotal, Treatment};
 use crate::store;
-use crate::store::invoice::{Head, Line, Payment};
+use crate::store::invoice::Head;
+use crate::store::lines::Line;
+use crate::store::payment::Payment;
 
 impl Api {
     pub(super) async fn pay(
@@ -45,11 +47,12 @@ impl Api {
         let mut head = store::invoice::lock(&mut tx, id).await?.ok_or(Fault::NotFound("invoice"))?;
         payable(&head)?;
         head.currency.to_minor(amount)?;
-        let payment = match store::invoice::payment_of(&mut tx, id, &reference).await? {
+        let payment = match store::payment::find(&mut tx, id, &reference).await? {
             Some(before) if before.amount == amount && before.value_date == value_date => before,
             Some(_) => return Err(Refusal::ReferenceReused.into()),
             None => {
-                let payment = Payment { payment_id: self.deps.clock.new_id::<PaymentId>(), amount, value_date, reference };
+                let payment =
+                    Payment { payment_id: self.deps.clock.new_id::<PaymentId>(), amount, value_date, reference };
                 self.book_payment(&mut tx, &mut head, &payment, now).await?;
                 payment
             }
@@ -80,7 +83,7 @@ impl Api {
     ) -> Result<(), Fault> {
         let open_before = open(head.total, head.paid, head.credited);
         let entry = ledger::payment(head.currency, payment.amount, open_before).map_err(unbalanced)?;
-        store::invoice::insert_payment(tx, head.invoice_id, payment, now).await?;
+        store::payment::insert(tx, head.invoice_id, payment, now).await?;
         let entry_id = self.deps.clock.new_id::<EntryId>();
         store::ledger::post(tx, entry_id, payment.payment_id.0, &entry, payment.value_date, now).await?;
         head.paid += payment.amount;
@@ -216,9 +219,9 @@ impl Api {
 
 /// What may still be credited: by line, and by tax category.
 async fn creditable(tx: &mut TenantTx, head: &Head) -> Result<(Vec<Creditable>, Vec<CategoryTotal>), Fault> {
-    let taxes = store::invoice::taxes(tx, head.seller, head.invoice_id).await?;
-    let before = store::invoice::credited_lines(tx, head.seller, head.invoice_id).await?;
-    let lines = store::invoice::lines(tx, head.seller, head.invoice_id)
+    let taxes = store::lines::taxes(tx, head.seller, head.invoice_id).await?;
+    let before = store::lines::credited(tx, head.seller, head.invoice_id).await?;
+    let lines = store::lines::of(tx, head.seller, head.invoice_id)
         .await?
         .into_iter()
         .map(|line| Creditable {
@@ -228,7 +231,7 @@ async fn creditable(tx: &mut TenantTx, head: &Head) -> Result<(Vec<Creditable>, 
             treatment: treatment_of(&taxes, &line),
         })
         .collect();
-    let credited = store::invoice::credited_taxes(tx, head.seller, head.invoice_id).await?;
+    let credited = store::lines::credited_taxes(tx, head.seller, head.invoice_id).await?;
     let left = taxes
         .into_iter()
         .map(|mut total| {

@@ -92,9 +92,8 @@ fn parts(contracts: &[(Contract, Plan)], period: Dates) -> Vec<Part<'_>> {
 fn cut(parts: &[Part<'_>]) -> store::usage::Cut {
     let short = |p: &Part<'_>| p.plan.contact.ignore_calls_up_to;
     let differ = parts.windows(2).any(|w| short(&w[0]) != short(&w[1]));
-    let wanted = |meter: &Meter| {
-        (differ && *meter == Meter::Contact) || parts.iter().any(|p| p.plan.needs_singles(*meter))
-    };
+    let wanted =
+        |meter: &Meter| (differ && *meter == Meter::Contact) || parts.iter().any(|p| p.plan.needs_singles(*meter));
     store::usage::Cut {
         singles: Meter::ALL.into_iter().filter(wanted).collect(),
         short_call: parts.first().map_or(0, short),
@@ -182,7 +181,7 @@ async fn late_lines(
         }
         let full = rated(tx, ground.seller, &ground.contracts, old, period.until).await?;
         let mut billed = Vec::new();
-        for line in store::invoice::billed(tx, ground.seller, old.from).await? {
+        for line in store::lines::billed(tx, ground.seller, old.from).await? {
             let contract = ground.contracts.iter().position(|(c, _)| Some(c.contract_id) == line.contract_id);
             let Some(contract) = contract else { continue };
             billed.push(Billed {
@@ -211,10 +210,9 @@ fn unrated_warnings(rated: &Rated) -> Vec<String> {
 fn currency_of(ground: &Ground, period: Dates) -> Result<Currency, Fault> {
     match &ground.profile {
         Some(profile) => Ok(profile.currency),
-        None => parts(&ground.contracts, period)
-            .first()
-            .map(|p| p.plan.currency)
-            .ok_or_else(|| Refusal::NoContract.into()),
+        None => {
+            parts(&ground.contracts, period).first().map(|p| p.plan.currency).ok_or_else(|| Refusal::NoContract.into())
+        }
     }
 }
 

@@ -6,7 +6,9 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use kit::Fault;
 use proto::events::v1::envelope::Body;
-use proto::events::v1::{ContactHandled, Envelope, MessageStored, PaidHoursRecorded, SellerErasureDone, SlaVerdictReached};
+use proto::events::v1::{
+    ContactHandled, Envelope, MessageStored, PaidHoursRecorded, SellerErasureDone, SlaVerdictReached,
+};
 use rust_decimal::Decimal;
 use tenantdb::service::Deps;
 use tenantdb::{TenantTx, events::Handler};
@@ -73,17 +75,17 @@ impl Events {
     /// A corrected figure becomes the difference to the figure before.
     async fn paid_hours(&self, tx: &mut TenantTx, told: &PaidHoursRecorded) -> Result<(), Fault> {
         let date = parse_date(&told.date)?;
-        let class = HourClass::parse(&told.hour_class)
-            .ok_or_else(|| Fault::internal("paid hours of an unknown hour class"))?;
+        let class =
+            HourClass::parse(&told.hour_class).ok_or_else(|| Fault::internal("paid hours of an unknown hour class"))?;
         self.account(tx).await?;
-        let hours = store::usage::PaidHours {
+        let hours = store::evidence::PaidHours {
             user_id: &told.user_id,
             date,
             hour_class: class.name(),
             revision: told.revision,
             paid_seconds: told.paid_seconds,
         };
-        let Some(before) = store::usage::keep_paid_hours(tx, &hours).await? else { return Ok(()) };
+        let Some(before) = store::evidence::keep_paid_hours(tx, &hours).await? else { return Ok(()) };
         let in_hours = |seconds: i64| Rounding::HalfUp.apply(Decimal::from(seconds) / Decimal::from(3_600), 9);
         let difference = (in_hours(told.paid_seconds) - in_hours(before)).normalize();
         if difference.is_zero() {
@@ -112,7 +114,7 @@ impl Events {
             .as_ref()
             .and_then(kit::wire::instant)
             .ok_or_else(|| Fault::internal("a verdict without the instant it was settled"))?;
-        let verdict = store::usage::Verdict {
+        let verdict = store::evidence::Verdict {
             ticket_id: &told.ticket_id,
             metric: &told.metric,
             family: &told.family,
@@ -125,15 +127,14 @@ impl Events {
             channel: &told.channel,
             historical: told.historical,
         };
-        Ok(store::usage::keep_verdict(tx, &verdict).await?)
+        Ok(store::evidence::keep_verdict(tx, &verdict).await?)
     }
 
     /// Erases what is not kept by law. Invoices, their parties and the ledger stay.
     async fn erase(&self, tx: &mut TenantTx, erasure_id: &str) -> Result<(), Fault> {
-        let rows = store::usage::erase(tx).await?;
+        let rows = store::evidence::erase(tx).await?;
         let rows_kept = store::invoice::count_kept(tx).await?;
-        let done =
-            SellerErasureDone { erasure_id: erasure_id.to_string(), service: "billing".into(), rows, rows_kept };
+        let done = SellerErasureDone { erasure_id: erasure_id.to_string(), service: "billing".into(), rows, rows_kept };
         let now = self.deps.clock.now();
         tx.emit(erasure_id, Body::SellerErasureDone(done), now)?;
         Ok(())

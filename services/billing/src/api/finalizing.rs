@@ -21,7 +21,8 @@ use crate::domain::period::{Dates, local_date, parse_zone, plus_days};
 use crate::domain::profile::{Issuer, Profile};
 use crate::domain::tax::CategoryTotal;
 use crate::store;
-use crate::store::invoice::{Head, Line};
+use crate::store::invoice::Head;
+use crate::store::lines::Line;
 
 impl Api {
     pub(super) async fn finalize(

@@ -51,7 +51,12 @@ pub async fn held_account(tx: &mut TenantTx, zone: &str) -> Result<Account, Faul
 }
 
 /// Stores events under the account's lock; answers for each, in order.
-pub async fn take(tx: &mut TenantTx, account: &Account, clock: &Clock, incoming: Vec<Incoming>) -> Result<Vec<Outcome>, Fault> {
+pub async fn take(
+    tx: &mut TenantTx,
+    account: &Account,
+    clock: &Clock,
+    incoming: Vec<Incoming>,
+) -> Result<Vec<Outcome>, Fault> {
     let zone = account.zone()?;
     let now = clock.now();
     let mut stamped = Vec::with_capacity(incoming.len());

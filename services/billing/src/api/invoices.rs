@@ -8,7 +8,7 @@ use super::Api;
 use super::drafting::{Ground, Purpose, draft, what_if};
 use super::refusals::Refusal;
 use super::wire_invoice::{as_json, csv, draft_out, invoice_out, stored, stored_invoice};
-use super::wire_plan::plan_in;
+use super::plan_in::plan_in;
 use crate::domain::ids::{InvoiceId, PlanId};
 use crate::domain::invoice::State;
 use crate::domain::period::parse_date;

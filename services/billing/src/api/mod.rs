@@ -11,8 +11,9 @@ mod plans;
 mod profiles;
 mod refusals;
 mod usage;
-mod wire_plan;
 mod wire_invoice;
+mod plan_in;
+mod plan_out;
 
 use std::sync::Arc;
 

@@ -5,7 +5,8 @@ use proto::billing::v1 as wire;
 
 use super::Api;
 use super::invoices::named_plan;
-use super::wire_plan::{plan_in, plan_out};
+use super::plan_in::plan_in;
+use super::plan_out::plan_out;
 use crate::domain::ids::PlanId;
 use crate::store;
 use crate::store::plan::Version;
@@ -62,10 +63,10 @@ impl Api {
         )?;
         let mut tx = self.deps.db.begin(&caller.of_provider()).await?;
         let mut rows = store::plan::list(&mut tx, page.after.as_ref(), page.size + 1).await?;
-        let next_page_token = self.deps.pager.cut(&page, &mut rows, |r| store::plan::Key {
-            name: r.plan.name.clone(),
-            plan_id: r.plan_id.0,
-        })?;
+        let next_page_token = self
+            .deps
+            .pager
+            .cut(&page, &mut rows, |r| store::plan::Key { name: r.plan.name.clone(), plan_id: r.plan_id.0 })?;
         Ok(wire::ListRatePlansResponse { plans: rows.iter().map(plan_out).collect(), next_page_token })
     }
 }

@@ -5,9 +5,9 @@ use kit::{Caller, Checks, Fault};
 use proto::billing::v1 as wire;
 use tenantdb::TenantTx;
 
+use super::Api;
 use super::intake::default_zone;
 use super::refusals::Refusal;
-use super::Api;
 use crate::domain::ids::IssuerId;
 use crate::domain::money::Currency;
 use crate::domain::period::{parse_date, parse_zone};
@@ -26,7 +26,8 @@ impl Api {
         checks.request_id(&request.request_id);
         let party = party_in(&mut checks, "issuer.party", given.party);
         let prefix = given.number_prefix.clone();
-        let prefix_ok = (1..=8).contains(&prefix.len()) && prefix.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
+        let prefix_ok =
+            (1..=8).contains(&prefix.len()) && prefix.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
         checks.require(prefix_ok, "issuer.number_prefix", "must have 1 to 8 of A-Z and 0-9");
         let iban = checks.line("issuer.iban", &given.iban, 0..=34);
         checks.require(parse_zone(&given.time_zone).is_ok(), "issuer.time_zone", "must be an IANA time zone");
@@ -47,15 +48,12 @@ impl Api {
             version: 1,
         };
         if named.is_none() {
-            store::profile::insert_issuer(&mut tx, &issuer).await.map_err(|failure| {
-                match failure.constraint() {
-                    Some("issuer_prefix_once") => Refusal::PrefixFixed.into(),
-                    _ => Fault::from(failure),
-                }
+            store::profile::insert_issuer(&mut tx, &issuer).await.map_err(|failure| match failure.constraint() {
+                Some("issuer_prefix_once") => Refusal::PrefixFixed.into(),
+                _ => Fault::from(failure),
             })?;
         } else {
-            let before =
-                store::profile::issuer(&mut tx, issuer.issuer_id).await?.ok_or(Fault::NotFound("issuer"))?;
+            let before = store::profile::issuer(&mut tx, issuer.issuer_id).await?.ok_or(Fault::NotFound("issuer"))?;
             if before.number_prefix != issuer.number_prefix {
                 return Err(Refusal::PrefixFixed.into());
             }
@@ -121,9 +119,8 @@ impl Api {
         profile.version = store::profile::upsert(&mut tx, &profile).await?.ok_or(Fault::Stale)?;
         recut(&mut tx, &account, &time_zone, &holidays).await?;
         let account = Account { time_zone, holidays, ..account };
-        let response = wire::UpsertBillingProfileResponse {
-            profile: Some(profile_out(one.seller, &profile, &account)),
-        };
+        let response =
+            wire::UpsertBillingProfileResponse { profile: Some(profile_out(one.seller, &profile, &account)) };
         tx.commit_with(&response).await?;
         Ok(response)
     }

@@ -32,7 +32,9 @@ pub enum Refusal {
 impl Explain for Refusal {
     fn code(&self) -> Code {
         match self {
-            Refusal::NoContract | Refusal::NoProfile | Refusal::CutFixed | Refusal::NotPayable => Code::FailedPrecondition,
+            Refusal::NoContract | Refusal::NoProfile | Refusal::CutFixed | Refusal::NotPayable => {
+                Code::FailedPrecondition
+            }
             Refusal::PrefixFixed | Refusal::ReferenceReused => Code::AlreadyExists,
         }
     }

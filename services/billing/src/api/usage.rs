@@ -95,7 +95,8 @@ impl Api {
             n => vec![meter(n).ok_or_else(|| Fault::invalid("meter", "is unknown"))?],
         };
         let wanted = wire::UsageState::try_from(request.state).map_err(|_| Fault::invalid("state", "is unknown"))?;
-        let shape = (&request.seller_id, &request.bill_date_from, &request.bill_date_until, request.meter, request.state);
+        let shape =
+            (&request.seller_id, &request.bill_date_from, &request.bill_date_until, request.meter, request.state);
         let page = self.deps.pager.read::<store::usage::Key>(
             caller,
             "ListUsage",
@@ -107,8 +108,10 @@ impl Api {
         let mut tx = self.deps.db.begin(&scope).await?;
         let filter = store::usage::Filter { bill_from, bill_until, meters, ..store::usage::Filter::default() };
         let mut rows = store::usage::list(&mut tx, scope.single_reader(), &filter, page.after, page.size + 1).await?;
-        let next_page_token =
-            self.deps.pager.cut(&page, &mut rows, |r| store::usage::Key { bill_date: r.bill_date, usage_id: r.usage_id.0 })?;
+        let next_page_token = self
+            .deps
+            .pager
+            .cut(&page, &mut rows, |r| store::usage::Key { bill_date: r.bill_date, usage_id: r.usage_id.0 })?;
         // A page filtered by state may be short; its token still leads on.
         let mut grounds: std::collections::HashMap<kit::SellerId, Ground> = std::collections::HashMap::new();
         let mut events = Vec::with_capacity(rows.len());
@@ -134,18 +137,21 @@ impl Api {
         checks.range("line_number", i64::from(request.line_number), 1..=100_000);
         checks.finish()?;
         let shape = (&request.seller_id, &request.invoice_id, request.line_number);
-        let page =
-            self.deps.pager.read::<i64>(caller, "ListInvoiceLineUsage", &shape, request.page_size, &request.page_token)?;
+        let page = self.deps.pager.read::<i64>(
+            caller,
+            "ListInvoiceLineUsage",
+            &shape,
+            request.page_size,
+            &request.page_token,
+        )?;
         let scope = caller.view(&request.seller_id)?;
         let mut tx = self.deps.db.begin(&scope).await?;
         let head = store::invoice::read(&mut tx, scope.single_reader(), invoice_id)
             .await?
             .ok_or(Fault::NotFound("invoice"))?;
-        let lines = store::invoice::lines(&mut tx, head.seller, invoice_id).await?;
-        let line = lines
-            .iter()
-            .find(|l| l.line_number == request.line_number)
-            .ok_or(Fault::NotFound("invoice line"))?;
+        let lines = store::lines::of(&mut tx, head.seller, invoice_id).await?;
+        let line =
+            lines.iter().find(|l| l.line_number == request.line_number).ok_or(Fault::NotFound("invoice line"))?;
         let ground = Ground::load(&mut tx, head.seller).await?;
         // Rows never change, so the same rule finds the same events again.
         let events = behind(&mut tx, &ground, &head, line).await?;
@@ -165,7 +171,7 @@ async fn behind(
     tx: &mut tenantdb::TenantTx,
     ground: &Ground,
     head: &store::invoice::Head,
-    line: &store::invoice::Line,
+    line: &store::lines::Line,
 ) -> Result<Vec<Stored>, Fault> {
     let contract = ground.contracts.iter().find(|(c, _)| Some(c.contract_id.0) == line.contract_id);
     let Some((_, plan)) = contract else { return Ok(Vec::new()) };
@@ -188,10 +194,7 @@ async fn behind(
         .filter(|row| charge_of(plan, row) == Some(charge))
         .filter_map(|row| row.single.map(|s| s.key))
         .collect();
-    Ok(stored
-        .into_iter()
-        .filter(|s| s.row().single.is_some_and(|single| counted.contains(&single.key)))
-        .collect())
+    Ok(stored.into_iter().filter(|s| s.row().single.is_some_and(|single| counted.contains(&single.key))).collect())
 }
 
 /// The domain's meter of a number on the wire.
@@ -264,9 +267,7 @@ fn result(source: String, event_key: String, outcome: Outcome) -> wire::RecordRe
     let (outcome, usage_id, problem) = match outcome {
         Outcome::Accepted(id) => (wire::RecordOutcome::Accepted, id, ""),
         Outcome::Duplicate(id) => (wire::RecordOutcome::Duplicate, id, ""),
-        Outcome::Conflict(id) => {
-            (wire::RecordOutcome::Conflict, id, "this key was recorded before with other content")
-        }
+        Outcome::Conflict(id) => (wire::RecordOutcome::Conflict, id, "this key was recorded before with other content"),
     };
     wire::RecordResult {
         source,

@@ -16,7 +16,8 @@ use crate::domain::models::Step;
 use crate::domain::rating::LineKind;
 use crate::domain::tax::CategoryTotal;
 use crate::store;
-use crate::store::invoice::{Head, Line};
+use crate::store::invoice::Head;
+use crate::store::lines::Line;
 
 /// A stored invoice with its lines.
 pub async fn stored_invoice(tx: &mut TenantTx, one: Option<Uuid>, id: InvoiceId) -> Result<wire::Invoice, Fault> {
@@ -31,8 +32,8 @@ pub async fn stored(
     id: InvoiceId,
 ) -> Result<(Head, Vec<Line>, Vec<CategoryTotal>), Fault> {
     let head = store::invoice::read(tx, one, id).await?.ok_or(Fault::NotFound("invoice"))?;
-    let lines = store::invoice::lines(tx, head.seller, id).await?;
-    let taxes = store::invoice::taxes(tx, head.seller, id).await?;
+    let lines = store::lines::of(tx, head.seller, id).await?;
+    let taxes = store::lines::taxes(tx, head.seller, id).await?;
     Ok((head, lines, taxes))
 }
 

@@ -160,10 +160,7 @@ pub fn credit(
     }
     let mut taken = Vec::new();
     for (line_number, amount) in asked {
-        let line = lines
-            .iter()
-            .find(|l| l.line_number == line_number)
-            .ok_or(InvoiceError::NoSuchLine(line_number))?;
+        let line = lines.iter().find(|l| l.line_number == line_number).ok_or(InvoiceError::NoSuchLine(line_number))?;
         let left = line.amount - line.credited;
         let amount = amount.unwrap_or(left);
         currency.to_minor(amount)?;

@@ -136,11 +136,7 @@ pub fn payment(currency: Currency, amount: Decimal, open: Decimal) -> Result<Ent
     Entry::new(
         Kind::Payment,
         currency,
-        &[
-            (Account::Cash, amount),
-            (Account::Receivable, -settled),
-            (Account::CustomerCredit, settled - amount),
-        ],
+        &[(Account::Cash, amount), (Account::Receivable, -settled), (Account::CustomerCredit, settled - amount)],
     )
 }
 

@@ -100,7 +100,12 @@ pub fn price(model: &Model, used: &Used) -> Result<Priced, PriceError> {
         Model::Percentage(terms) if model.needs_singles() => percentage(terms, &used.events),
         Model::Percentage(terms) => {
             let amount = percent_of(used.quantity, terms.rate)?;
-            Priced::of(vec![Step { label: format!("{} %", terms.rate), quantity: Some(used.quantity), unit: None, amount }])
+            Priced::of(vec![Step {
+                label: format!("{} %", terms.rate),
+                quantity: Some(used.quantity),
+                unit: None,
+                amount,
+            }])
         }
         Model::Dynamic { multiplier } => {
             Priced::of(vec![Step::priced("event amounts".into(), used.quantity, *multiplier)?])
@@ -277,12 +282,7 @@ mod tests {
 
     #[test]
     fn a_limit_per_event_never_touches_a_free_event() {
-        let terms = Percentage {
-            rate: d("1"),
-            free_events: Some(1),
-            minimum: Some(d("5")),
-            ..Percentage::default()
-        };
+        let terms = Percentage { rate: d("1"), free_events: Some(1), minimum: Some(d("5")), ..Percentage::default() };
         let used = Used { events: vec![d("10"), d("10")], ..Used::default() };
         assert_eq!(price(&Model::Percentage(terms), &used).unwrap().amount, d("5"));
     }

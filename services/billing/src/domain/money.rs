@@ -141,20 +141,14 @@ pub fn allocate(total: Decimal, weights: &[Decimal], digits: u32) -> Result<Vec<
     }
     let even = vec![Decimal::ONE; weights.len()];
     let sum = sum(weights.iter().copied())?;
-    let (weights, sum) = if sum.is_zero() {
-        (even.as_slice(), Decimal::from(weights.len()))
-    } else {
-        (weights, sum)
-    };
+    let (weights, sum) = if sum.is_zero() { (even.as_slice(), Decimal::from(weights.len())) } else { (weights, sum) };
     let unit = Decimal::new(1, digits);
     let mut shares = Vec::with_capacity(weights.len());
     let mut remainders = Vec::with_capacity(weights.len());
     let mut left = total;
     for (index, weight) in weights.iter().enumerate() {
-        let exact = total
-            .checked_mul(*weight)
-            .and_then(|product| product.checked_div(sum))
-            .ok_or(MoneyError::TooLarge)?;
+        let exact =
+            total.checked_mul(*weight).and_then(|product| product.checked_div(sum)).ok_or(MoneyError::TooLarge)?;
         let floor = exact.round_dp_with_strategy(digits, RoundingStrategy::ToNegativeInfinity);
         left -= floor;
         remainders.push((exact - floor, index));
@@ -178,10 +172,7 @@ pub fn allocate(total: Decimal, weights: &[Decimal], digits: u32) -> Result<Vec<
 
 /// An exact sum that refuses to overflow.
 pub fn sum(amounts: impl IntoIterator<Item = Decimal>) -> Result<Decimal, MoneyError> {
-    amounts
-        .into_iter()
-        .try_fold(Decimal::ZERO, Decimal::checked_add)
-        .ok_or(MoneyError::TooLarge)
+    amounts.into_iter().try_fold(Decimal::ZERO, Decimal::checked_add).ok_or(MoneyError::TooLarge)
 }
 
 /// Converts by a dated rate and rounds to the target's minor unit.

@@ -204,12 +204,7 @@ impl HourClass {
 
 /// How many billing cycles are due in advance at `target`: for every cycle that
 /// has begun by then, the covered part of the whole cycle.
-pub fn cycles_in_advance(
-    cycle: Cycle,
-    start: Date,
-    end: Option<Date>,
-    target: Date,
-) -> Result<Decimal, PeriodError> {
+pub fn cycles_in_advance(cycle: Cycle, start: Date, end: Option<Date>, target: Date) -> Result<Decimal, PeriodError> {
     let last = end.map_or(Ok(Date::MAX), |e| e.yesterday()).map_err(|_| PeriodError::OutOfRange)?;
     let whole = Dates { from: start, until: last };
     let mut total = Decimal::ZERO;
@@ -288,10 +283,9 @@ mod tests {
     #[test]
     fn months_with_a_clock_change_have_their_calendar_days() {
         let paris = parse_zone("Europe/Paris").unwrap();
-        for (from, to, days) in [
-            ("2023-02-28T23:00:00Z", "2023-03-31T21:59:59Z", 31),
-            ("2023-09-30T22:00:00Z", "2023-10-31T22:59:59Z", 31),
-        ] {
+        for (from, to, days) in
+            [("2023-02-28T23:00:00Z", "2023-03-31T21:59:59Z", 31), ("2023-09-30T22:00:00Z", "2023-10-31T22:59:59Z", 31)]
+        {
             assert_eq!(billing_days(from.parse().unwrap(), to.parse().unwrap(), &paris), days);
         }
     }

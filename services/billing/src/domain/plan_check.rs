@@ -77,11 +77,7 @@ fn charge_faults(charge: &Charge) -> Vec<Problem> {
     check((1..=200).contains(&name_length), "name", "1 to 200 characters");
     let flat = matches!(charge.model, Model::Flat { .. });
     check(flat == charge.meter.is_none(), "meter", "is required, except for a flat charge, which has none");
-    check(
-        charge.divide_by > Decimal::ZERO && is_amount(charge.divide_by),
-        "divide_by",
-        "above 0",
-    );
+    check(charge.divide_by > Decimal::ZERO && is_amount(charge.divide_by), "divide_by", "above 0");
     check(is_amount(charge.included), "included_units", "0 or more");
     check(is_percent(charge.discount_percent, 0, 100), "discount_percent", "0 to 100");
     check(charge.minimum.is_none_or(is_amount), "minimum_amount", "0 or more");
@@ -200,9 +196,10 @@ fn capacity_faults(tiers: &[CapacityTier]) -> Vec<Problem> {
             found.push((format!("tiers[{index}].up_to"), "the last tier, and only it, has no limit"));
         }
         if let Some(before) = index.checked_sub(1).map(|i| &tiers[i]) {
-            let rises = before.limits.iter().all(|(unit, limit)| {
-                tier.limits.iter().find(|(u, _)| u == unit).is_none_or(|(_, mine)| mine > limit)
-            });
+            let rises = before
+                .limits
+                .iter()
+                .all(|(unit, limit)| tier.limits.iter().find(|(u, _)| u == unit).is_none_or(|(_, mine)| mine > limit));
             if !rises {
                 found.push((format!("tiers[{index}].up_to"), "must rise from tier to tier"));
             }
@@ -242,7 +239,15 @@ mod tests {
     #[test]
     fn tiers_leave_no_gap_and_no_overlap() {
         assert!(faults(&plan(tiers(&[Some(10), Some(20), None]))).is_empty());
-        for bad in [&[Some(10), Some(10), None][..], &[Some(20), Some(10), None], &[Some(10)], &[None, None], &[], &[Some(0), None], &[Some(-5), None]] {
+        for bad in [
+            &[Some(10), Some(10), None][..],
+            &[Some(20), Some(10), None],
+            &[Some(10)],
+            &[None, None],
+            &[],
+            &[Some(0), None],
+            &[Some(-5), None],
+        ] {
             assert!(!faults(&plan(tiers(bad))).is_empty(), "{bad:?}");
         }
     }

@@ -65,8 +65,8 @@ fn model() -> impl Strategy<Value = Model> {
 }
 
 fn plan() -> impl Strategy<Value = Plan> {
-    (proptest::collection::vec(model(), 1..4), proptest::option::of(cents(0..500_000)), 0_i32..30, any::<bool>()).prop_map(
-        |(models, minimum_commitment, hours, even)| {
+    (proptest::collection::vec(model(), 1..4), proptest::option::of(cents(0..500_000)), 0_i32..30, any::<bool>())
+        .prop_map(|(models, minimum_commitment, hours, even)| {
             let meters = [Meter::Contact, Meter::Message, Meter::Turnover];
             let charge = |(index, model)| Charge::plain(&format!("c{index}"), Some(meters[index]), model);
             Plan {
@@ -81,8 +81,7 @@ fn plan() -> impl Strategy<Value = Plan> {
                 minimum_commitment,
                 rounding: if even { Rounding::HalfEven } else { Rounding::HalfUp },
             }
-        },
-    )
+        })
 }
 
 /// Single events, each with its own second, so that their order is defined.
@@ -94,7 +93,10 @@ fn events() -> impl Strategy<Value = Vec<Row>> {
             let on: Date = plus_days(MAY.from, second / 86_400).expect("in range");
             Row {
                 meter,
-                properties: Properties { language: ["de", "it", "fr"][usize::from(subject) % 3].into(), ..Properties::default() },
+                properties: Properties {
+                    language: ["de", "it", "fr"][usize::from(subject) % 3].into(),
+                    ..Properties::default()
+                },
                 date: on,
                 quantity,
                 events: 1,

@@ -49,7 +49,9 @@ impl LineKind {
 
     /// Reads a stored name.
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::Flat, Self::Usage, Self::LateUsage, Self::Commitment, Self::Credit].into_iter().find(|k| k.name() == name)
+        [Self::Flat, Self::Usage, Self::LateUsage, Self::Commitment, Self::Credit]
+            .into_iter()
+            .find(|k| k.name() == name)
     }
 }
 
@@ -197,7 +199,11 @@ fn aggregate(charge: &Charge, rows: &[Row]) -> Result<Decimal, PriceError> {
 }
 
 /// Divides a quantity and rounds it to whole units, as the charge says.
-pub fn convert_quantity(quantity: Decimal, divide_by: Decimal, rounding: QuantityRounding) -> Result<Decimal, PriceError> {
+pub fn convert_quantity(
+    quantity: Decimal,
+    divide_by: Decimal,
+    rounding: QuantityRounding,
+) -> Result<Decimal, PriceError> {
     let converted = quantity.checked_div(divide_by).ok_or(PriceError::TooLarge)?;
     Ok(match rounding {
         QuantityRounding::None => converted,
@@ -211,7 +217,12 @@ pub fn convert_quantity(quantity: Decimal, divide_by: Decimal, rounding: Quantit
 
 /// Rates one charge. `covered` is (days covered, days of the whole period) and
 /// touches only charges that are prorated.
-pub fn rate_charge(charge: &Charge, quantity: Decimal, rows: &[Row], covered: (i64, i64)) -> Result<ChargeResult, PriceError> {
+pub fn rate_charge(
+    charge: &Charge,
+    quantity: Decimal,
+    rows: &[Row],
+    covered: (i64, i64),
+) -> Result<ChargeResult, PriceError> {
     let converted = convert_quantity(quantity, charge.divide_by, charge.quantity_rounding)?;
     let paid = (converted - charge.included).max(converted.min(Decimal::ZERO));
     let used = Used {
@@ -241,7 +252,13 @@ pub fn rate_charge(charge: &Charge, quantity: Decimal, rows: &[Row], covered: (i
     limits(charge, amount, days, steps)
 }
 
-fn surcharges(charge: &Charge, base: Priced, quantity: Decimal, rows: &[Row], steps: &mut Vec<Step>) -> Result<Decimal, PriceError> {
+fn surcharges(
+    charge: &Charge,
+    base: Priced,
+    quantity: Decimal,
+    rows: &[Row],
+    steps: &mut Vec<Step>,
+) -> Result<Decimal, PriceError> {
     let mut amount = base.amount;
     if quantity.is_zero() {
         return Ok(amount);
@@ -258,7 +275,8 @@ fn surcharges(charge: &Charge, base: Priced, quantity: Decimal, rows: &[Row], st
             .and_then(|x| x.checked_mul(surcharge.percent))
             .ok_or(PriceError::TooLarge)?
             / Decimal::ONE_HUNDRED;
-        let label = format!("{} % for {} {}", surcharge.percent, surcharge.on.property.name(), surcharge.on.values.join(", "));
+        let label =
+            format!("{} % for {} {}", surcharge.percent, surcharge.on.property.name(), surcharge.on.values.join(", "));
         steps.push(Step { label, quantity: Some(matching), unit: None, amount: extra });
         amount = amount.checked_add(extra).ok_or(PriceError::TooLarge)?;
     }
@@ -274,7 +292,12 @@ fn discount(charge: &Charge, amount: Decimal, steps: &mut Vec<Step>) -> Result<D
     Ok(amount - off)
 }
 
-fn limits(charge: &Charge, amount: Decimal, days: (i64, i64), mut steps: Vec<Step>) -> Result<ChargeResult, PriceError> {
+fn limits(
+    charge: &Charge,
+    amount: Decimal,
+    days: (i64, i64),
+    mut steps: Vec<Step>,
+) -> Result<ChargeResult, PriceError> {
     let scaled = |limit: Option<Decimal>| limit.map(|l| share(l, days.0, days.1)).transpose();
     let raised = scaled(charge.minimum)?.map_or(amount, |least| amount.max(least));
     let capped = scaled(charge.maximum)?.map_or(raised, |most| raised.min(most));
@@ -300,6 +323,11 @@ pub struct Billed {
     pub service: Dates,
 }
 
+fn late_text(description: &str) -> String {
+    const MARK: &str = " (late usage)";
+    format!("{}{MARK}", description.trim_end_matches(MARK))
+}
+
 /// Lines for usage that came after its period was invoiced: all of the period
 /// rated again, less what was billed. Splitting a period never changes a total.
 pub fn late(full: Rated, billed: &[Billed]) -> Vec<Line> {
@@ -323,6 +351,7 @@ pub fn late(full: Rated, billed: &[Billed]) -> Vec<Line> {
         if line.amount != amount || line.events != events {
             lines.push(Line {
                 kind: LineKind::LateUsage,
+                description: late_text(&line.description),
                 quantity: line.quantity - quantity,
                 events: line.events - events,
                 amount: line.amount - amount,
@@ -337,7 +366,7 @@ pub fn late(full: Rated, billed: &[Billed]) -> Vec<Line> {
             kind: LineKind::LateUsage,
             contract,
             charge_code,
-            description: old.description,
+            description: late_text(&old.description),
             quantity: -old.quantity,
             events: -old.events,
             amount: -old.amount,

@@ -71,7 +71,8 @@ fn the_order_is_convert_round_included_tiers_surcharge_discount_limits() {
     charge.divide_by = d("100");
     charge.quantity_rounding = QuantityRounding::Ceil;
     charge.included = d("1");
-    charge.surcharges = vec![Surcharge { on: Filter { property: Property::Language, values: vec!["da".into()] }, percent: d("50") }];
+    charge.surcharges =
+        vec![Surcharge { on: Filter { property: Property::Language, values: vec!["da".into()] }, percent: d("50") }];
     charge.discount_percent = d("10");
     charge.maximum = Some(d("30"));
     let plan = plan(vec![charge]);

@@ -220,7 +220,12 @@ pub fn totals(lines: &[(Decimal, Treatment)], currency: Currency) -> Result<Vec<
 
 /// The part of an invoice's tax that a credit of `net` takes back. The last
 /// credit takes whatever is left, so that credits never miss the tax by a cent.
-pub fn credited_tax(net: Decimal, rate: Decimal, left: (Decimal, Decimal), currency: Currency) -> Result<Decimal, MoneyError> {
+pub fn credited_tax(
+    net: Decimal,
+    rate: Decimal,
+    left: (Decimal, Decimal),
+    currency: Currency,
+) -> Result<Decimal, MoneyError> {
     let (net_left, tax_left) = left;
     if net == net_left {
         return Ok(tax_left);
@@ -230,7 +235,12 @@ pub fn credited_tax(net: Decimal, rate: Decimal, left: (Decimal, Decimal), curre
 }
 
 /// The unused part of a paid amount by days, with its tax.
-pub fn unused(paid_net: Decimal, rate: Decimal, days: (i64, i64), currency: Currency) -> Result<(Decimal, Decimal), MoneyError> {
+pub fn unused(
+    paid_net: Decimal,
+    rate: Decimal,
+    days: (i64, i64),
+    currency: Currency,
+) -> Result<(Decimal, Decimal), MoneyError> {
     let net = currency.round(share(paid_net, days.0, days.1)?, Rounding::HalfUp);
     Ok((net, tax_on(net, rate, currency)?))
 }

@@ -176,8 +176,8 @@ pub fn check(report: Report, now: Timestamp) -> Result<Event, BadItem> {
     }
     text("event_key", &report.event_key, 1, 200)?;
     let meter = report.meter.ok_or_else(|| bad("meter", "is required"))?;
-    let quantity = parse_decimal(&report.quantity, 9)
-        .map_err(|_| bad("quantity", "a decimal with at most 9 decimal places"))?;
+    let quantity =
+        parse_decimal(&report.quantity, 9).map_err(|_| bad("quantity", "a decimal with at most 9 decimal places"))?;
     if quantity.abs() > Decimal::from(MAX_QUANTITY) {
         return Err(bad("quantity", "at most 1,000,000,000"));
     }
@@ -341,7 +341,12 @@ mod tests {
 
     #[test]
     fn only_a_correction_may_be_negative() {
-        let correction = Report { quantity: "-1".into(), event_key: "fix".into(), corrects_event_key: "contact_1".into(), ..report() };
+        let correction = Report {
+            quantity: "-1".into(),
+            event_key: "fix".into(),
+            corrects_event_key: "contact_1".into(),
+            ..report()
+        };
         assert!(check(correction, now()).is_ok());
     }
 

@@ -75,7 +75,12 @@ pub struct Key {
 }
 
 /// A page of the readable sellers' entries, newest first (ids rise with time).
-pub async fn list(tx: &mut TenantTx, one: Option<Uuid>, after: Option<Key>, limit: i64) -> Result<Vec<Listed>, Failure> {
+pub async fn list(
+    tx: &mut TenantTx,
+    one: Option<Uuid>,
+    after: Option<Key>,
+    limit: i64,
+) -> Result<Vec<Listed>, Failure> {
     let provider = tx.provider().0;
     let rows = sqlx::query!(
         r#"select e.seller_id, e.entry_id, e.kind, e.source_id, e.currency, e.booking_date, e.created_at,
@@ -98,7 +103,8 @@ pub async fn list(tx: &mut TenantTx, one: Option<Uuid>, after: Option<Key>, limi
     .await?;
     rows.into_iter()
         .map(|r| {
-            let accounts = r.accounts.iter().map(|a| word("account", a, Account::parse)).collect::<Result<Vec<_>, _>>()?;
+            let accounts =
+                r.accounts.iter().map(|a| word("account", a, Account::parse)).collect::<Result<Vec<_>, _>>()?;
             Ok(Listed {
                 seller: SellerId(r.seller_id),
                 entry_id: EntryId(r.entry_id),

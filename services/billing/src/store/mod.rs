@@ -2,12 +2,15 @@
 //! out. Knows nothing of the wire.
 
 pub mod account;
-pub mod usage;
-pub mod plan;
 pub mod contract;
-pub mod profile;
 pub mod invoice;
+pub mod lines;
+pub mod payment;
 pub mod ledger;
+pub mod plan;
+pub mod profile;
+pub mod usage;
+pub mod evidence;
 
 use jiff_sqlx::ToSqlx;
 use tenantdb::Failure;

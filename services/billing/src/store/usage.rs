@@ -36,7 +36,12 @@ pub struct Known {
 
 /// Stores events whose keys are new. Answers what is stored under the keys of
 /// all of them; an event was accepted if its own id is among them.
-pub async fn insert(tx: &mut TenantTx, time_zone: &str, events: &[Stamped], now: Timestamp) -> Result<Vec<Known>, Failure> {
+pub async fn insert(
+    tx: &mut TenantTx,
+    time_zone: &str,
+    events: &[Stamped],
+    now: Timestamp,
+) -> Result<Vec<Known>, Failure> {
     let (provider, seller) = (tx.provider().0, tx.seller()?.0);
     let sources: Vec<&str> = events.iter().map(|e| e.event.source.as_str()).collect();
     let keys: Vec<&str> = events.iter().map(|e| e.event.event_key.as_str()).collect();
@@ -116,7 +121,13 @@ pub struct Cut {
 }
 
 /// Usage of local dates that is billed up to a date, aggregated.
-pub async fn rows(tx: &mut TenantTx, seller: SellerId, local: Dates, billed_until: Date, cut: &Cut) -> Result<Vec<Row>, Failure> {
+pub async fn rows(
+    tx: &mut TenantTx,
+    seller: SellerId,
+    local: Dates,
+    billed_until: Date,
+    cut: &Cut,
+) -> Result<Vec<Row>, Failure> {
     let provider = tx.provider().0;
     let singles: Vec<&str> = cut.singles.iter().map(|m| m.name()).collect();
     let sums = sqlx::query!(
@@ -160,7 +171,12 @@ pub async fn rows(tx: &mut TenantTx, seller: SellerId, local: Dates, billed_unti
         });
     }
     if !singles.is_empty() {
-        let filter = Filter { local: Some(local), billed_until: Some(billed_until), meters: cut.singles.clone(), ..Filter::default() };
+        let filter = Filter {
+            local: Some(local),
+            billed_until: Some(billed_until),
+            meters: cut.singles.clone(),
+            ..Filter::default()
+        };
         for stored in in_order(tx, seller, &filter).await? {
             rows.push(stored.row());
         }
@@ -175,6 +191,7 @@ pub async fn late_dates(tx: &mut TenantTx, seller: SellerId, period: Dates) -> R
     let dates = sqlx::query_scalar!(
         "select distinct local_date from billing.usage_event
           where provider_id = $1 and seller_id = $2 and bill_date between $3 and $4 and local_date < $3
+            and local_date < bill_date
           order by local_date",
         provider,
         seller.0,
@@ -293,7 +310,13 @@ impl StoredRow {
 }
 
 /// A page of the readable sellers' events, newest bill date first.
-pub async fn list(tx: &mut TenantTx, one: Option<Uuid>, filter: &Filter, after: Option<Key>, limit: i64) -> Result<Vec<Stored>, Failure> {
+pub async fn list(
+    tx: &mut TenantTx,
+    one: Option<Uuid>,
+    filter: &Filter,
+    after: Option<Key>,
+    limit: i64,
+) -> Result<Vec<Stored>, Failure> {
     let provider = tx.provider().0;
     let meters: Vec<&str> = filter.meters.iter().map(|m| m.name()).collect();
     let rows = sqlx::query_as!(
@@ -368,7 +391,11 @@ pub async fn open_instants(tx: &mut TenantTx, closed_through: Option<Date>) -> R
 }
 
 /// Stamps events anew: id, local date, bill date, hour class.
-pub async fn restamp(tx: &mut TenantTx, time_zone: &str, stamps: &[(Uuid, Date, Date, &'static str)]) -> Result<(), Failure> {
+pub async fn restamp(
+    tx: &mut TenantTx,
+    time_zone: &str,
+    stamps: &[(Uuid, Date, Date, &'static str)],
+) -> Result<(), Failure> {
     let (provider, seller) = (tx.provider().0, tx.seller()?.0);
     for chunk in stamps.chunks(5_000) {
         sqlx::query!(
@@ -388,113 +415,4 @@ pub async fn restamp(tx: &mut TenantTx, time_zone: &str, stamps: &[(Uuid, Date, 
         .await?;
     }
     Ok(())
-}
-
-/// One figure of paid hours.
-#[derive(Debug, Clone)]
-pub struct PaidHours<'a> {
-    pub user_id: &'a str,
-    pub date: Date,
-    pub hour_class: &'static str,
-    pub revision: i64,
-    pub paid_seconds: i64,
-}
-
-/// Keeps the figure if it is newer; answers the seconds known before, or none
-/// if a newer figure is known already.
-pub async fn keep_paid_hours(tx: &mut TenantTx, hours: &PaidHours<'_>) -> Result<Option<i64>, Failure> {
-    let (provider, seller) = (tx.provider().0, tx.seller()?.0);
-    let before = sqlx::query!(
-        "select revision, paid_seconds from billing.paid_hours
-          where provider_id = $1 and seller_id = $2 and user_id = $3 and work_date = $4 and hour_class = $5 for update",
-        provider,
-        seller,
-        hours.user_id,
-        day(hours.date),
-        hours.hour_class,
-    )
-    .fetch_optional(tx.conn())
-    .await?;
-    if before.as_ref().is_some_and(|b| b.revision >= hours.revision) {
-        return Ok(None);
-    }
-    sqlx::query!(
-        "insert into billing.paid_hours (provider_id, seller_id, user_id, work_date, hour_class, revision, paid_seconds)
-         values ($1, $2, $3, $4, $5, $6, $7)
-         on conflict on constraint paid_hours_pk do update
-            set revision = excluded.revision, paid_seconds = excluded.paid_seconds",
-        provider,
-        seller,
-        hours.user_id,
-        day(hours.date),
-        hours.hour_class,
-        hours.revision,
-        hours.paid_seconds,
-    )
-    .execute(tx.conn())
-    .await?;
-    Ok(Some(before.map_or(0, |b| b.paid_seconds)))
-}
-
-/// A promise kept or missed.
-#[derive(Debug, Clone)]
-pub struct Verdict<'a> {
-    pub ticket_id: &'a str,
-    pub metric: &'a str,
-    pub family: &'a str,
-    pub settled_at: Timestamp,
-    pub local_date: Date,
-    pub kept: bool,
-    pub target_seconds: i64,
-    pub elapsed_seconds: i64,
-    pub policy_version: i64,
-    pub channel: &'a str,
-    pub historical: bool,
-}
-
-/// Keeps a verdict once.
-pub async fn keep_verdict(tx: &mut TenantTx, v: &Verdict<'_>) -> Result<(), Failure> {
-    let (provider, seller) = (tx.provider().0, tx.seller()?.0);
-    sqlx::query!(
-        "insert into billing.sla_verdict (provider_id, seller_id, ticket_id, metric, family, settled_at, local_date,
-             kept, target_seconds, elapsed_seconds, policy_version, channel, historical)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
-         on conflict on constraint sla_verdict_pk do nothing",
-        provider,
-        seller,
-        v.ticket_id,
-        v.metric,
-        v.family,
-        v.settled_at.to_sqlx(),
-        day(v.local_date),
-        v.kept,
-        v.target_seconds,
-        v.elapsed_seconds,
-        v.policy_version,
-        v.channel,
-        v.historical,
-    )
-    .execute(tx.conn())
-    .await?;
-    Ok(())
-}
-
-/// Erases the usage of the transaction's seller; answers how many rows there were.
-pub async fn erase(tx: &mut TenantTx) -> Result<i64, Failure> {
-    let (provider, seller) = (tx.provider().0, tx.seller()?.0);
-    let rows = sqlx::query_scalar!(
-        r#"with usage as (
-               delete from billing.usage_event where provider_id = $1 and seller_id = $2 returning 1
-           ), hours as (
-               delete from billing.paid_hours where provider_id = $1 and seller_id = $2 returning 1
-           ), verdicts as (
-               delete from billing.sla_verdict where provider_id = $1 and seller_id = $2 returning 1
-           )
-           select (select count(*) from usage) + (select count(*) from hours) + (select count(*) from verdicts) as "n!""#,
-        provider,
-        seller,
-    )
-    .fetch_one(tx.conn())
-    .await?;
-    Ok(rows)
 }

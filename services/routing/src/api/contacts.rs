@@ -95,7 +95,9 @@ impl Api {
         let contact: ContactId = checks.id("contact_id", &request.contact_id);
         let reason = checks.line("reason", &request.reason, 0..=64);
         let end = if request.state == 0 { Some(ContactState::Cancelled) } else { out::contact_state_in(request.state) };
-        let fits = |s: &ContactState| matches!(s, ContactState::Cancelled | ContactState::Abandoned | ContactState::Overflowed);
+        let fits = |s: &ContactState| {
+            matches!(s, ContactState::Cancelled | ContactState::Abandoned | ContactState::Overflowed)
+        };
         let end = end.filter(fits);
         checks.require(end.is_some(), "state", "must be CANCELLED, ABANDONED or OVERFLOWED");
         checks.finish()?;
@@ -163,7 +165,12 @@ impl Api {
     }
 
     /// A contact of a seller that the caller reads.
-    async fn read_contact(&self, caller: &Caller, seller_id: &str, contact: ContactId) -> Result<(Scope, Contact), Fault> {
+    async fn read_contact(
+        &self,
+        caller: &Caller,
+        seller_id: &str,
+        contact: ContactId,
+    ) -> Result<(Scope, Contact), Fault> {
         let scope = caller.view(seller_id)?;
         let mut tx = self.deps.db.begin(&scope).await?;
         let found = match scope.single_reader() {

@@ -27,7 +27,13 @@ impl Api {
         checks.request_id(&request.request_id);
         let event = match &request.hello {
             Some(hello) => hello_event(&mut checks, agent, hello),
-            None => presence_event(&mut checks, agent, Some(request.epoch).filter(|e| *e != 0), request.state, &request.reason),
+            None => presence_event(
+                &mut checks,
+                agent,
+                Some(request.epoch).filter(|e| *e != 0),
+                request.state,
+                &request.reason,
+            ),
         };
         checks.finish()?;
         let desk = self.desk(caller)?;
@@ -134,17 +140,23 @@ impl Api {
         checks.finish()?;
         let completion = completion.unwrap_or(Completion::Done);
         let before = self.open_or_ended(caller, &request.seller_id, contact).await?;
-        let after = match self.desk(caller)?.command(Event::Complete { agent, epoch: None, contact, completion }).await? {
-            Ok(reply) => reply.contact.unwrap_or(before),
-            // Finished before, by her: the same request again.
-            Err(Refusal::ContactNotFound) if before.agent == Some(agent) && before.state.is_final() => before,
-            Err(refusal) => return Err(fault(refusal)),
-        };
+        let after =
+            match self.desk(caller)?.command(Event::Complete { agent, epoch: None, contact, completion }).await? {
+                Ok(reply) => reply.contact.unwrap_or(before),
+                // Finished before, by her: the same request again.
+                Err(Refusal::ContactNotFound) if before.agent == Some(agent) && before.state.is_final() => before,
+                Err(refusal) => return Err(fault(refusal)),
+            };
         Ok(wire::CompleteContactResponse { contact: Some(out::contact(&after, out::View::Staff)) })
     }
 
     /// A contact of a seller that the caller acts for.
-    pub(super) async fn open_or_ended(&self, caller: &Caller, seller_id: &str, contact: ContactId) -> Result<Contact, Fault> {
+    pub(super) async fn open_or_ended(
+        &self,
+        caller: &Caller,
+        seller_id: &str,
+        contact: ContactId,
+    ) -> Result<Contact, Fault> {
         let scope = caller.act_for(seller_id)?;
         let mut tx = self.deps.db.begin(&scope).await?;
         let seller = tx.seller()?;

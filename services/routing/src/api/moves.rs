@@ -68,8 +68,13 @@ impl Api {
         if wanted.is_none() && request.state != 0 {
             return Err(Fault::invalid("state", "must be a presence state"));
         }
-        let page =
-            self.deps.pager.read::<uuid::Uuid>(caller, "ListAgents", &request.state, request.page_size, &request.page_token)?;
+        let page = self.deps.pager.read::<uuid::Uuid>(
+            caller,
+            "ListAgents",
+            &request.state,
+            request.page_size,
+            &request.page_token,
+        )?;
         let (after, most) = (page.after, usize::try_from(page.size).unwrap_or(0) + 1);
         let mut found = self
             .desk(caller)?

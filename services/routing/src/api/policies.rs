@@ -6,9 +6,9 @@ use proto::routing::v1 as wire;
 use super::Api;
 use crate::domain::needs::Level;
 use crate::domain::policy::Policy;
+use crate::store::intake;
 use crate::store::intake::Told;
 use crate::store::policies::{self, Stored};
-use crate::store::intake;
 use crate::wire as out;
 
 impl Api {

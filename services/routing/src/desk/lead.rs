@@ -124,7 +124,9 @@ impl Care {
             tx.commit().await
         };
         match set_aside.await {
-            Ok(()) => tracing::error!(provider.id = %provider, note.id = %note, "a note to the engine could not be carried out and was set aside"),
+            Ok(()) => {
+                tracing::error!(provider.id = %provider, note.id = %note, "a note to the engine could not be carried out and was set aside")
+            }
             Err(error) => tracing::warn!(error = kit::fault::chain(&error), "a note could not be set aside"),
         }
     }
@@ -140,7 +142,9 @@ async fn take_lease(deps: &Deps, me: Uuid, provider: ProviderId, stop: &Cancella
                 Some((before, _)) if before == held => {}
                 _ => seen = Some((held, Instant::now())),
             },
-            Err(error) => tracing::debug!(provider.id = %provider, error = kit::fault::chain(&error), "the lease cannot be read"),
+            Err(error) => {
+                tracing::debug!(provider.id = %provider, error = kit::fault::chain(&error), "the lease cannot be read")
+            }
         }
         tokio::select! {
             () = stop.cancelled() => return None,
@@ -178,7 +182,7 @@ async fn restore(deps: &Deps, provider: ProviderId, lease: Lease) -> Result<Engi
 
 /// An answer that waits for the commit.
 enum Answer {
-    Reply(tokio::sync::oneshot::Sender<Result<Reply, Refusal>>, Result<Reply, Refusal>),
+    Reply(tokio::sync::oneshot::Sender<Result<Reply, Refusal>>, Box<Result<Reply, Refusal>>),
     Attach(AgentId, Frames),
     Look(Box<dyn FnOnce(&Engine) + Send>),
 }
@@ -263,14 +267,14 @@ impl Leader<'_> {
             match next {
                 Work::Command { event, reply } => {
                     let outcome = self.engine.apply(now, event);
-                    answers.push(Answer::Reply(reply, outcome));
+                    answers.push(Answer::Reply(reply, Box::new(outcome)));
                 }
                 Work::Attach { agent, event, frames, reply } => {
                     let outcome = self.engine.apply(now, event);
                     if outcome.is_ok() {
                         answers.push(Answer::Attach(agent, frames));
                     }
-                    answers.push(Answer::Reply(reply, outcome));
+                    answers.push(Answer::Reply(reply, Box::new(outcome)));
                 }
                 Work::Look(look) => answers.push(Answer::Look(look)),
             }
@@ -322,7 +326,7 @@ impl Leader<'_> {
             match answer {
                 Answer::Reply(reply, outcome) => {
                     // Whoever asked may have gone; what was decided stands.
-                    let _ = reply.send(outcome);
+                    let _ = reply.send(*outcome);
                 }
                 Answer::Attach(agent, stream) => {
                     let _ = stream.try_send(Ok(frames::welcome(&self.engine, agent)));

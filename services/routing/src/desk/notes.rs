@@ -80,7 +80,8 @@ async fn look_up(
         for (seller, encoded) in sellers::terms(tx).await? {
             known.terms.insert(seller, terms(seller, &encoded)?);
         }
-        known.policies = policies::newest(tx).await?.into_iter().map(|(seller, stored)| (seller, stored.policy)).collect();
+        known.policies =
+            policies::newest(tx).await?.into_iter().map(|(seller, stored)| (seller, stored.policy)).collect();
     }
     Ok(known)
 }
@@ -93,7 +94,8 @@ fn translate(engine: &Engine, notes: &[Note], mut known: Known) -> ToTell {
             Told::Contact { seller, contact, waiting_since, due_at, preferred } => {
                 if !engine.knows(*seller) && introduced.insert(*seller) {
                     tell.events.extend(known.terms.get(seller).cloned().map(Event::Seller));
-                    tell.events.extend(known.policies.get(seller).cloned().map(|policy| Event::Policy(*seller, policy)));
+                    tell.events
+                        .extend(known.policies.get(seller).cloned().map(|policy| Event::Policy(*seller, policy)));
                 }
                 let Some(stored) = known.contacts.get(contact) else { continue };
                 // A contact that the engine has taken in before and does not know any more has

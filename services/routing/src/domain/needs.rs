@@ -294,7 +294,8 @@ mod tests {
 
     #[test]
     fn a_language_is_its_primary_subtag() {
-        for (tag, want) in [("it", "it"), ("pt-BR", "pt"), ("DE_at", "de"), ("", "und"), ("und", "und"), ("gsw", "gsw")] {
+        for (tag, want) in [("it", "it"), ("pt-BR", "pt"), ("DE_at", "de"), ("", "und"), ("und", "und"), ("gsw", "gsw")]
+        {
             assert_eq!(Language::parse(tag).map(|l| l.to_string()), Ok(want.to_owned()), "{tag}");
         }
         for tag in ["x", "1t", "italian", "it alian", "é"] {

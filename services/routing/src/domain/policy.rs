@@ -115,7 +115,13 @@ mod tests {
     fn a_policy_that_can_never_match_is_refused_with_the_field() {
         let fields = |policy: Policy| policy.check().into_iter().map(|w| w.field).collect::<Vec<_>>();
         assert_eq!(fields(Policy { ceiling: 3, floor: 4, ..Policy::default() }), ["ceiling"]);
-        assert_eq!(fields(Policy { offer_seconds: 0, late_share_percent: 101, ..Policy::default() }), ["offer_seconds", "late_share_percent"]);
-        assert_eq!(fields(Policy { expire_seconds: 60, maximum_wait_seconds: 61, ..Policy::default() }), ["expire_seconds"]);
+        assert_eq!(
+            fields(Policy { offer_seconds: 0, late_share_percent: 101, ..Policy::default() }),
+            ["offer_seconds", "late_share_percent"]
+        );
+        assert_eq!(
+            fields(Policy { expire_seconds: 60, maximum_wait_seconds: 61, ..Policy::default() }),
+            ["expire_seconds"]
+        );
     }
 }

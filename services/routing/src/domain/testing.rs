@@ -19,7 +19,7 @@ use super::seller::SellerTerms;
 pub const START: At = At(1_800_000_000_000_000);
 
 pub fn seller(n: u8) -> SellerId {
-    SellerId(Uuid::from_u64_pair(1, u64::from(n)))
+    kit::SellerId(Uuid::from_u64_pair(1, u64::from(n)))
 }
 
 pub fn agent(n: u8) -> AgentId {

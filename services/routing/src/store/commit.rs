@@ -143,7 +143,8 @@ async fn sessions(tx: &mut TenantTx, changes: &Changes) -> Result<(), Failure> {
     let provider = tx.provider();
     let of = &changes.sessions;
     // An array of arrays does not come apart again: channels travel as words in one text.
-    let channels = |s: &crate::domain::agent::Session| s.channels.iter().map(Channel::word).collect::<Vec<_>>().join(" ");
+    let channels =
+        |s: &crate::domain::agent::Session| s.channels.iter().map(Channel::word).collect::<Vec<_>>().join(" ");
     sqlx::query(
         "insert into routing.agent_session (provider_id, agent_id, epoch, presence, reason, since, channels, activity,
              activity_since)

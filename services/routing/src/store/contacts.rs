@@ -123,13 +123,12 @@ pub async fn insert(tx: &mut TenantTx, new: &NewContact, now: At) -> Result<bool
 /// One contact of one seller.
 pub async fn find(tx: &mut TenantTx, seller: SellerId, contact: ContactId) -> Result<Option<Contact>, Failure> {
     let provider = tx.provider();
-    let row: Option<Row> =
-        sqlx::query_as(columns!("where provider_id = $1 and seller_id = $2 and contact_id = $3"))
-            .bind(provider.0)
-            .bind(seller.0)
-            .bind(contact.0)
-            .fetch_optional(tx.conn())
-            .await?;
+    let row: Option<Row> = sqlx::query_as(columns!("where provider_id = $1 and seller_id = $2 and contact_id = $3"))
+        .bind(provider.0)
+        .bind(seller.0)
+        .bind(contact.0)
+        .fetch_optional(tx.conn())
+        .await?;
     row.map(Contact::try_from).transpose()
 }
 

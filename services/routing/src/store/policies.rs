@@ -47,7 +47,8 @@ impl TryFrom<Row> for (SellerId, Stored) {
     type Error = Failure;
 
     fn try_from(row: Row) -> Result<(SellerId, Stored), Failure> {
-        let count = |n: i32| u32::try_from(n).map_err(|_| Failure::Inconsistent("a negative number in a policy".to_owned()));
+        let count =
+            |n: i32| u32::try_from(n).map_err(|_| Failure::Inconsistent("a negative number in a policy".to_owned()));
         let policy = Policy {
             version: row.version,
             minimum_level: word(&Level::ALL, Level::word, &row.minimum_level)?,

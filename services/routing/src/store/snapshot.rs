@@ -37,7 +37,8 @@ pub async fn scope(db: &TenantDb, provider: ProviderId) -> Result<Scope, Failure
     let query = "select provider_id, seller_id, seller_id from routing.seller
                   where $1::timestamptz is not null order by provider_id, seller_id limit $2";
     let rows = db.due(query, db.clock().now(), MOST).await?;
-    let sellers: Vec<SellerId> = rows.iter().filter(|row| row.provider == provider).filter_map(|row| row.seller).collect();
+    let sellers: Vec<SellerId> =
+        rows.iter().filter(|row| row.provider == provider).filter_map(|row| row.seller).collect();
     Ok(of_sellers(provider, &sellers))
 }
 
@@ -116,7 +117,8 @@ async fn refusals(tx: &mut TenantTx, now: At, snapshot: &Snapshot) -> Result<Vec
     .await?;
     let refusals = rows.into_iter().map(|row| {
         let policy = snapshot.policies.iter().find(|(seller, _)| seller.0 == row.seller_id).map(|(_, policy)| policy);
-        let seconds = policy.map_or_else(|| crate::domain::policy::Policy::default().refusal_seconds, |p| p.refusal_seconds);
+        let seconds =
+            policy.map_or_else(|| crate::domain::policy::Policy::default().refusal_seconds, |p| p.refusal_seconds);
         (ContactId(row.contact_id), AgentId(row.agent_id), get(row.ended_at).plus_seconds(seconds))
     });
     Ok(refusals.filter(|(_, _, until)| *until > now).collect())

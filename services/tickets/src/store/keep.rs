@@ -254,7 +254,9 @@ async fn clocks(tx: &mut TenantTx, dossiers: &[&Dossier]) -> Result<(), Failure>
         dossiers.iter().flat_map(|d| d.clocks.iter().map(|clock| (d.ticket.id.0, clock))).collect();
     let dropped: Vec<(Uuid, &str, &str, i32)> = dossiers
         .iter()
-        .flat_map(|d| d.dropped.iter().map(|(family, metric, cycle)| (d.ticket.id.0, family.name(), metric.name(), *cycle)))
+        .flat_map(|d| {
+            d.dropped.iter().map(|(family, metric, cycle)| (d.ticket.id.0, family.name(), metric.name(), *cycle))
+        })
         .collect();
     if !dropped.is_empty() {
         sqlx::query(

@@ -66,10 +66,8 @@ pub async fn book(tx: &mut TenantTx, settings: &Settings, messages: &[Incoming])
     let mut book = Book::default();
     stored_messages(tx, &mut wanted, &mut book).await?;
     customers(tx, &wanted, &mut book).await?;
-    let nothing = wanted.tickets.is_empty()
-        && wanted.numbers.is_empty()
-        && wanted.orders.is_empty()
-        && wanted.threads.is_empty();
+    let nothing =
+        wanted.tickets.is_empty() && wanted.numbers.is_empty() && wanted.orders.is_empty() && wanted.threads.is_empty();
     if !nothing {
         let tickets = wanted_tickets(tx, wanted).await?;
         book.dossiers = dossiers(tx, tickets).await?;

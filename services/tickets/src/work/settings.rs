@@ -117,7 +117,6 @@ fn date_of(text: &str) -> Result<jiff::civil::Date, BadCalendar> {
     text.parse().map_err(|_| BadCalendar::Time(text.chars().take(16).collect()))
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;

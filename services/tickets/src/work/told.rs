@@ -50,11 +50,8 @@ fn body(ticket: &Ticket, told: &Told) -> (Body, Timestamp) {
             (Body::TicketNeedsWork(event), *at)
         }
         Told::Withdrawn { contact, reason, at } => {
-            let event = wire::TicketWorkWithdrawn {
-                ticket_id,
-                contact_id: contact.to_string(),
-                reason: (*reason).into(),
-            };
+            let event =
+                wire::TicketWorkWithdrawn { ticket_id, contact_id: contact.to_string(), reason: (*reason).into() };
             (Body::TicketWorkWithdrawn(event), *at)
         }
         Told::Handled { contact, user, first_response, historical, at } => {

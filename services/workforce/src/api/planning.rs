@@ -67,7 +67,7 @@ impl Api {
         }
         let (series, history_ends_at) = match &wanted.zone {
             None => (wanted.given.clone(), None),
-            Some(zone) => self.from_history(&mut tx, seller, &wanted, zone).await?,
+            Some(zone) => self.learn(&mut tx, seller, &wanted, zone).await?,
         };
         let forecast = Forecast {
             id: self.deps.clock.new_id::<ForecastId>(),
@@ -88,7 +88,7 @@ impl Api {
 
     /// The history ends with the day of the last recorded contact: a week without any contact at
     /// all is a week that was not recorded.
-    async fn from_history(
+    async fn learn(
         &self,
         tx: &mut TenantTx,
         seller: SellerId,

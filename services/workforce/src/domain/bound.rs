@@ -15,6 +15,9 @@ use super::shape::Shape;
 /// Hours are counted down to whole units of this many seconds, which only lowers the bound.
 const UNIT: i64 = 1_800;
 
+/// What people who are priced alike have in common: options and groups by day, and hours.
+type Kind<'m> = (&'m [Vec<u32>], &'m [u32], i64);
+
 /// Prices and the best bound so far, in person-hundredths.
 #[derive(Debug, Clone)]
 pub struct Bound {
@@ -32,10 +35,10 @@ pub struct Bound {
 impl Bound {
     /// All prices 1: then the bound is what is needed less the most that everybody could cover.
     pub fn new(model: &Model) -> Bound {
-        let mut kinds: HashMap<(&Vec<Vec<u32>>, &Vec<u32>, i64), usize> = HashMap::new();
+        let mut kinds: HashMap<Kind<'_>, usize> = HashMap::new();
         let mut list: Vec<(usize, f64)> = Vec::new();
         for (index, person) in model.people.iter().enumerate() {
-            let slot = *kinds.entry((&person.options, &person.group, person.max_week)).or_insert_with(|| {
+            let slot = *kinds.entry((person.options.as_slice(), person.group.as_slice(), person.max_week)).or_insert_with(|| {
                 list.push((index, 0.0));
                 list.len() - 1
             });

@@ -123,7 +123,7 @@ impl Model {
     /// stay in it, since their contracts still owe them hours.
     pub fn build(first: Date, days: usize, step: i64, needs: Vec<Need>, agents: &[Agent]) -> Result<Model, Refusal> {
         let grid = Grid::around(first, days as i64, step);
-        if days == 0 || days % 7 != 0 || 28 < days || civil::monday(first) != first {
+        if days == 0 || !days.is_multiple_of(7) || 28 < days || civil::monday(first) != first {
             return Err(Refusal::Days);
         }
         if agents.is_empty() {
@@ -234,9 +234,12 @@ impl Model {
     }
 }
 
+/// Zone, rule set and version, shortest and longest shift, day.
+type ShapeKind = (String, &'static str, i32, i64, i64, usize);
+
 /// What people have in common while a model is built.
 #[derive(Default)]
 struct Classes {
     groups: HashMap<Vec<u32>, u32>,
-    shapes: HashMap<(String, &'static str, i32, i64, i64, usize), (u32, u32)>,
+    shapes: HashMap<ShapeKind, (u32, u32)>,
 }

@@ -97,7 +97,7 @@ pub fn solve(model: &Model, seed: u64, go_on: &mut dyn FnMut(&Progress) -> bool)
                 progress = search.progress(&bound);
             }
         }
-        if search.moves % (BATCH * 16) == 0 {
+        if search.moves.is_multiple_of(BATCH * 16) {
             bound.improve(model, progress.uncovered);
         }
         progress.moves = search.moves;

@@ -95,8 +95,8 @@ fn taut_string(lower: &[f64], upper: &[f64]) -> Vec<f64> {
         }
         let (to, height) = turn.unwrap_or((end, upper[end]));
         let slope = (height - y) / (to - x) as f64;
-        for step in x + 1..=to {
-            path[step] = y + slope * (step - x) as f64;
+        for (run, point) in (1_u32..).zip(&mut path[x + 1..=to]) {
+            *point = y + slope * f64::from(run);
         }
         (x, y) = (to, height);
     }

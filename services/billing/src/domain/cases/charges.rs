@@ -17,8 +17,17 @@ pub fn compute(model: &str, p: &Params<'_>, u: &Params<'_>) -> Option<Result<Out
         "capacity" => capacity(p, u),
         "percentage" | "dynamic" => events(base, p, u),
         "graduated_percentage_incremental" => incremental(p, u),
-        "graduated" | "graduated_converted" | "volume" | "volume_converted" | "package" | "package_converted"
-        | "standard" | "unit_converted" | "graduated_percentage" | "blocks_top_tier" | "blocks_all_tiers" => {
+        "graduated"
+        | "graduated_converted"
+        | "volume"
+        | "volume_converted"
+        | "package"
+        | "package_converted"
+        | "standard"
+        | "unit_converted"
+        | "graduated_percentage"
+        | "blocks_top_tier"
+        | "blocks_all_tiers" => {
             if delta {
                 by_difference(base, p, u)
             } else {

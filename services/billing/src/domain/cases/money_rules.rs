@@ -8,7 +8,9 @@ use super::{Outcome, outcome};
 use crate::domain::invoice::apply_credit;
 use crate::domain::money::{Currency, Rounding, allocate, convert, share, sum};
 use crate::domain::rating::true_up;
-use crate::domain::tax::{Taxpayer, Treatment, Unverified, VatCheck, credited_tax, decide, tax_on, total_tax, totals, unused};
+use crate::domain::tax::{
+    Taxpayer, Treatment, Unverified, VatCheck, credited_tax, decide, tax_on, total_tax, totals, unused,
+};
 
 pub fn compute(model: &str, p: &Params<'_>, u: &Params<'_>) -> Option<Result<Outcome, String>> {
     Some(match model {
@@ -118,7 +120,8 @@ fn invoice_totals(p: &Params<'_>, u: &Params<'_>) -> Result<Outcome, String> {
         let sum_of = |of: fn(&crate::domain::tax::CategoryTotal) -> Decimal| -> Decimal {
             categories.iter().filter(|t| t.treatment.category == *category).map(of).sum()
         };
-        let fields = [(format!("taxable_{category}"), sum_of(|t| t.taxable)), (format!("tax_{category}"), sum_of(|t| t.tax))];
+        let fields =
+            [(format!("taxable_{category}"), sum_of(|t| t.taxable)), (format!("tax_{category}"), sum_of(|t| t.tax))];
         out.extend(fields.map(|(k, v)| (k, Value::String(v.to_string()))));
     }
     Ok(out)

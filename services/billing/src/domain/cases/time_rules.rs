@@ -105,7 +105,8 @@ fn usage_by_period(p: &Params<'_>, u: &Params<'_>) -> Result<Outcome, String> {
             dates.push(local_date(time.as_str().ok_or("no time")?.parse().map_err(text)?, &zone));
         }
     }
-    let anchor = p.get("anchor").and_then(Value::as_str).map_or(Ok(jiff::civil::date(2000, 1, 1)), str::parse).map_err(text)?;
+    let anchor =
+        p.get("anchor").and_then(Value::as_str).map_or(Ok(jiff::civil::date(2000, 1, 1)), str::parse).map_err(text)?;
     let interval = interval(p)?;
     let mut counts: BTreeMap<String, i64> = BTreeMap::new();
     for date in dates {

@@ -227,9 +227,9 @@ impl Engine {
         if !meets(&[0, 1, 2]) {
             Block::NoCertifiedAgent
         } else if !meets(&[0, 1, 2, 3]) {
-            let spoken = judged.iter().any(|o| {
-                o[..3].iter().all(Option::is_none) && matches!(o[3], None | Some(Obstacle::LevelTooLow))
-            });
+            let spoken = judged
+                .iter()
+                .any(|o| o[..3].iter().all(Option::is_none) && matches!(o[3], None | Some(Obstacle::LevelTooLow)));
             if spoken { Block::NoLevel } else { Block::NoLanguage }
         } else if !meets(&[0, 1, 2, 4]) {
             Block::NoChannel

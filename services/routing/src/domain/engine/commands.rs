@@ -146,7 +146,12 @@ impl Engine {
         Ok(Reply { contact: Some(contact), ..Reply::default() })
     }
 
-    pub(super) fn assign(&mut self, contact: ContactId, agent: AgentId, version: Option<i64>) -> Result<Reply, Refusal> {
+    pub(super) fn assign(
+        &mut self,
+        contact: ContactId,
+        agent: AgentId,
+        version: Option<i64>,
+    ) -> Result<Reply, Refusal> {
         let job = self.unchanged(contact, version)?;
         let number = self.known(agent)?;
         let state = self.jobs[job].contact.state;

@@ -140,7 +140,13 @@ impl Engine {
         if !contact.relaxed {
             timers.push((contact.queued_at.plus_seconds(policy.preferred_skills_seconds), Timer::Relaxes(job)));
         }
-        timers.extend(record.refused.iter().filter(|(_, until)| *until > self.now).map(|(_, until)| (*until, Timer::RefusalEnds(job))));
+        timers.extend(
+            record
+                .refused
+                .iter()
+                .filter(|(_, until)| *until > self.now)
+                .map(|(_, until)| (*until, Timer::RefusalEnds(job))),
+        );
         if let Some(keeper) = keeper {
             timers.push((hold_until, Timer::HoldEnds(job)));
             let key = Key::of(contact, job, Tier::Savable);
@@ -427,7 +433,15 @@ impl Engine {
         (class.eligible_count, class.eligible.count_both(&self.room[class.channel as usize]))
     }
 
-    pub(super) fn decide(&mut self, job: u32, kind: Kind, rule: Rule, agent: Option<u32>, competing: u32, reason: &str) {
+    pub(super) fn decide(
+        &mut self,
+        job: u32,
+        kind: Kind,
+        rule: Rule,
+        agent: Option<u32>,
+        competing: u32,
+        reason: &str,
+    ) {
         self.decide_with(job, kind, rule, agent, self.counts(job), competing, reason);
     }
 

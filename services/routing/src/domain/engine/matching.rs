@@ -135,9 +135,9 @@ impl Engine {
 
     fn held_for(&self, agent: u32) -> Option<u32> {
         let held = &self.agents[agent as usize].held;
-        held.iter().map(|key| key.job).find(|job| {
-            !self.sellers[self.jobs[*job].seller as usize].is_full() && self.could_take(agent, *job)
-        })
+        held.iter()
+            .map(|key| key.job)
+            .find(|job| !self.sellers[self.jobs[*job].seller as usize].is_full() && self.could_take(agent, *job))
     }
 
     /// Looks at the heads of the agent's classes.
@@ -182,7 +182,9 @@ impl Engine {
             return Some((key, Rule::MaximumWait));
         }
         if best.savable_below_floor.is_some() || best.late_below_floor.is_some() {
-            return self.savable_or_late(best.savable_below_floor, best.late_below_floor).map(|(key, _)| (key, Rule::BelowFloor));
+            return self
+                .savable_or_late(best.savable_below_floor, best.late_below_floor)
+                .map(|(key, _)| (key, Rule::BelowFloor));
         }
         self.savable_or_late(best.savable, best.late)
     }
@@ -206,7 +208,9 @@ impl Engine {
             let channel = self.classes[class].channel as usize;
             let waiting: Vec<u32> = self.classes[class].queue.iter().map(|key| key.job).collect();
             for job in waiting {
-                if self.sellers[seller as usize].is_full() || self.classes[class].eligible.count_both(&self.room[channel]) == 0 {
+                if self.sellers[seller as usize].is_full()
+                    || self.classes[class].eligible.count_both(&self.room[channel]) == 0
+                {
                     break;
                 }
                 self.place(job);

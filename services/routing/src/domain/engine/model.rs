@@ -85,7 +85,11 @@ impl AgentSlot {
     /// Whether one more contact of the channel fits beside what she has.
     pub fn fits(&self, channel: Channel) -> bool {
         let units = channel.units();
-        if channel.is_live() { self.firm + units <= self.profile.capacity } else { self.firm + self.soft + units <= self.profile.capacity }
+        if channel.is_live() {
+            self.firm + units <= self.profile.capacity
+        } else {
+            self.firm + self.soft + units <= self.profile.capacity
+        }
     }
 
     /// Whether she may be offered one more contact of the channel now.

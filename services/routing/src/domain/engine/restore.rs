@@ -1,9 +1,9 @@
 //! A new engine from what is stored: after a start, a takeover or a failed
 //! commit. Nothing is requeued that still has its agent.
 
+use super::Engine;
 use super::record::{Kind, Rule};
 use super::timers::Timer;
-use super::Engine;
 use crate::domain::agent::{Presence, Profile, Session};
 use crate::domain::contact::{Contact, ContactState};
 use crate::domain::ids::{AgentId, At, ContactId, OfferId, SellerId};
@@ -132,21 +132,16 @@ impl Engine {
                         }
                     }
                 }
-                (ContactState::Assigned, Some(session)) => {
-                    if session.presence == Presence::Offline {
-                        self.orphan(job, session.since);
-                    }
+                (ContactState::Assigned, Some(session)) if session.presence == Presence::Offline => {
+                    self.orphan(job, session.since);
                 }
                 (ContactState::Wrap, Some(_)) => {
                     let at = contact.wrap_until.unwrap_or(self.now);
                     self.arm(job, at, Timer::WrapEnds(job));
                 }
-                (ContactState::Parked, Some(_)) => {}
-                (ContactState::Queued, _) => {
-                    // Judging its agent may have sent it back to the queue already.
-                    if self.jobs[job].place.is_none() && self.jobs[job].held.is_none() {
-                        self.queue_up(job);
-                    }
+                // Judging its agent may have sent it back to the queue already.
+                (ContactState::Queued, _) if self.jobs[job].place.is_none() && self.jobs[job].held.is_none() => {
+                    self.queue_up(job);
                 }
                 (ContactState::Wrap, None) => {
                     self.finish(job, ContactState::Done, Rule::SessionLost, "not whole");

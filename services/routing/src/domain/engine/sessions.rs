@@ -27,7 +27,9 @@ impl Engine {
             None => self.insert_agent(profile),
         };
         self.rejudge(agent);
-        if !self.agents[agent as usize].profile.active && self.agents[agent as usize].session.presence != Presence::Offline {
+        if !self.agents[agent as usize].profile.active
+            && self.agents[agent as usize].session.presence != Presence::Offline
+        {
             self.go_offline(agent, Rule::Needs, "no longer active");
         }
         if !self.agents[agent as usize].profile.active {
@@ -238,7 +240,13 @@ impl Engine {
         let Session { agent: who, activity, activity_since, reason, .. } = self.agents[agent as usize].session.clone();
         if activity != Activity::Offline && activity_since < self.now {
             let reason = if activity == Activity::Paused { reason } else { String::new() };
-            self.changes.intervals.push(Interval { agent: who, activity, reason, start: activity_since, end: self.now });
+            self.changes.intervals.push(Interval {
+                agent: who,
+                activity,
+                reason,
+                start: activity_since,
+                end: self.now,
+            });
         }
         self.agents[agent as usize].session.activity_since = self.now;
         self.changes.agents.insert(agent);

@@ -39,13 +39,13 @@ impl Onboarding {
         // The id comes from the request id, so that a retry meets its own row.
         let id = derived_id(caller, &request.request_id);
         let scope = caller.act_for(&id.to_string())?;
-        let mut tx = self.deps.db.begin(&scope).await?;
-        if let Some(answer) = tx.replayed(caller, "CreateSeller", &request.request_id, &request).await? {
-            return Ok(answer);
-        }
         let mut chosen = chosen;
         if request.ticket_prefix.is_empty() {
             chosen.ticket_prefix = self.free_prefix(caller, &handle).await?;
+        }
+        let mut tx = self.deps.db.begin(&scope).await?;
+        if let Some(answer) = tx.replayed(caller, "CreateSeller", &request.request_id, &request).await? {
+            return Ok(answer);
         }
         let now = self.deps.clock.now();
         let seller = Seller::draft(id, handle, chosen, now);

@@ -224,6 +224,21 @@ pub async fn erase(tx: &mut TenantTx, seller: SellerId) -> Result<i64, Failure> 
     Ok(i64::try_from(rows).unwrap_or(i64::MAX))
 }
 
+/// The seller's own people and keys with their revisions, whose tokens end with it.
+pub async fn principals(tx: &mut TenantTx, seller: SellerId) -> Result<Vec<(Uuid, i64)>, Failure> {
+    let rows = sqlx::query!(
+        r#"select user_id as "id!", revision as "revision!" from tenants.app_user
+            where provider_id = $1 and home_id = $2
+            union all
+           select api_key_id, 1::bigint from tenants.api_key where provider_id = $1 and seller_id = $2"#,
+        tx.provider().0,
+        seller.0
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.id, row.revision)).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -120,7 +120,8 @@ fn the_earliest_due_that_can_be_saved_goes_first_and_every_fifth_pick_is_late() 
     for n in 0..20_u16 {
         let mut new = arriving(n, 1, Channel::Phone, "it", desk.now);
         let late = n < 10;
-        new.due_at = if late { START.plus_seconds(-100 + i64::from(n)) } else { START.plus_seconds(86_400 - i64::from(n)) };
+        new.due_at =
+            if late { START.plus_seconds(-100 + i64::from(n)) } else { START.plus_seconds(86_400 - i64::from(n)) };
         desk.enqueue(new);
     }
     desk.online(1);
@@ -165,7 +166,10 @@ fn a_seller_below_its_floor_goes_first_and_one_at_its_ceiling_waits() {
 #[test]
 fn what_has_waited_too_long_goes_before_everything() {
     let mut desk = Desk::with_seller();
-    desk.ok(Event::Policy(seller(1), Policy { version: 1, maximum_wait_seconds: 600, late_share_percent: 0, ..Policy::default() }));
+    desk.ok(Event::Policy(
+        seller(1),
+        Policy { version: 1, maximum_wait_seconds: 600, late_share_percent: 0, ..Policy::default() },
+    ));
     let mut old = arriving(1, 1, Channel::Email, "it", desk.now);
     old.due_at = START.plus_seconds(10);
     desk.enqueue(old);
@@ -259,7 +263,10 @@ fn a_lost_agent_gives_back_offers_and_calls_at_once_and_mails_after_a_while() {
     desk.mail(3, "it");
     desk.later(LEASE_SECONDS - 10);
     assert_eq!(desk.sessions[&agent(1)].presence, Presence::Offline);
-    assert_eq!((desk.state(1), desk.state(2), desk.state(3)), (ContactState::Assigned, ContactState::Queued, ContactState::Queued));
+    assert_eq!(
+        (desk.state(1), desk.state(2), desk.state(3)),
+        (ContactState::Assigned, ContactState::Queued, ContactState::Queued)
+    );
     desk.online(1);
     assert_eq!(desk.sessions[&agent(1)].epoch, 2);
     desk.ok(Event::Presence { agent: agent(1), epoch: Some(2), presence: Presence::Offline, reason: String::new() });
@@ -279,7 +286,8 @@ fn an_old_session_is_refused_and_draining_ends_when_the_hands_are_empty() {
     desk.online(1);
     let old = Event::Presence { agent: agent(1), epoch: Some(1), presence: Presence::Paused, reason: "x".to_owned() };
     assert_eq!(desk.apply(old), Err(Refusal::StaleSession));
-    let resumed = Event::Hello { agent: agent(1), resume: 2, presence: None, reason: String::new(), channels: Channels::ALL };
+    let resumed =
+        Event::Hello { agent: agent(1), resume: 2, presence: None, reason: String::new(), channels: Channels::ALL };
     assert_eq!(desk.ok(resumed).session.expect("one").epoch, 2);
     desk.ok(Event::Presence { agent: agent(1), epoch: Some(2), presence: Presence::Draining, reason: String::new() });
     desk.mail(2, "it");
@@ -287,7 +295,8 @@ fn an_old_session_is_refused_and_draining_ends_when_the_hands_are_empty() {
     assert_eq!(desk.sessions[&agent(1)].presence, Presence::Draining);
     complete(&mut desk, 1, 1, Completion::Done).expect("done");
     assert_eq!(desk.sessions[&agent(1)].presence, Presence::Offline);
-    let unknown = Event::Hello { agent: agent(9), resume: 0, presence: None, reason: String::new(), channels: Channels::ALL };
+    let unknown =
+        Event::Hello { agent: agent(9), resume: 0, presence: None, reason: String::new(), channels: Channels::ALL };
     assert_eq!(desk.apply(unknown), Err(Refusal::AgentUnknown));
 }
 
@@ -428,7 +437,13 @@ fn an_instant_before_the_last_one_counts_as_the_last_one() {
     desk.hire(profile(1, &[1], &[("it", Level::C1)]));
     desk.online(1);
     desk.later(100);
-    desk.ok(Event::Hello { agent: agent(1), resume: 0, presence: None, reason: String::new(), channels: Channels::NONE });
+    desk.ok(Event::Hello {
+        agent: agent(1),
+        resume: 0,
+        presence: None,
+        reason: String::new(),
+        channels: Channels::NONE,
+    });
     desk.now = At(0);
     desk.mail(1, "it");
     assert_eq!(desk.contacts[&contact(1)].queued_at, START.plus_seconds(100));

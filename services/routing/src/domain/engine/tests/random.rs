@@ -28,7 +28,12 @@ struct Step {
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let wait = prop_oneof![6 => 0_i64..3, 3 => 0_i64..60, 1 => 0_i64..2_000];
-    let step = (0_u8..40, 0_u8..AGENTS, 0..CONTACTS, wait).prop_map(|(what, who, which, seconds)| Step { what, who, which, seconds });
+    let step = (0_u8..40, 0_u8..AGENTS, 0..CONTACTS, wait).prop_map(|(what, who, which, seconds)| Step {
+        what,
+        who,
+        which,
+        seconds,
+    });
     prop::collection::vec(step, 1..150)
 }
 
@@ -48,11 +53,11 @@ fn changed(step: &Step, revision: i64) -> Profile {
     let level = Level::ALL[usize::from(step.which % 7)];
     new.languages.insert(language(TAGS[usize::from(step.who % 2)]), level.max(Level::B1));
     new.languages.insert(language(TAGS[usize::from((step.who + 1) % 2)]), Level::C1);
-    new.active = step.which % 11 != 0;
-    if step.which % 5 == 0 {
+    new.active = !step.which.is_multiple_of(11);
+    if step.which.is_multiple_of(5) {
         new.channels = Channels::NONE.with(Channel::Email);
     }
-    if step.who % 2 == 0 {
+    if step.who.is_multiple_of(2) {
         new.skills.insert("returns".to_owned());
     }
     new
@@ -67,16 +72,18 @@ fn event(desk: &Desk, step: &Step, turn: i64) -> Event {
             let tag = TAGS[usize::from(step.who % 3)];
             let mut new = arriving(step.which, step.who % SELLERS, channel, tag, desk.now);
             new.due_at = desk.now.plus_seconds(i64::from(step.which) * 7 - 20);
-            new.preferred = (step.which % 4 == 0).then_some(who);
-            if step.which % 6 == 0 {
+            new.preferred = (step.which.is_multiple_of(4)).then_some(who);
+            if step.which.is_multiple_of(6) {
                 new.needs.preferred.insert("returns".to_owned());
             }
-            if step.which % 7 == 0 {
+            if step.which.is_multiple_of(7) {
                 new.needs.required.insert("returns".to_owned());
             }
             Event::Enqueue(Box::new(new))
         }
-        10..=13 => Event::Hello { agent: who, resume: 0, presence: None, reason: String::new(), channels: Channels::ALL },
+        10..=13 => {
+            Event::Hello { agent: who, resume: 0, presence: None, reason: String::new(), channels: Channels::ALL }
+        }
         14 => {
             let presence = Presence::ALL[usize::from(step.which % 4)];
             Event::Presence { agent: who, epoch: None, presence, reason: "why".to_owned() }
@@ -100,7 +107,9 @@ fn event(desk: &Desk, step: &Step, turn: i64) -> Event {
         31 => Event::Handled { contact: which, agent: Some(who) },
         32 => Event::Withdraw { contact: which, end: ContactState::Abandoned, reason: String::new() },
         33 => Event::Assign { contact: which, agent: who, version: None },
-        34 => Event::Transfer { contact: which, to: (step.seconds % 2 == 0).then_some(who), owner: None, version: None },
+        34 => {
+            Event::Transfer { contact: which, to: (step.seconds % 2 == 0).then_some(who), owner: None, version: None }
+        }
         35..=36 => Event::Agent(Box::new(changed(step, turn))),
         37 => {
             let mut policy = Policy { version: turn, ..Policy::default() };
@@ -115,8 +124,8 @@ fn event(desk: &Desk, step: &Step, turn: i64) -> Event {
         }
         38 => {
             let mut new = terms(step.who % SELLERS);
-            new.served = step.which % 3 != 0;
-            new.certification_required = step.which % 4 != 0;
+            new.served = !step.which.is_multiple_of(3);
+            new.certification_required = !step.which.is_multiple_of(4);
             Event::Seller(new)
         }
         _ => Event::Tick,
@@ -139,11 +148,16 @@ fn opened() -> Desk {
 /// Everything that must be true between two events.
 fn check(desk: &Desk) -> Result<(), TestCaseError> {
     for contact in desk.contacts.values() {
-        let live: Vec<_> = desk.offers.values().filter(|o| o.contact == contact.id && o.state == OfferState::Pending).collect();
+        let live: Vec<_> =
+            desk.offers.values().filter(|o| o.contact == contact.id && o.state == OfferState::Pending).collect();
         prop_assert!(live.len() <= 1, "I1 {:?}", live);
         prop_assert_eq!(live.len() == 1, contact.state == ContactState::Offered, "I1 {:?}", contact);
         prop_assert_eq!(contact.offer, live.first().map(|o| o.id), "I1 {:?}", contact);
-        prop_assert_eq!(desk.engine.contact(contact.id), (!contact.state.is_final()).then_some(contact), "tables and engine agree");
+        prop_assert_eq!(
+            desk.engine.contact(contact.id),
+            (!contact.state.is_final()).then_some(contact),
+            "tables and engine agree"
+        );
         if contact.state.is_owned() || contact.state == ContactState::Offered {
             let owner = contact.agent.expect("I7: owned by somebody");
             prop_assert!(desk.engine.desk(owner).iter().any(|c| c.id == contact.id), "I7 {:?}", contact);
@@ -178,7 +192,8 @@ fn oracle(desk: &Desk, n: crate::domain::ids::ContactId, who: crate::domain::ids
         None => false,
     };
     let speaks = profile.languages.iter().any(|(l, level)| {
-        (l == &contact.needs.language || contact.needs.language.as_str() == "und") && *level >= contact.needs.minimum_level
+        (l == &contact.needs.language || contact.needs.language.as_str() == "und")
+            && *level >= contact.needs.minimum_level
     });
     profile.active
         && terms.served
@@ -215,7 +230,8 @@ fn run(steps: &[Step], takeovers: bool) -> Result<Desk, TestCaseError> {
         check_decisions(&desk, made)?;
         let made = desk.decisions.len();
         let next = event(&desk, step, turn);
-        let known_and_over = matches!(&next, Event::Enqueue(new) if desk.contacts.get(&new.id).is_some_and(|c| c.state.is_final()));
+        let known_and_over =
+            matches!(&next, Event::Enqueue(new) if desk.contacts.get(&new.id).is_some_and(|c| c.state.is_final()));
         if !known_and_over {
             let _ = desk.apply(next);
         }
@@ -226,7 +242,7 @@ fn run(steps: &[Step], takeovers: bool) -> Result<Desk, TestCaseError> {
             prop_assert!(new.version >= old.version);
         }
         check(&desk)?;
-        if takeovers && step.which % 8 == 0 {
+        if takeovers && step.which.is_multiple_of(8) {
             let before = desk.contacts.clone();
             desk.take_over();
             check(&desk)?;
@@ -240,7 +256,15 @@ fn run(steps: &[Step], takeovers: bool) -> Result<Desk, TestCaseError> {
     Ok(desk)
 }
 
+/// Debug builds are slow: fewer histories, unless more are asked for.
+fn config() -> ProptestConfig {
+    let asked = ProptestConfig::default();
+    ProptestConfig { cases: if asked.cases == 256 { 64 } else { asked.cases }, ..asked }
+}
+
 proptest! {
+    #![proptest_config(config())]
+
 
 
     #[test]

@@ -1,12 +1,11 @@
-//! Rate plans between wire and domain. Every fault of a plan is reported at once.
+//! Rate plans from the wire. Every fault of a plan is reported at once.
 
 use jiff::civil::Date;
 use kit::{Fault, Violation};
 use proto::billing::v1 as wire;
 use rust_decimal::Decimal;
 
-use super::number;
-use super::usage::{meter, meter_out};
+use super::usage::meter;
 use crate::domain::definition::{Definition, Rule};
 use crate::domain::money::{Currency, Rounding, parse_decimal};
 use crate::domain::period::{Interval, parse_date};
@@ -15,7 +14,6 @@ use crate::domain::plan::{
 };
 use crate::domain::plan_check::faults;
 use crate::domain::usage::Property;
-use crate::store::plan::Version;
 
 /// Reads values and notes what is wrong with them.
 #[derive(Default)]
@@ -203,7 +201,9 @@ fn model_in(reader: &mut Reader, field: &str, given: &wire::Charge) -> Model {
         Ok(wire::PriceModel::PerUnit) => {
             Model::PerUnit { unit: reader.required(at("unit_amount"), &given.unit_amount) }
         }
-        Ok(wire::PriceModel::Graduated) => Model::Graduated { tiers: tiers_in(reader, field, given, false), flat_at_zero },
+        Ok(wire::PriceModel::Graduated) => {
+            Model::Graduated { tiers: tiers_in(reader, field, given, false), flat_at_zero }
+        }
         Ok(wire::PriceModel::Volume) => Model::Volume { tiers: tiers_in(reader, field, given, false), flat_at_zero },
         Ok(wire::PriceModel::GraduatedPercentage) => {
             Model::GraduatedPercentage { tiers: tiers_in(reader, field, given, true), flat_at_zero }
@@ -281,171 +281,4 @@ fn capacity_in(reader: &mut Reader, field: &str, given: &wire::Charge) -> Vec<Ca
         });
     }
     tiers
-}
-
-/// A plan version on the wire.
-pub fn plan_out(stored: &Version) -> wire::RatePlan {
-    let plan = &stored.plan;
-    let interval = match plan.interval {
-        Interval::Week => wire::BillingInterval::Week,
-        Interval::Months(3) => wire::BillingInterval::Quarter,
-        Interval::Months(12) => wire::BillingInterval::Year,
-        Interval::Months(_) => wire::BillingInterval::Month,
-    };
-    let rounding = match plan.rounding {
-        Rounding::HalfUp => wire::MoneyRounding::HalfUp,
-        Rounding::HalfEven => wire::MoneyRounding::HalfEven,
-    };
-    let (rule, window_hours) = match plan.contact.rule {
-        Rule::Each => (wire::ContactRule::Each, 0),
-        Rule::Window { hours } => (wire::ContactRule::Window, hours),
-        Rule::Subject => (wire::ContactRule::Subject, 0),
-    };
-    wire::RatePlan {
-        rate_plan_id: stored.plan_id.to_string(),
-        version: stored.version,
-        name: plan.name.clone(),
-        currency: plan.currency.to_string(),
-        interval: interval.into(),
-        charges: plan.charges.iter().map(charge_out).collect(),
-        contact_definition: Some(wire::ContactDefinition {
-            rule: rule.into(),
-            window_hours,
-            ignore_calls_up_to_seconds: i64::from(plan.contact.ignore_calls_up_to),
-            count_historical: plan.contact.count_historical,
-        }),
-        minimum_commitment: plan.minimum_commitment.map(number).unwrap_or_default(),
-        rounding: rounding.into(),
-        create_time: Some(kit::wire::timestamp(stored.created_at)),
-    }
-}
-
-fn charge_out(charge: &Charge) -> wire::Charge {
-    let aggregation = match charge.aggregation {
-        Aggregation::Sum => wire::Aggregation::Sum,
-        Aggregation::Count => wire::Aggregation::Count,
-        Aggregation::Peak => wire::Aggregation::Peak,
-    };
-    let quantity_rounding = match charge.quantity_rounding {
-        QuantityRounding::None => wire::QuantityRounding::Unspecified,
-        QuantityRounding::Ceil => wire::QuantityRounding::Ceil,
-        QuantityRounding::Floor => wire::QuantityRounding::Floor,
-        QuantityRounding::HalfUp => wire::QuantityRounding::HalfUp,
-    };
-    let mut out = wire::Charge {
-        code: charge.code.clone(),
-        name: charge.name.clone(),
-        meter: charge.meter.map_or(wire::Meter::Unspecified, meter_out).into(),
-        filters: charge
-            .filters
-            .iter()
-            .map(|f| wire::UsageFilter { property: f.property.name().into(), values: f.values.clone() })
-            .collect(),
-        aggregation: aggregation.into(),
-        divide_by: if charge.divide_by == Decimal::ONE { String::new() } else { number(charge.divide_by) },
-        quantity_rounding: quantity_rounding.into(),
-        included_units: not_zero(charge.included),
-        surcharges: charge
-            .surcharges
-            .iter()
-            .map(|s| wire::Surcharge {
-                property: s.on.property.name().into(),
-                values: s.on.values.clone(),
-                percent: number(s.percent),
-            })
-            .collect(),
-        discount_percent: not_zero(charge.discount_percent),
-        minimum_amount: charge.minimum.map(number).unwrap_or_default(),
-        maximum_amount: charge.maximum.map(number).unwrap_or_default(),
-        prorate: charge.prorate,
-        valid_from: charge.valid_from.map(|d| d.to_string()).unwrap_or_default(),
-        valid_until: charge.valid_until.map(|d| d.to_string()).unwrap_or_default(),
-        ..wire::Charge::default()
-    };
-    model_out(&charge.model, &mut out);
-    out
-}
-
-fn not_zero(amount: Decimal) -> String {
-    if amount.is_zero() { String::new() } else { number(amount) }
-}
-
-fn model_out(model: &Model, out: &mut wire::Charge) {
-    let tier = |t: &Tier, percent: bool| wire::Tier {
-        up_to: t.up_to.map(number).unwrap_or_default(),
-        unit_amount: if percent { String::new() } else { number(t.unit) },
-        flat_amount: not_zero(t.flat),
-        rate_percent: if percent { number(t.unit) } else { String::new() },
-        ..wire::Tier::default()
-    };
-    let block = |t: &BlockTier| wire::Tier {
-        block_size: number(t.size),
-        max_blocks: t.max_blocks.map(number).unwrap_or_default(),
-        unit_amount: number(t.price),
-        ..wire::Tier::default()
-    };
-    let kind = match model {
-        Model::Flat { amount } => {
-            out.unit_amount = number(*amount);
-            wire::PriceModel::Flat
-        }
-        Model::PerUnit { unit } => {
-            out.unit_amount = number(*unit);
-            wire::PriceModel::PerUnit
-        }
-        Model::Graduated { tiers, flat_at_zero } => {
-            out.tiers = tiers.iter().map(|t| tier(t, false)).collect();
-            out.flat_at_zero = *flat_at_zero;
-            wire::PriceModel::Graduated
-        }
-        Model::Volume { tiers, flat_at_zero } => {
-            out.tiers = tiers.iter().map(|t| tier(t, false)).collect();
-            out.flat_at_zero = *flat_at_zero;
-            wire::PriceModel::Volume
-        }
-        Model::GraduatedPercentage { tiers, flat_at_zero } => {
-            out.tiers = tiers.iter().map(|t| tier(t, true)).collect();
-            out.flat_at_zero = *flat_at_zero;
-            wire::PriceModel::GraduatedPercentage
-        }
-        Model::Package { amount, size, free } => {
-            out.unit_amount = number(*amount);
-            out.package_size = number(*size);
-            out.free_units = not_zero(*free);
-            wire::PriceModel::Package
-        }
-        Model::Percentage(terms) => {
-            out.rate_percent = number(terms.rate);
-            out.fixed_amount = not_zero(terms.fixed);
-            out.free_events = terms.free_events.and_then(|n| i32::try_from(n).ok()).unwrap_or(0);
-            out.free_amount = terms.free_amount.map(number).unwrap_or_default();
-            out.event_minimum = terms.minimum.map(number).unwrap_or_default();
-            out.event_maximum = terms.maximum.map(number).unwrap_or_default();
-            wire::PriceModel::Percentage
-        }
-        Model::Dynamic { multiplier } => {
-            out.multiplier = number(*multiplier);
-            wire::PriceModel::Dynamic
-        }
-        Model::BlocksAllTiers { tiers } => {
-            out.tiers = tiers.iter().map(block).collect();
-            wire::PriceModel::BlocksAllTiers
-        }
-        Model::BlocksTopTier { tiers } => {
-            out.tiers = tiers.iter().map(block).collect();
-            wire::PriceModel::BlocksTopTier
-        }
-        Model::Capacity { tiers } => {
-            out.tiers = tiers
-                .iter()
-                .map(|t| wire::Tier {
-                    up_to: t.limits.first().map(|(_, limit)| number(*limit)).unwrap_or_default(),
-                    unit_amount: number(t.price),
-                    ..wire::Tier::default()
-                })
-                .collect();
-            wire::PriceModel::Capacity
-        }
-    };
-    out.model = kind.into();
 }

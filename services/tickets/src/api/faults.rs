@@ -1,0 +1,62 @@
+//! What the rules' refusals tell the wire.
+
+use kit::{Explain, Fault};
+use tonic::Code;
+
+use crate::domain::intake::book::NotTaken;
+use crate::domain::ticket::Refusal;
+
+impl Explain for Refusal {
+    fn code(&self) -> Code {
+        match self {
+            Refusal::Closed | Refusal::State(_) => Code::FailedPrecondition,
+            Refusal::NoWaitingState(_) => Code::InvalidArgument,
+        }
+    }
+
+    fn reason(&self) -> &'static str {
+        match self {
+            Refusal::Closed => "TICKET_CLOSED",
+            Refusal::State(_) => "TICKET_STATE",
+            Refusal::NoWaitingState(_) => "NO_WAITING_STATE",
+        }
+    }
+
+    fn metadata(&self) -> Vec<(&'static str, String)> {
+        match self {
+            Refusal::Closed => vec![("state", "closed".into())],
+            Refusal::State(state) | Refusal::NoWaitingState(state) => vec![("state", state.name().into())],
+        }
+    }
+}
+
+/// A seller or an account that takes no messages in.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+pub enum Shut {
+    #[error("the seller takes no messages in: it is leaving or has left")]
+    Seller,
+    #[error("the channel account is switched off")]
+    Account,
+}
+
+impl Explain for Shut {
+    fn code(&self) -> Code {
+        Code::FailedPrecondition
+    }
+
+    fn reason(&self) -> &'static str {
+        match self {
+            Shut::Seller => "SELLER_RECEIVES_NOTHING",
+            Shut::Account => "CHANNEL_ACCOUNT_INACTIVE",
+        }
+    }
+}
+
+/// Why a message was not taken in, as a fault of the request. `at` names the message in a batch.
+pub fn not_taken(why: NotTaken, at: &str) -> Fault {
+    match why {
+        NotTaken::UnknownAccount => Fault::invalid("channel_account_id", why.to_string()),
+        NotTaken::AnswerToNothing => Fault::invalid(format!("{at}direction"), why.to_string()),
+        NotTaken::Refused(refusal) => refusal.into(),
+    }
+}

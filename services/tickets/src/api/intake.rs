@@ -1,0 +1,343 @@
+//! Takes messages in: one from a channel's system, one mail, or a batch of the past.
+
+use std::sync::Arc;
+
+use aws_lc_rs::digest;
+use kit::{Caller, Checks, Fault, Scope};
+use proto::tickets::v1 as pb;
+use tenantdb::TenantTx;
+
+use super::faults::{Shut, not_taken};
+use super::{Api, fields, sees_all, wire};
+use crate::domain::dossier::Message;
+use crate::domain::ids::{ChannelAccountId, ImportId, MessageId, TicketId};
+use crate::domain::intake::book::{Book, Outcome};
+use crate::domain::intake::{Direction, Incoming, mail};
+use crate::domain::settings::Settings;
+use crate::store;
+use crate::store::rows::OfSeller;
+
+/// Messages in a batch.
+const BATCH_LIMIT: usize = 500;
+/// How often a write that met its twin begins again.
+const TRIES: usize = 4;
+
+impl Api {
+    pub(super) async fn receive_message(
+        &self,
+        caller: &Caller,
+        request: pb::ReceiveMessageRequest,
+    ) -> Result<pb::ReceiveMessageResponse, Fault> {
+        let mut checks = Checks::new();
+        fields::optional_request_id(&mut checks, &request.request_id);
+        let incoming = Incoming {
+            direction: Direction::Inbound,
+            account: checks.id("channel_account_id", &request.channel_account_id),
+            external_id: fields::external(&mut checks, "external_id".into(), &request.external_id, true),
+            external_thread_id: fields::external(
+                &mut checks,
+                "external_thread_id".into(),
+                &request.external_thread_id,
+                false,
+            ),
+            references: reference(&mut checks, "in_reply_to".into(), &request.in_reply_to),
+            recipients: Vec::new(),
+            author: fields::author(&mut checks, "", request.author.as_ref()),
+            subject: checks.line("subject", &request.subject, 0..=998),
+            text: fields::text(&mut checks, "text".into(), &request.text, false),
+            order_id: checks.line("order_id", &request.order_id, 0..=64),
+            automatic: None,
+            occurred_at: self.desk.deps.clock.now().as_microsecond(),
+            historical: false,
+            raw: None,
+            message_id: self.desk.deps.clock.new_uuid(),
+        };
+        checks.finish()?;
+        let scope = caller.act_for(&request.seller_id)?;
+        let settings = self.desk.settings(Some(caller), &scope).await?;
+        let call = Call { caller, method: "ReceiveMessage", request_id: &request.request_id, request: &request };
+        self.take_one(&call, &scope, settings, incoming).await
+    }
+
+    pub(super) async fn receive_email(
+        &self,
+        caller: &Caller,
+        request: pb::ReceiveEmailRequest,
+    ) -> Result<pb::ReceiveEmailResponse, Fault> {
+        let mut checks = Checks::new();
+        fields::optional_request_id(&mut checks, &request.request_id);
+        let named: Option<ChannelAccountId> =
+            fields::optional_id(&mut checks, "channel_account_id", &request.channel_account_id);
+        checks.finish()?;
+        let mail = mail::read(&request.raw).map_err(|why| Fault::invalid("raw", why.to_string()))?;
+        let scope = caller.act_for(&request.seller_id)?;
+        let settings = self.desk.settings(Some(caller), &scope).await?;
+        let found = named.or_else(|| settings.mailbox(&mail.recipients).map(|account| account.id));
+        let account = found.ok_or_else(|| {
+            Fault::invalid("channel_account_id", "must be given: no recipient is a mailbox of the seller")
+        })?;
+        let incoming = Incoming {
+            direction: Direction::Inbound,
+            account,
+            external_id: mail.message_id.unwrap_or_else(|| fingerprint(&request.raw)),
+            external_thread_id: String::new(),
+            references: mail.references,
+            recipients: mail.recipients,
+            author: mail.author,
+            subject: mail.subject,
+            text: mail.text,
+            order_id: String::new(),
+            automatic: mail.automatic,
+            occurred_at: self.desk.deps.clock.now().as_microsecond(),
+            historical: false,
+            raw: Some(request.raw.to_vec()),
+            message_id: self.desk.deps.clock.new_uuid(),
+        };
+        let call = Call { caller, method: "ReceiveEmail", request_id: &request.request_id, request: &request };
+        let taken: pb::ReceiveMessageResponse = self.take_one(&call, &scope, settings, incoming).await?;
+        Ok(pb::ReceiveEmailResponse { message: taken.message, ticket: taken.ticket, duplicate: taken.duplicate })
+    }
+
+    pub(super) async fn import_messages(
+        &self,
+        caller: &Caller,
+        request: pb::ImportMessagesRequest,
+    ) -> Result<pb::ImportMessagesResponse, Fault> {
+        let mut checks = Checks::new();
+        fields::optional_request_id(&mut checks, &request.request_id);
+        checks.line("import_key", &request.import_key, 1..=128);
+        checks.count("messages", request.messages.len(), 1..=BATCH_LIMIT);
+        let account: ChannelAccountId = checks.id("channel_account_id", &request.channel_account_id);
+        let now = self.desk.deps.clock.now();
+        let messages: Vec<Incoming> = request
+            .messages
+            .iter()
+            .take(BATCH_LIMIT)
+            .enumerate()
+            .map(|(index, message)| Incoming {
+                account,
+                message_id: self.desk.deps.clock.new_uuid(),
+                ..past(&mut checks, index, message, now)
+            })
+            .collect();
+        checks.finish()?;
+        let scope = caller.act_for(&request.seller_id)?;
+        let settings = self.desk.settings(Some(caller), &scope).await?;
+        if !settings.receives {
+            return Err(Shut::Seller.into());
+        }
+        for _ in 1..TRIES {
+            match self.try_import(caller, &request, &scope, &settings, &messages).await {
+                Err(Tried::Twin) => continue,
+                Err(Tried::Failed(fault)) => return Err(fault),
+                Ok(response) => return Ok(response),
+            }
+        }
+        self.try_import(caller, &request, &scope, &settings, &messages).await.map_err(Tried::into_fault)
+    }
+
+    async fn try_import(
+        &self,
+        caller: &Caller,
+        request: &pb::ImportMessagesRequest,
+        scope: &Scope,
+        settings: &Settings,
+        messages: &[Incoming],
+    ) -> Result<pb::ImportMessagesResponse, Tried> {
+        let mut tx = self.desk.deps.db.begin(scope).await?;
+        if let Some(answer) = tx.replayed(caller, "ImportMessages", &request.request_id, request).await? {
+            return Ok(answer);
+        }
+        let mut book = store::load::book(&mut tx, settings, messages).await?;
+        let outcomes = self.write_in(&mut book, settings, messages, "messages")?;
+        self.desk.keep_book(&mut tx, settings, &mut book).await?;
+
+        let duplicates = outcomes.iter().filter(|outcome| outcome.duplicate).count();
+        let stored = outcomes.len() - duplicates;
+        let mut tickets: Vec<TicketId> = outcomes.iter().map(|outcome| outcome.ticket).collect();
+        tickets.sort_unstable();
+        tickets.dedup();
+        let new_id: ImportId = self.desk.deps.clock.new_id();
+        let key = request.import_key.trim();
+        let id = store::keep::import(&mut tx, new_id, key, count(stored), count(duplicates), &tickets).await?;
+        let import = store::read::import(&mut tx, id).await?;
+        let response = pb::ImportMessagesResponse {
+            import: import.map(wire::import),
+            stored: small(stored),
+            duplicates: small(duplicates),
+            tickets_opened: small(outcomes.iter().filter(|outcome| outcome.opened).count()),
+        };
+        tx.commit_with(&response).await?;
+        Ok(response)
+    }
+
+    /// Takes one message in and answers with it and its ticket.
+    async fn take_one<Req: prost::Message>(
+        &self,
+        call: &Call<'_, Req>,
+        scope: &Scope,
+        settings: Arc<Settings>,
+        incoming: Incoming,
+    ) -> Result<pb::ReceiveMessageResponse, Fault> {
+        if !settings.receives {
+            return Err(Shut::Seller.into());
+        }
+        if settings.account(incoming.account).is_some_and(|account| !account.active) {
+            return Err(Shut::Account.into());
+        }
+        let messages = [incoming];
+        for _ in 1..TRIES {
+            match self.try_take(call, scope, &settings, &messages).await {
+                Err(Tried::Twin) => continue,
+                Err(Tried::Failed(fault)) => return Err(fault),
+                Ok(response) => return Ok(response),
+            }
+        }
+        self.try_take(call, scope, &settings, &messages).await.map_err(Tried::into_fault)
+    }
+
+    async fn try_take<Req: prost::Message>(
+        &self,
+        call: &Call<'_, Req>,
+        scope: &Scope,
+        settings: &Settings,
+        messages: &[Incoming; 1],
+    ) -> Result<pb::ReceiveMessageResponse, Tried> {
+        let mut tx = self.desk.deps.db.begin(scope).await?;
+        if let Some(answer) = tx.replayed(call.caller, call.method, call.request_id, call.request).await? {
+            return Ok(answer);
+        }
+        let mut book = store::load::book(&mut tx, settings, messages).await?;
+        let outcome = self.write_in(&mut book, settings, messages, "")?.remove(0);
+        self.desk.keep_book(&mut tx, settings, &mut book).await?;
+        let all = sees_all(call.caller);
+        let seller = tx.seller()?;
+        let message = match stored_now(&book, outcome) {
+            Some(message) => wire::message(seller, message, all),
+            None => {
+                let OfSeller { value, .. } = stored_before(&mut tx, outcome.message).await?;
+                wire::message(seller, &value, all)
+            }
+        };
+        let ticket = book.dossier(outcome.ticket).map(|dossier| wire::ticket(seller, &dossier.ticket, all));
+        let response = pb::ReceiveMessageResponse { message: Some(message), ticket, duplicate: outcome.duplicate };
+        tx.commit_with(&response).await?;
+        Ok(response)
+    }
+
+    fn write_in(
+        &self,
+        book: &mut Book,
+        settings: &Settings,
+        messages: &[Incoming],
+        list: &str,
+    ) -> Result<Vec<Outcome>, Fault> {
+        let clock = &self.desk.deps.clock;
+        let now = clock.now();
+        let mut outcomes = Vec::with_capacity(messages.len());
+        for (index, message) in messages.iter().enumerate() {
+            let outcome = book.receive(settings, message.clone(), now, &mut || clock.new_uuid());
+            let at = if list.is_empty() { String::new() } else { format!("{list}[{index}].") };
+            outcomes.push(outcome.map_err(|why| not_taken(why, &at))?);
+        }
+        Ok(outcomes)
+    }
+}
+
+/// What a call needs to be answered once.
+struct Call<'a, Req> {
+    caller: &'a Caller,
+    method: &'static str,
+    request_id: &'a str,
+    request: &'a Req,
+}
+
+/// How an attempt failed.
+enum Tried {
+    /// Somebody stored the same at the same time.
+    Twin,
+    Failed(Fault),
+}
+
+impl Tried {
+    fn into_fault(self) -> Fault {
+        match self {
+            Tried::Twin => Fault::Contended("the same message is being stored by several calls".into()),
+            Tried::Failed(fault) => fault,
+        }
+    }
+}
+
+impl From<Fault> for Tried {
+    fn from(fault: Fault) -> Tried {
+        Tried::Failed(fault)
+    }
+}
+
+impl From<tenantdb::Failure> for Tried {
+    fn from(failure: tenantdb::Failure) -> Tried {
+        if store::keep::met_a_twin(&failure) { Tried::Twin } else { Tried::Failed(failure.into()) }
+    }
+}
+
+fn stored_now(book: &Book, outcome: Outcome) -> Option<&Message> {
+    let dossier = book.dossier(outcome.ticket)?;
+    dossier.new_messages.iter().find(|message| message.id == outcome.message)
+}
+
+async fn stored_before(tx: &mut TenantTx, id: MessageId) -> Result<OfSeller<Message>, Fault> {
+    store::read::message(tx, id).await?.ok_or_else(|| Fault::internal("a stored message is not there"))
+}
+
+/// One message of an import; the account and the id are filled in by the caller.
+fn past(checks: &mut Checks, index: usize, message: &pb::ImportedMessage, now: jiff::Timestamp) -> Incoming {
+    let path = format!("messages[{index}].");
+    let field = |name: &str| format!("{path}{name}");
+    let direction = match pb::Direction::try_from(message.direction) {
+        Ok(pb::Direction::Inbound) => Direction::Inbound,
+        Ok(pb::Direction::Outbound) => Direction::Outbound,
+        _ => {
+            checks.refuse(field("direction"), "must be inbound or outbound");
+            Direction::Inbound
+        }
+    };
+    let at = checks.instant(&field("occurred_at"), message.occurred_at.as_ref());
+    checks.require(at <= now, field("occurred_at"), "must not lie in the future");
+    Incoming {
+        direction,
+        account: ChannelAccountId(kit::ids::Uuid::nil()),
+        external_id: fields::external(checks, field("external_id"), &message.external_id, true),
+        external_thread_id: fields::external(checks, field("external_thread_id"), &message.external_thread_id, false),
+        references: reference(checks, field("in_reply_to"), &message.in_reply_to),
+        recipients: Vec::new(),
+        author: fields::author(checks, &path, message.author.as_ref()),
+        subject: checks.line(field("subject"), &message.subject, 0..=998),
+        text: fields::text(checks, field("text"), &message.text, false),
+        order_id: checks.line(field("order_id"), &message.order_id, 0..=64),
+        automatic: None,
+        occurred_at: at.as_microsecond(),
+        historical: true,
+        raw: None,
+        message_id: kit::ids::Uuid::nil(),
+    }
+}
+
+fn reference(checks: &mut Checks, field: String, value: &str) -> Vec<String> {
+    let id = fields::external(checks, field, value, false);
+    if id.is_empty() { Vec::new() } else { vec![id] }
+}
+
+/// What identifies a mail without a Message-ID.
+fn fingerprint(raw: &[u8]) -> String {
+    let hash = digest::digest(&digest::SHA256, raw);
+    let hex: String = hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("sha256:{hex}")
+}
+
+fn count(n: usize) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+fn small(n: usize) -> i32 {
+    i32::try_from(n).unwrap_or(i32::MAX)
+}

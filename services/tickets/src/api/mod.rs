@@ -1,0 +1,74 @@
+//! The calls: read, decide, keep, reply. [`intake`] takes messages in, [`steps`] works on tickets,
+//! [`reads`] answers questions, [`promises`] explains and reports.
+
+mod faults;
+mod fields;
+mod intake;
+mod promises;
+mod reads;
+mod steps;
+mod wire;
+
+use std::sync::Arc;
+
+use kit::Caller;
+use proto::tickets::v1 as pb;
+use proto::tickets::v1::tickets_service_server::TicketsService;
+use tonic::{Request, Response, Status};
+
+use crate::work::Desk;
+
+/// The handlers.
+pub struct Api {
+    desk: Arc<Desk>,
+}
+
+impl Api {
+    pub fn new(desk: Arc<Desk>) -> Api {
+        Api { desk }
+    }
+}
+
+/// Whether the caller sees what only provider staff sees: notes, people, intake's decisions.
+fn sees_all(caller: &Caller) -> bool {
+    !caller.is_seller_side() && !caller.has(proto::Role::ApiKey)
+}
+
+/// Writes the two lines of each call: admit, and pass on to the method of the same name.
+macro_rules! calls {
+    ($($name:ident, $request:ident, $response:ident;)*) => {
+        #[tonic::async_trait]
+        impl TicketsService for Api {
+            $(
+                async fn $name(&self, request: Request<pb::$request>) -> Result<Response<pb::$response>, Status> {
+                    let (caller, request) = kit::admitted(request)?;
+                    Ok(Response::new(self.$name(&caller, request).await?))
+                }
+            )*
+        }
+    };
+}
+
+calls! {
+    receive_message, ReceiveMessageRequest, ReceiveMessageResponse;
+    receive_email, ReceiveEmailRequest, ReceiveEmailResponse;
+    import_messages, ImportMessagesRequest, ImportMessagesResponse;
+    list_imports, ListImportsRequest, ListImportsResponse;
+    get_ticket, GetTicketRequest, GetTicketResponse;
+    list_tickets, ListTicketsRequest, ListTicketsResponse;
+    list_messages, ListMessagesRequest, ListMessagesResponse;
+    get_raw_message, GetRawMessageRequest, GetRawMessageResponse;
+    list_ticket_events, ListTicketEventsRequest, ListTicketEventsResponse;
+    get_customer, GetCustomerRequest, GetCustomerResponse;
+    reply, ReplyRequest, ReplyResponse;
+    add_note, AddNoteRequest, AddNoteResponse;
+    assign_ticket, AssignTicketRequest, AssignTicketResponse;
+    hold_ticket, HoldTicketRequest, HoldTicketResponse;
+    resume_ticket, ResumeTicketRequest, ResumeTicketResponse;
+    solve_ticket, SolveTicketRequest, SolveTicketResponse;
+    reopen_ticket, ReopenTicketRequest, ReopenTicketResponse;
+    close_ticket, CloseTicketRequest, CloseTicketResponse;
+    explain_sla, ExplainSlaRequest, ExplainSlaResponse;
+    get_sla_report, GetSlaReportRequest, GetSlaReportResponse;
+    get_conversation_report, GetConversationReportRequest, GetConversationReportResponse;
+}

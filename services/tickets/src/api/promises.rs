@@ -1,0 +1,176 @@
+//! Explains a ticket's promises and reports how the sellers' promises and conversations went.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use kit::{Caller, Checks, Fault, SellerId};
+use prost::Message as _;
+use proto::events::v1::SellerTerms;
+use proto::tickets::v1 as pb;
+use tenantdb::TenantTx;
+
+use super::{Api, wire};
+use crate::domain::dossier::{Clock, Dossier};
+use crate::domain::ids::TicketId;
+use crate::domain::settings::{About, Settings};
+use crate::domain::sla::clock::{self, Hand, Reading};
+use crate::domain::sla::explain;
+use crate::domain::sla::policy::{Family, Metric};
+use crate::store;
+use crate::work::settings::settings_of;
+
+/// Spans listed of one clock.
+const SPANS_LIMIT: usize = 1_000;
+
+impl Api {
+    pub(super) async fn explain_sla(
+        &self,
+        caller: &Caller,
+        request: pb::ExplainSlaRequest,
+    ) -> Result<pb::ExplainSlaResponse, Fault> {
+        let mut checks = Checks::new();
+        let id: TicketId = checks.id("ticket_id", &request.ticket_id);
+        checks.finish()?;
+        let scope = caller.view(&request.seller_id)?;
+        let mut tx = self.desk.deps.db.begin(&scope).await?;
+        let found = store::read::ticket(&mut tx, id).await?.ok_or(Fault::NotFound("ticket"))?;
+        let dossiers = store::load::dossiers(&mut tx, vec![found.value]).await?;
+        let dossier = dossiers.into_iter().next().ok_or(Fault::NotFound("ticket"))?;
+        let earlier = earlier_settings(&mut tx, found.seller, &dossier).await?;
+        tx.commit().await?;
+        // Terms are of one seller, so the scope is narrowed to the ticket's.
+        let narrow = caller.view(&found.seller.to_string())?;
+        let settings = self.desk.settings(Some(caller), &narrow).await?;
+        let now = self.desk.deps.clock.now();
+        let readings = readings(&dossier, &settings, &earlier, now.as_second());
+        Ok(pb::ExplainSlaResponse { clocks: readings.iter().map(|reading| explained(reading, now)).collect() })
+    }
+
+    pub(super) async fn get_sla_report(
+        &self,
+        caller: &Caller,
+        request: pb::GetSlaReportRequest,
+    ) -> Result<pb::GetSlaReportResponse, Fault> {
+        let mut checks = Checks::new();
+        let mut bound =
+            |field: &str, value: Option<&prost_types::Timestamp>| value.map(|value| checks.instant(field, Some(value)));
+        let from = bound("started_from", request.started_from.as_ref());
+        let before = bound("started_before", request.started_before.as_ref());
+        checks.finish()?;
+        let now = self.desk.deps.clock.now();
+        let as_of = Timestamp::from_second(now.as_second()).unwrap_or(now);
+        let mut tx = self.desk.deps.db.begin(&caller.view(&request.seller_id)?).await?;
+        let rows = store::report::promises(&mut tx, from, before, as_of).await?;
+        let rows = rows
+            .into_iter()
+            .map(|row| pb::SlaReportRow {
+                seller_id: row.seller.to_string(),
+                family: Family::named(&row.family).map_or(0, |family| wire::family(family).into()),
+                metric: Metric::named(&row.metric).map_or(0, |metric| wire::metric(metric).into()),
+                kept: row.kept,
+                missed: row.missed,
+                running: row.running,
+                overdue: row.overdue,
+                elapsed_median_seconds: row.elapsed_median,
+                elapsed_p90_seconds: row.elapsed_p90,
+            })
+            .collect();
+        Ok(pb::GetSlaReportResponse { rows, as_of: Some(kit::wire::timestamp(as_of)) })
+    }
+
+    pub(super) async fn get_conversation_report(
+        &self,
+        caller: &Caller,
+        request: pb::GetConversationReportRequest,
+    ) -> Result<pb::GetConversationReportResponse, Fault> {
+        let mut checks = Checks::new();
+        let key = checks.line("import_key", &request.import_key, 0..=128);
+        checks.finish()?;
+        let mut tx = self.desk.deps.db.begin(&caller.view(&request.seller_id)?).await?;
+        let rows = store::report::conversations(&mut tx, Some(key.as_str()).filter(|key| !key.is_empty())).await?;
+        let rows = rows
+            .into_iter()
+            .map(|row| pb::ConversationReportRow {
+                seller_id: row.seller.to_string(),
+                seller_handle: row.handle,
+                seller_name: row.name,
+                conversations: row.conversations,
+                messages_inbound: row.inbound,
+                messages_outbound: row.outbound,
+                answered: row.answered,
+                first_response_seconds_total: row.first_response_total,
+                first_response_seconds_median_low: row.first_response_median_low,
+                first_response_within_1h: row.within_1h,
+                first_response_within_24h: row.within_24h,
+            })
+            .collect();
+        Ok(pb::GetConversationReportResponse { rows })
+    }
+}
+
+/// The settings of the versions by which the ticket's clocks were settled.
+async fn earlier_settings(
+    tx: &mut TenantTx,
+    seller: SellerId,
+    dossier: &Dossier,
+) -> Result<BTreeMap<i64, Settings>, Fault> {
+    let versions: BTreeSet<i64> = dossier.clocks.iter().filter(|clock| is_settled(clock)).map(|c| c.version).collect();
+    let mut out = BTreeMap::new();
+    for version in versions {
+        let Some(terms) = store::read::terms(tx, seller, version).await? else { continue };
+        let terms = SellerTerms::decode(terms.as_slice()).map_err(|error| Fault::Internal(Box::new(error)))?;
+        out.insert(version, settings_of(&terms));
+    }
+    Ok(out)
+}
+
+fn is_settled(clock: &Clock) -> bool {
+    clock.family == Family::Contract && clock.hand == Hand::Stopped
+}
+
+/// Every clock: what runs by the terms of now, what was settled by the terms that settled it.
+fn readings(dossier: &Dossier, settings: &Settings, earlier: &BTreeMap<i64, Settings>, now: i64) -> Vec<Reading> {
+    let ticket = &dossier.ticket;
+    let about = About {
+        channel: &ticket.channel,
+        priority: ticket.priority,
+        marketplace: &ticket.marketplace,
+        country: &ticket.country,
+        begun: ticket.created_at.as_second(),
+    };
+    let read = |settings: &Settings| clock::read(&settings.promises(&about), &dossier.facts, now);
+    let mut out = read(settings);
+    for settled in dossier.clocks.iter().filter(|clock| is_settled(clock) && clock.version != settings.version) {
+        let key = (settled.family, settled.metric, settled.cycle);
+        let Some(earlier) = earlier.get(&settled.version) else { continue };
+        let Some(reading) = read(earlier).into_iter().find(|r| (r.family, r.metric, r.cycle) == key) else { continue };
+        out.retain(|r| (r.family, r.metric, r.cycle) != key);
+        out.push(reading);
+    }
+    out.sort_by_key(|r| (r.family, r.metric, r.cycle));
+    out
+}
+
+fn explained(reading: &Reading, now: Timestamp) -> pb::SlaClock {
+    let (pieces, spans_truncated) = explain::pieces(reading, now.as_second(), SPANS_LIMIT);
+    pb::SlaClock {
+        family: wire::family(reading.family).into(),
+        metric: wire::metric(reading.metric).into(),
+        cycle: reading.cycle,
+        state: wire::hand(reading.hand).into(),
+        verdict: wire::verdict(reading.verdict).into(),
+        target_seconds: reading.target,
+        elapsed_seconds: reading.elapsed,
+        missed_by_seconds: reading.missed_by(),
+        started_at: wire::second(reading.started_at),
+        stopped_at: reading.stopped_at.and_then(wire::second),
+        due_at: reading.due_at.and_then(wire::second),
+        as_of: Some(kit::wire::timestamp(now)),
+        calendar: reading.calendar_name.clone(),
+        time_zone: reading.calendar.zone().to_owned(),
+        policy_version: reading.version,
+        source: reading.source.clone(),
+        spans: pieces.into_iter().map(wire::span).collect(),
+        spans_truncated,
+    }
+}

@@ -1,0 +1,270 @@
+//! Works on tickets: answers, notes, assignment, waiting, solving.
+
+use kit::{Caller, Checks, Fault, UserId};
+use proto::tickets::v1 as pb;
+use tenantdb::TenantTx;
+
+use super::{Api, fields, sees_all, wire};
+use crate::domain::dossier::{Act, Dossier, Message};
+use crate::domain::ids::{ContactId, MessageId, TicketId};
+use crate::domain::intake::{Direction, language};
+use crate::domain::settings::Settings;
+use crate::domain::ticket::Refusal;
+use crate::store;
+
+/// A call about one ticket.
+struct About<'a, Req> {
+    caller: &'a Caller,
+    method: &'static str,
+    seller_id: &'a str,
+    request_id: &'a str,
+    ticket_id: &'a str,
+    etag: &'a str,
+    request: &'a Req,
+}
+
+/// A call about one ticket, from a request that names it in the usual fields.
+macro_rules! about {
+    ($caller:expr, $method:literal, $request:expr) => {
+        About {
+            caller: $caller,
+            method: $method,
+            seller_id: &$request.seller_id,
+            request_id: &$request.request_id,
+            ticket_id: &$request.ticket_id,
+            etag: &$request.etag,
+            request: &$request,
+        }
+    };
+}
+
+impl Api {
+    pub(super) async fn reply(&self, caller: &Caller, request: pb::ReplyRequest) -> Result<pb::ReplyResponse, Fault> {
+        let mut checks = Checks::new();
+        checks.request_id(&request.request_id);
+        let text = fields::text(&mut checks, "text".into(), &request.text, true);
+        let about = about!(caller, "Reply", request);
+        let solve = request.solve;
+        self.change(
+            checks,
+            about,
+            |dossier, act, settings, id| {
+                let message = outgoing(dossier, act, settings, id, Direction::Outbound, text);
+                dossier.answered(message, solve, false)
+            },
+            |dossier, ticket, seller, all| pb::ReplyResponse {
+                message: dossier.new_messages.last().map(|message| wire::message(seller, message, all)),
+                ticket: Some(ticket),
+            },
+        )
+        .await
+    }
+
+    pub(super) async fn add_note(
+        &self,
+        caller: &Caller,
+        request: pb::AddNoteRequest,
+    ) -> Result<pb::AddNoteResponse, Fault> {
+        let mut checks = Checks::new();
+        checks.request_id(&request.request_id);
+        let text = fields::text(&mut checks, "text".into(), &request.text, true);
+        let about = About {
+            caller,
+            method: "AddNote",
+            seller_id: &request.seller_id,
+            request_id: &request.request_id,
+            ticket_id: &request.ticket_id,
+            etag: "",
+            request: &request,
+        };
+        self.change(
+            checks,
+            about,
+            |dossier, act, settings, id| {
+                let message = outgoing(dossier, act, settings, id, Direction::Note, text);
+                dossier.noted(message)
+            },
+            |dossier, ticket, seller, all| pb::AddNoteResponse {
+                message: dossier.new_messages.last().map(|message| wire::message(seller, message, all)),
+                ticket: Some(ticket),
+            },
+        )
+        .await
+    }
+
+    pub(super) async fn assign_ticket(
+        &self,
+        caller: &Caller,
+        request: pb::AssignTicketRequest,
+    ) -> Result<pb::AssignTicketResponse, Fault> {
+        let mut checks = Checks::new();
+        let assignee: Option<UserId> = fields::optional_id(&mut checks, "assignee_id", &request.assignee_id);
+        let about = about!(caller, "AssignTicket", request);
+        self.change(
+            checks,
+            about,
+            |dossier, act, _, _| dossier.assign(act, assignee),
+            |_, ticket, _, _| pb::AssignTicketResponse { ticket: Some(ticket) },
+        )
+        .await
+    }
+
+    pub(super) async fn hold_ticket(
+        &self,
+        caller: &Caller,
+        request: pb::HoldTicketRequest,
+    ) -> Result<pb::HoldTicketResponse, Fault> {
+        let mut checks = Checks::new();
+        let state = wire::state_of(request.state);
+        checks.require(state.is_some(), "state", "must be pending_customer, pending_seller or on_hold");
+        let about = about!(caller, "HoldTicket", request);
+        self.change(
+            checks,
+            about,
+            |dossier, act, _, _| match state {
+                Some(state) => dossier.hold(act, state),
+                None => Ok(()),
+            },
+            |_, ticket, _, _| pb::HoldTicketResponse { ticket: Some(ticket) },
+        )
+        .await
+    }
+
+    pub(super) async fn resume_ticket(
+        &self,
+        caller: &Caller,
+        request: pb::ResumeTicketRequest,
+    ) -> Result<pb::ResumeTicketResponse, Fault> {
+        let about = about!(caller, "ResumeTicket", request);
+        self.change(
+            Checks::new(),
+            about,
+            |dossier, act, _, _| dossier.resume(act),
+            |_, ticket, _, _| pb::ResumeTicketResponse { ticket: Some(ticket) },
+        )
+        .await
+    }
+
+    pub(super) async fn solve_ticket(
+        &self,
+        caller: &Caller,
+        request: pb::SolveTicketRequest,
+    ) -> Result<pb::SolveTicketResponse, Fault> {
+        let about = about!(caller, "SolveTicket", request);
+        self.change(
+            Checks::new(),
+            about,
+            |dossier, act, _, _| dossier.solve(act),
+            |_, ticket, _, _| pb::SolveTicketResponse { ticket: Some(ticket) },
+        )
+        .await
+    }
+
+    pub(super) async fn reopen_ticket(
+        &self,
+        caller: &Caller,
+        request: pb::ReopenTicketRequest,
+    ) -> Result<pb::ReopenTicketResponse, Fault> {
+        let contact: ContactId = self.desk.deps.clock.new_id();
+        let about = about!(caller, "ReopenTicket", request);
+        self.change(
+            Checks::new(),
+            about,
+            |dossier, act, _, _| dossier.reopen(act, contact),
+            |_, ticket, _, _| pb::ReopenTicketResponse { ticket: Some(ticket) },
+        )
+        .await
+    }
+
+    pub(super) async fn close_ticket(
+        &self,
+        caller: &Caller,
+        request: pb::CloseTicketRequest,
+    ) -> Result<pb::CloseTicketResponse, Fault> {
+        let about = about!(caller, "CloseTicket", request);
+        self.change(
+            Checks::new(),
+            about,
+            |dossier, act, _, _| dossier.close(act),
+            |_, ticket, _, _| pb::CloseTicketResponse { ticket: Some(ticket) },
+        )
+        .await
+    }
+
+    /// Reads a ticket, lets a step decide, keeps what changed and answers; once per request id.
+    async fn change<Req, Res>(
+        &self,
+        mut checks: Checks,
+        about: About<'_, Req>,
+        step: impl FnOnce(&mut Dossier, Act, &Settings, MessageId) -> Result<(), Refusal>,
+        respond: impl FnOnce(&Dossier, pb::Ticket, kit::SellerId, bool) -> Res,
+    ) -> Result<Res, Fault>
+    where
+        Req: prost::Message,
+        Res: prost::Message + Default,
+    {
+        fields::optional_request_id(&mut checks, about.request_id);
+        let id: TicketId = checks.id("ticket_id", about.ticket_id);
+        checks.finish()?;
+        kit::wire::version(about.etag)?;
+        let scope = about.caller.act_for(about.seller_id)?;
+        let settings = self.desk.settings(Some(about.caller), &scope).await?;
+        let mut tx = self.desk.deps.db.begin(&scope).await?;
+        if let Some(answer) = tx.replayed(about.caller, about.method, about.request_id, about.request).await? {
+            return Ok(answer);
+        }
+        let mut dossier = self.locked(&mut tx, id).await?;
+        fields::matches(about.etag, dossier.ticket.version)?;
+        let act = Act { user: about.caller.user(), at: tx.now() };
+        step(&mut dossier, act, &settings, self.desk.deps.clock.new_id())?;
+        dossier.settle(&settings, act.at);
+        self.desk.keep(&mut tx, &mut dossier).await?;
+        let (seller, all) = (tx.seller()?, sees_all(about.caller));
+        let response = respond(&dossier, wire::ticket(seller, &dossier.ticket, all), seller, all);
+        tx.commit_with(&response).await?;
+        Ok(response)
+    }
+
+    async fn locked(&self, tx: &mut TenantTx, id: TicketId) -> Result<Dossier, Fault> {
+        store::load::dossier(tx, id).await?.ok_or(Fault::NotFound("ticket"))
+    }
+}
+
+/// An answer or a note of ours. An answer by mail gets the Message-ID by which the customer's mail
+/// program will name it.
+fn outgoing(
+    dossier: &Dossier,
+    act: Act,
+    settings: &Settings,
+    id: MessageId,
+    direction: Direction,
+    text: String,
+) -> Message {
+    let ticket = &dossier.ticket;
+    let account = settings.account(ticket.account).filter(|_| direction == Direction::Outbound);
+    let domain = account.and_then(|account| account.address.rsplit_once('@')).map(|(_, domain)| domain.to_owned());
+    let found = language::detect(&text);
+    Message {
+        id,
+        ticket: ticket.id,
+        position: 0,
+        direction,
+        channel: ticket.channel.clone(),
+        account: (direction == Direction::Outbound).then_some(ticket.account),
+        external_id: domain.map(|domain| format!("{id}@{domain}")),
+        external_thread_id: None,
+        in_reply_to: None,
+        order_id: None,
+        author_address: account.map(|account| account.address.clone()).unwrap_or_default(),
+        author_name: String::new(),
+        user: act.user,
+        subject: String::new(),
+        text,
+        language: found.map(|found| found.language.to_owned()),
+        confidence: found.map_or(0.0, |found| found.confidence),
+        occurred_at: act.at,
+        stored_at: act.at,
+        automatic: false,
+        decisions: Vec::new(),
+    }
+}

@@ -1,0 +1,208 @@
+//! Domain values in the form of the wire.
+
+use jiff::Timestamp;
+use kit::SellerId;
+use kit::wire::{etag, timestamp};
+use proto::tickets::v1 as pb;
+
+use crate::domain::dossier::{Event, Message, Ticket};
+use crate::domain::intake::Direction;
+use crate::domain::sla::clock::{Hand, Verdict};
+use crate::domain::sla::explain::{Piece, Why};
+use crate::domain::sla::policy::{Family, Metric};
+use crate::domain::ticket::{Priority, State};
+use crate::store::read::{CustomerFile, Import};
+
+pub fn ticket(seller: SellerId, ticket: &Ticket, sees_all: bool) -> pb::Ticket {
+    pb::Ticket {
+        id: ticket.id.to_string(),
+        seller_id: seller.to_string(),
+        number: ticket.number.clone(),
+        subject: ticket.subject.clone(),
+        state: state(ticket.state).into(),
+        priority: priority(ticket.priority).into(),
+        channel: channel(&ticket.channel).into(),
+        channel_account_id: ticket.account.to_string(),
+        external_thread_id: ticket.external_thread_id.clone().unwrap_or_default(),
+        language: ticket.language.clone().unwrap_or_default(),
+        customer_id: ticket.customer.to_string(),
+        assignee_id: ticket.assignee.filter(|_| sees_all).map(|user| user.to_string()).unwrap_or_default(),
+        order_id: ticket.order_id.clone().unwrap_or_default(),
+        marketplace: ticket.marketplace.clone(),
+        country: ticket.country.clone(),
+        historical: ticket.historical,
+        created_at: Some(timestamp(ticket.created_at)),
+        updated_at: Some(timestamp(ticket.updated_at)),
+        first_response_at: ticket.first_response_at.map(timestamp),
+        solved_at: ticket.solved_at.map(timestamp),
+        due_at: ticket.due_at.map(timestamp),
+        message_count: ticket.message_count,
+        etag: etag(ticket.version),
+    }
+}
+
+pub fn message(seller: SellerId, message: &Message, sees_all: bool) -> pb::Message {
+    let decisions = message.decisions.iter().filter(|_| sees_all).map(|decision| pb::IntakeDecision {
+        step: decision.step.into(),
+        outcome: decision.outcome.into(),
+        detail: decision.detail.clone(),
+    });
+    pb::Message {
+        id: message.id.to_string(),
+        seller_id: seller.to_string(),
+        ticket_id: message.ticket.to_string(),
+        position: message.position,
+        direction: direction(message.direction).into(),
+        channel: channel(&message.channel).into(),
+        channel_account_id: message.account.map(|account| account.to_string()).unwrap_or_default(),
+        external_id: message.external_id.clone().unwrap_or_default(),
+        author: Some(pb::Author { address: message.author_address.clone(), name: message.author_name.clone() }),
+        user_id: message.user.filter(|_| sees_all).map(|user| user.to_string()).unwrap_or_default(),
+        subject: message.subject.clone(),
+        text: message.text.clone(),
+        language: message.language.clone().unwrap_or_default(),
+        language_confidence: message.confidence,
+        occurred_at: Some(timestamp(message.occurred_at)),
+        stored_at: Some(timestamp(message.stored_at)),
+        automatic: message.automatic,
+        decisions: decisions.collect(),
+    }
+}
+
+pub fn event(event: &Event) -> pb::TicketEvent {
+    pb::TicketEvent {
+        sequence: event.sequence,
+        at: Some(timestamp(event.at)),
+        kind: event.kind.name().into(),
+        user_id: event.user.map(|user| user.to_string()).unwrap_or_default(),
+        message_id: event.message.map(|message| message.to_string()).unwrap_or_default(),
+        state: state(event.state).into(),
+        assignee_id: event.assignee.map(|user| user.to_string()).unwrap_or_default(),
+    }
+}
+
+pub fn customer(customer: CustomerFile) -> pb::Customer {
+    let identity = |(kind, address): (String, String)| pb::CustomerIdentity { channel: channel(&kind).into(), address };
+    pb::Customer {
+        id: customer.id.to_string(),
+        seller_id: customer.seller.to_string(),
+        name: customer.name,
+        language: customer.language.unwrap_or_default(),
+        identities: customer.identities.into_iter().map(identity).collect(),
+        created_at: Some(timestamp(customer.created_at)),
+    }
+}
+
+pub fn import(import: Import) -> pb::Import {
+    pb::Import {
+        id: import.id.to_string(),
+        seller_id: import.seller.to_string(),
+        import_key: import.key,
+        started_at: Some(timestamp(import.started_at)),
+        updated_at: Some(timestamp(import.updated_at)),
+        conversations: import.conversations,
+        messages: import.messages,
+        duplicates: import.duplicates,
+    }
+}
+
+pub fn state(state: State) -> pb::TicketState {
+    match state {
+        State::New => pb::TicketState::New,
+        State::Open => pb::TicketState::Open,
+        State::PendingCustomer => pb::TicketState::PendingCustomer,
+        State::PendingSeller => pb::TicketState::PendingSeller,
+        State::OnHold => pb::TicketState::OnHold,
+        State::Solved => pb::TicketState::Solved,
+        State::Closed => pb::TicketState::Closed,
+    }
+}
+
+/// The state a wire number stands for.
+pub fn state_of(number: i32) -> Option<State> {
+    let named = pb::TicketState::try_from(number).ok()?;
+    State::ALL.into_iter().find(|known| state(*known) == named)
+}
+
+fn priority(priority: Priority) -> pb::Priority {
+    match priority {
+        Priority::Low => pb::Priority::Low,
+        Priority::Normal => pb::Priority::Normal,
+        Priority::High => pb::Priority::High,
+        Priority::Urgent => pb::Priority::Urgent,
+    }
+}
+
+fn direction(direction: Direction) -> pb::Direction {
+    match direction {
+        Direction::Inbound => pb::Direction::Inbound,
+        Direction::Outbound => pb::Direction::Outbound,
+        Direction::Note => pb::Direction::Note,
+    }
+}
+
+fn channel(word: &str) -> pb::Channel {
+    match word {
+        "email" => pb::Channel::Email,
+        "marketplace" => pb::Channel::Marketplace,
+        "chat" => pb::Channel::Chat,
+        "phone" => pb::Channel::Phone,
+        "social" => pb::Channel::Social,
+        "whatsapp" => pb::Channel::Whatsapp,
+        "web_form" => pb::Channel::WebForm,
+        "review" => pb::Channel::Review,
+        "api" => pb::Channel::Api,
+        _ => pb::Channel::Unspecified,
+    }
+}
+
+pub fn family(family: Family) -> pb::ClockFamily {
+    match family {
+        Family::Contract => pb::ClockFamily::Contract,
+        Family::Marketplace => pb::ClockFamily::Marketplace,
+    }
+}
+
+pub fn metric(metric: Metric) -> pb::SlaMetric {
+    match metric {
+        Metric::FirstResponse => pb::SlaMetric::FirstResponse,
+        Metric::NextResponse => pb::SlaMetric::NextResponse,
+        Metric::Resolution => pb::SlaMetric::Resolution,
+    }
+}
+
+pub fn hand(hand: Hand) -> pb::ClockState {
+    match hand {
+        Hand::Running => pb::ClockState::Running,
+        Hand::Paused => pb::ClockState::Paused,
+        Hand::Stopped => pb::ClockState::Stopped,
+    }
+}
+
+pub fn verdict(verdict: Verdict) -> pb::Verdict {
+    match verdict {
+        Verdict::Open => pb::Verdict::Open,
+        Verdict::Kept => pb::Verdict::Kept,
+        Verdict::Missed => pb::Verdict::Missed,
+    }
+}
+
+pub fn span(piece: Piece) -> pb::SlaSpan {
+    let (kind, reason) = match piece.why {
+        Why::Counted => (pb::SpanKind::Counted, ""),
+        Why::Closed => (pb::SpanKind::Closed, "closed"),
+        Why::Holiday => (pb::SpanKind::Closed, "holiday"),
+        Why::Paused => (pb::SpanKind::Paused, "paused"),
+    };
+    pb::SlaSpan {
+        start: second(piece.span.start),
+        end: second(piece.span.end),
+        kind: kind.into(),
+        reason: reason.into(),
+    }
+}
+
+/// An instant from seconds since 1970.
+pub fn second(second: i64) -> Option<prost_types::Timestamp> {
+    Timestamp::from_second(second).ok().map(timestamp)
+}
