@@ -58,13 +58,10 @@ fn bytes(status: &Status) -> (Code, String, Vec<u8>) {
     (status.code(), status.message().to_owned(), status.details().to_vec())
 }
 
-async fn admin(tenant: &mut Tenant) -> UsersServiceClient<impl tonic::client::GrpcService<
-    tonic::body::Body,
-    ResponseBody = tonic::body::Body,
-    Error = tonic::transport::Error,
-    Future: Send,
->> {
-    UsersServiceClient::new(tenant.admin.transport().await.expect("the admin's token"))
+/// The provider's first administrator.
+async fn admin(tenant: &Tenant) -> UsersServiceClient<Authed> {
+    let tokens = sign_in(&format!("admin@{}.example", tenant.handle), PASSWORD).await.expect("the administrator signs in");
+    users_with(&tokens.access_token).await
 }
 
 #[tokio::test]
@@ -209,7 +206,7 @@ async fn an_invitation_works_once_and_its_secret_is_shown_once() {
         seller_ids: vec![],
         request_id: "invite-ivy".into(),
     };
-    let mut users = admin(&mut tenant).await;
+    let mut users = admin(&tenant).await;
     let invited = users.invite_user(request.clone()).await.expect("invited").into_inner();
     assert_eq!(invited.user.as_ref().expect("a user").state(), UserState::Invited);
     assert!(invited.invitation_link.ends_with(&format!("#{}", invited.invitation_token)));
@@ -270,7 +267,7 @@ async fn a_revoked_seller_and_a_disabled_user_stop_at_once() {
     let mut person = tenant.agent("Rosa", "it", &[&one, &two]).await;
     let tokens = sign_in(&person.email, PASSWORD).await.expect("signed in");
     assert_eq!(who(&tokens.access_token).await.expect("good").seller_ids.len(), 2);
-    let mut users = admin(&mut tenant).await;
+    let mut users = admin(&tenant).await;
     let request = RevokeSellersRequest { user_id: person.user_id.clone(), seller_ids: vec![two.clone()], request_id: String::new() };
     let user = users.revoke_sellers(request).await.expect("revoked").into_inner().user.expect("a user");
     assert_eq!(user.seller_ids, vec![one.clone()]);
@@ -328,7 +325,7 @@ async fn the_last_administrator_cannot_leave() {
     let mut tenant = desk().await.provider("Last").await;
     let second = tenant.person("Second Admin", Role::ProviderAdmin, &[]).await;
     let me = {
-        let mut users = admin(&mut tenant).await;
+        let mut users = admin(&tenant).await;
         users.who_am_i(WhoAmIRequest {}).await.expect("me").into_inner().user.expect("a user")
     };
     let token = sign_in(&second.email, PASSWORD).await.expect("signed in").access_token;
@@ -347,7 +344,7 @@ async fn another_providers_people_are_not_there() {
     let seller = theirs.seller("theirs").await;
     let person = theirs.agent("Theo", "fr", &[&seller]).await;
     let absent = "user_01h45ytscbebyvny4gc8cr8ma2";
-    let mut users = admin(&mut mine).await;
+    let mut users = admin(&mine).await;
     for pair in [
         (
             users.get_user(GetUserRequest { user_id: person.user_id.clone() }).await.map(drop),
@@ -388,7 +385,7 @@ async fn another_providers_people_are_not_there() {
 async fn an_api_key_acts_for_its_seller_until_it_is_revoked() {
     let mut tenant = desk().await.provider("Keys").await;
     let seller = tenant.seller("shop").await;
-    let mut users = admin(&mut tenant).await;
+    let mut users = admin(&tenant).await;
     let request = CreateApiKeyRequest { seller_id: seller.clone(), name: "shop".into(), request_id: "k1".into(), ..Default::default() };
     let made = users.create_api_key(request.clone()).await.expect("made").into_inner();
     assert!(made.key.starts_with("mdk_"));
@@ -415,7 +412,7 @@ async fn an_api_key_acts_for_its_seller_until_it_is_revoked() {
     let mut stranger = desk().await.provider("Stranger").await;
     let foreign = stranger.seller("foreign").await;
     {
-        let mut strangers = admin(&mut stranger).await;
+        let mut strangers = admin(&stranger).await;
         let revoke = |seller: &str, key: &str| RevokeApiKeyRequest {
             seller_id: seller.into(),
             api_key_id: key.into(),
@@ -426,7 +423,7 @@ async fn an_api_key_acts_for_its_seller_until_it_is_revoked() {
         assert_eq!(bytes(&hidden), bytes(&absent));
     }
     let revoke = RevokeApiKeyRequest { seller_id: seller.clone(), api_key_id: key.api_key_id.clone(), request_id: String::new() };
-    let mut users = admin(&mut tenant).await;
+    let mut users = admin(&tenant).await;
     assert!(users.revoke_api_key(revoke).await.expect("revoked").into_inner().api_key.expect("a key").revoked_at.is_some());
     assert_eq!(reason(&who(&token).await.expect_err("void")), "TOKEN_REVOKED");
     assert!(auth().await.exchange_api_key(exchange(&made.key)).await.is_err());
@@ -525,7 +522,7 @@ async fn profiles_and_certifications_are_checked() {
     let seller = tenant.seller("cert").await;
     let agent = tenant.agent("Pam", "it", &[&seller]).await;
     let planner = tenant.person("Paul", Role::Planner, &[&seller]).await;
-    let mut users = admin(&mut tenant).await;
+    let mut users = admin(&tenant).await;
     let profile = |languages: Vec<LanguageProficiency>, skills: Vec<String>, zone: &str| UpdateAgentProfileRequest {
         user_id: agent.user_id.clone(),
         agent_profile: Some(AgentProfile { languages, skills, time_zone: zone.into(), ..Default::default() }),

@@ -4,4 +4,5 @@ mod catalog;
 mod isolation;
 mod rooms;
 
+mod tickets;
 mod transactions;

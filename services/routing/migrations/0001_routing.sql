@@ -210,7 +210,9 @@ create table routing.intake (
     reason text not null,
     failed boolean not null,
     constraint intake_pk primary key (provider_id, intake_id),
-    constraint intake_kind_known check (kind in ('contact', 'withdrawn', 'handled', 'agent', 'seller', 'policy', 'erasure'))
+    constraint intake_kind_known check (kind in ('contact', 'withdrawn', 'handled', 'agent', 'seller', 'policy', 'erasure')),
+    constraint intake_whole check ((kind not in ('contact', 'seller', 'policy', 'erasure') or of_seller is not null)
+        and (kind <> 'contact' or (waiting_since is not null and due_at is not null)))
 );
 create index intake_waiting on routing.intake (provider_id, intake_id) where not failed;
 select ctx.guard_provider_table('routing.intake');

@@ -6,9 +6,9 @@ use proto::billing::v1 as wire;
 
 use super::Api;
 use super::drafting::{Ground, Purpose, draft, what_if};
+use super::plan_in::plan_in;
 use super::refusals::Refusal;
 use super::wire_invoice::{as_json, csv, draft_out, invoice_out, stored, stored_invoice};
-use super::plan_in::plan_in;
 use crate::domain::ids::{InvoiceId, PlanId};
 use crate::domain::invoice::State;
 use crate::domain::period::parse_date;

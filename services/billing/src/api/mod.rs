@@ -7,13 +7,13 @@ mod events;
 mod finalizing;
 mod intake;
 mod invoices;
+mod plan_in;
+mod plan_out;
 mod plans;
 mod profiles;
 mod refusals;
 mod usage;
 mod wire_invoice;
-mod plan_in;
-mod plan_out;
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Invoices and credit notes, their numbers, lines, taxes and payments.
+//! Invoices and credit notes, and their numbers.
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -9,15 +9,14 @@ use serde::{Deserialize, Serialize};
 use tenantdb::{Failure, TenantTx};
 use uuid::Uuid;
 
+use super::lines::Line;
 use super::{day, json, to_json, word};
-use crate::domain::ids::{ContractId, InvoiceId, IssuerId, PaymentId};
+use crate::domain::ids::{InvoiceId, IssuerId};
 use crate::domain::invoice::State;
-use crate::domain::models::Step;
 use crate::domain::money::Currency;
 use crate::domain::period::Dates;
 use crate::domain::profile::Party;
-use crate::domain::rating::LineKind;
-use crate::domain::tax::{CategoryTotal, Treatment};
+use crate::domain::tax::CategoryTotal;
 
 /// A stored invoice or credit note, without lines.
 #[derive(Debug, Clone)]

@@ -68,7 +68,12 @@ pub async fn insert(tx: &mut TenantTx, invoice: InvoiceId, line: &Line) -> Resul
 }
 
 /// Stores the tax of a category.
-pub async fn insert_tax(tx: &mut TenantTx, invoice: InvoiceId, position: i32, total: &CategoryTotal) -> Result<(), Failure> {
+pub async fn insert_tax(
+    tx: &mut TenantTx,
+    invoice: InvoiceId,
+    position: i32,
+    total: &CategoryTotal,
+) -> Result<(), Failure> {
     let (provider, seller) = (tx.provider().0, tx.seller()?.0);
     sqlx::query!(
         "insert into billing.invoice_tax (provider_id, seller_id, invoice_id, position, category, percent,
@@ -197,11 +202,7 @@ pub async fn billed(tx: &mut TenantTx, seller: SellerId, rated_from: Date) -> Re
 }
 
 /// Net amounts credited so far, by line of an invoice.
-pub async fn credited(
-    tx: &mut TenantTx,
-    seller: SellerId,
-    invoice: InvoiceId,
-) -> Result<Vec<(i32, Decimal)>, Failure> {
+pub async fn credited(tx: &mut TenantTx, seller: SellerId, invoice: InvoiceId) -> Result<Vec<(i32, Decimal)>, Failure> {
     let provider = tx.provider().0;
     let rows = sqlx::query!(
         r#"select l.corrects_line as "line!", sum(l.amount) as "amount!"

@@ -3,14 +3,14 @@
 
 pub mod account;
 pub mod contract;
+pub mod evidence;
 pub mod invoice;
+pub mod ledger;
 pub mod lines;
 pub mod payment;
-pub mod ledger;
 pub mod plan;
 pub mod profile;
 pub mod usage;
-pub mod evidence;
 
 use jiff_sqlx::ToSqlx;
 use tenantdb::Failure;

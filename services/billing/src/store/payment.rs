@@ -40,12 +40,7 @@ pub async fn find(tx: &mut TenantTx, invoice: InvoiceId, reference: &str) -> Res
 }
 
 /// Stores a payment.
-pub async fn insert(
-    tx: &mut TenantTx,
-    invoice: InvoiceId,
-    payment: &Payment,
-    now: Timestamp,
-) -> Result<(), Failure> {
+pub async fn insert(tx: &mut TenantTx, invoice: InvoiceId, payment: &Payment, now: Timestamp) -> Result<(), Failure> {
     let (provider, seller) = (tx.provider().0, tx.seller()?.0);
     sqlx::query!(
         "insert into billing.payment

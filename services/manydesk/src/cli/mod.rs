@@ -13,7 +13,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-pub use client::Session;
+pub use client::{Session, Transport, claims};
+pub use provider::ensure as ensure_provider;
 
 /// The open platform for outsourced contact centers.
 #[derive(Parser)]

@@ -285,8 +285,8 @@ impl Leader<'_> {
             let ids: Vec<Uuid> = waiting.iter().map(|note| note.id).collect();
             self.commit(&changes, &ids, &told.erasures).await?;
         }
-        self.answer(answers);
-        self.push(&changes);
+        let welcomed = self.answer(answers);
+        self.push(&changes, &welcomed);
         Ok(())
     }
 
@@ -321,7 +321,9 @@ impl Leader<'_> {
         Ok(())
     }
 
-    fn answer(&mut self, answers: Vec<Answer>) {
+    /// Answers whoever waited; says who was told everything in a welcome.
+    fn answer(&mut self, answers: Vec<Answer>) -> Vec<AgentId> {
+        let mut welcomed = Vec::new();
         for answer in answers {
             match answer {
                 Answer::Reply(reply, outcome) => {
@@ -330,6 +332,7 @@ impl Leader<'_> {
                 }
                 Answer::Attach(agent, stream) => {
                     let _ = stream.try_send(Ok(frames::welcome(&self.engine, agent)));
+                    welcomed.push(agent);
                     if let Some(older) = self.streams.insert(agent, stream) {
                         let _ = older.try_send(Err(frames::taken_over()));
                     }
@@ -337,13 +340,15 @@ impl Leader<'_> {
                 Answer::Look(look) => look(&self.engine),
             }
         }
+        welcomed
     }
 
     /// Tells agents what concerns them. One who does not read fast enough
     /// loses the stream, and hears everything again in the next welcome.
-    fn push(&mut self, changes: &Changes) {
+    fn push(&mut self, changes: &Changes, welcomed: &[AgentId]) {
         for (agent, frame) in frames::after(&self.engine, changes) {
-            if let Some(stream) = self.streams.get(&agent)
+            if !welcomed.contains(&agent)
+                && let Some(stream) = self.streams.get(&agent)
                 && stream.try_send(Ok(frame)).is_err()
             {
                 self.streams.remove(&agent);

@@ -87,7 +87,7 @@ where
                 None => clients.sellers.create_seller(r).await?.into_inner().seller,
             };
         }
-        Call::UpdateSeller(r) => *seller = clients.sellers.update_seller(r).await?.into_inner().seller,
+        Call::UpdateSeller(r) => *seller = clients.sellers.update_seller(*r).await?.into_inner().seller,
         Call::PutContact(r) => drop(clients.onboarding.put_contact(r).await?),
         Call::PutEscalationMatrix(r) => drop(clients.onboarding.put_escalation_matrix(r).await?),
         Call::PutChannelAccount(r) => drop(clients.sellers.put_channel_account(r).await?),

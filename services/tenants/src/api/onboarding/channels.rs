@@ -18,7 +18,8 @@ impl Onboarding {
         request: pb::PutChannelAccountRequest,
     ) -> Result<pb::PutChannelAccountResponse, Fault> {
         let wire_account = given("channel_account", request.channel_account.clone())?;
-        let id = ChannelAccountId::parse_optional("channel_account.channel_account_id", &wire_account.channel_account_id)?;
+        let id =
+            ChannelAccountId::parse_optional("channel_account.channel_account_id", &wire_account.channel_account_id)?;
         let mut problems = Problems::new();
         let account = wire::read_account(wire_account).checked("channel_account", &mut problems);
         settle(problems)?;
@@ -46,7 +47,9 @@ impl Onboarding {
         let stored = Stored { id, account };
         if changed {
             channels::put(&mut tx, &stored).await.map_err(|failure| match failure.constraint() {
-                Some("channel_account_once") => Fault::Exists { kind: "channel account", reason: "CHANNEL_ACCOUNT_EXISTS" },
+                Some("channel_account_once") => {
+                    Fault::Exists { kind: "channel account", reason: "CHANNEL_ACCOUNT_EXISTS" }
+                }
                 _ => failure.into(),
             })?;
             keep(&mut tx, &mut seller, Reach::Terms, self.deps.clock.now()).await?;

@@ -20,7 +20,7 @@ pub enum Call {
     PublishTemplate(pb::PublishTemplateRequest),
     /// Only if there is no seller of that handle.
     CreateSeller(pb::CreateSellerRequest),
-    UpdateSeller(pb::UpdateSellerRequest),
+    UpdateSeller(Box<pb::UpdateSellerRequest>),
     PutContact(pb::PutContactRequest),
     PutEscalationMatrix(pb::PutEscalationMatrixRequest),
     PutChannelAccount(pb::PutChannelAccountRequest),
@@ -49,7 +49,7 @@ pub fn calls(plan: &Plan, folder: &Path) -> Result<Vec<Call>, Vec<FileProblem>> 
         calls.push(Call::PublishTemplate(publish));
     }
     calls.push(Call::CreateSeller(create(plan)));
-    calls.push(Call::UpdateSeller(update(plan)));
+    calls.push(Call::UpdateSeller(Box::new(update(plan))));
     for contact in &plan.contacts {
         let contact = Some(wire::contact(contact));
         calls.push(Call::PutContact(pb::PutContactRequest { contact, ..Default::default() }));
@@ -162,8 +162,16 @@ fn create(plan: &Plan) -> pb::CreateSellerRequest {
 
 fn update(plan: &Plan) -> pb::UpdateSellerRequest {
     let fields = [
-        "name", "legal_entity", "brands", "languages", "countries", "marketplaces", "product_groups", "currency",
-        "time_zone", "certification_required",
+        "name",
+        "legal_entity",
+        "brands",
+        "languages",
+        "countries",
+        "marketplaces",
+        "product_groups",
+        "currency",
+        "time_zone",
+        "certification_required",
     ];
     let prefix = plan.ticket_prefix.as_ref().map(|_| "ticket_prefix");
     let paths = fields.into_iter().chain(prefix).map(str::to_owned).collect();
@@ -238,10 +246,15 @@ fn questionnaires(plan: &Plan) -> Vec<Call> {
                 })
                 .collect();
             let template_key = template_key.clone();
-            calls.push(Call::AnswerQuestions(pb::AnswerQuestionsRequest { template_key, answers, ..Default::default() }));
+            calls.push(Call::AnswerQuestions(pb::AnswerQuestionsRequest {
+                template_key,
+                answers,
+                ..Default::default()
+            }));
         }
         if planned.submit {
-            calls.push(Call::SubmitQuestionnaire(pb::SubmitQuestionnaireRequest { template_key, ..Default::default() }));
+            calls
+                .push(Call::SubmitQuestionnaire(pb::SubmitQuestionnaireRequest { template_key, ..Default::default() }));
         }
     }
     calls
@@ -263,11 +276,15 @@ mod tests {
         let (plan, folder) = example();
         let calls = calls(&plan, &folder).expect("calls");
         let place = |wanted: fn(&Call) -> bool| calls.iter().position(wanted).expect("the call");
-        assert!(place(|c| matches!(c, Call::PublishTemplate(_))) < place(|c| matches!(c, Call::AssignQuestionnaire(_))));
+        assert!(
+            place(|c| matches!(c, Call::PublishTemplate(_))) < place(|c| matches!(c, Call::AssignQuestionnaire(_)))
+        );
         assert!(place(|c| matches!(c, Call::CreateSeller(_))) < place(|c| matches!(c, Call::UpdateSeller(_))));
         assert!(place(|c| matches!(c, Call::PutContact(_))) < place(|c| matches!(c, Call::PutEscalationMatrix(_))));
         assert!(place(|c| matches!(c, Call::PutCalendar(_))) < place(|c| matches!(c, Call::PutSlaPolicy(_))));
-        assert!(place(|c| matches!(c, Call::UploadDocument(_))) < place(|c| matches!(c, Call::PutDataProtectionRecord(_))));
+        assert!(
+            place(|c| matches!(c, Call::UploadDocument(_))) < place(|c| matches!(c, Call::PutDataProtectionRecord(_)))
+        );
         assert!(!calls.iter().any(|c| matches!(c, Call::GoLive(_))));
         for call in calls {
             let named = !matches!(call, Call::PutTemplate(_) | Call::PublishTemplate(_) | Call::CreateSeller(_));
@@ -278,7 +295,10 @@ mod tests {
     #[test]
     fn the_same_file_makes_the_same_request_id() {
         let (plan, _) = example();
-        let other = Plan { profile: crate::domain::onboarding::profile::Profile { name: "Other".into(), ..plan.profile.clone() }, ..plan.clone() };
+        let other = Plan {
+            profile: crate::domain::onboarding::profile::Profile { name: "Other".into(), ..plan.profile.clone() },
+            ..plan.clone()
+        };
         assert_eq!(create(&plan).request_id, create(&plan).request_id);
         assert_ne!(create(&plan).request_id, create(&other).request_id);
         assert!(create(&plan).request_id.len() <= 64);

@@ -23,8 +23,7 @@ impl Onboarding {
         let scope = caller.view(&request.seller_id)?;
         let mut tx = self.deps.db.begin(&scope).await?;
         let filter = Filter { language: &request.language, include_retired: request.include_retired };
-        let mut rows =
-            articles::list(&mut tx, scope.single_reader(), &filter, page.after, page.size + 1).await?;
+        let mut rows = articles::list(&mut tx, scope.single_reader(), &filter, page.after, page.size + 1).await?;
         let next_page_token = self.deps.pager.cut(&page, &mut rows, |article| article.id.0)?;
         Ok(pb::ListArticlesResponse { articles: rows.into_iter().map(shown).collect(), next_page_token })
     }

@@ -69,9 +69,7 @@ pub fn add_to(routes: Routes, deps: &Deps) -> Routes {
         .add_service(
             pb::knowledge_service_server::KnowledgeServiceServer::new(api.clone()).max_decoding_message_size(MOST),
         )
-        .add_service(
-            pb::offboarding_service_server::OffboardingServiceServer::new(api).max_decoding_message_size(MOST),
-        )
+        .add_service(pb::offboarding_service_server::OffboardingServiceServer::new(api).max_decoding_message_size(MOST))
 }
 
 /// What to do with events of other services.

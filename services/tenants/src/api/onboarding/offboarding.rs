@@ -142,8 +142,7 @@ impl Onboarding {
         caller: &Caller,
         request: pb::ListErasuresRequest,
     ) -> Result<pb::ListErasuresResponse, Fault> {
-        let page =
-            self.deps.pager.read::<Uuid>(caller, "ListErasures", &(), request.page_size, &request.page_token)?;
+        let page = self.deps.pager.read::<Uuid>(caller, "ListErasures", &(), request.page_size, &request.page_token)?;
         let mut tx = self.deps.db.begin(&caller.of_provider()).await?;
         let mut rows = erasures::list(&mut tx, page.after, page.size + 1).await?;
         let next_page_token = self.deps.pager.cut(&page, &mut rows, |stored| stored.id.0)?;

@@ -75,8 +75,7 @@ impl Onboarding {
         let (mut tx, seller) = self.look(caller, &request.seller_id).await?;
         let all = papers::all(&mut tx, seller.id).await?;
         let stored = all.iter().find(|p| p.sha256 == request.sha256).ok_or(Fault::NotFound("document"))?;
-        let content =
-            papers::content(&mut tx, seller.id, &request.sha256).await?.ok_or(Fault::NotFound("document"))?;
+        let content = papers::content(&mut tx, seller.id, &request.sha256).await?.ok_or(Fault::NotFound("document"))?;
         Ok(pb::GetDocumentResponse { document: Some(wire::document(stored)), content: content.into() })
     }
 

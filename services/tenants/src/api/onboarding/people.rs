@@ -59,10 +59,11 @@ impl Onboarding {
             return Ok(answer);
         }
         let mut seller = open(&mut tx).await?;
-        let there = people::delete_contact(&mut tx, &request.key).await.map_err(|failure| match failure.constraint() {
-            Some("escalation_step_contact") => explain::InUse::Contact.into(),
-            _ => Fault::from(failure),
-        })?;
+        let there =
+            people::delete_contact(&mut tx, &request.key).await.map_err(|failure| match failure.constraint() {
+                Some("escalation_step_contact") => explain::InUse::Contact.into(),
+                _ => Fault::from(failure),
+            })?;
         if !there {
             return Err(Fault::NotFound("contact"));
         }

@@ -34,8 +34,7 @@ impl Onboarding {
         let published =
             templates::published(&mut tx, &request.template_key).await?.ok_or(Fault::NotFound("template"))?;
         let languages = published.template.asked_languages(&seller.profile.languages);
-        let found =
-            questionnaires::find(&mut tx, seller.id, &seller.profile.languages, &request.template_key).await?;
+        let found = questionnaires::find(&mut tx, seller.id, &seller.profile.languages, &request.template_key).await?;
         let stored = match found {
             Some(same) if same.template_version == published.version => same,
             Some(mut older) => {
@@ -71,8 +70,7 @@ impl Onboarding {
         request: pb::GetQuestionnaireRequest,
     ) -> Result<pb::GetQuestionnaireResponse, Fault> {
         let (mut tx, seller) = self.look(caller, &request.seller_id).await?;
-        let found =
-            questionnaires::find(&mut tx, seller.id, &seller.profile.languages, &request.template_key).await?;
+        let found = questionnaires::find(&mut tx, seller.id, &seller.profile.languages, &request.template_key).await?;
         let stored = found.ok_or(Fault::NotFound("questionnaire"))?;
         Ok(pb::GetQuestionnaireResponse { questionnaire: Some(shown(&stored, true)) })
     }
@@ -110,10 +108,8 @@ impl Onboarding {
             .map(|a| Given { slot: (a.question_key.clone(), a.language.clone()), text: a.text.clone() })
             .collect();
         let now = self.deps.clock.now();
-        let changed = stored
-            .questionnaire
-            .answer(&given, UserId(caller.subject()), now)
-            .map_err(explain::questionnaire)?;
+        let changed =
+            stored.questionnaire.answer(&given, UserId(caller.subject()), now).map_err(explain::questionnaire)?;
         if !changed.is_empty() {
             stored.version += 1;
             self.keep_questionnaire(&mut tx, &mut seller, &stored, &changed).await?;

@@ -17,7 +17,11 @@ use crate::store::onboarding::sellers;
 const PREFIXES: usize = 60;
 
 impl Onboarding {
-    async fn create(&self, caller: &Caller, request: pb::CreateSellerRequest) -> Result<pb::CreateSellerResponse, Fault> {
+    async fn create(
+        &self,
+        caller: &Caller,
+        request: pb::CreateSellerRequest,
+    ) -> Result<pb::CreateSellerResponse, Fault> {
         let mut checks = Checks::new();
         checks.request_id(&request.request_id);
         checks.finish()?;
@@ -90,7 +94,11 @@ impl Onboarding {
         Ok(pb::ListSellersResponse { sellers: rows.iter().map(wire::seller).collect(), next_page_token })
     }
 
-    async fn update(&self, caller: &Caller, request: pb::UpdateSellerRequest) -> Result<pb::UpdateSellerResponse, Fault> {
+    async fn update(
+        &self,
+        caller: &Caller,
+        request: pb::UpdateSellerRequest,
+    ) -> Result<pb::UpdateSellerResponse, Fault> {
         let wanted = given("seller", request.seller.clone())?;
         let fields = masked(&wanted, request.update_mask.as_ref())?;
         let mut tx = self.act(caller, &request.seller_id, &request.request_id).await?;
@@ -143,8 +151,17 @@ fn prefix_taken(fault: Fault) -> Fault {
 }
 
 const FIELDS: [&str; 11] = [
-    "name", "ticket_prefix", "legal_entity", "brands", "languages", "countries", "marketplaces", "product_groups",
-    "currency", "time_zone", "certification_required",
+    "name",
+    "ticket_prefix",
+    "legal_entity",
+    "brands",
+    "languages",
+    "countries",
+    "marketplaces",
+    "product_groups",
+    "currency",
+    "time_zone",
+    "certification_required",
 ];
 
 /// The fields to change: those of the mask, or those that are set.
@@ -210,7 +227,10 @@ impl SellersService for Onboarding {
         call!(self, request, create)
     }
 
-    async fn get_seller(&self, request: Request<pb::GetSellerRequest>) -> Result<Response<pb::GetSellerResponse>, Status> {
+    async fn get_seller(
+        &self,
+        request: Request<pb::GetSellerRequest>,
+    ) -> Result<Response<pb::GetSellerResponse>, Status> {
         call!(self, request, get)
     }
 
@@ -330,4 +350,3 @@ impl SellersService for Onboarding {
         call!(self, request, policy)
     }
 }
-

@@ -7,8 +7,8 @@ use proto::types::v1::LocalizedText;
 
 use crate::domain::onboarding::calendar::{Calendar, Interval, Written};
 use crate::domain::onboarding::channel::ChannelAccount;
-use crate::domain::onboarding::checklist::Checklist;
 use crate::domain::onboarding::check::Problems;
+use crate::domain::onboarding::checklist::Checklist;
 use crate::domain::onboarding::life::State;
 use crate::domain::onboarding::paper::{DataProtection, Paper, SubProcessor};
 use crate::domain::onboarding::people::{Contact, EscalationStep};

@@ -480,7 +480,7 @@ pub(super) mod tests {
 
         #[test]
         fn green_exactly_when_every_required_bit_is_there(bits in 0u32..1 << 15) {
-            let required = (1 << 15) - 1 & !(1 << 13);
+            let required = ((1 << 15) - 1) & !(1 << 13);
             let list = derive(&with_evidence(bits), now());
             prop_assert_eq!(list.green().is_ok(), bits & required == required);
             prop_assert_eq!(list.green().is_ok(), list.ready());

@@ -127,7 +127,7 @@ impl SubProcessor {
         self.country = problems.country(&at("country"), &self.country);
         self.purpose = problems.text(&at("purpose"), &self.purpose, 1..=500);
         problems.one_of(&at("transfer_basis"), &self.transfer_basis, &["", "adequacy", "scc", "bcr"]);
-        if countries::is_country(&self.country) && countries::in_eea(&self.country) == !self.transfer_basis.is_empty() {
+        if countries::is_country(&self.country) && countries::in_eea(&self.country) != self.transfer_basis.is_empty() {
             // Art. 44 GDPR: a transfer to a third country needs a basis.
             problems.add(at("transfer_basis"), "must be given outside the EEA, and only there");
         }
