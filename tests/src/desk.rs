@@ -21,6 +21,8 @@ pub struct Desk {
     /// URL of a role of its database.
     pub role_url: Box<dyn Fn(&str) -> String + Send + Sync>,
     operator_password: String,
+    tenants: tenantdb::service::Deps,
+    runtime: tokio::runtime::Handle,
 }
 
 /// The e-mail of the operator.
@@ -61,7 +63,9 @@ fn start() -> Desk {
             let role_urls = std::sync::Arc::new(urls);
             let for_desk = role_urls.clone();
             let role_url = Box::new(move |role: &str| for_desk.url("manydesk", role));
-            told.send(Desk { url, database: admin_url, role_url, operator_password }).expect("the test waits");
+            let (tenants, runtime) = (platform.tenants.clone(), tokio::runtime::Handle::current());
+            told.send(Desk { url, database: admin_url, role_url, operator_password, tenants, runtime })
+                .expect("the test waits");
             std::future::pending::<()>().await;
             drop((platform, role_urls));
         });
@@ -78,6 +82,15 @@ impl Desk {
     /// The operator's session.
     pub async fn operator(&self) -> Session {
         Session::login(&self.url, OPERATOR, &self.operator_password).await.expect("the operator signs in")
+    }
+
+    /// Records a green isolation probe of a seller, as the platform does after
+    /// one. It runs where the platform runs: its database connections live there.
+    pub async fn record_green_probe(&self, provider_id: &str, seller_id: &str) {
+        let (tenants, provider, seller) = (self.tenants.clone(), provider_id.to_owned(), seller_id.to_owned());
+        let findings = manydesk::probe::Findings::default();
+        let recorded = async move { manydesk::record_probe(&tenants, &provider, &seller, &findings).await };
+        self.runtime.spawn(recorded).await.expect("the platform lives").expect("the probe is recorded");
     }
 
     /// A provider of the test's own.

@@ -3,11 +3,12 @@
 //! of its own, so that they run in parallel and see nothing of one another.
 
 mod desk;
+mod live;
 mod people;
 pub mod postgres;
 
 pub use desk::{Desk, desk};
-pub use people::{Person, Tenant};
+pub use people::{PASSWORD, Person, Tenant};
 
 /// Waits until something becomes true, looking again and again; fails loudly
 /// with what was waited for when it takes too long.

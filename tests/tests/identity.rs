@@ -60,7 +60,8 @@ fn bytes(status: &Status) -> (Code, String, Vec<u8>) {
 
 /// The provider's first administrator.
 async fn admin(tenant: &Tenant) -> UsersServiceClient<Authed> {
-    let tokens = sign_in(&format!("admin@{}.example", tenant.handle), PASSWORD).await.expect("the administrator signs in");
+    let tokens =
+        sign_in(&format!("admin@{}.example", tenant.handle), PASSWORD).await.expect("the administrator signs in");
     users_with(&tokens.access_token).await
 }
 
@@ -112,7 +113,9 @@ async fn a_refresh_token_works_once_and_a_lost_answer_is_repeated() {
     assert_eq!(reason(&ended), "SESSION_ENDED");
     let void = who(&third.access_token).await.expect_err("its access tokens are void at once");
     assert_eq!((void.code(), reason(&void).as_str()), (Code::Unauthenticated, "TOKEN_REVOKED"));
-    who(&sign_in(&person.email, PASSWORD).await.expect("signed in").access_token).await.expect("a new session is not touched");
+    who(&sign_in(&person.email, PASSWORD).await.expect("signed in").access_token)
+        .await
+        .expect("a new session is not touched");
 }
 
 #[tokio::test]
@@ -160,7 +163,9 @@ async fn tokens_that_were_never_given_out_are_refused() {
     let mut tenant = desk().await.provider("Forged").await;
     let person = tenant.person("Fay", Role::Agent, &[]).await;
     let tokens = sign_in(&person.email, PASSWORD).await.expect("signed in");
-    for forged in ["", "mdr_", "x", &tokens.access_token, &tokens.refresh_token.replace("mdr_", "mdk_"), &"a".repeat(5_000)] {
+    for forged in
+        ["", "mdr_", "x", &tokens.access_token, &tokens.refresh_token.replace("mdr_", "mdk_"), &"a".repeat(5_000)]
+    {
         assert_eq!(reason(&refresh(forged, "f").await.expect_err("forged")), "SESSION_ENDED");
     }
     let parts: Vec<&str> = tokens.access_token.split('.').collect();
@@ -196,7 +201,7 @@ async fn signing_out_ends_the_session_at_once() {
 
 #[tokio::test]
 async fn an_invitation_works_once_and_its_secret_is_shown_once() {
-    let mut tenant = desk().await.provider("Invite").await;
+    let tenant = desk().await.provider("Invite").await;
     let email = format!("ivy@{}.example", tenant.handle);
     let request = InviteUserRequest {
         email: email.clone(),
@@ -268,7 +273,11 @@ async fn a_revoked_seller_and_a_disabled_user_stop_at_once() {
     let tokens = sign_in(&person.email, PASSWORD).await.expect("signed in");
     assert_eq!(who(&tokens.access_token).await.expect("good").seller_ids.len(), 2);
     let mut users = admin(&tenant).await;
-    let request = RevokeSellersRequest { user_id: person.user_id.clone(), seller_ids: vec![two.clone()], request_id: String::new() };
+    let request = RevokeSellersRequest {
+        user_id: person.user_id.clone(),
+        seller_ids: vec![two.clone()],
+        request_id: String::new(),
+    };
     let user = users.revoke_sellers(request).await.expect("revoked").into_inner().user.expect("a user");
     assert_eq!(user.seller_ids, vec![one.clone()]);
     assert_eq!(user.agent_profile.expect("an agent").certifications.len(), 2);
@@ -282,7 +291,10 @@ async fn a_revoked_seller_and_a_disabled_user_stop_at_once() {
     assert_eq!(reason(&who(&narrower.access_token).await.expect_err("void")), "TOKEN_REVOKED");
     assert_eq!(reason(&refresh(&narrower.refresh_token, "s").await.expect_err("ended")), "SESSION_ENDED");
     assert_eq!(reason(&sign_in(&person.email, PASSWORD).await.expect_err("disabled")), "CREDENTIALS_WRONG");
-    users.enable_user(EnableUserRequest { user_id: person.user_id.clone(), ..Default::default() }).await.expect("enabled");
+    users
+        .enable_user(EnableUserRequest { user_id: person.user_id.clone(), ..Default::default() })
+        .await
+        .expect("enabled");
     sign_in(&person.email, PASSWORD).await.expect("works again");
     let _ = person.session.transport().await;
 }
@@ -296,7 +308,10 @@ async fn nobody_grants_beyond_her_own_reach() {
     let token = sign_in(&boss.email, PASSWORD).await.expect("signed in").access_token;
     let mut users = users_with(&token).await;
     let invite = |name: &str, role: Role, sellers: &[&String]| InviteUserRequest {
-        email: format!("{name}@{}.example", boss.email.split('@').nth(1).expect("a domain").trim_end_matches(".example")),
+        email: format!(
+            "{name}@{}.example",
+            boss.email.split('@').nth(1).expect("a domain").trim_end_matches(".example")
+        ),
         display_name: name.into(),
         language: String::new(),
         roles: vec![role.into()],
@@ -339,7 +354,7 @@ async fn the_last_administrator_cannot_leave() {
 
 #[tokio::test]
 async fn another_providers_people_are_not_there() {
-    let mut mine = desk().await.provider("Mine").await;
+    let mine = desk().await.provider("Mine").await;
     let mut theirs = desk().await.provider("Theirs").await;
     let seller = theirs.seller("theirs").await;
     let person = theirs.agent("Theo", "fr", &[&seller]).await;
@@ -351,7 +366,10 @@ async fn another_providers_people_are_not_there() {
             users.get_user(GetUserRequest { user_id: absent.into() }).await.map(drop),
         ),
         (
-            users.disable_user(DisableUserRequest { user_id: person.user_id.clone(), ..Default::default() }).await.map(drop),
+            users
+                .disable_user(DisableUserRequest { user_id: person.user_id.clone(), ..Default::default() })
+                .await
+                .map(drop),
             users.disable_user(DisableUserRequest { user_id: absent.into(), ..Default::default() }).await.map(drop),
         ),
     ] {
@@ -378,7 +396,10 @@ async fn another_providers_people_are_not_there() {
     assert!(everybody.iter().all(|user| user.user_id != person.user_id));
     // the same address may exist at both: neither learns of the other
     let clash = CreateUserRequest { email: person.email.clone(), seller_ids: vec![], ..grant(&seller) };
-    users.create_user(CreateUserRequest { request_id: "clash".into(), ..clash }).await.expect("no clash across providers");
+    users
+        .create_user(CreateUserRequest { request_id: "clash".into(), ..clash })
+        .await
+        .expect("no clash across providers");
 }
 
 #[tokio::test]
@@ -386,7 +407,12 @@ async fn an_api_key_acts_for_its_seller_until_it_is_revoked() {
     let mut tenant = desk().await.provider("Keys").await;
     let seller = tenant.seller("shop").await;
     let mut users = admin(&tenant).await;
-    let request = CreateApiKeyRequest { seller_id: seller.clone(), name: "shop".into(), request_id: "k1".into(), ..Default::default() };
+    let request = CreateApiKeyRequest {
+        seller_id: seller.clone(),
+        name: "shop".into(),
+        request_id: "k1".into(),
+        ..Default::default()
+    };
     let made = users.create_api_key(request.clone()).await.expect("made").into_inner();
     assert!(made.key.starts_with("mdk_"));
     let again = users.create_api_key(request.clone()).await.expect("a retry").into_inner();
@@ -419,15 +445,23 @@ async fn an_api_key_acts_for_its_seller_until_it_is_revoked() {
             request_id: String::new(),
         };
         let hidden = strangers.revoke_api_key(revoke(&foreign, &key.api_key_id)).await.expect_err("not hers");
-        let absent = strangers.revoke_api_key(revoke(&foreign, "key_01h45ytscbebyvny4gc8cr8ma2")).await.expect_err("absent");
+        let absent =
+            strangers.revoke_api_key(revoke(&foreign, "key_01h45ytscbebyvny4gc8cr8ma2")).await.expect_err("absent");
         assert_eq!(bytes(&hidden), bytes(&absent));
     }
-    let revoke = RevokeApiKeyRequest { seller_id: seller.clone(), api_key_id: key.api_key_id.clone(), request_id: String::new() };
+    let revoke = RevokeApiKeyRequest {
+        seller_id: seller.clone(),
+        api_key_id: key.api_key_id.clone(),
+        request_id: String::new(),
+    };
     let mut users = admin(&tenant).await;
-    assert!(users.revoke_api_key(revoke).await.expect("revoked").into_inner().api_key.expect("a key").revoked_at.is_some());
+    assert!(
+        users.revoke_api_key(revoke).await.expect("revoked").into_inner().api_key.expect("a key").revoked_at.is_some()
+    );
     assert_eq!(reason(&who(&token).await.expect_err("void")), "TOKEN_REVOKED");
     assert!(auth().await.exchange_api_key(exchange(&made.key)).await.is_err());
-    let list = users.list_api_keys(ListApiKeysRequest { seller_id: seller, ..Default::default() }).await.expect("listed");
+    let list =
+        users.list_api_keys(ListApiKeysRequest { seller_id: seller, ..Default::default() }).await.expect("listed");
     assert_eq!(list.into_inner().api_keys.len(), 1);
 }
 
@@ -450,12 +484,25 @@ async fn a_seller_manages_its_own_people_and_no_others() {
     let made = users.invite_seller_user(invite("", Role::SellerViewer, "i1")).await;
     let made = made.expect("an address known at another seller is not noticed").into_inner().user.expect("a user");
     assert_eq!(made.seller_ids, vec![mine.clone()]);
-    assert_eq!(users.invite_seller_user(invite(&other, Role::SellerViewer, "i2")).await.expect_err("not hers").code(), Code::NotFound);
-    assert_eq!(users.invite_seller_user(invite(&mine, Role::Agent, "i3")).await.expect_err("no staff").code(), Code::InvalidArgument);
+    assert_eq!(
+        users.invite_seller_user(invite(&other, Role::SellerViewer, "i2")).await.expect_err("not hers").code(),
+        Code::NotFound
+    );
+    assert_eq!(
+        users.invite_seller_user(invite(&mine, Role::Agent, "i3")).await.expect_err("no staff").code(),
+        Code::InvalidArgument
+    );
     let list = users.list_seller_users(ListSellerUsersRequest { seller_id: mine.clone(), ..Default::default() }).await;
     assert_eq!(list.expect("listed").into_inner().users.len(), 2);
-    let disable = |user: &str| DisableSellerUserRequest { seller_id: mine.clone(), user_id: user.into(), request_id: String::new() };
-    assert_eq!(users.disable_seller_user(disable(&foreign.user_id)).await.expect_err("not hers").code(), Code::NotFound);
+    let disable = |user: &str| DisableSellerUserRequest {
+        seller_id: mine.clone(),
+        user_id: user.into(),
+        request_id: String::new(),
+    };
+    assert_eq!(
+        users.disable_seller_user(disable(&foreign.user_id)).await.expect_err("not hers").code(),
+        Code::NotFound
+    );
     users.disable_seller_user(disable(&made.user_id)).await.expect("her own");
 }
 
@@ -481,7 +528,11 @@ async fn a_provider_is_founded_once_and_can_be_suspended() {
     let mut page_token = String::new();
     let mut handles = Vec::new();
     loop {
-        let page = providers.list_providers(ListProvidersRequest { page_size: 2, page_token }).await.expect("a page").into_inner();
+        let page = providers
+            .list_providers(ListProvidersRequest { page_size: 2, page_token })
+            .await
+            .expect("a page")
+            .into_inner();
         handles.extend(page.providers.into_iter().map(|p| p.handle));
         page_token = page.next_page_token;
         if page_token.is_empty() {
@@ -501,7 +552,8 @@ async fn a_provider_is_founded_once_and_can_be_suspended() {
     providers.resume_provider(resume).await.expect("resumed");
     refresh(&tokens.refresh_token, "r").await.expect("the session was not lost");
 
-    let mut as_admin = ProvidersServiceClient::new(bearing(&sign_in(&email, PASSWORD).await.expect("in").access_token).await);
+    let mut as_admin =
+        ProvidersServiceClient::new(bearing(&sign_in(&email, PASSWORD).await.expect("in").access_token).await);
     let refused = as_admin.list_providers(ListProvidersRequest::default()).await.expect_err("not an operator");
     assert_eq!(refused.code(), Code::PermissionDenied);
 }
@@ -511,7 +563,10 @@ async fn the_published_keys_are_a_jwks() {
     let keys = auth().await.get_jwks(GetJwksRequest {}).await.expect("keys").into_inner().keys;
     assert!(!keys.is_empty());
     for key in keys {
-        assert_eq!((key.kty.as_str(), key.crv.as_str(), key.alg.as_str(), key.r#use.as_str()), ("OKP", "Ed25519", "EdDSA", "sig"));
+        assert_eq!(
+            (key.kty.as_str(), key.crv.as_str(), key.alg.as_str(), key.r#use.as_str()),
+            ("OKP", "Ed25519", "EdDSA", "sig")
+        );
         assert_eq!(key.x.len(), 43);
     }
 }
@@ -529,7 +584,11 @@ async fn profiles_and_certifications_are_checked() {
         ..Default::default()
     };
     let italian = LanguageProficiency { language: "it".into(), level: LanguageLevel::C1.into() };
-    let bad = profile(vec![italian.clone(), italian.clone(), LanguageProficiency::default()], vec!["No!".into()], "Mars/Base");
+    let bad = profile(
+        vec![italian.clone(), italian.clone(), LanguageProficiency::default()],
+        vec!["No!".into()],
+        "Mars/Base",
+    );
     let refused = users.update_agent_profile(bad).await.expect_err("bad fields");
     let fields: Vec<String> =
         refused.get_details_bad_request().expect("violations").field_violations.into_iter().map(|v| v.field).collect();
@@ -541,11 +600,20 @@ async fn profiles_and_certifications_are_checked() {
     assert_eq!(user.agent_profile.expect("an agent").skills, vec!["amazon"]);
     let stale = UpdateAgentProfileRequest { etag: "v1".into(), ..profile(vec![], vec![], "UTC") };
     assert_eq!(reason(&users.update_agent_profile(stale).await.expect_err("stale")), "ETAG_MISMATCH");
-    let certify = CertifyAgentRequest { seller_id: seller.clone(), user_id: planner.user_id, valid_until: None, request_id: String::new() };
+    let certify = CertifyAgentRequest {
+        seller_id: seller.clone(),
+        user_id: planner.user_id,
+        valid_until: None,
+        request_id: String::new(),
+    };
     assert_eq!(reason(&users.certify_agent(certify).await.expect_err("not an agent")), "NOT_AN_AGENT");
     let list = |valid_only| ListCertificationsRequest { seller_id: seller.clone(), valid_only, ..Default::default() };
     assert_eq!(users.list_certifications(list(true)).await.expect("listed").into_inner().certifications.len(), 1);
-    let withdraw = WithdrawCertificationRequest { seller_id: seller.clone(), user_id: agent.user_id.clone(), request_id: String::new() };
+    let withdraw = WithdrawCertificationRequest {
+        seller_id: seller.clone(),
+        user_id: agent.user_id.clone(),
+        request_id: String::new(),
+    };
     users.withdraw_certification(withdraw).await.expect("withdrawn");
     assert!(users.list_certifications(list(false)).await.expect("listed").into_inner().certifications.is_empty());
 }

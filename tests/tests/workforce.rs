@@ -320,11 +320,124 @@ async fn nobody_to_plan_fails_with_a_reason_and_a_waiting_schedule_can_be_cancel
     })
     .await;
     assert!(failed.failure.contains("nobody to plan"), "{}", failed.failure);
-    let publish =
-        PublishScheduleRequest { schedule_id: id.clone(), request_id: "p".into(), etag: failed.etag.clone() };
+    let publish = PublishScheduleRequest { schedule_id: id.clone(), request_id: "p".into(), etag: failed.etag.clone() };
     let refused = admin.publish_schedule(publish).await.expect_err("failed");
     assert_eq!(reason(&refused), "SCHEDULE_STATE");
     let cancel = CancelScheduleRequest { schedule_id: id, request_id: "c".into(), etag: String::new() };
     let same = admin.cancel_schedule(cancel).await.expect("nothing to do").into_inner().schedule.expect("one");
     assert_eq!(same.state(), ScheduleState::Failed);
+}
+
+#[tokio::test]
+async fn a_forecast_is_learned_from_the_conversations_that_were_imported() {
+    use proto::tickets::v1::tickets_service_client::TicketsServiceClient;
+    use proto::tickets::v1::{Author, Direction, ImportMessagesRequest, ImportedMessage};
+    let mut tenant = desk().await.provider("History").await;
+    let seller = tenant.seller("past").await;
+    let account = tenant.account(&seller, "email", "help@past.example").await;
+    // Two questions a day for two weeks, at five past ten, answered half an hour later.
+    let message = |day: i64, n: i64, direction: Direction| ImportedMessage {
+        external_id: format!("m-{day}-{n}-{}", direction as i32),
+        external_thread_id: format!("t-{day}-{n}"),
+        direction: direction.into(),
+        author: Some(Author { address: format!("c{n}@example.it"), name: "Anna".into() }),
+        text: "Buongiorno, vorrei sapere quando arriva il mio ordine, grazie mille".into(),
+        occurred_at: instant!(
+            MONDAY - (14 - day) * 24 * HOUR + 10 * HOUR + 300 + i64::from(direction == Direction::Outbound) * 1_800
+        ),
+        ..ImportedMessage::default()
+    };
+    let mut messages = Vec::new();
+    for day in 0..14 {
+        for n in 0..2 {
+            messages.push(message(day, n, Direction::Inbound));
+            messages.push(message(day, n, Direction::Outbound));
+        }
+    }
+    TicketsServiceClient::new(tenant.admin.transport().await.expect("a token"))
+        .import_messages(ImportMessagesRequest {
+            seller_id: seller.clone(),
+            import_key: "two weeks".into(),
+            channel_account_id: account,
+            messages,
+            ..ImportMessagesRequest::default()
+        })
+        .await
+        .expect("imported");
+    let mut admin = workforce!(tenant.admin);
+    let asked = ListVolumesRequest {
+        seller_id: seller.clone(),
+        start_time: instant!(MONDAY - 20 * 24 * HOUR),
+        end_time: instant!(MONDAY),
+        ..ListVolumesRequest::default()
+    };
+    let volumes = eventually("the past to be counted", || {
+        let (mut admin, asked) = (admin.clone(), asked.clone());
+        async move {
+            let volumes = admin.list_volumes(asked).await.ok()?.into_inner().volumes;
+            (volumes.iter().map(|one| one.handled).sum::<i64>() == 28).then_some(volumes)
+        }
+    })
+    .await;
+    assert!(volumes.iter().all(|one| (one.offered, one.language.as_str()) == (2, "it")), "{volumes:?}");
+    let request = CreateForecastRequest {
+        seller_id: seller,
+        request_id: "learn".into(),
+        start_time: instant!(MONDAY),
+        days: 7,
+        zone: "UTC".into(),
+        ..CreateForecastRequest::default()
+    };
+    let forecast = admin.create_forecast(request).await.expect("learned").into_inner().forecast.expect("one");
+    assert_eq!((forecast.model.as_str(), forecast.series.len()), ("seasonal-naive", 1));
+    assert_eq!(forecast.history_end_time, instant!(MONDAY));
+    let series = &forecast.series[0];
+    assert_eq!((series.contacts[20], series.contacts.iter().sum::<f64>(), series.history_weeks), (2.0, 14.0, 2));
+}
+
+#[tokio::test]
+async fn paid_hours_of_a_day_are_told_once_and_corrected() {
+    use kit::ids::decode;
+    use sqlx::{Connection, Row};
+    let mut tenant = desk().await.provider("Paid").await;
+    let seller = tenant.seller("payer").await;
+    let agent = employed(&mut tenant, "Rita", "it", &seller).await;
+    let ids = ["prov", "user", "seller"].into_iter().zip([&tenant.provider_id, &agent.user_id, &seller]);
+    let ids: Vec<uuid::Uuid> = ids.map(|(prefix, id)| decode(prefix, id).expect("an id")).collect();
+    let mut rows = sqlx::PgConnection::connect(&tenant.desk.database).await.expect("the database");
+    // A day of eight hours, half an hour of it on contacts, is over and due.
+    let day =
+        "insert into workforce.presence values ($1, $2, '2026-01-05 09:00Z', '2026-01-05 17:00Z', 'available', '')";
+    sqlx::query(day).bind(ids[0]).bind(ids[1]).execute(&mut rows).await.expect("present");
+    let part = "insert into workforce.paid_part values ($1, $2, '2026-01-05', $3, 1800)";
+    sqlx::query(part).bind(ids[0]).bind(ids[1]).bind(ids[2]).execute(&mut rows).await.expect("handled");
+    let due = "insert into workforce.paid_day values ($1, $2, $2, '2026-01-05', 'Europe/Lisbon', '2026-01-06 02:00Z')";
+    sqlx::query(due).bind(ids[0]).bind(ids[1]).execute(&mut rows).await.expect("due");
+    for (told, paid) in [(1, 28_800_i64), (2, 32_400)] {
+        let mut last = (0, 0);
+        for _ in 0..1_000 {
+            let row = sqlx::query(
+                "select (select count(*) from bus.event where kind = 'paid_hours_recorded' and provider_id = $1
+                                                         and seller_id = $2),
+                        (select paid_seconds from workforce.paid_part where provider_id = $1)",
+            )
+            .bind(ids[0])
+            .bind(ids[2])
+            .fetch_one(&mut rows)
+            .await
+            .expect("a row");
+            last = (row.get::<i64, _>(0), row.get::<i64, _>(1));
+            if last == (told, paid) {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        assert_eq!(last, (told, paid));
+        // An hour more is recorded late; told again without a change, nothing leaves.
+        let more = "update workforce.presence set ends_at = '2026-01-05 18:00Z' where provider_id = $1";
+        sqlx::query(more).bind(ids[0]).execute(&mut rows).await.expect("longer");
+        let again =
+            "update workforce.paid_day set due_at = '2026-01-06 02:00Z', touched = touched + 1 where provider_id = $1";
+        sqlx::query(again).bind(ids[0]).execute(&mut rows).await.expect("due again");
+    }
 }

@@ -21,7 +21,8 @@ pub async fn ensure_operator(deps: &Deps, email: &str, password: &str) -> Result
     if users::any(&mut tx).await? {
         return Ok(false);
     }
-    let hash = Passwords::new(passwords::COST)?.hash(password.to_owned()).await?;
+    let passwords = Passwords::new(passwords::COST)?;
+    let hash = passwords.hash(&passwords.turn().await?, password.to_owned()).await?;
     let operator = User {
         id: deps.clock.new_id::<UserId>(),
         email,

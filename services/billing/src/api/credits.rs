@@ -10,11 +10,11 @@ use super::finalizing::content_hash;
 use super::invoices::payable;
 use super::refusals::{Refusal, unbalanced};
 use super::wire_invoice::{invoice_out, stored_invoice};
-use super::{Api, decimal};
+use super::{Api, money, number as plain};
 use crate::domain::ids::{EntryId, InvoiceId, PaymentId};
 use crate::domain::invoice::{Credit, Creditable, State, credit, number, open, settled};
 use crate::domain::ledger::{self, Account, Kind};
-use crate::domain::money::parse_decimal;
+use crate::domain::money::{Currency, parse_decimal};
 use crate::domain::period::{local_date, parse_zone};
 use crate::domain::rating::LineKind;
 use crate::domain::tax::{CategoryTotal, Treatment};
@@ -64,7 +64,7 @@ impl Api {
                 seller_id: one.seller.to_string(),
                 invoice_id: id.to_string(),
                 currency: head.currency.to_string(),
-                amount: decimal(payment.amount),
+                amount: money(head.currency, payment.amount),
                 value_date: payment.value_date.to_string(),
                 reference: payment.reference,
             }),
@@ -191,10 +191,10 @@ impl Api {
                 let late = overdue.iter().find(|(c, _)| *c == currency).map_or(Decimal::ZERO, |(_, amount)| *amount);
                 wire::Balance {
                     seller_id: one.seller.to_string(),
-                    currency,
-                    receivable_amount: decimal(receivable),
-                    credit_amount: decimal(credit),
-                    overdue_amount: decimal(late),
+                    currency: currency.clone(),
+                    receivable_amount: shown(&currency, receivable),
+                    credit_amount: shown(&currency, credit),
+                    overdue_amount: shown(&currency, late),
                 }
             })
             .collect();
@@ -279,6 +279,11 @@ fn credit_lines(invoice: &Head, noted: &Credit) -> Vec<Line> {
         .collect()
 }
 
+/// An amount in a stored currency.
+fn shown(currency: &str, amount: Decimal) -> String {
+    Currency::parse(currency).map_or_else(|_| plain(amount), |currency| money(currency, amount))
+}
+
 fn entry_out(entry: &store::ledger::Listed) -> wire::LedgerEntry {
     let (kind, source_id) = match entry.kind {
         Kind::Invoice => (wire::LedgerKind::Invoice, InvoiceId(entry.source_id).to_string()),
@@ -303,7 +308,7 @@ fn entry_out(entry: &store::ledger::Listed) -> wire::LedgerEntry {
         postings: entry
             .postings
             .iter()
-            .map(|(a, amount)| wire::Posting { account: account(*a).into(), amount: decimal(*amount) })
+            .map(|(a, amount)| wire::Posting { account: account(*a).into(), amount: shown(&entry.currency, *amount) })
             .collect(),
         create_time: Some(kit::wire::timestamp(entry.created_at)),
     }

@@ -7,13 +7,13 @@ use kit::{Caller, Checks, Fault};
 use proto::billing::v1 as wire;
 use proto::events::v1::InvoiceFinalized;
 use proto::events::v1::envelope::Body;
-use serde::Serialize;
+use serde_json::json;
 use tenantdb::TenantTx;
 
-use super::Api;
 use super::drafting::{Drafted, Ground, Purpose, draft};
 use super::refusals::{Refusal, unbalanced};
 use super::wire_invoice::{invoice_out, stored_invoice};
+use super::{Api, number as plain};
 use crate::domain::ids::{ContractId, EntryId, InvoiceId};
 use crate::domain::invoice::{State, may_finalize, number, settled};
 use crate::domain::ledger;
@@ -169,47 +169,54 @@ pub(super) fn lines(drafted: &Drafted) -> Vec<Line> {
         .collect()
 }
 
-#[derive(Serialize)]
-struct Content<'a> {
-    number: &'a str,
-    kind: &'static str,
-    currency: &'static str,
-    issue_date: Date,
-    due_date: Date,
-    period: (Date, Date),
-    issuer: &'a crate::domain::profile::Party,
-    buyer: &'a crate::domain::profile::Party,
-    corrects: Option<uuid::Uuid>,
-    net: String,
-    tax: String,
-    total: String,
-    lines: &'a [Line],
-    taxes: Vec<(&'a str, String, String, String)>,
-}
-
-/// SHA-256 over what is frozen, in hex.
+/// SHA-256 over what is frozen, in hex. Amounts are written without trailing
+/// zeros, so that the stored invoice gives the same sum at any time.
 pub(super) fn content_hash(head: &Head, lines: &[Line], taxes: &[CategoryTotal]) -> Result<String, Fault> {
-    let content = Content {
-        number: &head.number,
-        kind: store::invoice::kind(head.credit_note),
-        currency: head.currency.code(),
-        issue_date: head.issue_date,
-        due_date: head.due_date,
-        period: (head.period.from, head.period.until),
-        issuer: &head.issuer,
-        buyer: &head.buyer,
-        corrects: head.corrects.map(|c| c.0),
-        net: head.net.to_string(),
-        tax: head.tax.to_string(),
-        total: head.total.to_string(),
-        lines,
-        taxes: taxes
+    let line = |l: &Line| {
+        let steps: Vec<_> = l
+            .steps
             .iter()
-            .map(|t| {
-                (t.treatment.category.as_str(), t.treatment.rate.to_string(), t.taxable.to_string(), t.tax.to_string())
-            })
-            .collect(),
+            .map(|s| (s.label.clone(), s.quantity.map(plain), s.unit.map(plain), plain(s.amount)))
+            .collect();
+        json!([
+            l.line_number,
+            l.kind,
+            l.contract_id,
+            l.charge_code,
+            l.description,
+            plain(l.quantity),
+            l.events,
+            plain(l.amount),
+            l.tax_category,
+            plain(l.tax_percent),
+            l.service,
+            l.rated_period_from,
+            l.corrects_line,
+            steps
+        ])
     };
+    let tax = |t: &CategoryTotal| {
+        let of = &t.treatment;
+        json!([of.category, plain(of.rate), plain(t.taxable), plain(t.tax), of.exemption_code, of.exemption_reason])
+    };
+    let content = json!({
+        "number": head.number,
+        "kind": store::invoice::kind(head.credit_note),
+        "currency": head.currency.code(),
+        "issue_date": head.issue_date,
+        "due_date": head.due_date,
+        "period": [head.period.from, head.period.until],
+        "issuer": head.issuer,
+        "buyer": head.buyer,
+        "vat_evidence": head.vat_evidence,
+        "corrects": head.corrects.map(|c| c.0),
+        "reason": head.reason,
+        "net": plain(head.net),
+        "tax": plain(head.tax),
+        "total": plain(head.total),
+        "lines": lines.iter().map(line).collect::<Vec<_>>(),
+        "taxes": taxes.iter().map(tax).collect::<Vec<_>>(),
+    });
     let bytes = serde_json::to_vec(&content).map_err(|e| Fault::Internal(Box::new(e)))?;
     let sum = digest::digest(&digest::SHA256, &bytes);
     Ok(sum.as_ref().iter().map(|b| format!("{b:02x}")).collect())

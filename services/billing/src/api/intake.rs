@@ -1,7 +1,7 @@
 //! Usage on its way in: stamped by the seller's clock, stored once, and told
 //! apart as new, repeated or in conflict.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use aws_lc_rs::digest;
 use jiff::civil::Date;
@@ -72,23 +72,32 @@ pub async fn take(
             event,
         });
     }
-    let known = store::usage::insert(tx, &account.time_zone, &stamped, now).await?;
-    let ours: HashSet<UsageId> = stamped.iter().map(|e| e.usage_id).collect();
-    let by_key: HashMap<(&str, &str), &store::usage::Known> =
-        known.iter().map(|k| ((k.source.as_str(), k.event_key.as_str()), k)).collect();
-    let mut outcomes = Vec::with_capacity(stamped.len());
-    for item in &stamped {
-        let key = (item.event.source.as_str(), item.event.event_key.as_str());
-        let found = by_key.get(&key).ok_or_else(|| Fault::internal("a stored usage event is not there"))?;
-        outcomes.push(if found.usage_id == item.usage_id {
-            Outcome::Accepted(found.usage_id)
-        } else if found.fingerprint == item.fingerprint {
-            Outcome::Duplicate(found.usage_id)
-        } else {
-            // Also for two different payloads under one key in one batch: the first was stored.
-            debug_assert!(!ours.contains(&found.usage_id) || found.fingerprint != item.fingerprint);
-            Outcome::Conflict(found.usage_id)
-        });
-    }
-    Ok(outcomes)
+    let fresh = store::usage::insert(tx, &account.time_zone, &stamped, now).await?;
+    let key_of = |item: &store::usage::Stamped| (item.event.source.clone(), item.event.event_key.clone());
+    let old: Vec<(&str, &str)> = stamped
+        .iter()
+        .filter(|item| !fresh.contains(&item.usage_id))
+        .map(|item| (item.event.source.as_str(), item.event.event_key.as_str()))
+        .collect();
+    let known: HashMap<(String, String), store::usage::Known> = if old.is_empty() {
+        HashMap::new()
+    } else {
+        let rows = store::usage::known(tx, &old).await?;
+        rows.into_iter().map(|k| ((k.source.clone(), k.event_key.clone()), k)).collect()
+    };
+    stamped
+        .iter()
+        .map(|item| {
+            if fresh.contains(&item.usage_id) {
+                return Ok(Outcome::Accepted(item.usage_id));
+            }
+            let found = known.get(&key_of(item)).ok_or_else(|| Fault::internal("a stored usage event is not there"))?;
+            // Also where one batch holds a key twice: the first of them was stored.
+            Ok(if found.fingerprint == item.fingerprint {
+                Outcome::Duplicate(found.usage_id)
+            } else {
+                Outcome::Conflict(found.usage_id)
+            })
+        })
+        .collect()
 }

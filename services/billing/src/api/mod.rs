@@ -27,6 +27,8 @@ use tonic::{Request, Response, Status};
 
 pub(crate) use events::Events;
 
+use crate::domain::money::Currency;
+
 /// The service.
 #[derive(Clone)]
 pub struct Api {
@@ -63,9 +65,14 @@ impl Api {
     }
 }
 
-/// A decimal for the wire: plain notation, no trailing zeros beyond the places it has.
-fn decimal(amount: Decimal) -> String {
-    amount.to_string()
+/// An amount of money for the wire: at least the places of the minor unit.
+fn money(currency: Currency, amount: Decimal) -> String {
+    let mut shown = amount.normalize();
+    shown.rescale(shown.scale().max(currency.minor_digits()));
+    if shown.is_zero() {
+        shown.set_sign_positive(true)
+    }
+    shown.to_string()
 }
 
 /// A decimal without trailing zeros.

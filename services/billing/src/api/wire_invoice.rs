@@ -9,10 +9,11 @@ use uuid::Uuid;
 use super::drafting::Drafted;
 use super::finalizing::lines;
 use super::profiles::party_out;
-use super::{decimal, number};
+use super::{money, number};
 use crate::domain::ids::{ContractId, InvoiceId};
 use crate::domain::invoice::{State, open};
 use crate::domain::models::Step;
+use crate::domain::money::Currency;
 use crate::domain::rating::LineKind;
 use crate::domain::tax::CategoryTotal;
 use crate::store;
@@ -54,14 +55,14 @@ pub fn invoice_out(head: &Head, lines: &[Line], taxes: &[CategoryTotal]) -> wire
         period_until: head.period.until.to_string(),
         issue_date: head.issue_date.to_string(),
         due_date: head.due_date.to_string(),
-        lines: lines.iter().map(|line| line_out(line, head.credit_note)).collect(),
-        taxes: taxes.iter().map(tax_out).collect(),
-        net_amount: decimal(head.net),
-        tax_amount: decimal(head.tax),
-        total_amount: decimal(head.total),
-        paid_amount: decimal(head.paid),
-        credited_amount: decimal(head.credited),
-        open_amount: decimal(open_amount),
+        lines: lines.iter().map(|line| line_out(head.currency, line, head.credit_note)).collect(),
+        taxes: taxes.iter().map(|t| tax_out(head.currency, t)).collect(),
+        net_amount: money(head.currency, head.net),
+        tax_amount: money(head.currency, head.tax),
+        total_amount: money(head.currency, head.total),
+        paid_amount: money(head.currency, head.paid),
+        credited_amount: money(head.currency, head.credited),
+        open_amount: money(head.currency, open_amount),
         issuer: Some(party_out(&head.issuer)),
         buyer: Some(party_out(&head.buyer)),
         corrects_invoice_id: head.corrects.map(|c| c.to_string()).unwrap_or_default(),
@@ -83,14 +84,14 @@ pub fn draft_out(seller: kit::SellerId, drafted: &Drafted) -> wire::Invoice {
         currency: drafted.currency.to_string(),
         period_from: drafted.period.from.to_string(),
         period_until: drafted.period.until.to_string(),
-        lines: lines(drafted).iter().map(|line| line_out(line, false)).collect(),
-        taxes: draft.taxes.iter().map(tax_out).collect(),
-        net_amount: decimal(draft.net),
-        tax_amount: decimal(draft.tax),
-        total_amount: decimal(draft.total),
-        paid_amount: "0".into(),
-        credited_amount: "0".into(),
-        open_amount: decimal(draft.total),
+        lines: lines(drafted).iter().map(|line| line_out(drafted.currency, line, false)).collect(),
+        taxes: draft.taxes.iter().map(|t| tax_out(drafted.currency, t)).collect(),
+        net_amount: money(drafted.currency, draft.net),
+        tax_amount: money(drafted.currency, draft.tax),
+        total_amount: money(drafted.currency, draft.total),
+        paid_amount: money(drafted.currency, rust_decimal::Decimal::ZERO),
+        credited_amount: money(drafted.currency, rust_decimal::Decimal::ZERO),
+        open_amount: money(drafted.currency, draft.total),
         warnings: drafted.warnings.clone(),
         ..wire::Invoice::default()
     }
@@ -109,7 +110,7 @@ fn state_out(state: State) -> wire::InvoiceState {
     }
 }
 
-fn line_out(line: &Line, credit_note: bool) -> wire::InvoiceLine {
+fn line_out(currency: Currency, line: &Line, credit_note: bool) -> wire::InvoiceLine {
     let kind = match LineKind::parse(line.kind) {
         Some(LineKind::Flat) => wire::LineKind::Flat,
         Some(LineKind::Usage) => wire::LineKind::Usage,
@@ -127,7 +128,7 @@ fn line_out(line: &Line, credit_note: bool) -> wire::InvoiceLine {
         description: line.description.clone(),
         quantity: number(line.quantity),
         usage_events: line.events,
-        amount: decimal(line.amount),
+        amount: money(currency, line.amount),
         tax_category: line.tax_category.clone(),
         tax_percent: number(line.tax_percent),
         service_from: service(line.service.0),
@@ -146,12 +147,12 @@ fn step_out(step: &Step) -> wire::RatingStep {
     }
 }
 
-fn tax_out(total: &CategoryTotal) -> wire::TaxTotal {
+fn tax_out(currency: Currency, total: &CategoryTotal) -> wire::TaxTotal {
     wire::TaxTotal {
         category: total.treatment.category.clone(),
         percent: number(total.treatment.rate),
-        taxable_amount: decimal(total.taxable),
-        tax_amount: decimal(total.tax),
+        taxable_amount: money(currency, total.taxable),
+        tax_amount: money(currency, total.tax),
         exemption_code: total.treatment.exemption_code.clone(),
         exemption_reason: total.treatment.exemption_reason.clone(),
     }
@@ -172,7 +173,7 @@ pub fn csv(head: &Head, lines: &[Line]) -> String {
             cell(&line.description),
             number(line.quantity),
             line.events.to_string(),
-            decimal(line.amount),
+            money(head.currency, line.amount),
             head.currency.to_string(),
             cell(&line.tax_category),
             number(line.tax_percent),
@@ -206,16 +207,16 @@ pub fn as_json(head: &Head, lines: &[Line], taxes: &[CategoryTotal]) -> Result<V
         "buyer": head.buyer,
         "lines": lines.iter().map(|l| json!({
             "line": l.line_number, "kind": l.kind, "charge": l.charge_code, "description": l.description,
-            "quantity": number(l.quantity), "events": l.events, "amount": decimal(l.amount),
+            "quantity": number(l.quantity), "events": l.events, "amount": money(head.currency, l.amount),
             "tax_category": l.tax_category, "tax_percent": number(l.tax_percent),
         })).collect::<Vec<_>>(),
         "taxes": taxes.iter().map(|t| json!({
             "category": t.treatment.category, "percent": number(t.treatment.rate),
-            "taxable": decimal(t.taxable), "tax": decimal(t.tax), "exemption_code": t.treatment.exemption_code,
+            "taxable": money(head.currency, t.taxable), "tax": money(head.currency, t.tax), "exemption_code": t.treatment.exemption_code,
         })).collect::<Vec<_>>(),
-        "net": decimal(head.net),
-        "tax": decimal(head.tax),
-        "total": decimal(head.total),
+        "net": money(head.currency, head.net),
+        "tax": money(head.currency, head.tax),
+        "total": money(head.currency, head.total),
         "content_hash": head.content_hash,
     });
     serde_json::to_vec_pretty(&value).map_err(|e| Fault::Internal(Box::new(e)))

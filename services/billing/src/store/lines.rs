@@ -4,7 +4,6 @@
 use jiff::civil::Date;
 use kit::SellerId;
 use rust_decimal::Decimal;
-use serde::Serialize;
 use tenantdb::{Failure, TenantTx};
 use uuid::Uuid;
 
@@ -16,7 +15,7 @@ use crate::domain::rating::LineKind;
 use crate::domain::tax::{CategoryTotal, Treatment};
 
 /// A stored line.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 pub struct Line {
     pub line_number: i32,
     pub kind: &'static str,

@@ -1,5 +1,7 @@
 //! Usage events: stored once, aggregated for rating, listed for people.
 
+use std::collections::HashSet;
+
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff_sqlx::ToSqlx;
@@ -34,18 +36,15 @@ pub struct Known {
     pub fingerprint: Vec<u8>,
 }
 
-/// Stores events whose keys are new. Answers what is stored under the keys of
-/// all of them; an event was accepted if its own id is among them.
+/// Stores events whose keys are new; answers the ids of those that were.
 pub async fn insert(
     tx: &mut TenantTx,
     time_zone: &str,
     events: &[Stamped],
     now: Timestamp,
-) -> Result<Vec<Known>, Failure> {
+) -> Result<HashSet<UsageId>, Failure> {
     let (provider, seller) = (tx.provider().0, tx.seller()?.0);
-    let sources: Vec<&str> = events.iter().map(|e| e.event.source.as_str()).collect();
-    let keys: Vec<&str> = events.iter().map(|e| e.event.event_key.as_str()).collect();
-    sqlx::query!(
+    let stored = sqlx::query_scalar!(
         "insert into billing.usage_event
             (provider_id, seller_id, time_zone, received_at, usage_id, source, event_key, fingerprint, meter, quantity,
              event_at, local_date, bill_date, subject, channel, language, marketplace, country, hour_class,
@@ -60,14 +59,15 @@ pub async fn insert(
                     bill_date, subject, channel, language, marketplace, country, hour_class, agent_group,
                     corrects_event_key, duration_seconds, historical, place)
           order by e.source, e.event_key, e.place
-         on conflict on constraint usage_event_once do nothing",
+         on conflict on constraint usage_event_once do nothing
+         returning usage_id",
         provider,
         seller,
         time_zone,
         now.to_sqlx(),
         &events.iter().map(|e| e.usage_id.0).collect::<Vec<Uuid>>(),
-        &sources as _,
-        &keys as _,
+        &events.iter().map(|e| e.event.source.as_str()).collect::<Vec<&str>>() as _,
+        &events.iter().map(|e| e.event.event_key.as_str()).collect::<Vec<&str>>() as _,
         &events.iter().map(|e| e.fingerprint.clone()).collect::<Vec<Vec<u8>>>(),
         &events.iter().map(|e| e.event.meter.name()).collect::<Vec<&str>>() as _,
         &events.iter().map(|e| e.event.quantity).collect::<Vec<Decimal>>(),
@@ -85,18 +85,25 @@ pub async fn insert(
         &events.iter().map(|e| e.event.duration_seconds).collect::<Vec<i32>>(),
         &events.iter().map(|e| e.event.historical).collect::<Vec<bool>>(),
     )
-    .execute(tx.conn())
+    .fetch_all(tx.conn())
     .await?;
+    Ok(stored.into_iter().map(UsageId).collect())
+}
+
+/// What is stored under the keys of events, looked up key by key.
+pub async fn known(tx: &mut TenantTx, keys: &[(&str, &str)]) -> Result<Vec<Known>, Failure> {
+    let (provider, seller) = (tx.provider().0, tx.seller()?.0);
     let rows = sqlx::query!(
-        r#"select u.source, u.event_key, u.usage_id, u.fingerprint
-             from billing.usage_event u
-             join unnest($3::text[], $4::text[]) as k (source, event_key)
-               on k.source = u.source and k.event_key = u.event_key
-            where u.provider_id = $1 and u.seller_id = $2"#,
+        r#"select k.source as "source!", k.event_key as "event_key!", u.usage_id, u.fingerprint
+             from unnest($3::text[], $4::text[]) as k (source, event_key)
+            cross join lateral (
+                select usage_id, fingerprint from billing.usage_event
+                 where provider_id = $1 and seller_id = $2 and source = k.source and event_key = k.event_key
+                offset 0) as u"#,
         provider,
         seller,
-        &sources as _,
-        &keys as _,
+        &keys.iter().map(|k| k.0).collect::<Vec<&str>>() as _,
+        &keys.iter().map(|k| k.1).collect::<Vec<&str>>() as _,
     )
     .fetch_all(tx.conn())
     .await?;

@@ -5,7 +5,7 @@ mod conversations;
 mod demo;
 pub mod isolation;
 mod local;
-mod onboard;
+pub mod onboard;
 mod provider;
 mod up;
 

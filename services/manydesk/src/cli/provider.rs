@@ -16,6 +16,10 @@ use crate::secrets::Secrets;
 /// E-mail of the first operator of an installation.
 pub const OPERATOR: &str = "operator@platform.example";
 
+/// The provider of an installation that commands work in unless another
+/// administrator is named, and in which the demo lives.
+pub const HOME: (&str, &str) = ("demo", "Northdesk");
+
 /// Makes the first operator of an installation, once.
 pub async fn ensure_operator(platform: &mut Platform) -> anyhow::Result<()> {
     if platform.secrets.logins.contains_key(OPERATOR) {
@@ -75,8 +79,12 @@ pub async fn accept(url: &str, invitation: &str, password: &str) -> anyhow::Resu
 pub async fn onboard(at: &At, file: &Path) -> anyhow::Result<()> {
     let text = std::fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
     let mut reached = Reached::find(at).await?;
-    let session = reached.as_admin(at, "demo", "Demo Contact Center").await?;
-    let done = super::onboard::apply(session, &text).await;
+    let folder = file.parent().unwrap_or(Path::new("."));
+    let done = match reached.as_admin(at, HOME.0, HOME.1).await {
+        Ok(mut session) => super::onboard::apply(&mut session, &text, folder).await,
+        Err(error) => Err(error),
+    };
     reached.leave().await;
-    done
+    super::onboard::show(&done?);
+    Ok(())
 }

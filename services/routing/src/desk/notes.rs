@@ -148,8 +148,9 @@ pub fn terms(seller: SellerId, encoded: &[u8]) -> Result<SellerTerms, Failure> {
     let terms = WireTerms::decode(encoded).map_err(|e| Failure::Inconsistent(format!("terms of a seller: {e}")))?;
     Ok(SellerTerms {
         seller,
-        // One who leaves is served to the end; one who is suspended or not yet live is not.
-        served: matches!(terms.state.as_str(), "live" | "offboarding"),
+        // One who leaves is served to the end, and one who is not live yet tries
+        // the line out; only who is suspended or gone is not.
+        served: !matches!(terms.state.as_str(), "suspended" | "erased"),
         certification_required: terms.certification_required,
         languages: terms.languages.iter().filter_map(|tag| Language::parse(tag).ok()).collect(),
     })

@@ -56,17 +56,22 @@ pub struct IdHasher(u64);
 
 impl Hasher for IdHasher {
     fn finish(&self) -> u64 {
-        self.0
+        fold(self.0, 0xD6E8_FEB8_6659_FD93)
     }
 
     fn write(&mut self, bytes: &[u8]) {
         for chunk in bytes.chunks(8) {
             let mut word = [0_u8; 8];
             word[..chunk.len()].copy_from_slice(chunk);
-            let mixed = (self.0 ^ u64::from_le_bytes(word)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-            self.0 = mixed ^ (mixed >> 29);
+            self.0 = fold(self.0 ^ u64::from_le_bytes(word), 0x9E37_79B9_7F4A_7C15);
         }
     }
+}
+
+/// A folded multiplication: every bit of the one reaches every bit of the result.
+fn fold(word: u64, by: u64) -> u64 {
+    let wide = u128::from(word) * u128::from(by);
+    (wide as u64) ^ (wide >> 64) as u64
 }
 
 /// The id of the `number`th offer of an epoch: UUIDv7-shaped, and unique within
@@ -83,6 +88,18 @@ pub fn offer_id(at: At, epoch: i64, number: u64) -> OfferId {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ids_that_differ_in_a_counter_spread() {
+        use std::hash::Hash;
+        let hash = |n: u64| {
+            let mut hasher = IdHasher::default();
+            Uuid::from_u64_pair(7, n).hash(&mut hasher);
+            hasher.finish()
+        };
+        let low: std::collections::BTreeSet<u64> = (0..4096).map(|n| hash(n) & 0xFFF).collect();
+        assert!(low.len() > 2_000, "{} of 4096", low.len());
+    }
 
     #[test]
     fn offer_ids_are_version_seven_ordered_by_time_and_distinct() {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use argon2::{Algorithm, Argon2, Params, Version};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// How hard a hash is.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +34,10 @@ pub struct Passwords {
     nobody: Arc<str>,
 }
 
+/// The right to hash now.
+#[derive(Clone, Debug)]
+pub struct Turn(#[allow(dead_code, reason = "held, not read")] Arc<OwnedSemaphorePermit>);
+
 /// Why a password was not hashed or checked.
 #[derive(Debug, thiserror::Error)]
 pub enum Trouble {
@@ -51,31 +55,38 @@ impl Passwords {
         Ok(Passwords { turns: Arc::new(Semaphore::new(AT_ONCE)), params, nobody })
     }
 
+    /// Waits for a turn: few hashes run at a time, the rest queue or are turned away.
+    pub async fn turn(&self) -> Result<Turn, Trouble> {
+        let turn = tokio::time::timeout(PATIENCE, self.turns.clone().acquire_owned());
+        Ok(Turn(Arc::new(turn.await.map_err(|_| Trouble::Busy)?.map_err(|_| Trouble::Busy)?)))
+    }
+
     /// The hash of a password, to be kept.
-    pub async fn hash(&self, password: String) -> Result<String, Trouble> {
+    pub async fn hash(&self, turn: &Turn, password: String) -> Result<String, Trouble> {
         let params = self.params.clone();
-        self.in_turn(move || hash(&params, &password)).await?
+        work(turn, move || hash(&params, &password)).await?
     }
 
     /// Whether a password fits a kept hash. Without one the answer is no, after
     /// the same work.
-    pub async fn fits(&self, password: String, kept: Option<String>) -> Result<bool, Trouble> {
+    pub async fn fits(&self, turn: &Turn, password: String, kept: Option<String>) -> Result<bool, Trouble> {
         let exists = kept.is_some();
         let kept = kept.unwrap_or_else(|| self.nobody.as_ref().to_owned());
-        let fits = self.in_turn(move || verify(&password, &kept)).await??;
+        let fits = work(turn, move || verify(&password, &kept)).await??;
         Ok(fits && exists)
     }
+}
 
-    async fn in_turn<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Trouble> {
-        let turn = tokio::time::timeout(PATIENCE, self.turns.clone().acquire_owned());
-        let turn = turn.await.map_err(|_| Trouble::Busy)?.map_err(|_| Trouble::Busy)?;
-        let done = tokio::task::spawn_blocking(move || {
-            let result = work();
-            drop(turn);
-            result
-        });
-        done.await.map_err(|e| Trouble::Hashing(e.to_string()))
-    }
+/// Runs on a thread for blocking work, which keeps the turn even if nobody waits
+/// for the result any more.
+async fn work<T: Send + 'static>(turn: &Turn, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Trouble> {
+    let turn = turn.clone();
+    let done = tokio::task::spawn_blocking(move || {
+        let result = work();
+        drop(turn);
+        result
+    });
+    done.await.map_err(|e| Trouble::Hashing(e.to_string()))
 }
 
 fn hash(params: &Params, password: &str) -> Result<String, Trouble> {
@@ -96,12 +107,22 @@ mod tests {
     #[tokio::test]
     async fn a_password_fits_its_own_hash_only() {
         let passwords = Passwords::new(Cost { memory_kib: 64, passes: 1 }).unwrap();
-        let kept = passwords.hash("harbour-lantern-42".into()).await.unwrap();
+        let turn = &passwords.turn().await.unwrap();
+        let kept = passwords.hash(turn, "harbour-lantern-42".into()).await.unwrap();
         assert!(kept.starts_with("$argon2id$v=19$m=64,t=1,p=1$"));
-        assert!(passwords.fits("harbour-lantern-42".into(), Some(kept.clone())).await.unwrap());
-        assert!(!passwords.fits("harbour-lantern-43".into(), Some(kept.clone())).await.unwrap());
-        assert!(!passwords.fits("nobody has this password".into(), None).await.unwrap());
-        assert_ne!(kept, passwords.hash("harbour-lantern-42".into()).await.unwrap());
-        assert!(passwords.fits("x".into(), Some("not a hash".into())).await.is_err());
+        assert!(passwords.fits(turn, "harbour-lantern-42".into(), Some(kept.clone())).await.unwrap());
+        assert!(!passwords.fits(turn, "harbour-lantern-43".into(), Some(kept.clone())).await.unwrap());
+        assert!(!passwords.fits(turn, "nobody has this password".into(), None).await.unwrap());
+        assert_ne!(kept, passwords.hash(turn, "harbour-lantern-42".into()).await.unwrap());
+        assert!(passwords.fits(turn, "x".into(), Some("not a hash".into())).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn few_hash_at_a_time() {
+        let passwords = Passwords::new(Cost { memory_kib: 64, passes: 1 }).unwrap();
+        let held: Vec<Turn> = [passwords.turn().await.unwrap(), passwords.turn().await.unwrap()].into();
+        assert!(passwords.turns.clone().try_acquire_owned().is_err());
+        drop(held);
+        assert!(passwords.turns.clone().try_acquire_owned().is_ok());
     }
 }

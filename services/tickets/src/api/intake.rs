@@ -54,7 +54,7 @@ impl Api {
         };
         checks.finish()?;
         let scope = caller.act_for(&request.seller_id)?;
-        let settings = self.desk.settings(Some(caller), &scope).await?;
+        let settings = self.desk.settings_knowing(caller, &scope, incoming.account).await?;
         let call = Call { caller, method: "ReceiveMessage", request_id: &request.request_id, request: &request };
         self.take_one(&call, &scope, settings, incoming).await
     }
@@ -71,7 +71,10 @@ impl Api {
         checks.finish()?;
         let mail = mail::read(&request.raw).map_err(|why| Fault::invalid("raw", why.to_string()))?;
         let scope = caller.act_for(&request.seller_id)?;
-        let settings = self.desk.settings(Some(caller), &scope).await?;
+        let mut settings = self.desk.settings(Some(caller), &scope).await?;
+        if let Some(named) = named {
+            settings = self.desk.settings_knowing(caller, &scope, named).await?;
+        }
         let found = named.or_else(|| settings.mailbox(&mail.recipients).map(|account| account.id));
         let account = found.ok_or_else(|| {
             Fault::invalid("channel_account_id", "must be given: no recipient is a mailbox of the seller")
@@ -122,7 +125,7 @@ impl Api {
             .collect();
         checks.finish()?;
         let scope = caller.act_for(&request.seller_id)?;
-        let settings = self.desk.settings(Some(caller), &scope).await?;
+        let settings = self.desk.settings_knowing(caller, &scope, account).await?;
         if !settings.receives {
             return Err(Shut::Seller.into());
         }

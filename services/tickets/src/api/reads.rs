@@ -10,7 +10,7 @@ use crate::domain::dossier::Message;
 use crate::domain::ids::{CustomerId, MessageId, TicketId, Uuid};
 use crate::domain::intake::Direction;
 use crate::store;
-use crate::store::read::Filter;
+use crate::store::list::{Filter, Order};
 
 /// States in a filter.
 const STATES_LIMIT: usize = 7;
@@ -57,14 +57,13 @@ impl Api {
             self.desk.deps.pager.read::<Key>(caller, "ListTickets", &shape, request.page_size, &request.page_token)?;
         let after = page.after.map(place).transpose()?;
         let mut tx = self.desk.deps.db.begin(&caller.view(&request.seller_id)?).await?;
-        let by_due = order == pb::TicketOrder::Due;
-        let mut found = if by_due {
-            store::read::by_due(&mut tx, &filter, after, page.size + 1).await?
-        } else {
-            store::read::newest(&mut tx, &filter, after, page.size + 1).await?
+        let order = match order {
+            pb::TicketOrder::Due => Order::Due,
+            pb::TicketOrder::Newest | pb::TicketOrder::Unspecified => Order::Newest,
         };
+        let mut found = store::list::tickets(&mut tx, order, &filter, after, page.size + 1).await?;
         let next_page_token = self.desk.deps.pager.cut(&page, &mut found, |of| -> Key {
-            let at = if by_due { of.value.due_at } else { Some(of.value.created_at) };
+            let at = if order == Order::Due { of.value.due_at } else { Some(of.value.created_at) };
             (at.map_or(0, Timestamp::as_microsecond), of.value.id.0)
         })?;
         let all = sees_all(caller);

@@ -106,10 +106,14 @@ async fn customers(tx: &mut TenantTx, wanted: &Wanted, book: &mut Book) -> Resul
     let rows = sqlx::query!(
         "select i.kind, i.address, c.customer_id, c.name, c.language, c.created_at
            from unnest($3::text[], $4::text[]) as w (kind, address)
-           join tickets.customer_identity i
-             on i.provider_id = $1 and i.seller_id = $2 and i.kind = w.kind and i.address = w.address
-           join tickets.customer c
-             on c.provider_id = $1 and c.seller_id = $2 and c.customer_id = i.customer_id",
+          cross join lateral (
+                select x.kind, x.address, x.customer_id from tickets.customer_identity x
+                 where x.provider_id = $1 and x.seller_id = $2 and x.kind = w.kind and x.address = w.address
+                 limit 1) as i
+          cross join lateral (
+                select x.customer_id, x.name, x.language, x.created_at from tickets.customer x
+                 where x.provider_id = $1 and x.seller_id = $2 and x.customer_id = i.customer_id
+                 limit 1) as c",
         provider,
         seller,
         &kinds,
@@ -131,7 +135,8 @@ async fn customers(tx: &mut TenantTx, wanted: &Wanted, book: &mut Book) -> Resul
     Ok(())
 }
 
-/// The tickets that the keys name, locked in the order of their ids.
+/// The tickets that the keys name, locked in the order of their ids. The lateral look-ups keep a
+/// generic plan from joining whole sellers.
 async fn wanted_tickets(tx: &mut TenantTx, wanted: Wanted) -> Result<Vec<Ticket>, Failure> {
     let (provider, seller) = (tx.provider().0, tx.seller()?.0);
     let rows: Vec<TicketRow> = sqlx::query_as(concat!(
@@ -139,16 +144,21 @@ async fn wanted_tickets(tx: &mut TenantTx, wanted: Wanted) -> Result<Vec<Ticket>
              select unnest($3::uuid[]) as ticket_id
              union select t.ticket_id from tickets.ticket t
                     where t.provider_id = $1 and t.seller_id = $2 and t.number = any ($4)
-             union select t.ticket_id from tickets.ticket t
-                    where t.provider_id = $1 and t.seller_id = $2 and t.order_id = any ($5)
+             union select t.ticket_id from unnest($5::text[]) as w (order_id)
+                    cross join lateral (
+                          select x.ticket_id from tickets.ticket x
+                           where x.provider_id = $1 and x.seller_id = $2 and x.order_id = w.order_id limit 20) as t
              union select t.ticket_id from unnest($6::uuid[], $7::text[]) as w (account, thread)
-                     join tickets.ticket t on t.provider_id = $1 and t.seller_id = $2
-                      and t.channel_account_id = w.account and t.external_thread_id = w.thread
-                      and t.state <> 'closed'
+                    cross join lateral (
+                          select x.ticket_id from tickets.ticket x
+                           where x.provider_id = $1 and x.seller_id = $2 and x.channel_account_id = w.account
+                             and x.external_thread_id = w.thread and x.state <> 'closed' limit 1) as t
              union select t.ticket_id from unnest($6::uuid[], $7::text[]) as w (account, thread)
-                     join tickets.ticket t on t.provider_id = $1 and t.seller_id = $2
-                      and t.channel_account_id = w.account and t.external_thread_id = w.thread
-                      and t.state = 'closed'
+                    cross join lateral (
+                          select x.ticket_id from tickets.ticket x
+                           where x.provider_id = $1 and x.seller_id = $2 and x.channel_account_id = w.account
+                             and x.external_thread_id = w.thread and x.state = 'closed'
+                           order by x.created_at desc limit 1) as t
          )
          select ",
         ticket_columns!(),

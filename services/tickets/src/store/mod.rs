@@ -1,10 +1,11 @@
 //! The rows of this service: SQL in, domain values out.
 //!
-//! [`load`] reads what some messages or one step touch, [`keep`] writes what changed, [`read`] and
-//! [`report`] answer questions, [`erase`] removes a seller.
+//! [`load`] reads what some messages or one step touch, [`keep`] writes what changed, [`read`],
+//! [`list`] and [`report`] answer questions, [`erase`] removes a seller.
 
 pub mod erase;
 pub mod keep;
+pub mod list;
 pub mod load;
 pub mod read;
 pub mod report;

@@ -1,7 +1,4 @@
-//! Answers questions: tickets, messages, histories, customers, imports.
-//!
-//! Lists over several sellers take a page of each seller from an index and merge them, so that a page
-//! costs the same however long the lists are.
+//! Answers questions: a ticket, its messages and history, customers, imports.
 
 use jiff::Timestamp;
 use tenantdb::{At, Failure, TenantTx, ToSqlx};
@@ -10,16 +7,6 @@ use super::rows::{MessageRow, OfSeller, TicketRow, ticket_columns};
 use crate::domain::dossier::{Event, Message, Ticket};
 use crate::domain::ids::{CustomerId, ImportId, MessageId, SellerId, TicketId, UserId, Uuid};
 use crate::domain::ticket::{Kind, State};
-
-/// Which tickets, besides the transaction's sellers.
-#[derive(Default)]
-pub struct Filter {
-    pub states: Vec<State>,
-    pub assignee: Option<UserId>,
-    pub unassigned: bool,
-    pub customer: Option<CustomerId>,
-    pub number: Option<String>,
-}
 
 /// The place in a list: the instant of its order, and the ticket.
 pub type Place = (Timestamp, Uuid);
@@ -37,109 +24,6 @@ pub async fn ticket(tx: &mut TenantTx, id: TicketId) -> Result<Option<OfSeller<T
     .fetch_optional(tx.conn())
     .await?;
     row.map(TryInto::try_into).transpose()
-}
-
-/// A page of every readable seller's tickets that match, merged. The inner query is one of a few, each
-/// served by its own index.
-macro_rules! ticket_page {
-    ($with:literal, $matching:literal, $key:literal, $direction:literal, $after:literal) => {
-        concat!(
-            "select ",
-            ticket_columns!(),
-            " from unnest($2::uuid[]) as s (seller_id)",
-            $with,
-            " cross join lateral (
-                select * from tickets.ticket x
-                 where x.provider_id = $1 and x.seller_id = s.seller_id",
-            $matching,
-            " and ($3::timestamptz is null or (x.",
-            $key,
-            ", x.ticket_id) ",
-            $after,
-            " ($3, $4))
-                   and (cardinality($5::text[]) = 0 or x.state = any ($5))
-                   and ($6::uuid is null or x.assignee_id = $6)
-                   and (not $7 or x.assignee_id is null)
-                   and ($8::uuid is null or x.customer_id = $8)
-                   and ($9::text is null or x.number = $9)
-                 order by x.",
-            $key,
-            " ",
-            $direction,
-            ", x.ticket_id ",
-            $direction,
-            " limit $10) as t
-             order by t.",
-            $key,
-            " ",
-            $direction,
-            ", t.ticket_id ",
-            $direction,
-            " limit $10"
-        )
-    };
-}
-
-/// Tickets, opened last first.
-pub async fn newest(
-    tx: &mut TenantTx,
-    filter: &Filter,
-    after: Option<Place>,
-    limit: i64,
-) -> Result<Vec<OfSeller<Ticket>>, Failure> {
-    let statement = if filter.number.is_some() {
-        ticket_page!("", " and x.number = $9", "created_at", "desc", "<")
-    } else if filter.customer.is_some() {
-        ticket_page!("", " and x.customer_id = $8", "created_at", "desc", "<")
-    } else if filter.assignee.is_some() {
-        ticket_page!("", " and x.assignee_id = $6", "created_at", "desc", "<")
-    } else if !filter.states.is_empty() {
-        ticket_page!(
-            " cross join (select distinct unnest($5::text[])) as w (state)",
-            " and x.state = w.state",
-            "created_at",
-            "desc",
-            "<"
-        )
-    } else {
-        ticket_page!("", "", "created_at", "desc", "<")
-    };
-    page(tx, statement, filter, after, limit).await
-}
-
-/// Tickets with a running clock, due first first.
-pub async fn by_due(
-    tx: &mut TenantTx,
-    filter: &Filter,
-    after: Option<Place>,
-    limit: i64,
-) -> Result<Vec<OfSeller<Ticket>>, Failure> {
-    let statement = ticket_page!("", " and x.due_at is not null", "due_at", "asc", ">");
-    page(tx, statement, filter, after, limit).await
-}
-
-async fn page(
-    tx: &mut TenantTx,
-    statement: &'static str,
-    filter: &Filter,
-    after: Option<Place>,
-    limit: i64,
-) -> Result<Vec<OfSeller<Ticket>>, Failure> {
-    let states: Vec<&str> = filter.states.iter().map(|state| state.name()).collect();
-    let rows: Vec<TicketRow> = sqlx::query_as(statement)
-        .bind(tx.provider().0)
-        .bind(sellers(tx))
-        .bind(after.map(|(at, _)| at.to_sqlx()))
-        .bind(after.map(|(_, id)| id))
-        .bind(states)
-        .bind(filter.assignee.map(|user| user.0))
-        .bind(filter.unassigned)
-        .bind(filter.customer.map(|customer| customer.0))
-        .bind(filter.number.clone())
-        .bind(limit)
-        .fetch_all(tx.conn())
-        .await?;
-    rows.into_iter().map(TryInto::try_into).collect()
 }
 
 /// A ticket's messages from a position on, oldest first.

@@ -8,10 +8,13 @@ pub mod told;
 use std::sync::Arc;
 
 use kit::{Caller, Fault, Scope};
+use proto::tenants::v1::GetSellerTermsRequest;
+use proto::tenants::v1::sellers_service_client::SellersServiceClient;
 use tenantdb::service::Deps;
 use tenantdb::{Failure, TenantTx};
 
 use crate::domain::dossier::Dossier;
+use crate::domain::ids::ChannelAccountId;
 use crate::domain::intake::book::Book;
 use crate::domain::settings::Settings;
 use crate::store;
@@ -30,6 +33,32 @@ impl Desk {
     /// The settings of the scope's seller, ready to use.
     pub async fn settings(&self, caller: Option<&Caller>, scope: &Scope) -> Result<Arc<Settings>, Fault> {
         let terms = self.deps.terms.of(&self.deps.db, &self.deps.calls, caller, scope).await?;
+        Ok(self.remembered.of(scope.provider_id(), &terms))
+    }
+
+    /// The settings of the scope's seller, knowing an account that was perhaps made a moment ago: where
+    /// the read copy does not know it, the terms are asked for.
+    pub async fn settings_knowing(
+        &self,
+        caller: &Caller,
+        scope: &Scope,
+        account: ChannelAccountId,
+    ) -> Result<Arc<Settings>, Fault> {
+        let settings = self.settings(Some(caller), scope).await?;
+        if settings.account(account).is_some() {
+            return Ok(settings);
+        }
+        let seller = scope.seller().ok_or(Fault::NotFound("seller"))?;
+        let tenants = self.deps.calls.for_caller("tenants", caller, scope)?;
+        let request = GetSellerTermsRequest { seller_id: seller.to_string() };
+        let answer = SellersServiceClient::new(tenants).get_seller_terms(request).await?.into_inner();
+        let terms = answer.terms.ok_or(Fault::NotFound("seller"))?;
+        if settings.version < terms.version {
+            let mut tx = self.deps.db.begin(scope).await?;
+            tenantdb::sellers::keep(&mut tx, seller, &terms).await?;
+            tx.commit().await?;
+            self.deps.terms.forget(scope.provider_id(), seller);
+        }
         Ok(self.remembered.of(scope.provider_id(), &terms))
     }
 

@@ -27,13 +27,13 @@ impl Api {
         let scope = caller.act_for(&request.seller_id)?;
         self.deps.terms.of(&self.deps.db, &self.deps.calls, Some(caller), &scope).await?;
 
+        // Hundreds of thousands of queues may have to be sized: not inside a transaction, and not on
+        // the threads that serve calls.
         let mut tx = self.deps.db.begin(&scope).await?;
-        if let Some(answer) = tx.replayed(caller, "ComputeRequirement", &request.request_id, &request).await? {
-            return Ok(answer);
-        }
         let mut found = planning::forecasts(&mut tx, scope.seller(), Some(forecast_id), None, 1).await?;
         let forecast = found.pop().ok_or(Fault::NotFound("forecast"))?;
         let volumes = planning::forecast_series(&mut tx, forecast.seller, forecast_id).await?;
+        drop(tx);
         let asked = wire::Requirement {
             plans: request.plans.clone(),
             shrinkage: request.shrinkage,
@@ -51,9 +51,13 @@ impl Api {
             plan: asked.encode_to_vec(),
             created_at: self.deps.clock.now(),
         };
-        // Hundreds of thousands of queues may have to be sized: not on the threads that serve calls.
         let computed = tokio::task::spawn_blocking(move || plan.compute(&forecast, &volumes));
         let series = computed.await.map_err(|e| Fault::Internal(Box::new(e)))??;
+
+        let mut tx = self.deps.db.begin(&scope).await?;
+        if let Some(answer) = tx.replayed(caller, "ComputeRequirement", &request.request_id, &request).await? {
+            return Ok(answer);
+        }
         planning::insert_requirement(&mut tx, &requirement, &series).await?;
         let response =
             wire::ComputeRequirementResponse { requirement: Some(convert::requirement(&requirement, asked, series)) };

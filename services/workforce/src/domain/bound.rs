@@ -38,10 +38,12 @@ impl Bound {
         let mut kinds: HashMap<Kind<'_>, usize> = HashMap::new();
         let mut list: Vec<(usize, f64)> = Vec::new();
         for (index, person) in model.people.iter().enumerate() {
-            let slot = *kinds.entry((person.options.as_slice(), person.group.as_slice(), person.max_week)).or_insert_with(|| {
-                list.push((index, 0.0));
-                list.len() - 1
-            });
+            let slot = *kinds
+                .entry((person.options.as_slice(), person.group.as_slice(), person.max_week))
+                .or_insert_with(|| {
+                    list.push((index, 0.0));
+                    list.len() - 1
+                });
             list[slot].1 += 1.0;
         }
         Bound {

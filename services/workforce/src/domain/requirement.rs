@@ -1,5 +1,7 @@
 //! From contacts to people: real-time work by Erlang, deferred work by spreading, shrinkage on top.
 
+use std::collections::HashMap;
+
 use thiserror::Error;
 
 use super::erlang::{self, Load, Target};
@@ -52,6 +54,8 @@ pub enum Refusal {
 
 /// People for work whose customers wait on the line.
 pub fn real_time(volumes: Volumes<'_>, target: &Target, patience: Option<f64>) -> Result<People, Refusal> {
+    // Weeks repeat themselves: a load is sized once.
+    let mut sized: HashMap<(u64, u64), u32> = HashMap::new();
     let mut working: Vec<f64> = Vec::with_capacity(volumes.contacts.len());
     for (interval, (&contacts, &handle_seconds)) in volumes.contacts.iter().zip(volumes.handle_seconds).enumerate() {
         let load = Load {
@@ -60,7 +64,12 @@ pub fn real_time(volumes: Volumes<'_>, target: &Target, patience: Option<f64>) -
             handle_seconds,
             patience_seconds: patience,
         };
-        let agents = erlang::agents_needed(&load, target).map_err(|cause| Refusal::Queue { interval, cause })?;
+        let key = (contacts.to_bits(), handle_seconds.to_bits());
+        let agents = match sized.get(&key) {
+            Some(agents) => *agents,
+            None => erlang::agents_needed(&load, target).map_err(|cause| Refusal::Queue { interval, cause })?,
+        };
+        sized.insert(key, agents);
         working.push(f64::from(agents));
     }
     Ok(People { working, unplaced_seconds: 0.0 })

@@ -35,7 +35,7 @@ pub async fn seller(session: &mut Session, handle: &str) -> anyhow::Result<Strin
 pub async fn person(url: &str, admin: &mut Session, role: Role, seller: &str) -> anyhow::Result<String> {
     let unique = kit::Clock::System.new_uuid().simple().to_string();
     let email = format!("canary-{unique}@canary.example");
-    let password = format!("{unique}-canary");
+    let password = kit::Clock::System.new_uuid().simple().to_string();
     let sellers = match role {
         Role::BillingClerk | Role::ProviderAdmin => Vec::new(),
         _ => vec![seller.to_owned()],

@@ -10,7 +10,7 @@ use super::record::{Kind, Rule};
 use crate::domain::agent::Profile;
 use crate::domain::bits::BitSet;
 use crate::domain::contact::Block;
-use crate::domain::ids::At;
+use crate::domain::ids::{At, SellerId};
 use crate::domain::needs::{Channel, Language, Level, Needs};
 use crate::domain::refusal::Obstacle;
 use crate::domain::seller::SellerTerms;
@@ -144,8 +144,9 @@ impl Engine {
             queue: Queue::default(),
         });
         self.sellers[seller as usize].classes.push(number);
-        for agent in 0..self.agents.len() {
-            self.judge(number, agent as u32);
+        let granted: Vec<u32> = self.sellers[seller as usize].granted.iter().collect();
+        for agent in granted {
+            self.judge(number, agent);
         }
         number
     }
@@ -168,21 +169,35 @@ impl Engine {
         (before == 0) != (of.eligible_count == 0)
     }
 
-    /// Decides anew which classes allow an agent.
-    pub(super) fn judge_agent(&mut self, agent: u32) {
-        for class in 0..self.classes.len() {
-            if self.judge(class, agent) {
-                self.mark_blocked(class);
+    /// Notes to whom sellers are granted, and decides anew which of their
+    /// classes allow the agent.
+    pub(super) fn grant(&mut self, agent: u32, sellers: &BTreeSet<SellerId>, granted: bool) {
+        for seller in sellers {
+            let seller = self.seller_slot(*seller);
+            self.sellers[seller as usize].granted.put(agent, granted);
+        }
+        self.judge_agent(agent, sellers);
+    }
+
+    /// Decides anew which classes of some sellers allow an agent.
+    pub(super) fn judge_agent(&mut self, agent: u32, sellers: &BTreeSet<SellerId>) {
+        for seller in sellers {
+            let seller = self.seller_slot(*seller);
+            for class in self.sellers[seller as usize].classes.clone() {
+                if self.judge(class, agent) {
+                    self.mark_blocked(class);
+                }
             }
         }
     }
 
     /// Decides anew whom the classes of a seller allow.
     pub(super) fn judge_seller(&mut self, seller: u32) {
+        let granted: Vec<u32> = self.sellers[seller as usize].granted.iter().collect();
         for class in self.sellers[seller as usize].classes.clone() {
             let mut turned = false;
-            for agent in 0..self.agents.len() {
-                turned |= self.judge(class, agent as u32);
+            for agent in &granted {
+                turned |= self.judge(class, *agent);
             }
             // Even where nobody could take it before, the reason may be another now.
             if turned || self.classes[class].eligible_count == 0 {
@@ -217,12 +232,15 @@ impl Engine {
     /// The first need that nobody meets together with those before it.
     fn why_blocked(&self, class: u32) -> Block {
         let of = &self.classes[class];
-        let SellerSlot { terms, .. } = &self.sellers[of.seller as usize];
+        let SellerSlot { terms, granted, .. } = &self.sellers[of.seller as usize];
         if !terms.served {
             return Block::SellerNotLive;
         }
         // obstacles: inactive, granted, certified, language, channel, skill
-        let judged: Vec<_> = self.agents.iter().map(|a| hard_obstacles(&a.profile, terms, of, self.now)).collect();
+        let judged: Vec<_> = granted
+            .iter()
+            .map(|agent| hard_obstacles(&self.agents[agent as usize].profile, terms, of, self.now))
+            .collect();
         let meets = |which: &[usize]| judged.iter().any(|obstacles| which.iter().all(|i| obstacles[*i].is_none()));
         if !meets(&[0, 1, 2]) {
             Block::NoCertifiedAgent

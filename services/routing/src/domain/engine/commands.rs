@@ -6,7 +6,7 @@ use super::timers::Timer;
 use super::{Completion, Engine, Reply};
 use crate::domain::agent::Presence;
 use crate::domain::contact::{Contact, ContactState};
-use crate::domain::ids::{AgentId, ContactId, OfferId};
+use crate::domain::ids::{AgentId, At, ContactId, OfferId};
 use crate::domain::offer::OfferState;
 use crate::domain::refusal::{Obstacle, Refusal};
 
@@ -47,12 +47,27 @@ impl Engine {
     /// Keeps a contact from coming straight back to an agent who let it go.
     fn keep_away(&mut self, job: u32, agent: u32) {
         let seconds = self.sellers[self.jobs[job].seller as usize].policy.refusal_seconds;
-        let until = self.now.plus_seconds(seconds);
+        self.refuse(job, agent, self.now.plus_seconds(seconds));
+    }
+
+    /// Keeps a contact away from an agent until an instant.
+    pub(super) fn refuse(&mut self, job: u32, agent: u32, until: At) {
+        self.jobs[job].refused.retain(|(who, _)| *who != agent);
+        self.agents[agent as usize].refused.retain(|other| *other != job);
+        if until > self.now {
+            self.jobs[job].refused.push((agent, until));
+            self.agents[agent as usize].refused.push(job);
+        }
+    }
+
+    /// Forgets the refusals of a contact that have run out.
+    pub(super) fn forgive(&mut self, job: u32) {
         let now = self.now;
-        let refused = &mut self.jobs[job].refused;
-        refused.retain(|(who, until)| *who != agent && *until > now);
-        if until > now {
-            refused.push((agent, until));
+        let (over, kept) = self.jobs[job].refused.iter().partition(|(_, until)| *until <= now);
+        let over: Vec<(u32, At)> = over;
+        self.jobs[job].refused = kept;
+        for (agent, _) in over {
+            self.agents[agent as usize].refused.retain(|other| *other != job);
         }
     }
 

@@ -106,7 +106,7 @@ impl Engine {
                 }
             }
         }
-        if record.was_refused_by(agent, self.now) {
+        if record.was_refused_by(agent) {
             obstacles.push(Obstacle::RefusedBefore);
         }
         let kept_elsewhere = record.held.is_some_and(|(keeper, _)| keeper != agent);

@@ -8,6 +8,7 @@ use super::record::{Decision, Kind, Rule};
 use super::timers::Timer;
 use super::{Engine, Reply};
 use crate::domain::agent::Presence;
+use crate::domain::bits::BitSet;
 use crate::domain::contact::{Contact, ContactState, NewContact};
 use crate::domain::ids::{At, SellerId, offer_id};
 use crate::domain::offer::{Offer, OfferState};
@@ -27,6 +28,8 @@ impl Engine {
             policy: Policy::default(),
             at_work: 0,
             classes: Vec::new(),
+            granted: BitSet::default(),
+            told: false,
         });
         self.seller_index.insert(seller, number);
         number
@@ -34,6 +37,7 @@ impl Engine {
 
     pub(super) fn seller_changed(&mut self, terms: SellerTerms) -> Result<Reply, Refusal> {
         let seller = self.seller_slot(terms.seller);
+        self.sellers[seller as usize].told = true;
         if self.sellers[seller as usize].terms != terms {
             self.sellers[seller as usize].terms = terms;
             self.judge_seller(seller);
@@ -117,6 +121,7 @@ impl Engine {
     /// Puts a contact in state QUEUED where it waits: kept for one agent for a
     /// while, or in its class.
     pub(super) fn queue_up(&mut self, job: u32) {
+        self.forgive(job);
         if !self.jobs[job].contact.relaxed && self.classes[self.jobs[job].class].eligible_count == 0 {
             // Nobody at all has the preferred skills: waiting for them is in vain.
             self.drop_preferred(job, Rule::Needs);
@@ -131,7 +136,7 @@ impl Engine {
             self.now < hold_until
                 && slot.session.presence != Presence::Offline
                 && self.classes[record.class].eligible.has(*agent)
-                && !record.was_refused_by(*agent, self.now)
+                && !record.was_refused_by(*agent)
         });
         let mut timers: Vec<(At, Timer)> = Vec::with_capacity(4);
         if policy.expire_seconds != 0 {
@@ -140,13 +145,7 @@ impl Engine {
         if !contact.relaxed {
             timers.push((contact.queued_at.plus_seconds(policy.preferred_skills_seconds), Timer::Relaxes(job)));
         }
-        timers.extend(
-            record
-                .refused
-                .iter()
-                .filter(|(_, until)| *until > self.now)
-                .map(|(_, until)| (*until, Timer::RefusalEnds(job))),
-        );
+        timers.extend(record.refused.iter().map(|(_, until)| (*until, Timer::RefusalEnds(job))));
         if let Some(keeper) = keeper {
             timers.push((hold_until, Timer::HoldEnds(job)));
             let key = Key::of(contact, job, Tier::Savable);
@@ -357,7 +356,11 @@ impl Engine {
             _ => Kind::Done,
         };
         self.decide(job, kind, rule, holder, 0, reason);
-        let contact = self.jobs.remove(job).expect("it was there a line ago").contact;
+        let ended = self.jobs.remove(job).expect("it was there a line ago");
+        for (agent, _) in &ended.refused {
+            self.agents[*agent as usize].refused.retain(|other| *other != job);
+        }
+        let contact = ended.contact;
         self.changes.contacts.push(contact.clone());
         contact
     }

@@ -91,7 +91,7 @@ impl Engine {
         let turn = class
             .eligible
             .both(room)
-            .filter(|agent| !record.was_refused_by(*agent, self.now))
+            .filter(|agent| !record.was_refused_by(*agent))
             .map(|agent| (Turn::of(&self.agents[agent as usize], class.native.has(agent)), agent))
             .min();
         match turn {
@@ -106,9 +106,7 @@ impl Engine {
     fn could_take(&self, agent: u32, job: u32) -> bool {
         let record = &self.jobs[job];
         let class = &self.classes[record.class];
-        class.eligible.has(agent)
-            && self.room[class.channel as usize].has(agent)
-            && !record.was_refused_by(agent, self.now)
+        class.eligible.has(agent) && self.room[class.channel as usize].has(agent) && !record.was_refused_by(agent)
     }
 
     /// Looks for a contact for an agent, and lets one who drains go home when
@@ -143,7 +141,8 @@ impl Engine {
     /// Looks at the heads of the agent's classes.
     fn best_for(&self, agent: u32) -> Best {
         let mut best = Best::default();
-        for number in self.agents[agent as usize].classes.both(&self.classes.waiting) {
+        let slot = &self.agents[agent as usize];
+        for number in slot.classes.both(&self.classes.waiting) {
             let class = &self.classes[number];
             let seller = &self.sellers[class.seller as usize];
             if !self.room[class.channel as usize].has(agent) || seller.is_full() {
@@ -151,8 +150,14 @@ impl Engine {
             }
             let below_floor = seller.is_below_floor();
             for tier in [Tier::Forced, Tier::Savable, Tier::Late] {
-                let free = |key: &&Key| !self.jobs[key.job].was_refused_by(agent, self.now);
-                let Some(head) = class.queue.tier(tier).find(free).copied() else { continue };
+                // What she let go of is passed over; seldom anybody has let go of anything.
+                let head = match class.queue.head(tier) {
+                    Some(head) if slot.refused.contains(&head.job) => {
+                        class.queue.tier(tier).find(|key| !slot.refused.contains(&key.job)).copied()
+                    }
+                    head => head,
+                };
+                let Some(head) = head else { continue };
                 best.competing += 1;
                 match tier {
                     Tier::Forced => keep_first(&mut best.forced, head),

@@ -260,7 +260,7 @@ impl Engine {
     /// Whether a seller's terms were told already.
     #[must_use]
     pub fn knows(&self, seller: SellerId) -> bool {
-        self.seller_index.contains_key(&seller)
+        self.seller_index.get(&seller).is_some_and(|slot| self.sellers[*slot as usize].told)
     }
 
     /// The policy that holds for a seller.

@@ -23,6 +23,10 @@ pub struct SellerSlot {
     pub at_work: u32,
     /// Classes of its contacts.
     pub classes: Vec<u32>,
+    /// Agents to whom it is granted: nobody else is even looked at.
+    pub granted: BitSet,
+    /// Whether its terms were told, rather than only its name mentioned.
+    pub told: bool,
 }
 
 impl SellerSlot {
@@ -52,6 +56,8 @@ pub struct AgentSlot {
     pub jobs: Vec<u32>,
     /// When she last finished something or became available.
     pub idle_since: At,
+    /// Waiting contacts that she let go of and that are kept away from her.
+    pub refused: Vec<u32>,
     /// Contacts kept for her for a while.
     pub held: BTreeSet<Key>,
     /// When her next certification ends, and when her lease is looked at next.
@@ -71,6 +77,7 @@ impl AgentSlot {
             pending: 0,
             jobs: Vec::new(),
             idle_since: At(i64::MIN),
+            refused: Vec::new(),
             held: BTreeSet::new(),
             expiry: None,
             lease: None,
@@ -146,8 +153,8 @@ pub struct Job {
 }
 
 impl Job {
-    pub fn was_refused_by(&self, agent: u32, now: At) -> bool {
-        self.refused.iter().any(|(who, until)| *who == agent && *until > now)
+    pub fn was_refused_by(&self, agent: u32) -> bool {
+        self.refused.iter().any(|(who, _)| *who == agent)
     }
 }
 

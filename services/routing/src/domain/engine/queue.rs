@@ -37,20 +37,34 @@ impl Key {
 /// The waiting contacts of one class.
 #[derive(Debug, Default)]
 pub struct Queue {
+    /// The first of each tier: what a free agent looks at, without touching the sets.
+    heads: [Option<Key>; 3],
     tiers: [BTreeSet<Key>; 3],
 }
 
 impl Queue {
     pub fn insert(&mut self, tier: Tier, key: Key) {
         self.tiers[tier as usize].insert(key);
+        let head = &mut self.heads[tier as usize];
+        if head.is_none_or(|first| key < first) {
+            *head = Some(key);
+        }
     }
 
     pub fn remove(&mut self, tier: Tier, key: &Key) {
         self.tiers[tier as usize].remove(key);
+        if self.heads[tier as usize] == Some(*key) {
+            self.heads[tier as usize] = self.tiers[tier as usize].first().copied();
+        }
     }
 
     pub fn is_empty(&self) -> bool {
-        self.tiers.iter().all(BTreeSet::is_empty)
+        self.heads.iter().all(Option::is_none)
+    }
+
+    /// The first contact of a tier.
+    pub fn head(&self, tier: Tier) -> Option<Key> {
+        self.heads[tier as usize]
     }
 
     /// The contacts of a tier, first to take first.

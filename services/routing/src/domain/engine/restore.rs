@@ -41,6 +41,7 @@ impl Engine {
         for terms in stored.sellers {
             let seller = engine.seller_slot(terms.seller);
             engine.sellers[seller as usize].terms = terms;
+            engine.sellers[seller as usize].told = true;
         }
         for (seller, policy) in stored.policies {
             let seller = engine.seller_slot(seller);
@@ -63,7 +64,7 @@ impl Engine {
         for (contact, agent, until) in stored.refusals {
             let agent = engine.agent_index.get(&agent).copied();
             if let (Some(job), Some(agent)) = (engine.jobs.find(contact), agent) {
-                engine.jobs[job].refused.push((agent, until));
+                engine.refuse(job, agent, until);
             }
         }
         engine.come_to_rest();

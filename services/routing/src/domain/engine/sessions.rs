@@ -7,22 +7,29 @@ use super::timers::Timer;
 use super::{Engine, LEASE_SECONDS, Reply};
 use crate::domain::agent::{Activity, Interval, Presence, Profile, Session};
 use crate::domain::contact::ContactState;
-use crate::domain::ids::{AgentId, At};
+use std::collections::BTreeSet;
+
+use crate::domain::ids::{AgentId, At, SellerId};
 use crate::domain::needs::{Channel, Channels};
 use crate::domain::offer::OfferState;
 use crate::domain::refusal::Refusal;
 
 impl Engine {
     pub(super) fn agent_changed(&mut self, profile: Profile) -> Result<Reply, Refusal> {
-        let agent = match self.agent_index.get(&profile.agent) {
+        let agent = match self.agent_index.get(&profile.agent).copied() {
             Some(agent) => {
-                let slot = &mut self.agents[*agent as usize];
+                let slot = &mut self.agents[agent as usize];
                 if profile.revision <= slot.profile.revision {
                     return Ok(Reply::default());
                 }
                 slot.flexibility = profile.flexibility();
-                slot.profile = profile;
-                *agent
+                let before = std::mem::replace(&mut slot.profile, profile);
+                let taken: BTreeSet<SellerId> =
+                    before.sellers.difference(&self.agents[agent as usize].profile.sellers).copied().collect();
+                let given = self.agents[agent as usize].profile.sellers.clone();
+                self.grant(agent, &taken, false);
+                self.grant(agent, &given, true);
+                agent
             }
             None => self.insert_agent(profile),
         };
@@ -47,7 +54,9 @@ impl Engine {
     pub(super) fn insert_agent(&mut self, profile: Profile) -> u32 {
         let number = u32::try_from(self.agents.len()).expect("fewer than four billion agents");
         self.agent_index.insert(profile.agent, number);
+        let sellers = profile.sellers.clone();
         self.agents.push(AgentSlot::new(profile));
+        self.grant(number, &sellers, true);
         number
     }
 
@@ -61,7 +70,8 @@ impl Engine {
             slot.expiry = Some(at);
             self.timers.set(at, Timer::CertificationEnds(agent));
         }
-        self.judge_agent(agent);
+        let sellers = self.agents[agent as usize].profile.sellers.clone();
+        self.judge_agent(agent, &sellers);
         self.rescind_of(agent, false, Rule::Needs, "no longer allowed");
         self.release_held(agent, true);
         self.refresh_agent(agent);
@@ -318,8 +328,7 @@ impl Engine {
                 self.change_tier(job, Tier::Late);
             }
             Timer::HoldEnds(job) | Timer::RefusalEnds(job) => {
-                let now = self.now;
-                self.jobs[job].refused.retain(|(_, until)| *until > now);
+                self.forgive(job);
                 self.leave_queue(job);
                 self.queue_up(job);
             }

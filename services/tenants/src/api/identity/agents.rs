@@ -1,7 +1,7 @@
 //! What agents can do: profiles and certifications.
 
 use kit::caller::Caller;
-use kit::{Checks, Fault, Id, UserId};
+use kit::{Checks, Fault, Id, SellerId, UserId};
 use proto::tenants::v1 as wire;
 use tenantdb::TenantTx;
 use uuid::Uuid;
@@ -56,8 +56,10 @@ impl Identity {
         checks.finish()?;
         let scope = caller.act_for(&request.seller_id)?;
         let mut tx = self.deps.db.begin(&scope).await?;
+        let seller = tx.seller()?;
+        must_exist(&mut tx, seller).await?;
         let mut user = locked_agent(&mut tx, id, &convert::actor(caller)).await?;
-        let certification = Certification { seller: tx.seller()?, user: id, certified_at: now, valid_until };
+        let certification = Certification { seller, user: id, certified_at: now, valid_until };
         profiles::certify(&mut tx, &certification).await?;
         user.version = users::touch(&mut tx, id).await?;
         self.tell_of(&mut tx, &user).await?;
@@ -73,8 +75,9 @@ impl Identity {
         let id = UserId::parse("user_id", &request.user_id)?;
         let scope = caller.act_for(&request.seller_id)?;
         let mut tx = self.deps.db.begin(&scope).await?;
-        let mut user = locked(&mut tx, id, &convert::actor(caller)).await?;
         let seller = tx.seller()?;
+        must_exist(&mut tx, seller).await?;
+        let mut user = locked(&mut tx, id, &convert::actor(caller)).await?;
         if profiles::withdraw(&mut tx, id, seller).await? {
             user.version = users::touch(&mut tx, id).await?;
             self.tell_of(&mut tx, &user).await?;
@@ -99,6 +102,7 @@ impl Identity {
         )?;
         let mut tx = self.deps.db.begin(&scope).await?;
         let seller = tx.seller()?;
+        must_exist(&mut tx, seller).await?;
         let holding_at = request.valid_only.then(|| self.deps.clock.now());
         let after = page.after.map(UserId);
         let mut rows = profiles::certifications_for(&mut tx, seller, holding_at, after, page.size + 1).await?;
@@ -106,6 +110,11 @@ impl Identity {
         let certifications = rows.iter().map(convert::certification).collect();
         Ok(wire::ListCertificationsResponse { certifications, next_page_token })
     }
+}
+
+/// Refuses a seller that is not there.
+pub(super) async fn must_exist(tx: &mut TenantTx, seller: SellerId) -> Result<(), Fault> {
+    if users::seller_exists(tx, seller).await? { Ok(()) } else { Err(Fault::NotFound("seller")) }
 }
 
 /// An agent that the actor may see, locked.

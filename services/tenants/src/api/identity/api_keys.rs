@@ -7,6 +7,7 @@ use proto::tenants::v1 as wire;
 use uuid::Uuid;
 
 use super::Identity;
+use super::agents::must_exist;
 use super::wire as convert;
 use crate::credentials::vault;
 use crate::domain::identity::claims::{ApiKey, MAX_API_KEYS};
@@ -92,6 +93,7 @@ impl Identity {
         )?;
         let mut tx = self.deps.db.begin(&scope).await?;
         let seller = tx.seller()?;
+        must_exist(&mut tx, seller).await?;
         let mut rows = api_keys::list(&mut tx, seller, page.after.map(ApiKeyId), page.size + 1).await?;
         let next_page_token = self.deps.pager.cut(&page, &mut rows, |key| key.id.0)?;
         Ok(wire::ListApiKeysResponse { api_keys: rows.iter().map(convert::api_key).collect(), next_page_token })

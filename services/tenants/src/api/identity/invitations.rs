@@ -83,7 +83,7 @@ impl Identity {
         let (_, user) = self.working_link(&mut tx, &token).await?;
         drop(tx);
         password::check(&request.password, &user.email, &user.name).map_err(explain::weak("password"))?;
-        let hash = self.passwords.hash(request.password).await?;
+        let hash = self.passwords.hash(&self.passwords.turn().await?, request.password).await?;
 
         let now = self.deps.clock.now();
         let mut tx = self.begin(provider).await?;

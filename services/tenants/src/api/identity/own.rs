@@ -54,17 +54,19 @@ impl Identity {
         convert::password(&mut checks, "new_password", &request.new_password);
         checks.finish()?;
 
+        let turn = self.passwords.turn().await?;
         let attempt = self.count_attempt(&format!("user:{person}"), "").await?;
         let mut tx = self.begin(caller.provider()).await?;
         let user = users::find(&mut tx, person).await?.ok_or(Fault::NotFound("user"))?;
         let kept = users::password_hash(&mut tx, person).await?;
         drop(tx);
-        if !self.passwords.fits(request.current_password, kept).await? {
+        if !self.passwords.fits(&turn, request.current_password, kept).await? {
             return Err(Refusal::CredentialsWrong.into());
         }
         self.forgive(attempt).await?;
         password::check(&request.new_password, &user.email, &user.name).map_err(explain::weak("new_password"))?;
-        let hash = self.passwords.hash(request.new_password).await?;
+        let hash = self.passwords.hash(&turn, request.new_password).await?;
+        drop(turn);
 
         let now = self.deps.clock.now();
         let mut tx = self.begin(caller.provider()).await?;

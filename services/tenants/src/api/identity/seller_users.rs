@@ -6,6 +6,7 @@ use proto::tenants::v1 as wire;
 use uuid::Uuid;
 
 use super::Identity;
+use super::agents::must_exist;
 use super::users::shown_all;
 use super::wire as convert;
 use crate::domain::identity::user::{State, Wanted};
@@ -36,6 +37,8 @@ impl Identity {
         if let Some(answer) = tx.replayed(caller, "InviteSellerUser", &request.request_id, &request).await? {
             return Ok(answer);
         }
+        let seller = tx.seller()?;
+        must_exist(&mut tx, seller).await?;
         self.keep_new(&mut tx, &user).await?;
         let link = self.make_link(&mut tx, &user).await?;
         let kept = wire::InviteSellerUserResponse {
@@ -61,7 +64,9 @@ impl Identity {
             &request.page_token,
         )?;
         let mut tx = self.deps.db.begin(&scope).await?;
-        let filter = users::Filter { seller: Some(tx.seller()?), sellers_own: true, ..Default::default() };
+        let seller = tx.seller()?;
+        must_exist(&mut tx, seller).await?;
+        let filter = users::Filter { seller: Some(seller), sellers_own: true, ..Default::default() };
         let after = page.after.as_ref().map_or(("", Uuid::nil()), |(email, id)| (email.as_str(), *id));
         let mut rows = users::list(&mut tx, &filter, after, page.size + 1).await?;
         let next_page_token = self.deps.pager.cut(&page, &mut rows, |user| (user.email.clone(), user.id.0))?;
@@ -77,6 +82,7 @@ impl Identity {
         let scope = caller.act_for(&request.seller_id)?;
         let mut tx = self.deps.db.begin(&scope).await?;
         let seller = tx.seller()?;
+        must_exist(&mut tx, seller).await?;
         let user = users::lock(&mut tx, id).await?.filter(|user| user.home() == Some(seller));
         let user = user.ok_or(Fault::NotFound("user"))?;
         debug_assert!(!user.roles.has(Role::ProviderAdmin), "a seller's user has a seller's role only");

@@ -6,8 +6,9 @@ use proto::tenants::v1 as wire;
 
 use super::tokens::must_work;
 use super::{Identity, explain};
+use crate::credentials::passwords::Turn;
 use crate::domain::identity::session::OpenedWith;
-use crate::domain::identity::throttle::{self, Policy};
+use crate::domain::identity::throttle::{self, Bucket, Policy};
 use crate::domain::identity::{Refusal, user};
 use crate::store::identity::sign_in::{self, Candidate, Counted};
 use crate::store::identity::users;
@@ -32,11 +33,15 @@ impl Identity {
         checks.require(request.provider_handle.len() <= 40, "provider_handle", "must have at most 40 characters");
         checks.finish()?;
 
+        // In one's turn, so that few attempts are counted that are merely under way.
+        let turn = self.passwords.turn().await?;
         let attempt = self.count_attempt(&format!("email:{email}"), &origin.address).await?;
         let candidates = self.candidates(&email, &request.provider_handle).await?;
-        let Some(who) = self.whose_password(candidates, &request.password).await? else {
+        let Some(who) = self.whose_password(&turn, candidates, &request.password).await? else {
             return Err(Refusal::CredentialsWrong.into());
         };
+        self.forgive(attempt).await?;
+        drop(turn);
 
         let mut tx = self.begin(who.provider).await?;
         let user = users::lock(&mut tx, who.user).await?.filter(|user| user.state == user::State::Active);
@@ -45,7 +50,6 @@ impl Identity {
         let kept = self.open_session(&mut tx, &user, OpenedWith::Password, &client, &request.request_id).await?;
         let tokens = self.tokens(who.provider, &user, &kept)?;
         tx.commit().await?;
-        self.forgive(attempt).await?;
         Ok(wire::LoginResponse { tokens: Some(tokens) })
     }
 
@@ -58,15 +62,20 @@ impl Identity {
 
     /// The first candidate whose password it is. With none at all the same work
     /// is done as with one.
-    async fn whose_password(&self, candidates: Vec<Candidate>, password: &str) -> Result<Option<Candidate>, Fault> {
+    async fn whose_password(
+        &self,
+        turn: &Turn,
+        candidates: Vec<Candidate>,
+        password: &str,
+    ) -> Result<Option<Candidate>, Fault> {
         if candidates.is_empty() {
-            self.passwords.fits(password.to_owned(), None).await?;
+            self.passwords.fits(turn, password.to_owned(), None).await?;
         }
         for candidate in candidates {
             let mut tx = self.begin(candidate.provider).await?;
             let kept = users::password_hash(&mut tx, candidate.user).await?;
             drop(tx);
-            if self.passwords.fits(password.to_owned(), kept).await? {
+            if self.passwords.fits(turn, password.to_owned(), kept).await? {
                 return Ok(Some(candidate));
             }
         }
@@ -97,7 +106,8 @@ impl Identity {
     pub(super) async fn forgive(&self, attempt: Attempt) -> Result<(), Fault> {
         let now = self.deps.clock.now();
         let mut tx = self.begin_platform().await?;
-        sign_in::drop_bucket(&mut tx, Counted::Account, &attempt.account).await?;
+        let afresh = Bucket { failures: 0, last_at: now };
+        sign_in::keep_bucket(&mut tx, Counted::Account, &attempt.account, afresh).await?;
         if let Some(key) = attempt.address
             && let Some(bucket) = sign_in::lock_bucket(&mut tx, Counted::Address, &key, now).await?
         {

@@ -35,9 +35,11 @@ impl Identity {
         let user = self.new_user(caller, wanted, State::Active)?;
         password::check(&request.password, &user.email, &user.name).map_err(explain::weak("password"))?;
         // taken out: what is kept of the request must not tell the password
-        let hash = self.passwords.hash(std::mem::take(&mut request.password)).await?;
+        let turn = self.passwords.turn().await?;
+        let hash = self.passwords.hash(&turn, std::mem::take(&mut request.password)).await?;
+        drop(turn);
 
-        let mut tx = self.begin(caller.provider()).await?;
+        let mut tx = self.begin_naming(caller, &user.sellers).await?;
         if let Some(answer) = tx.replayed(caller, "CreateUser", &request.request_id, &request).await? {
             return Ok(answer);
         }
@@ -65,7 +67,7 @@ impl Identity {
         checks.finish()?;
         let user = self.new_user(caller, wanted, State::Invited)?;
 
-        let mut tx = self.begin(caller.provider()).await?;
+        let mut tx = self.begin_naming(caller, &user.sellers).await?;
         if let Some(answer) = tx.replayed(caller, "InviteUser", &request.request_id, &request).await? {
             return Ok(answer);
         }
@@ -79,6 +81,20 @@ impl Identity {
         // what is kept for retries does not hold the secret
         tx.commit_with(&kept).await?;
         Ok(wire::InviteUserResponse { invitation_link: link.url, invitation_token: link.token, ..kept })
+    }
+
+    /// A transaction of the provider's own rows in which sellers are named; each
+    /// must be there and the caller's.
+    async fn begin_naming(&self, caller: &Caller, sellers: &[SellerId]) -> Result<TenantTx, Fault> {
+        if sellers.is_empty() {
+            return Ok(self.begin(caller.provider()).await?);
+        }
+        let tx = self.deps.db.begin(&caller.of_provider()).await?;
+        if sellers.iter().all(|seller| tx.readable().contains(seller)) {
+            Ok(tx)
+        } else {
+            Err(Fault::NotFound("seller"))
+        }
     }
 
     /// A user that the caller may make.
@@ -281,7 +297,7 @@ impl Identity {
         let sellers = convert::sellers(&mut checks, &request.seller_ids, 1);
         checks.finish()?;
         let actor = convert::actor(caller);
-        let mut tx = self.begin(caller.provider()).await?;
+        let mut tx = self.begin_naming(caller, &sellers).await?;
         let user = manageable(&mut tx, id).await?;
         let change = user.granted(&sellers, &actor)?;
         let user = self.keep_changed(&mut tx, change).await?;

@@ -31,8 +31,8 @@ pub fn check(password: &str, email: &str, name: &str) -> Result<(), Refusal> {
         return weak("is made of the most common passwords");
     }
     let own: Vec<String> = own_words(email, name);
-    let own: Vec<&str> = own.iter().map(String::as_str).collect();
-    if remainder(&letters, &own) < 6 {
+    let words: Vec<&str> = own.iter().map(String::as_str).chain(COMMON.iter().copied()).collect();
+    if remainder(&letters, &words) < 4 {
         return weak("is made of your own name or address");
     }
     Ok(())
@@ -140,7 +140,7 @@ fn own_words(email: &str, name: &str) -> Vec<String> {
         .split(['@', '.', '-', '_', '+'])
         .chain(name.split_whitespace())
         .map(squashed)
-        .filter(|word| word.chars().count() >= 4)
+        .filter(|word| word.chars().count() >= 3)
         .collect()
 }
 
@@ -184,6 +184,8 @@ mod tests {
             "abababababab",
             "tab\tinside-it-is",
             "Summer2024!!",
+            "anna1234rossi",
+            "Rossi.Anna!2027",
         ] {
             assert!(check(password, EMAIL, "Anna Rossi").is_err(), "{password}");
         }

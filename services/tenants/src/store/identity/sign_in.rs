@@ -76,10 +76,13 @@ pub async fn lock_bucket(
         kind.as_str(),
         key.as_slice()
     )
-    .fetch_one(tx.conn())
+    .fetch_optional(tx.conn())
     .await?;
-    let failures = u32::try_from(row.failures).unwrap_or(u32::MAX);
-    Ok((failures > 0).then(|| Bucket { failures, last_at: row.last_at.to_jiff() }))
+    // gone only if it was forgotten this very moment
+    Ok(row.filter(|row| row.failures > 0).map(|row| Bucket {
+        failures: u32::try_from(row.failures).unwrap_or(u32::MAX),
+        last_at: row.last_at.to_jiff(),
+    }))
 }
 
 /// Keeps a counter.
@@ -92,19 +95,6 @@ pub async fn keep_bucket(tx: &mut TenantTx, kind: Counted, key: &[u8; 32], bucke
         key.as_slice(),
         i64::from(bucket.failures),
         bucket.last_at.to_sqlx() as _
-    )
-    .execute(tx.conn())
-    .await?;
-    Ok(())
-}
-
-/// Forgets a counter.
-pub async fn drop_bucket(tx: &mut TenantTx, kind: Counted, key: &[u8; 32]) -> Result<(), Failure> {
-    sqlx::query!(
-        "delete from tenants.login_throttle where provider_id = $1 and kind = $2 and key_hash = $3",
-        tx.provider().0,
-        kind.as_str(),
-        key.as_slice()
     )
     .execute(tx.conn())
     .await?;

@@ -150,6 +150,18 @@ async fn keep_grants(tx: &mut TenantTx, user: &User, now: Timestamp) -> Result<(
     Ok(())
 }
 
+/// Whether a seller that the transaction reads is there.
+pub async fn seller_exists(tx: &mut TenantTx, seller: SellerId) -> Result<bool, Failure> {
+    let exists = sqlx::query_scalar!(
+        r#"select exists (select from tenants.seller where provider_id = $1 and seller_id = $2) as "exists!""#,
+        tx.provider().0,
+        seller.0
+    )
+    .fetch_one(tx.conn())
+    .await?;
+    Ok(exists)
+}
+
 /// What a list of users is narrowed to.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
