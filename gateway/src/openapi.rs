@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use prost_reflect::{Cardinality, EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor};
+use prost_reflect::{Cardinality, EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor, MethodDescriptor};
 use serde_json::{Map, Value, json};
 
 use crate::rest::{Body, Route, Transcoder};
@@ -96,10 +96,7 @@ impl Writer<'_> {
             "tags": [service.name()],
             "parameters": parameters,
             "responses": {
-                "200": {
-                    "description": "OK",
-                    "content": { "application/json": { "schema": self.reference(&method.output()) } },
-                },
+                "200": { "description": "OK", "content": self.answer(method) },
                 "default": {
                     "description": "google.rpc.Status with details",
                     "content": { "application/json": { "schema": self.status() } },
@@ -124,6 +121,17 @@ impl Writer<'_> {
             operation["security"] = json!([]);
         }
         operation
+    }
+
+    fn answer(&mut self, method: &MethodDescriptor) -> Value {
+        let schema = self.reference(&method.output());
+        if !method.is_server_streaming() {
+            return json!({ "application/json": { "schema": schema } });
+        }
+        let error = self.status();
+        // one object a line
+        let line = json!({ "type": "object", "properties": { "result": schema, "error": error } });
+        json!({ "application/x-ndjson": { "schema": line } })
     }
 
     fn query_parameters(

@@ -2,13 +2,18 @@
 
 mod billing;
 mod catalog;
+mod edge;
+mod foreign;
 mod identity;
+mod identity_bad;
 mod isolation;
-mod licences;
+mod main_job;
+mod onboarding;
+mod process;
 mod rooms;
-mod routing;
 mod sellers;
-
+mod support;
+mod telemetry;
 mod tickets;
 mod transactions;
 mod workforce;

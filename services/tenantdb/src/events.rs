@@ -303,7 +303,7 @@ async fn apply_run(db: &TenantDb, handler: &dyn Handler, run: &[Arrived]) -> Res
     let mut tx = db.begin(&first.scope()).await?;
     let mut told = Vec::with_capacity(run.len());
     for arrived in run {
-        if let Some(envelope) = apply_in(&mut tx, handler, arrived).await? {
+        if let Some(envelope) = apply_in(&mut tx, db.service, handler, arrived).await? {
             told.push(envelope);
         }
     }
@@ -332,8 +332,20 @@ async fn apply_alone(db: &TenantDb, handler: &dyn Handler, arrived: &Arrived) ->
 }
 
 /// The envelope, if it was not applied before.
-async fn apply_in(tx: &mut TenantTx, handler: &dyn Handler, arrived: &Arrived) -> Result<Option<Envelope>, Fault> {
-    let span = tracing::info_span!("event", otel.name = %format!("consume {}", arrived.kind), event.kind = %arrived.kind, event.source = %arrived.source);
+async fn apply_in(
+    tx: &mut TenantTx,
+    service: &'static str,
+    handler: &dyn Handler,
+    arrived: &Arrived,
+) -> Result<Option<Envelope>, Fault> {
+    let span = tracing::info_span!(
+        "event",
+        otel.name = %format!("consume {}", arrived.kind),
+        otel.kind = "consumer",
+        service,
+        event.kind = %arrived.kind,
+        event.source = %arrived.source,
+    );
     kit::telemetry::continue_trace(&span, &arrived.traceparent);
     async move {
         let provider = tx.provider();

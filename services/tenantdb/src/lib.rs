@@ -126,13 +126,29 @@ impl TenantDb {
     pub async fn begin(&self, scope: &Scope) -> Result<TenantTx, Failure> {
         let pool = self.app.clone();
         let statement = context_statement(scope);
+        let span = self.span();
         let begun = tokio::spawn(async move { pool.begin_with(AssertSqlSafe(statement)).await });
         let inner = begun.await.map_err(|_| Failure::Stopped)??;
-        let mut tx = TenantTx::new(inner, scope.clone(), self.clock.clone(), self.hints.clone());
+        let mut tx = TenantTx::new(inner, scope.clone(), self.clock.clone(), self.hints.clone(), span);
         if scope.readable() == &Readable::OfProvider {
             tx.enumerate_sellers().await?;
         }
         Ok(tx)
+    }
+
+    /// The span of a transaction, from begin to commit or rollback, where
+    /// something is traced; never entered, so that it is in no log line.
+    fn span(&self) -> tracing::Span {
+        if tracing::Span::current().is_none() {
+            return tracing::Span::none();
+        }
+        tracing::info_span!(
+            "db.transaction",
+            otel.kind = "client",
+            db.system.name = "postgresql",
+            db.namespace = self.service,
+            db.outcome = tracing::field::Empty,
+        )
     }
 
     /// Rows that are due, across tenants: the query selects `provider_id`,

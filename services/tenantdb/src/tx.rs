@@ -24,6 +24,7 @@ pub struct TenantTx {
     hints: Hints,
     events: Vec<Outgoing>,
     claim: Option<Claim>,
+    span: tracing::Span,
 }
 
 struct Outgoing {
@@ -43,8 +44,14 @@ struct Claim {
 }
 
 impl TenantTx {
-    pub(crate) fn new(inner: Transaction<'static, Postgres>, scope: Scope, clock: Clock, hints: Hints) -> TenantTx {
-        TenantTx { inner, scope, clock, hints, events: Vec::new(), claim: None }
+    pub(crate) fn new(
+        inner: Transaction<'static, Postgres>,
+        scope: Scope,
+        clock: Clock,
+        hints: Hints,
+        span: tracing::Span,
+    ) -> TenantTx {
+        TenantTx { inner, scope, clock, hints, events: Vec::new(), claim: None, span }
     }
 
     /// The connection, for a statement.
@@ -220,6 +227,7 @@ impl TenantTx {
             self.flush_events().await?;
         }
         self.inner.commit().await?;
+        self.span.record("db.outcome", "committed");
         if wrote {
             self.hints.written.notify_one();
         }

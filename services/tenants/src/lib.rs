@@ -41,7 +41,8 @@ pub async fn build(deps: Deps, settings: Settings) -> Result<Parts, kit::Fault> 
     identity.turn_keys().await?;
     let auth = AuthServiceServer::new(AuthApi(identity.clone())).max_decoding_message_size(SMALL_MESSAGE_BYTES);
     let users = UsersServiceServer::new(UsersApi(identity.clone())).max_decoding_message_size(MAX_MESSAGE_BYTES);
-    let providers = ProvidersServiceServer::new(ProvidersApi(identity.clone())).max_decoding_message_size(MAX_MESSAGE_BYTES);
+    let providers =
+        ProvidersServiceServer::new(ProvidersApi(identity.clone())).max_decoding_message_size(MAX_MESSAGE_BYTES);
     let routes = api::onboarding::add_to(Routes::new(auth).add_service(users).add_service(providers), &deps);
     let events = Some((api::onboarding::EVENT_SOURCES, api::onboarding::event_handler(&deps)));
     Ok(Parts { routes, workers: identity.workers(), events })

@@ -85,8 +85,13 @@ impl Up {
         assert!(status.expect("kill runs").success(), "no signal {name}");
     }
 
-    /// Waits for its end; what it printed goes with it.
-    pub async fn ended(mut self, within: Duration) -> (ExitStatus, String) {
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits for its end; how it ended and what it printed.
+    pub async fn take_end(&mut self, within: Duration) -> (ExitStatus, String) {
         let begun = Instant::now();
         let status = loop {
             if let Some(status) = self.child.try_wait().expect("a child") {

@@ -7,13 +7,13 @@ use serde::{Deserialize, Serialize};
 /// What can be wrong with an amount.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MoneyError {
-    #[error("`{0}` is not an ISO 4217 currency with a minor unit")]
+    #[error("must be an ISO 4217 currency with a minor unit, such as EUR")]
     UnknownCurrency(String),
     #[error("the amount is too large")]
     TooLarge,
     #[error("the amount has more decimal places than {0} allows")]
     TooPrecise(Currency),
-    #[error("`{0}` is not a decimal number")]
+    #[error("must be a decimal number such as 12.50")]
     NotANumber(String),
 }
 

@@ -12,9 +12,9 @@ use serde::{Deserialize, Serialize};
 pub enum PeriodError {
     #[error("the date is outside the years 2000 to 2199")]
     OutOfRange,
-    #[error("`{0}` is not an IANA time zone")]
+    #[error("must be an IANA time zone such as Europe/Rome")]
     UnknownZone(String),
-    #[error("`{0}` is not a date of the form YYYY-MM-DD")]
+    #[error("must be a date of the form YYYY-MM-DD")]
     NotADate(String),
 }
 

@@ -62,9 +62,12 @@ pub async fn run(channel: &Channel, victim: &Victim, strangers: &[Stranger], fre
         findings.rpcs.insert(rule.path.to_owned());
         for stranger in strangers {
             for shape in [Shape::IdsOnly, Shape::Filled] {
-                let salt = format!("probe-{:x}", fresh());
-                let theirs = build(&input, &Ids::Known(&victim.ids), shape, &salt);
-                let absent = build(&input, &Ids::Fresh(fresh()), shape, &format!("probe-{:x}", fresh()));
+                // alike in everything but the ids and the request id
+                let text = format!("probe-{:x}", fresh());
+                let mut request_id = || format!("probe-{:x}", fresh());
+                let (first, second) = (request_id(), request_id());
+                let theirs = build(&input, &Ids::Known(&victim.ids), shape, &first, &text);
+                let absent = build(&input, &Ids::Fresh(fresh()), shape, &second, &text);
                 probe(channel, rule, stranger, victim, &theirs, &absent, &mut findings).await;
             }
         }

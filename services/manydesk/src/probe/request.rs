@@ -32,8 +32,18 @@ const PREFIXES: &[(&str, &str)] = &[
 ];
 
 /// A request for an RPC.
-pub fn build(descriptor: &MessageDescriptor, ids: &Ids<'_>, shape: Shape, salt: &str) -> DynamicMessage {
-    fill(descriptor, ids, shape, salt, 0)
+pub fn build(
+    descriptor: &MessageDescriptor,
+    ids: &Ids<'_>,
+    shape: Shape,
+    request_id: &str,
+    text: &str,
+) -> DynamicMessage {
+    let mut message = fill(descriptor, ids, shape, text, 0);
+    if descriptor.get_field_by_name("request_id").is_some() {
+        message.set_field_by_name("request_id", Value::String(request_id.to_owned()));
+    }
+    message
 }
 
 fn fill(descriptor: &MessageDescriptor, ids: &Ids<'_>, shape: Shape, salt: &str, depth: usize) -> DynamicMessage {
@@ -64,8 +74,7 @@ fn value(field: &FieldDescriptor, ids: &Ids<'_>, shape: Shape, salt: &str, depth
 fn single(field: &FieldDescriptor, ids: &Ids<'_>, shape: Shape, salt: &str, depth: usize) -> Option<Value> {
     let name = field.name();
     match field.kind() {
-        Kind::String if name == "request_id" => Some(Value::String(salt.to_owned())),
-        Kind::String if name == "page_token" || name == "etag" => None,
+        Kind::String if matches!(name, "request_id" | "page_token" | "etag") => None,
         Kind::String if name.ends_with("_id") || name.ends_with("_ids") || name == "id" => id(field, ids).map(Value::String),
         Kind::Message(inner) if depth < 4 => {
             let filled = fill(&inner, ids, shape, salt, depth + 1);

@@ -95,7 +95,7 @@ pub async fn fill(url: &str, admin: &mut Session, seller_id: &str) -> anyhow::Re
         for rule in proto::ACCESS.iter().filter(|r| r.effect == proto::Effect::Read as i32 && !r.client_streaming && !r.server_streaming) {
             let (Some(input), Some(output)) = (pool.get_message_by_name(rule.input), output(&pool, rule.path)) else { continue };
             let ids = victim.ids.clone();
-            let request = probe::build(&input, &probe::Ids::Known(&ids), probe::Shape::IdsOnly, "canary");
+            let request = probe::build(&input, &probe::Ids::Known(&ids), probe::Shape::IdsOnly, "", "");
             for bytes in probe::call(&channel, rule, &token, &request).await.unwrap_or_default() {
                 if let Ok(message) = DynamicMessage::decode(output.clone(), bytes.as_slice()) {
                     collect(&Value::Message(message), seller_id, &mut victim.ids);
