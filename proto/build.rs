@@ -3,13 +3,15 @@
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use std::{env, error::Error, fs};
+use std::{error::Error, fs};
 
 use prost_reflect::{DescriptorPool, DynamicMessage, MethodDescriptor, Value};
 
+// a build script has nothing but its environment
+#[allow(clippy::disallowed_methods)]
 fn main() -> Result<(), Box<dyn Error>> {
-    let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?);
-    let out = PathBuf::from(env::var("OUT_DIR")?);
+    let root = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR")?);
+    let out = PathBuf::from(std::env::var("OUT_DIR")?);
     println!("cargo::rerun-if-changed=manydesk");
     println!("cargo::rerun-if-changed=google");
 
@@ -45,9 +47,8 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), Box<dyn Error>
 }
 
 fn access_table(pool: &DescriptorPool) -> Result<String, Box<dyn Error>> {
-    let extension = pool
-        .get_extension_by_name("manydesk.access.v1.access")
-        .ok_or("manydesk/access/v1/access.proto is missing")?;
+    let extension =
+        pool.get_extension_by_name("manydesk.access.v1.access").ok_or("manydesk/access/v1/access.proto is missing")?;
     let mut missing = Vec::new();
     let mut text = String::from("/// The access rule of every RPC, sorted by path.\npub static ACCESS: &[Rule] = &[\n");
     let mut methods: Vec<MethodDescriptor> = pool.services().flat_map(|s| s.methods().collect::<Vec<_>>()).collect();

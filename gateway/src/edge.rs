@@ -80,9 +80,8 @@ pub fn app(settings: &Settings) -> Result<Router, crate::rest::BadRoute> {
         .service(Forward::new(settings.peers.clone()));
     let calls: Local = BoxCloneSyncService::new(stack);
     let web = tonic_web::GrpcWebLayer::new().layer(calls.clone());
-    let web: Local = BoxCloneSyncService::new(
-        ServiceBuilder::new().map_response(|r: Response<Body>| r.map(Body::new)).service(web),
-    );
+    let web: Local =
+        BoxCloneSyncService::new(ServiceBuilder::new().map_response(|r: Response<Body>| r.map(Body::new)).service(web));
     let edge = Edge {
         calls,
         web,

@@ -248,7 +248,9 @@ fn well_known(message: &MessageDescriptor) -> Option<Value> {
     Some(match message.full_name() {
         "google.protobuf.Timestamp" => json!({ "type": "string", "format": "date-time" }),
         "google.protobuf.Duration" => json!({ "type": "string", "pattern": "^-?[0-9]+(\\.[0-9]{1,9})?s$" }),
-        "google.protobuf.FieldMask" => json!({ "type": "string", "description": "Comma-separated paths in lowerCamelCase." }),
+        "google.protobuf.FieldMask" => {
+            json!({ "type": "string", "description": "Comma-separated paths in lowerCamelCase." })
+        }
         "google.protobuf.Empty" | "google.protobuf.Struct" => json!({ "type": "object" }),
         _ => return None,
     })

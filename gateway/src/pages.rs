@@ -26,7 +26,11 @@ pub async fn nothing() -> impl IntoResponse {
 
 /// Ready when tokens can be checked.
 pub(crate) async fn ready(State(edge): State<Edge>) -> impl IntoResponse {
-    if edge.verifier.keys().is_ready() { (StatusCode::OK, "ready\n") } else { (StatusCode::SERVICE_UNAVAILABLE, "waiting for the issuer's keys\n") }
+    if edge.verifier.keys().is_ready() {
+        (StatusCode::OK, "ready\n")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "waiting for the issuer's keys\n")
+    }
 }
 
 /// The OpenAPI document.

@@ -7,6 +7,7 @@ mod foreign;
 mod identity;
 mod identity_bad;
 mod isolation;
+mod licences;
 mod main_job;
 mod onboarding;
 mod process;

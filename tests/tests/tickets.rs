@@ -113,7 +113,10 @@ async fn a_mail_becomes_a_ticket_and_an_answer_stops_its_clocks() {
     assert_eq!((stale.code(), reason(&stale).as_str()), (Code::Aborted, "ETAG_MISMATCH"));
 
     let answered = first.ticket.unwrap();
-    assert_eq!((answered.state(), answered.due_at, answered.message_count), (pb::TicketState::PendingCustomer, None, 2));
+    assert_eq!(
+        (answered.state(), answered.due_at, answered.message_count),
+        (pb::TicketState::PendingCustomer, None, 2)
+    );
     let explain = pb::ExplainSlaRequest { seller_id: String::new(), ticket_id: ticket.id.clone() };
     let clocks = agent.explain_sla(explain).await.expect("an explanation").into_inner().clocks;
     assert_eq!(clocks.len(), 1);
@@ -202,10 +205,8 @@ async fn a_message_delivered_many_times_at_once_is_stored_once() {
         tickets.insert(call.await.unwrap());
     }
     assert_eq!(tickets.len(), 1);
-    let list = pb::ListMessagesRequest {
-        ticket_id: tickets.first().unwrap().clone(),
-        ..pb::ListMessagesRequest::default()
-    };
+    let list =
+        pb::ListMessagesRequest { ticket_id: tickets.first().unwrap().clone(), ..pb::ListMessagesRequest::default() };
     let positions: Vec<i32> =
         client.clone().list_messages(list).await.unwrap().into_inner().messages.iter().map(|m| m.position).collect();
     assert_eq!(positions, (1..=12).collect::<Vec<_>>());
@@ -320,8 +321,12 @@ async fn lists_are_paged_in_both_orders_and_over_several_sellers() {
         ticket_id: expected.iter().find(|id| hers.iter().all(|t| t.id != **id)).unwrap().clone(),
     };
     let absent = pb::GetTicketRequest { ticket_id: "ticket_00000000000000000000000001".into(), ..not_hers.clone() };
-    let (foreign, absent) = (agent.get_ticket(not_hers).await.unwrap_err(), agent.get_ticket(absent).await.unwrap_err());
-    assert_eq!((foreign.code(), foreign.message(), foreign.details()), (Code::NotFound, absent.message(), absent.details()));
+    let (foreign, absent) =
+        (agent.get_ticket(not_hers).await.unwrap_err(), agent.get_ticket(absent).await.unwrap_err());
+    assert_eq!(
+        (foreign.code(), foreign.message(), foreign.details()),
+        (Code::NotFound, absent.message(), absent.details())
+    );
 }
 
 #[tokio::test]
@@ -350,13 +355,12 @@ async fn a_promise_that_runs_out_is_missed_without_anybody_touching_the_ticket()
     assert_eq!((row.metric(), row.kept, row.missed), (pb::SlaMetric::FirstResponse, 0, 0));
     let told = eventually("the verdict told to others", || async {
         let mut admin = <sqlx::PgConnection as sqlx::Connection>::connect(&shop.tenant.desk.database).await.unwrap();
-        let count: i64 = sqlx::query_scalar(
-            "select count(*) from bus.event where kind = 'sla_verdict_reached' and key = $1",
-        )
-        .bind(&ticket.id)
-        .fetch_one(&mut admin)
-        .await
-        .unwrap();
+        let count: i64 =
+            sqlx::query_scalar("select count(*) from bus.event where kind = 'sla_verdict_reached' and key = $1")
+                .bind(&ticket.id)
+                .fetch_one(&mut admin)
+                .await
+                .unwrap();
         Some(count).filter(|count| 0 < *count)
     })
     .await;
@@ -417,7 +421,11 @@ async fn the_past_is_imported_once_and_reported_exactly() {
     }
     let account = shop.tenant.account(&shop.seller, "social", "@amazonhelp").await;
     let mut client = TicketsServiceClient::new(shop.tenant.admin.transport().await.unwrap());
-    receive(&mut client, pb::ReceiveMessageRequest { channel_account_id: account.clone(), ..shop.message("live", "Ciao") }).await;
+    receive(
+        &mut client,
+        pb::ReceiveMessageRequest { channel_account_id: account.clone(), ..shop.message("live", "Ciao") },
+    )
+    .await;
     let mut duplicates = 0;
     for _ in 0..2 {
         for batch in messages.chunks(200) {
@@ -447,8 +455,12 @@ async fn the_past_is_imported_once_and_reported_exactly() {
         "first_response_within_24h": row.first_response_within_24h,
     });
     assert_eq!(got, expected[brand]);
-    let everything = client.get_conversation_report(pb::GetConversationReportRequest::default()).await.unwrap().into_inner();
+    let everything =
+        client.get_conversation_report(pb::GetConversationReportRequest::default()).await.unwrap().into_inner();
     assert_eq!(everything.rows[0].conversations, row.conversations + 1, "the live message is no part of the import");
     let imports = client.list_imports(pb::ListImportsRequest::default()).await.unwrap().into_inner().imports;
-    assert_eq!((imports.len(), imports[0].conversations, imports[0].messages), (1, row.conversations, messages.len() as i64));
+    assert_eq!(
+        (imports.len(), imports[0].conversations, imports[0].messages),
+        (1, row.conversations, messages.len() as i64)
+    );
 }

@@ -11,6 +11,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
 use http_body_util::{BodyExt, BodyStream, Full, Limited};
 use kit::Fault;
 use kit::peers::Local;
+use kit::serve::MAX_MESSAGE_BYTES;
 use prost::Message;
 use prost_reflect::{DeserializeOptions, DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, SerializeOptions};
 use serde_json::{Map, Value};
@@ -56,11 +57,12 @@ impl Transcoder {
 
 /// Reads a body up to the largest message.
 pub async fn collect(body: AxumBody) -> Result<Bytes, Status> {
-    let limited = Limited::new(body, kit::serve::MAX_MESSAGE_BYTES);
-    match limited.collect().await {
-        Ok(whole) => Ok(whole.to_bytes()),
-        Err(_) => Err(Fault::invalid("body", "must be complete and at most 32 MiB").into()),
+    let refused = || Status::from(Fault::invalid("body", "must be complete and at most 32 MiB"));
+    // what is announced as too large is not even read
+    if MAX_MESSAGE_BYTES as u64 <= http_body::Body::size_hint(&body).lower() {
+        return Err(refused());
     }
+    Limited::new(body, MAX_MESSAGE_BYTES).collect().await.map(|whole| whole.to_bytes()).map_err(|_| refused())
 }
 
 fn request_message(
@@ -76,7 +78,8 @@ fn request_message(
         Where::Field(name) => {
             let mut message = DynamicMessage::new(input.clone());
             let field = input.get_field_by_name(name).ok_or_else(|| Status::internal("a route names no field"))?;
-            let inner = field.kind().as_message().cloned().ok_or_else(|| Status::internal("a body field is no message"))?;
+            let inner =
+                field.kind().as_message().cloned().ok_or_else(|| Status::internal("a body field is no message"))?;
             message.set_field(&field, prost_reflect::Value::Message(from_json(&inner, body)?));
             message
         }
@@ -95,8 +98,9 @@ fn request_message(
         put(&mut outside, &input, name, value, "path")?;
     }
     if !outside.is_empty() {
-        let outside = DynamicMessage::deserialize_with_options(input, Value::Object(outside), &DeserializeOptions::new())
-            .map_err(|_| Status::from(Fault::invalid("query", "must hold values of the fields' types")))?;
+        let outside =
+            DynamicMessage::deserialize_with_options(input, Value::Object(outside), &DeserializeOptions::new())
+                .map_err(|_| Status::from(Fault::invalid("query", "must hold values of the fields' types")))?;
         message.merge(outside.encode_to_vec().as_slice()).map_err(|_| Status::internal("a request does not merge"))?;
     }
     Ok(message)
@@ -112,10 +116,7 @@ fn put(
 ) -> Result<(), Status> {
     let unknown = || Status::from(Fault::invalid(place, "must name fields of the request only"));
     let (head, rest) = path.split_once('.').map_or((path, None), |(head, rest)| (head, Some(rest)));
-    let field = message
-        .get_field_by_name(head)
-        .or_else(|| message.get_field_by_json_name(head))
-        .ok_or_else(unknown)?;
+    let field = message.get_field_by_name(head).or_else(|| message.get_field_by_json_name(head)).ok_or_else(unknown)?;
     if let Some(rest) = rest {
         let inner = field.kind().as_message().cloned().ok_or_else(unknown)?;
         let slot = object.entry(field.name().to_owned()).or_insert_with(|| Value::Object(Map::new()));

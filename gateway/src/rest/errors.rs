@@ -50,11 +50,8 @@ fn details(status: &Status) -> Vec<Value> {
         }));
     }
     if let Some(bad) = status.get_details_bad_request() {
-        let violations: Vec<Value> = bad
-            .field_violations
-            .iter()
-            .map(|v| json!({ "field": v.field, "description": v.description }))
-            .collect();
+        let violations: Vec<Value> =
+            bad.field_violations.iter().map(|v| json!({ "field": v.field, "description": v.description })).collect();
         list.push(json!({ "@type": "type.googleapis.com/google.rpc.BadRequest", "fieldViolations": violations }));
     }
     if let Some(wait) = status.get_details_retry_info().and_then(|info| info.retry_delay) {

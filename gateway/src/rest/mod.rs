@@ -110,6 +110,9 @@ mod tests {
             .find(&Method::POST, "/v1/sellers/seller_1/tickets/ticket_2:solve")
             .expect("solving a ticket has a route");
         assert!(route.rpc.ends_with("/SolveTicket"), "{}", route.rpc);
-        assert_eq!(values, [("seller_id".to_owned(), "seller_1".to_owned()), ("ticket_id".to_owned(), "ticket_2".to_owned())]);
+        assert_eq!(
+            values,
+            [("seller_id".to_owned(), "seller_1".to_owned()), ("ticket_id".to_owned(), "ticket_2".to_owned())]
+        );
     }
 }

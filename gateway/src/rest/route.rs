@@ -154,7 +154,10 @@ fn route_of(method: &MethodDescriptor, rule: &DynamicMessage) -> Result<Route, B
     for name in route.variables() {
         let mut message = Some(method.input());
         for part in name.split('.') {
-            let field = message.as_ref().and_then(|m| m.get_field_by_name(part)).ok_or_else(|| bad("has a variable that is no field"))?;
+            let field = message
+                .as_ref()
+                .and_then(|m| m.get_field_by_name(part))
+                .ok_or_else(|| bad("has a variable that is no field"))?;
             message = field.kind().as_message().cloned();
         }
     }

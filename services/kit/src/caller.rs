@@ -251,7 +251,10 @@ impl Caller {
 
 impl std::fmt::Debug for Caller {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Caller").field("provider", &self.provider).field("subject", &self.subject).finish_non_exhaustive()
+        f.debug_struct("Caller")
+            .field("provider", &self.provider)
+            .field("subject", &self.subject)
+            .finish_non_exhaustive()
     }
 }
 

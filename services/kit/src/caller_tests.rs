@@ -150,9 +150,6 @@ fn a_scope_holds_what_was_granted_and_nothing_else() {
     let two = caller(Granted::These(vec![Uuid::from_u128(3), Uuid::from_u128(4)]));
     assert!(matches!(two.act_for(""), Err(Fault::Invalid(_))), "which of two is not guessed");
     let all = caller(Granted::OfProvider(All::All));
-    assert_eq!(
-        all.view(&seller(8)).expect("the database decides").single_reader(),
-        Some(Uuid::from_u128(8))
-    );
+    assert_eq!(all.view(&seller(8)).expect("the database decides").single_reader(), Some(Uuid::from_u128(8)));
     assert!(all.of_provider().seller().is_none(), "no seller is written without naming it");
 }

@@ -84,7 +84,10 @@ impl<'a> Reader<'a> {
         match std::fs::read(&path) {
             Ok(bytes) => Some(bytes),
             Err(error) => {
-                self.wrong(variable, format!("names a file that cannot be read: {} ({})", path.display(), error.kind()));
+                self.wrong(
+                    variable,
+                    format!("names a file that cannot be read: {} ({})", path.display(), error.kind()),
+                );
                 None
             }
         }

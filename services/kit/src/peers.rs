@@ -134,7 +134,8 @@ impl Calls {
             act: Some(self.name.to_owned()),
         };
         let token = self.key.sign(&claims).map_err(|e| Fault::Internal(Box::new(e)))?;
-        let header = http::HeaderValue::from_str(&format!("Bearer {token}")).map_err(|e| Fault::Internal(Box::new(e)))?;
+        let header =
+            http::HeaderValue::from_str(&format!("Bearer {token}")).map_err(|e| Fault::Internal(Box::new(e)))?;
         Ok(Authed { peer: self.peers.get(service)?, header: Some(header) })
     }
 

@@ -54,6 +54,7 @@ pub struct Running {
 /// Puts the stack around handlers.
 pub fn stack(routes: Routes, settings: &Stack) -> Local {
     let routes = tower::util::MapErr::new(routes.prepare(), |never: Infallible| never);
+    let routes = tower::util::MapResponse::new(routes, blame_unreadable);
     let layers = ServiceBuilder::new()
         // outermost: even a refusal has a span and a count, and a panic an answer
         .layer(CallLayer::new(settings.name))
@@ -64,6 +65,24 @@ pub fn stack(routes: Routes, settings: &Stack) -> Local {
         // innermost: handlers only ever see admitted calls
         .layer(GateLayer::new(settings.verifier.clone()));
     BoxCloneSyncService::new(layers.service(routes))
+}
+
+/// A request that is no message of its type is the caller's fault; tonic answers
+/// `INTERNAL`. Its text is the only sign, and names the field but no value. Our
+/// own internal errors carry details.
+fn blame_unreadable(response: Response<Body>) -> Response<Body> {
+    const SIGN: &str = "failed to decode Protobuf message: ";
+    let headers = response.headers();
+    if headers.get("grpc-status").is_none_or(|code| code != "13") {
+        return response;
+    }
+    match tonic::Status::from_header_map(headers) {
+        Some(status) if status.details().is_empty() && status.message().starts_with(SIGN) => {
+            let problem = format!("is not readable: {}", &status.message()[SIGN.len()..]);
+            tonic::Status::from(Fault::invalid("message", problem)).into_http()
+        }
+        _ => response,
+    }
 }
 
 /// Serves a stack on a socket until told to stop, then drains.
@@ -79,7 +98,10 @@ pub async fn serve(
     health.set_service_status("", tonic_health::ServingStatus::Serving).await;
     health.set_service_status(name, tonic_health::ServingStatus::Serving).await;
     let handlers = axum::Router::new().fallback_service(FromAxum(local));
-    let routes = Routes::from(handlers).add_service(health_service).add_service(reflection_v1()).add_service(reflection_v1alpha());
+    let routes = Routes::from(handlers)
+        .add_service(health_service)
+        .add_service(reflection_v1())
+        .add_service(reflection_v1alpha());
 
     let mut server = Server::builder()
         .tcp_nodelay(true)
@@ -107,7 +129,8 @@ pub async fn serve(
 }
 
 /// Reflection as most clients ask for it.
-pub fn reflection_v1() -> tonic_reflection::server::v1::ServerReflectionServer<impl tonic_reflection::server::v1::ServerReflection> {
+pub fn reflection_v1()
+-> tonic_reflection::server::v1::ServerReflectionServer<impl tonic_reflection::server::v1::ServerReflection> {
     tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
         .build_v1()

@@ -15,7 +15,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState, TracerProvider};
 use opentelemetry_otlp::WithExportConfig;
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::trace::{SdkTracerProvider, Sampler};
+use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
 use tonic::Status;
 use tonic::body::Body;
 use tower::{Layer, Service};
@@ -77,9 +77,9 @@ pub fn start(settings: &Settings) -> Result<Guard, String> {
                 .with_writer(std::io::stderr)
                 .with_filter(filter),
         ),
-        LogFormat::Pretty => {
-            Box::new(tracing_subscriber::fmt::layer().with_target(true).with_writer(std::io::stderr).with_filter(filter))
-        }
+        LogFormat::Pretty => Box::new(
+            tracing_subscriber::fmt::layer().with_target(true).with_writer(std::io::stderr).with_filter(filter),
+        ),
     };
     let provider = match &settings.otlp {
         None => None,

@@ -59,7 +59,11 @@ impl Config {
     /// Reads the variables; all faults at once.
     pub fn read(vars: &dyn Fn(&str) -> Option<String>) -> Result<Config, Vec<Wrong>> {
         let mut reader = Reader::new(vars);
-        let listen = reader.parsed("MANYDESK_LISTEN", SocketAddr::from(([127, 0, 0, 1], 8080)), "an address such as 127.0.0.1:8080");
+        let listen = reader.parsed(
+            "MANYDESK_LISTEN",
+            SocketAddr::from(([127, 0, 0, 1], 8080)),
+            "an address such as 127.0.0.1:8080",
+        );
         let metrics = reader.text("MANYDESK_METRICS_LISTEN").and_then(|text| match text.parse() {
             Ok(address) => Some(address),
             Err(_) => {

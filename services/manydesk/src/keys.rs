@@ -19,7 +19,10 @@ pub fn write(folder: &Path) -> anyhow::Result<()> {
     for name in SERVICES.into_iter().chain(["gateway"]) {
         let key = SigningKey::generate(format!("{SERVICE_KID}{name}"))?;
         let body = STANDARD.encode(key.pkcs8());
-        secret(&folder.join(format!("{name}.pem")), &format!("-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n"))?;
+        secret(
+            &folder.join(format!("{name}.pem")),
+            &format!("-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n"),
+        )?;
         jwks.keys.push(key.public().clone());
     }
     secret(&folder.join("services.jwks.json"), &serde_json::to_string_pretty(&jwks)?)?;

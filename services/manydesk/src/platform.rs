@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use gateway::limits::Allowance;
+use kit::Clock;
 use kit::caller::{AUDIENCE, Revoked, Verifier};
 use kit::keys::{Jwks, Keyring, SERVICE_KID, SigningKey};
 use kit::page::Pager;
 use kit::peers::{Calls, Peer, Peers};
 use kit::serve::Stack;
-use kit::Clock;
 use sqlx::ConnectOptions;
 use tenantdb::bootstrap::SERVICES;
 use tenantdb::service::{Deps, Parts};

@@ -30,15 +30,15 @@ impl Secrets {
         let path = data.join("secrets.json");
         if path.exists() {
             let text = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
-            let mut secrets: Secrets = serde_json::from_str(&text)
-                .with_context(|| format!("{} is damaged; restore it from a backup of the data folder", path.display()))?;
+            let mut secrets: Secrets = serde_json::from_str(&text).with_context(|| {
+                format!("{} is damaged; restore it from a backup of the data folder", path.display())
+            })?;
             secrets.path = path;
             return Ok(secrets);
         }
         let mut seed = [0u8; 32];
         rand::fill(&mut seed).map_err(|_| anyhow::anyhow!("no randomness"))?;
-        let secrets =
-            Secrets { path, seed: hex(&seed), logins: BTreeMap::new(), demo_loaded: false };
+        let secrets = Secrets { path, seed: hex(&seed), logins: BTreeMap::new(), demo_loaded: false };
         secrets.save()?;
         Ok(secrets)
     }

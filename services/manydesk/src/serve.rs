@@ -19,9 +19,9 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity, ServerTlsConfig};
 
 use crate::config::Config;
+use crate::follow;
 use crate::platform::{bind, build, gateway_settings, start_workers};
 use crate::secrets::Secrets;
-use crate::follow;
 
 /// Settings of a process that runs alone.
 pub struct Alone {
@@ -124,7 +124,10 @@ fn tls(reader: &mut Reader<'_>) -> Option<Tls> {
         (Some(certificate), Some(key), Some(ca)) => Some(Tls { certificate, key, ca }),
         (None, None, None) => None,
         _ => {
-            reader.wrong("MANYDESK_TLS_CERT_FILE", "mutual TLS needs MANYDESK_TLS_CERT_FILE, _KEY_FILE and _CA_FILE together");
+            reader.wrong(
+                "MANYDESK_TLS_CERT_FILE",
+                "mutual TLS needs MANYDESK_TLS_CERT_FILE, _KEY_FILE and _CA_FILE together",
+            );
             None
         }
     }

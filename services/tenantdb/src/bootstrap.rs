@@ -56,8 +56,12 @@ pub async fn create_database(admin_url: &str, name: &str) -> Result<(), Trouble>
         .map_err(step("looking for the database"))?
         .is_some();
     if !exists {
-        run(&mut conn, &format!("create database {} encoding 'UTF8' template template0", quoted(name)), "creating the database")
-            .await?;
+        run(
+            &mut conn,
+            &format!("create database {} encoding 'UTF8' template template0", quoted(name)),
+            "creating the database",
+        )
+        .await?;
     }
     let _ = conn.close().await;
     Ok(())

@@ -51,7 +51,9 @@ pub async fn relay(db: TenantDb, stop: CancellationToken) {
         match move_once(&db).await {
             Ok(moved) if moved >= BATCH => continue,
             Ok(_) => {}
-            Err(error) => tracing::warn!(service = db.service, error = kit::fault::chain(&error), "relay: outbox not moved"),
+            Err(error) => {
+                tracing::warn!(service = db.service, error = kit::fault::chain(&error), "relay: outbox not moved")
+            }
         }
         rounds += 1;
         if rounds % 7200 == 1
@@ -106,7 +108,8 @@ async fn move_once(db: &TenantDb) -> Result<i64, Failure> {
 }
 
 async fn prune(db: &TenantDb) -> Result<(), Failure> {
-    let before = db.clock.now().checked_sub(jiff::SignedDuration::from_hours(24 * KEEP_DAYS)).unwrap_or(jiff::Timestamp::MIN);
+    let before =
+        db.clock.now().checked_sub(jiff::SignedDuration::from_hours(24 * KEEP_DAYS)).unwrap_or(jiff::Timestamp::MIN);
     sqlx::query(
         "delete from bus.event
           where source = $1 and occurred_at < $2
@@ -145,7 +148,12 @@ pub async fn listen(db: TenantDb, stop: CancellationToken) {
 }
 
 /// Applies the events of other services until told to stop.
-pub async fn consume(db: TenantDb, sources: &'static [&'static str], handler: Arc<dyn Handler>, stop: CancellationToken) {
+pub async fn consume(
+    db: TenantDb,
+    sources: &'static [&'static str],
+    handler: Arc<dyn Handler>,
+    stop: CancellationToken,
+) {
     let mut published = db.hints.published.subscribe();
     let mut pause = Duration::from_millis(50);
     loop {
@@ -426,11 +434,9 @@ impl<H: Handler> Handler for WithSellers<H> {
     }
 
     fn applied(&self, event: &Envelope) {
-        if let (Some(Body::SellerChanged(_)), Some(provider), Some(seller)) = (
-            &event.body,
-            sellers::provider_of_envelope(&event.provider_id),
-            sellers::of_envelope(&event.seller_id),
-        ) {
+        if let (Some(Body::SellerChanged(_)), Some(provider), Some(seller)) =
+            (&event.body, sellers::provider_of_envelope(&event.provider_id), sellers::of_envelope(&event.seller_id))
+        {
             self.terms.forget(provider, seller);
         }
         self.inner.applied(event);

@@ -39,6 +39,11 @@ fn contended(error: &sqlx::Error) -> bool {
     matches!(error, sqlx::Error::Database(e) if matches!(e.code().as_deref(), Some("40001" | "40P01" | "55P03")))
 }
 
+/// A text with U+0000 that no check of the domain caught: the caller's fault, not ours.
+fn unstorable(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Database(e) if matches!(e.code().as_deref(), Some("22021" | "22P05")))
+}
+
 fn transient(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_)
@@ -67,6 +72,9 @@ impl From<Failure> for Fault {
             // there or not yours looks the same
             Failure::Sql(sqlx::Error::Database(e)) if e.constraint().is_some_and(|c| c.ends_with("_seller_fk")) => {
                 Fault::NotFound("seller")
+            }
+            Failure::Sql(error) if unstorable(error) => {
+                Fault::invalid("request", "holds a character that cannot be stored, such as U+0000")
             }
             Failure::Sql(_) => Fault::Internal(Box::new(failure)),
         }

@@ -84,7 +84,9 @@ pub enum Refused {
     #[error("the database of {0} does not answer")]
     Unreachable(&'static str, #[source] sqlx::Error),
     /// Row-level security does not bind the role.
-    #[error("the role {role} of {service} is {why}: row-level security would not bind it, so the service does not start")]
+    #[error(
+        "the role {role} of {service} is {why}: row-level security would not bind it, so the service does not start"
+    )]
     RoleNotBound {
         /// The service.
         service: &'static str,

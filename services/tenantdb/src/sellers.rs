@@ -35,10 +35,7 @@ impl Terms {
         caller: Option<&Caller>,
         scope: &Scope,
     ) -> Result<Arc<SellerTerms>, Fault> {
-        let seller = scope
-            .seller()
-            .or_else(|| scope.single_reader().map(SellerId))
-            .ok_or(Fault::NotFound("seller"))?;
+        let seller = scope.seller().or_else(|| scope.single_reader().map(SellerId)).ok_or(Fault::NotFound("seller"))?;
         let now = db.clock().now();
         if let Some(terms) = self.remembered((scope.provider_id(), seller), now) {
             return Ok(terms);
@@ -85,7 +82,9 @@ pub async fn read(tx: &mut TenantTx, seller: SellerId) -> Result<Option<SellerTe
         .await?;
     let Some(row) = row else { return Ok(None) };
     let bytes: Vec<u8> = row.try_get(0)?;
-    SellerTerms::decode(bytes.as_slice()).map(Some).map_err(|e| Failure::Inconsistent(format!("terms of a seller: {e}")))
+    SellerTerms::decode(bytes.as_slice())
+        .map(Some)
+        .map_err(|e| Failure::Inconsistent(format!("terms of a seller: {e}")))
 }
 
 /// Keeps terms if they are newer than what is stored.

@@ -33,6 +33,7 @@ struct Outgoing {
     key: String,
     kind: &'static str,
     payload: Vec<u8>,
+    traceparent: String,
     occurred_at: Timestamp,
 }
 
@@ -86,8 +87,7 @@ impl TenantTx {
             .fetch_all(&mut *self.inner)
             .await?;
         let sellers = rows.iter().map(|row| row.try_get(0).map(SellerId)).collect::<Result<Vec<_>, _>>()?;
-        let statement =
-            format!("SET LOCAL app.seller_ids = '{}'; SET LOCAL app.enumerates = 'off'", braces(&sellers));
+        let statement = format!("SET LOCAL app.seller_ids = '{}'; SET LOCAL app.enumerates = 'off'", braces(&sellers));
         sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut *self.inner).await?;
         self.scope = self.scope.enumerated(sellers);
         Ok(())

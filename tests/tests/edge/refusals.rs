@@ -156,6 +156,7 @@ async fn a_huge_message_is_refused_and_the_next_call_goes_through() {
         // the answer may be cut off together with what nobody read
         Err(error) => assert!(error.is_request() || error.is_body(), "{error}"),
     }
+    let browser = world.browser(); // the connection before is closed
     let large = LoginRequest { password: "p".repeat(1024 * 1024), ..LoginRequest::default() };
     let refused = browser.connect("/manydesk.tenants.v1.AuthService/Login", &json!({ "password": large.password })).await;
     assert_eq!(refused.body["code"], json!("out_of_range"), "{}", refused.body);

@@ -410,7 +410,10 @@ pub async fn report(at: &At, as_json: bool, all: bool) -> anyhow::Result<()> {
         println!("{}", serde_json::to_string_pretty(&Value::Object(rows.into_iter().collect()))?);
         return Ok(());
     }
-    println!("{:<24} {:>8} {:>8} {:>8} {:>8} {:>12} {:>8} {:>8}", "seller", "conv.", "in", "out", "answered", "median s", "≤ 1 h", "≤ 24 h");
+    println!(
+        "{:<24} {:>8} {:>8} {:>8} {:>8} {:>12} {:>8} {:>8}",
+        "seller", "conv.", "in", "out", "answered", "median s", "≤ 1 h", "≤ 24 h"
+    );
     for (seller, row) in rows {
         let n = |field: &str| row.get(field).filter(|v| !v.is_null()).map_or_else(|| "–".to_owned(), Value::to_string);
         println!(
@@ -428,8 +431,8 @@ pub async fn report(at: &At, as_json: bool, all: bool) -> anyhow::Result<()> {
 }
 
 async fn fetch(mut session: Session, all: bool) -> anyhow::Result<BTreeMap<String, Value>> {
-    let mut client = TicketsServiceClient::new(session.transport().await?)
-        .max_decoding_message_size(kit::serve::MAX_MESSAGE_BYTES);
+    let mut client =
+        TicketsServiceClient::new(session.transport().await?).max_decoding_message_size(kit::serve::MAX_MESSAGE_BYTES);
     let import_key = if all {
         String::new()
     } else {

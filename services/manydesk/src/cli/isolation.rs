@@ -33,7 +33,11 @@ pub async fn verify(at: &At) -> anyhow::Result<()> {
     for leak in &findings.leaks {
         println!("  {leak}");
     }
-    if findings.leaks.is_empty() { Ok(()) } else { Err(anyhow!("isolation is broken: {} findings", findings.leaks.len())) }
+    if findings.leaks.is_empty() {
+        Ok(())
+    } else {
+        Err(anyhow!("isolation is broken: {} findings", findings.leaks.len()))
+    }
 }
 
 /// One line.
@@ -55,9 +59,10 @@ pub async fn probe_all(url: &str, first: &mut Session, second: &mut Session) -> 
     let foreign_seller = canary::seller(second, "canary-c").await?;
     let victim: Victim = canary::fill(url, first, &victim_seller).await?;
     let mut strangers = Vec::new();
-    for (session, seller, whose) in
-        [(&mut *first, &neighbour_seller, "another seller of the provider"), (&mut *second, &foreign_seller, "another provider")]
-    {
+    for (session, seller, whose) in [
+        (&mut *first, &neighbour_seller, "another seller of the provider"),
+        (&mut *second, &foreign_seller, "another provider"),
+    ] {
         for role in [Role::Agent, Role::Supervisor, Role::SellerAdmin, Role::SellerViewer] {
             let token = canary::person(url, session, role, seller).await?;
             strangers.push(Stranger { name: format!("{} of {whose}", kit::caller::role_word(role)), token });

@@ -70,11 +70,7 @@ impl Reached {
         config.metrics = None;
         config.tenant_rate = f64::from(1_000_000);
         let platform = start(&config, &mut |line| eprintln!("  {line}")).await?;
-        Ok(Reached {
-            url: platform.url.clone(),
-            secrets: Some(Secrets::open(&config.data)?),
-            started: Some(platform),
-        })
+        Ok(Reached { url: platform.url.clone(), secrets: Some(Secrets::open(&config.data)?), started: Some(platform) })
     }
 
     /// Signs in as the administrator of a provider: the one named on the command

@@ -68,9 +68,10 @@ pub async fn apply(session: &mut Session, text: &str, folder: &Path) -> anyhow::
     let steps = calls.iter().zip(&outcomes).map(|(call, outcome)| Step { outcome: *outcome, title: call.title() });
     let steps = steps.collect();
     // Creating the seller also finds it, so that call is always made.
-    let due = calls.into_iter().zip(outcomes).filter(|(call, outcome)| {
-        *outcome != Outcome::Kept || matches!(call, Call::CreateSeller(_))
-    });
+    let due = calls
+        .into_iter()
+        .zip(outcomes)
+        .filter(|(call, outcome)| *outcome != Outcome::Kept || matches!(call, Call::CreateSeller(_)));
     let due = due.map(|(call, _)| call).collect();
     let applied = apply::apply(transport, due, |_| {}).await.map_err(refused)?;
     Ok(Applied { seller: applied.seller, checklist: applied.checklist, steps })

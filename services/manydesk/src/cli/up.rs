@@ -73,7 +73,9 @@ impl Up {
         local::forget_running(&config.data);
         platform.stop().await;
         match died {
-            Some(why) => Err(anyhow::anyhow!("the database ended: {why}. Nothing that was acknowledged is lost: start again")),
+            Some(why) => {
+                Err(anyhow::anyhow!("the database ended: {why}. Nothing that was acknowledged is lost: start again"))
+            }
             None => Ok(()),
         }
     }

@@ -49,7 +49,12 @@ pub struct Findings {
 }
 
 /// Probes every RPC as every stranger.
-pub async fn run(channel: &Channel, victim: &Victim, strangers: &[Stranger], fresh: &mut dyn FnMut() -> u128) -> Findings {
+pub async fn run(
+    channel: &Channel,
+    victim: &Victim,
+    strangers: &[Stranger],
+    fresh: &mut dyn FnMut() -> u128,
+) -> Findings {
     let mut findings = Findings::default();
     let Ok(pool) = DescriptorPool::decode(proto::DESCRIPTORS) else { return findings };
     for rule in proto::ACCESS {
@@ -111,7 +116,9 @@ async fn probe(
             other.code(),
             other.message()
         )),
-        (Err(status), Ok(_)) => leak(&format!("a foreign id is refused ({:?}) where an absent one is not", status.code())),
+        (Err(status), Ok(_)) => {
+            leak(&format!("a foreign id is refused ({:?}) where an absent one is not", status.code()))
+        }
         (Err(_), Err(_)) => {}
     }
     match heard.as_ref().map_err(Status::code) {

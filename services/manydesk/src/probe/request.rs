@@ -53,7 +53,10 @@ fn fill(descriptor: &MessageDescriptor, ids: &Ids<'_>, shape: Shape, salt: &str,
         return message;
     }
     for field in descriptor.fields() {
-        if field.containing_oneof().is_some_and(|one| one.fields().any(|f| f.number() < field.number() && message.has_field(&f))) {
+        if field
+            .containing_oneof()
+            .is_some_and(|one| one.fields().any(|f| f.number() < field.number() && message.has_field(&f)))
+        {
             continue;
         }
         if let Some(value) = value(&field, ids, shape, salt, depth) {
@@ -75,7 +78,9 @@ fn single(field: &FieldDescriptor, ids: &Ids<'_>, shape: Shape, salt: &str, dept
     let name = field.name();
     match field.kind() {
         Kind::String if matches!(name, "request_id" | "page_token" | "etag") => None,
-        Kind::String if name.ends_with("_id") || name.ends_with("_ids") || name == "id" => id(field, ids).map(Value::String),
+        Kind::String if name.ends_with("_id") || name.ends_with("_ids") || name == "id" => {
+            id(field, ids).map(Value::String)
+        }
         Kind::Message(inner) if depth < 4 => {
             let filled = fill(&inner, ids, shape, salt, depth + 1);
             (shape == Shape::Filled || filled.fields().next().is_some()).then_some(Value::Message(filled))

@@ -92,8 +92,13 @@ pub async fn fill(url: &str, admin: &mut Session, seller_id: &str) -> anyhow::Re
     let channel = channel(url).await?;
     // what the owner may read, read twice: ids found by lists open further reads
     for _ in 0..2 {
-        for rule in proto::ACCESS.iter().filter(|r| r.effect == proto::Effect::Read as i32 && !r.client_streaming && !r.server_streaming) {
-            let (Some(input), Some(output)) = (pool.get_message_by_name(rule.input), output(&pool, rule.path)) else { continue };
+        for rule in proto::ACCESS
+            .iter()
+            .filter(|r| r.effect == proto::Effect::Read as i32 && !r.client_streaming && !r.server_streaming)
+        {
+            let (Some(input), Some(output)) = (pool.get_message_by_name(rule.input), output(&pool, rule.path)) else {
+                continue;
+            };
             let ids = victim.ids.clone();
             let request = probe::build(&input, &probe::Ids::Known(&ids), probe::Shape::IdsOnly, "", "");
             for bytes in probe::call(&channel, rule, &token, &request).await.unwrap_or_default() {
