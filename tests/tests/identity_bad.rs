@@ -65,7 +65,7 @@ async fn a_token_that_was_touched_is_refused() {
         ("no signature", format!("{body}.")),
         ("two parts", body.to_owned()),
         ("four parts", format!("{token}.AAAA")),
-        ("a long tail", format!("{token}{}", "A".repeat(20_000))),
+        ("a long tail", format!("{token}{}", "A".repeat(8_000))),
         ("nothing", ".".to_owned()),
     ] {
         must_be_invalid(what, &text).await;

@@ -188,7 +188,8 @@ async fn metrics_are_prometheus_and_tell_rate_errors_and_duration() {
     up.ready().await;
     let (admin, seller, account) = shop(&up).await;
     for n in 0..3 {
-        assert_eq!(admin.post(&format!("/v1/sellers/{seller}/messages:receive"), &letter(&account, n)).await.status, 200);
+        let answer = admin.post(&format!("/v1/sellers/{seller}/messages:receive"), &letter(&account, n)).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
     }
     let bad = admin.post(&format!("/v1/sellers/{seller}/messages:receive"), &json!({})).await;
     assert_eq!(bad.status, 400);

@@ -204,6 +204,10 @@ impl Caller {
         Timestamp::from_second(self.expires_at).unwrap_or(Timestamp::MAX)
     }
 
+    fn has_run_out(&self, now: i64) -> bool {
+        self.expires_at.saturating_add(LEEWAY_SECONDS) <= now
+    }
+
     /// Whether the caller is the seller's own (and sees portal fields only).
     pub fn is_seller_side(&self) -> bool {
         self.has(Role::SellerAdmin) || self.has(Role::SellerViewer)
@@ -369,13 +373,22 @@ impl Verifier {
                 caller
             }
         };
-        if caller.expires_at.saturating_add(LEEWAY_SECONDS) <= now {
+        if caller.has_run_out(now) {
             return Err(Fault::Unauthenticated("TOKEN_EXPIRED"));
         }
         if !self.revoked.admits(&caller) {
             return Err(Fault::Unauthenticated("TOKEN_REVOKED"));
         }
         Ok(caller)
+    }
+
+    /// Whether a call that was admitted may go on. Services go on beyond their
+    /// short-lived tokens: nobody can take anything away from them.
+    pub fn still_good(&self, caller: &Caller) -> Result<(), Fault> {
+        if caller.kind != Kind::Service && caller.has_run_out(self.clock.now().as_second()) {
+            return Err(Fault::Unauthenticated("TOKEN_EXPIRED"));
+        }
+        if self.revoked.admits(caller) { Ok(()) } else { Err(Fault::Unauthenticated("TOKEN_REVOKED")) }
     }
 
     fn check(&self, token: &str, now: i64) -> Result<Caller, Fault> {

@@ -3,6 +3,7 @@
 //! service never trusts the edge.
 
 use std::future::{Ready, ready};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -15,6 +16,7 @@ use tower::{Layer, Service};
 
 use crate::caller::{Caller, Verifier};
 use crate::fault::Fault;
+use crate::lasting::Watch;
 
 /// The header in which the edge tells services the client's address. The edge
 /// strips it from what comes in.
@@ -42,6 +44,9 @@ impl<S> Layer<S> for GateLayer {
         Gate { inner, verifier: self.verifier.clone() }
     }
 }
+
+/// The answer of a call that lasts.
+type Lasting<E> = Pin<Box<dyn Future<Output = Result<Response<Body>, E>> + Send>>;
 
 /// See [`GateLayer`].
 #[derive(Clone)]
@@ -76,27 +81,36 @@ pub fn allows(rule: &Rule, caller: &Caller) -> bool {
     by_role || (rule.roles.is_empty() && rule.scope == RuleScope::Self_ as i32)
 }
 
-impl<S, B> Service<Request<B>> for Gate<S>
+impl<S> Service<Request<Body>> for Gate<S>
 where
-    S: Service<Request<B>, Response = Response<Body>>,
+    S: Service<Request<Body>, Response = Response<Body>>,
+    S::Future: Send + 'static,
+    S::Error: 'static,
 {
     type Response = Response<Body>;
     type Error = S::Error;
-    type Future = Either<Ready<Result<Response<Body>, S::Error>>, S::Future>;
+    type Future = Either<Ready<Result<Response<Body>, S::Error>>, Either<S::Future, Lasting<S::Error>>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        match admit(&self.verifier, request.uri().path(), request.headers().get(http::header::AUTHORIZATION)) {
-            Ok(Some(caller)) => {
-                crate::telemetry::note_caller(&caller);
-                request.extensions_mut().insert(caller);
-                Either::Right(self.inner.call(request))
-            }
-            Ok(None) => Either::Right(self.inner.call(request)),
-            Err(status) => Either::Left(ready(Ok(status.into_http()))),
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        let path = request.uri().path();
+        let caller = match admit(&self.verifier, path, request.headers().get(http::header::AUTHORIZATION)) {
+            Ok(Some(caller)) => caller,
+            Ok(None) => return Either::Right(Either::Left(self.inner.call(request))),
+            Err(status) => return Either::Left(ready(Ok(status.into_http()))),
+        };
+        crate::telemetry::note_caller(&caller);
+        let lasts = proto::rule(path).is_some_and(|rule| rule.client_streaming || rule.server_streaming);
+        request.extensions_mut().insert(caller.clone());
+        if !lasts {
+            return Either::Right(Either::Left(self.inner.call(request)));
         }
+        // admitted now is not admitted for ever
+        let watch = Watch::new(self.verifier.clone(), caller);
+        let answer = self.inner.call(request.map(|body| watch.upward(body)));
+        Either::Right(Either::Right(Box::pin(async move { Ok(answer.await?.map(|body| watch.downward(body))) })))
     }
 }

@@ -19,6 +19,7 @@ pub mod fault;
 pub mod gate;
 pub mod ids;
 pub mod keys;
+pub mod lasting;
 pub mod page;
 #[cfg(test)]
 mod page_tests;

@@ -13,6 +13,7 @@
 pub mod bootstrap;
 pub mod events;
 mod failure;
+pub mod group;
 pub mod sellers;
 pub mod service;
 mod tx;

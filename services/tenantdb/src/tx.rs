@@ -139,7 +139,16 @@ impl TenantTx {
             traceparent: kit::telemetry::traceparent(),
             body: Some(body),
         };
-        self.events.push(Outgoing { seller, event, key, kind, payload: envelope.encode_to_vec(), occurred_at });
+        let payload = envelope.encode_to_vec();
+        self.events.push(Outgoing {
+            seller,
+            event,
+            key,
+            kind,
+            payload,
+            traceparent: envelope.traceparent,
+            occurred_at,
+        });
         event
     }
 
@@ -236,7 +245,7 @@ impl TenantTx {
 
     async fn flush_events(&mut self) -> Result<(), Failure> {
         let events = std::mem::take(&mut self.events);
-        let traceparent = kit::telemetry::traceparent();
+        let traces: Vec<&str> = events.iter().map(|e| e.traceparent.as_str()).collect();
         let sellers: Vec<Uuid> = events.iter().map(|e| e.seller.0).collect();
         let ids: Vec<Uuid> = events.iter().map(|e| e.event.uuid()).collect();
         let keys: Vec<&str> = events.iter().map(|e| e.key.as_str()).collect();
@@ -245,9 +254,9 @@ impl TenantTx {
         let instants: Vec<jiff_sqlx::Timestamp> = events.iter().map(|e| e.occurred_at.to_sqlx()).collect();
         sqlx::query(
             "insert into outbox (provider_id, seller_id, event_id, key, kind, payload, traceparent, occurred_at)
-             select $1, e.seller_id, e.event_id, e.key, e.kind, e.payload, $7, e.occurred_at
-               from unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::bytea[], $8::timestamptz[])
-                    with ordinality as e (seller_id, event_id, key, kind, payload, occurred_at, place)
+             select $1, e.seller_id, e.event_id, e.key, e.kind, e.payload, e.traceparent, e.occurred_at
+               from unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::bytea[], $7::text[], $8::timestamptz[])
+                    with ordinality as e (seller_id, event_id, key, kind, payload, traceparent, occurred_at, place)
               order by e.place",
         )
         .bind(self.provider().0)
@@ -256,7 +265,7 @@ impl TenantTx {
         .bind(keys)
         .bind(kinds)
         .bind(payloads)
-        .bind(traceparent)
+        .bind(traces)
         .bind(instants)
         .execute(&mut *self.inner)
         .await?;

@@ -15,7 +15,7 @@ use crate::probe::{self, Findings, Stranger, Victim};
 mod canary;
 
 /// Providers in which canaries live.
-const CANARIES: [(&str, &str); 2] = [("canary-one", "Canary One"), ("canary-two", "Canary Two")];
+pub(super) const CANARIES: [(&str, &str); 2] = [("canary-one", "Canary One"), ("canary-two", "Canary Two")];
 
 /// Probes a live system; an error if anything crosses.
 pub async fn verify(at: &At) -> anyhow::Result<()> {

@@ -53,7 +53,7 @@ pub async fn run(
     channel: &Channel,
     victim: &Victim,
     strangers: &[Stranger],
-    fresh: &mut dyn FnMut() -> u128,
+    fresh: &mut (dyn FnMut() -> u128 + Send),
 ) -> Findings {
     let mut findings = Findings::default();
     let Ok(pool) = DescriptorPool::decode(proto::DESCRIPTORS) else { return findings };

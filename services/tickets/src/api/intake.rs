@@ -5,22 +5,19 @@ use std::sync::Arc;
 use aws_lc_rs::digest;
 use kit::{Caller, Checks, Fault, Scope};
 use proto::tickets::v1 as pb;
-use tenantdb::TenantTx;
+use tenantdb::group::Asked;
 
 use super::faults::{Shut, not_taken};
+use super::received::{Job, TRIES, Tried};
 use super::{Api, fields, sees_all, wire};
-use crate::domain::dossier::Message;
-use crate::domain::ids::{ChannelAccountId, ImportId, MessageId, TicketId};
-use crate::domain::intake::book::{Book, Outcome};
+use crate::domain::ids::{ChannelAccountId, ImportId, TicketId};
+use crate::domain::intake::book::{Book, NotTaken, Outcome};
 use crate::domain::intake::{Direction, Incoming, mail};
 use crate::domain::settings::Settings;
 use crate::store;
-use crate::store::rows::OfSeller;
 
 /// Messages in a batch.
 const BATCH_LIMIT: usize = 500;
-/// How often a write that met its twin begins again.
-const TRIES: usize = 4;
 
 impl Api {
     pub(super) async fn receive_message(
@@ -132,7 +129,7 @@ impl Api {
         for _ in 1..TRIES {
             match self.try_import(caller, &request, &scope, &settings, &messages).await {
                 Err(Tried::Twin) => continue,
-                Err(Tried::Failed(fault)) => return Err(fault),
+                Err(tried) => return Err(tried.into_fault()),
                 Ok(response) => return Ok(response),
             }
         }
@@ -174,7 +171,8 @@ impl Api {
         Ok(response)
     }
 
-    /// Takes one message in and answers with it and its ticket.
+    /// Takes one message in, with those of the seller that arrive at the same moment, and answers with
+    /// it and its ticket.
     async fn take_one<Req: prost::Message>(
         &self,
         call: &Call<'_, Req>,
@@ -185,47 +183,29 @@ impl Api {
         if !settings.receives {
             return Err(Shut::Seller.into());
         }
-        if settings.account(incoming.account).is_some_and(|account| !account.active) {
-            return Err(Shut::Account.into());
+        match settings.account(incoming.account) {
+            Some(account) if !account.active => return Err(Shut::Account.into()),
+            Some(_) => {}
+            None => return Err(not_taken(NotTaken::UnknownAccount, "")),
         }
-        let messages = [incoming];
-        for _ in 1..TRIES {
-            match self.try_take(call, scope, &settings, &messages).await {
-                Err(Tried::Twin) => continue,
-                Err(Tried::Failed(fault)) => return Err(fault),
-                Ok(response) => return Ok(response),
-            }
-        }
-        self.try_take(call, scope, &settings, &messages).await.map_err(Tried::into_fault)
-    }
-
-    async fn try_take<Req: prost::Message>(
-        &self,
-        call: &Call<'_, Req>,
-        scope: &Scope,
-        settings: &Settings,
-        messages: &[Incoming; 1],
-    ) -> Result<pb::ReceiveMessageResponse, Tried> {
-        let mut tx = self.desk.deps.db.begin(scope).await?;
-        if let Some(answer) = tx.replayed(call.caller, call.method, call.request_id, call.request).await? {
-            return Ok(answer);
-        }
-        let mut book = store::load::book(&mut tx, settings, messages).await?;
-        let outcome = self.write_in(&mut book, settings, messages, "")?.remove(0);
-        self.desk.keep_book(&mut tx, settings, &mut book).await?;
-        let all = sees_all(call.caller);
-        let seller = tx.seller()?;
-        let message = match stored_now(&book, outcome) {
-            Some(message) => wire::message(seller, message, all),
-            None => {
-                let OfSeller { value, .. } = stored_before(&mut tx, outcome.message).await?;
-                wire::message(seller, &value, all)
-            }
+        let seller = scope.seller().ok_or(Fault::NotFound("seller"))?;
+        let mut fingerprint = [0; 32];
+        fingerprint.copy_from_slice(digest::digest(&digest::SHA256, &call.request.encode_to_vec()).as_ref());
+        let job = Job {
+            asked: Asked {
+                seller,
+                subject: call.caller.subject(),
+                request_id: call.request_id.to_owned(),
+                fingerprint,
+            },
+            method: call.method,
+            scope: scope.clone(),
+            settings,
+            incoming,
+            sees_all: sees_all(call.caller),
+            span: tracing::Span::current(),
         };
-        let ticket = book.dossier(outcome.ticket).map(|dossier| wire::ticket(seller, &dossier.ticket, all));
-        let response = pb::ReceiveMessageResponse { message: Some(message), ticket, duplicate: outcome.duplicate };
-        tx.commit_with(&response).await?;
-        Ok(response)
+        self.received.submit((scope.provider_id(), seller, call.method), job).await
     }
 
     fn write_in(
@@ -253,43 +233,6 @@ struct Call<'a, Req> {
     method: &'static str,
     request_id: &'a str,
     request: &'a Req,
-}
-
-/// How an attempt failed.
-enum Tried {
-    /// Somebody stored the same at the same time.
-    Twin,
-    Failed(Fault),
-}
-
-impl Tried {
-    fn into_fault(self) -> Fault {
-        match self {
-            Tried::Twin => Fault::Contended("the same message is being stored by several calls".into()),
-            Tried::Failed(fault) => fault,
-        }
-    }
-}
-
-impl From<Fault> for Tried {
-    fn from(fault: Fault) -> Tried {
-        Tried::Failed(fault)
-    }
-}
-
-impl From<tenantdb::Failure> for Tried {
-    fn from(failure: tenantdb::Failure) -> Tried {
-        if store::keep::met_a_twin(&failure) { Tried::Twin } else { Tried::Failed(failure.into()) }
-    }
-}
-
-fn stored_now(book: &Book, outcome: Outcome) -> Option<&Message> {
-    let dossier = book.dossier(outcome.ticket)?;
-    dossier.new_messages.iter().find(|message| message.id == outcome.message)
-}
-
-async fn stored_before(tx: &mut TenantTx, id: MessageId) -> Result<OfSeller<Message>, Fault> {
-    store::read::message(tx, id).await?.ok_or_else(|| Fault::internal("a stored message is not there"))
 }
 
 /// One message of an import; the account and the id are filled in by the caller.

@@ -6,26 +6,33 @@ mod fields;
 mod intake;
 mod promises;
 mod reads;
+mod received;
 mod steps;
 mod wire;
 
 use std::sync::Arc;
 
-use kit::Caller;
+use kit::{Caller, ProviderId, SellerId};
 use proto::tickets::v1 as pb;
 use proto::tickets::v1::tickets_service_server::TicketsService;
+use tenantdb::group::Groups;
 use tonic::{Request, Response, Status};
 
 use crate::work::Desk;
 
+/// Messages that wait at the same moment are stored together, by seller and call.
+type Received = Groups<(ProviderId, SellerId, &'static str), received::Job, pb::ReceiveMessageResponse>;
+
 /// The handlers.
 pub struct Api {
     desk: Arc<Desk>,
+    received: Received,
 }
 
 impl Api {
     pub fn new(desk: Arc<Desk>) -> Api {
-        Api { desk }
+        let received = Groups::new(received::Received::new(desk.clone()));
+        Api { desk, received }
     }
 }
 

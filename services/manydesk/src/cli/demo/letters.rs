@@ -37,11 +37,9 @@ pub(super) struct Today {
     pub from: (&'static str, &'static str),
     pub subject: &'static str,
     pub text: &'static str,
-    /// Who answers it and how; none = it waits.
-    pub answer: Option<(&'static str, &'static str)>,
+    /// What an agent answers who comes to it.
+    pub answer: &'static str,
 }
-
-use super::people::{CLAIRE, GIULIA, JONAS};
 
 /// What came in before, over the last six weeks.
 pub(super) const PAST: &[Past] = &[
@@ -225,7 +223,7 @@ pub(super) const TODAY: &[Today] = &[
         from: ("lucia@posta.example", "Lucia Marini"),
         subject: "Dov'è il mio pacco?",
         text: "Buongiorno, il mio ordine risulta consegnato ma io non ho ricevuto niente. Potete controllare con il corriere? Grazie, Lucia",
-        answer: Some((GIULIA, "Gentile Lucia, il corriere ha lasciato il pacco dal vicino al secondo piano. Ci faccia sapere se non lo trova.")),
+        answer: "Gentile Lucia, il corriere ha lasciato il pacco dal vicino al secondo piano. Ci faccia sapere se non lo trova.",
     },
     Today {
         seller: MASQUE,
@@ -233,7 +231,7 @@ pub(super) const TODAY: &[Today] = &[
         from: ("chloe@courrier.example", "Chloé Garnier"),
         subject: "Annuler ma commande",
         text: "Bonjour, j'ai passé deux fois la même commande par erreur ce matin. Pouvez-vous annuler la deuxième avant l'expédition ? Merci.",
-        answer: Some((CLAIRE, "Bonjour Chloé, la deuxième commande est annulée et vous serez remboursée sous trois jours. Bien cordialement.")),
+        answer: "Bonjour Chloé, la deuxième commande est annulée et vous serez remboursée sous trois jours. Bien cordialement.",
     },
     Today {
         seller: MASQUE,
@@ -241,7 +239,7 @@ pub(super) const TODAY: &[Today] = &[
         from: ("kunde-5120", "Heike Braun"),
         subject: "Maske ausgelaufen",
         text: "Guten Tag, die Tube ist im Paket ausgelaufen und die Hälfte fehlt. Ich hätte gern Ersatz oder mein Geld zurück.",
-        answer: Some((JONAS, "Guten Tag Frau Braun, das tut uns leid: eine neue Tube ist heute auf dem Weg zu Ihnen, ohne Kosten.")),
+        answer: "Guten Tag Frau Braun, das tut uns leid: eine neue Tube ist heute auf dem Weg zu Ihnen, ohne Kosten.",
     },
     Today {
         seller: MASQUE,
@@ -249,7 +247,7 @@ pub(super) const TODAY: &[Today] = &[
         from: ("cliente-2718", "Davide Serra"),
         subject: "Domanda sulla maschera notte",
         text: "Salve, posso usare la maschera notte tutti i giorni oppure è meglio due volte alla settimana? Ho la pelle molto secca.",
-        answer: Some((GIULIA, "Gentile Davide, con la pelle secca può usarla tutte le sere per due settimane, poi due volte alla settimana.")),
+        answer: "Gentile Davide, con la pelle secca può usarla tutte le sere per due settimane, poi due volte alla settimana.",
     },
     Today {
         seller: BERG,
@@ -257,7 +255,7 @@ pub(super) const TODAY: &[Today] = &[
         from: ("nina.k@post.example", "Nina Krüger"),
         subject: "Falsche Farbe geliefert",
         text: "Hallo, ich habe die gelbe Regenjacke bestellt und die rote bekommen. Könnt ihr mir bitte die gelbe schicken? Mein Sohn ist traurig.",
-        answer: Some((JONAS, "Servus Nina, die gelbe ist schon unterwegs; behalt die rote einfach für Regentage im Kindergarten.")),
+        answer: "Servus Nina, die gelbe ist schon unterwegs; behalt die rote einfach für Regentage im Kindergarten.",
     },
     Today {
         seller: BERG,
@@ -265,7 +263,7 @@ pub(super) const TODAY: &[Today] = &[
         from: ("kaeufer-1204", "Oliver Hahn"),
         subject: "Lieferung bis Freitag möglich?",
         text: "Guten Tag, wir fahren am Samstag in die Berge. Kommt die Bestellung von heute sicher noch bis Freitag an?",
-        answer: Some((JONAS, "Servus Oliver, ja: wenn du bis 14 Uhr bestellst, ist das Paket am Donnerstag bei dir. Schöne Tour!")),
+        answer: "Servus Oliver, ja: wenn du bis 14 Uhr bestellst, ist das Paket am Donnerstag bei dir. Schöne Tour!",
     },
     Today {
         seller: MASQUE,
@@ -273,7 +271,7 @@ pub(super) const TODAY: &[Today] = &[
         from: ("franca@posta.example", "Franca Leone"),
         subject: "Allergia",
         text: "Buonasera, dopo aver usato la crema mi è venuto un forte rossore sul viso. Quali ingredienti contiene e che cosa mi consigliate di fare?",
-        answer: None,
+        answer: "Gentile Franca, sospenda subito l'uso. Le mandiamo l'elenco completo degli ingredienti e il rimborso; per il rossore senta il suo medico.",
     },
     Today {
         seller: MASQUE,
@@ -281,7 +279,7 @@ pub(super) const TODAY: &[Today] = &[
         from: ("stefano@posta.example", "Stefano Villa"),
         subject: "Ordine bloccato",
         text: "Buongiorno, da tre giorni il mio ordine è in lavorazione e non viene spedito. C'è un problema con il pagamento?",
-        answer: None,
+        answer: "Gentile Stefano, il pagamento è a posto: mancava un prodotto in magazzino e il pacco parte oggi.",
     },
     Today {
         seller: MASQUE,
@@ -289,7 +287,7 @@ pub(super) const TODAY: &[Today] = &[
         from: ("hugo@courrier.example", "Hugo Lambert"),
         subject: "Colis perdu",
         text: "Bonjour, le transporteur me dit que le colis est perdu. Pouvez-vous me renvoyer la commande le plus vite possible ? C'est un cadeau.",
-        answer: None,
+        answer: "Bonjour Hugo, un nouveau colis part aujourd'hui en express et arrivera demain. Bien cordialement, l'équipe Masque Noir",
     },
     Today {
         seller: MASQUE,
@@ -297,7 +295,7 @@ pub(super) const TODAY: &[Today] = &[
         from: ("cliente-2720", "Irene Costa"),
         subject: "Scadenza del prodotto",
         text: "Salve, sulla confezione non trovo la data di scadenza. Per quanto tempo posso usare la maschera dopo l'apertura?",
-        answer: None,
+        answer: "Gentile Irene, dopo l'apertura la maschera dura dodici mesi; la data è stampata sul fondo del vasetto.",
     },
     Today {
         seller: MASQUE,
@@ -305,7 +303,7 @@ pub(super) const TODAY: &[Today] = &[
         from: ("kunde-5133", "Uwe Schmitt"),
         subject: "Rechnung mit Firmenadresse",
         text: "Guten Tag, ich brauche für meine Bestellung eine Rechnung mit der Adresse meiner Firma. Können Sie mir diese bitte schicken?",
-        answer: None,
+        answer: "Guten Tag Herr Schmitt, die Rechnung mit Ihrer Firmenadresse ist gerade an Sie unterwegs.",
     },
     Today {
         seller: BERG,
@@ -313,7 +311,7 @@ pub(super) const TODAY: &[Today] = &[
         from: ("lena.wolf@post.example", "Lena Wolf"),
         subject: "Schuhe drücken",
         text: "Hallo, die Wanderschuhe drücken an den Zehen, obwohl die Größe stimmt. Kann ich sie zurückgeben, auch wenn wir sie einmal draußen getragen haben?",
-        answer: None,
+        answer: "Servus Lena, na klar: einmal draußen getragen ist kein Problem. Der Rücksendeschein ist in deinem Postfach.",
     },
     Today {
         seller: BERG,
@@ -321,7 +319,7 @@ pub(super) const TODAY: &[Today] = &[
         from: ("thomas.reed@mail.example", "Thomas Reed"),
         subject: "Washing the down jacket",
         text: "Hello, could you please tell me how to wash the down jacket for children? The label says thirty degrees, but I am afraid of ruining it.",
-        answer: None,
+        answer: "Hello Thomas, thirty degrees with a little down detergent, then tumble dry on low with two tennis balls. It will be as good as new.",
     },
     Today {
         seller: BERG,
@@ -329,6 +327,6 @@ pub(super) const TODAY: &[Today] = &[
         from: ("kaeufer-1207", "Sabine Lorenz"),
         subject: "Gutschein einlösen",
         text: "Guten Tag, ich habe einen Gutschein zum Geburtstag bekommen und finde im Warenkorb kein Feld dafür. Wo kann ich ihn eingeben?",
-        answer: None,
+        answer: "Servus Sabine, das Feld erscheint im letzten Schritt unter der Lieferadresse. Wenn es hakt, lösen wir ihn gern für dich ein.",
     },
 ];

@@ -2,12 +2,13 @@
 //! through intake, and has the agents answer some of them by way of routing.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use anyhow::anyhow;
 use jiff::{Timestamp, ToSpan};
 use proto::routing::v1::routing_service_client::RoutingServiceClient;
 use proto::routing::v1::{
-    AcceptOfferRequest, Hello, ListMyOffersRequest, Offer, PresenceState, RejectOfferRequest, SetPresenceRequest,
+    AcceptOfferRequest, Contact, Hello, ListMyOffersRequest, PresenceState, SetPresenceRequest,
 };
 use proto::tenants::v1::ListChannelAccountsRequest;
 use proto::tenants::v1::sellers_service_client::SellersServiceClient;
@@ -22,6 +23,9 @@ use super::letters::{Account, PAST, Past, TODAY, Today};
 use super::people::Sold;
 use super::until;
 use crate::cli::client::{Session, Transport, told};
+
+/// What is to be answered, by ticket.
+pub(super) type Answers = Arc<BTreeMap<String, &'static str>>;
 
 /// Sellers and channel accounts by what the letters call them.
 pub(super) struct Places {
@@ -100,27 +104,26 @@ fn both(past: &Past, now: Timestamp) -> anyhow::Result<[ImportedMessage; 2]> {
     ])
 }
 
-/// Answers that are still to be given: agent's e-mail → ticket → text.
-pub(super) type ToAnswer = BTreeMap<&'static str, BTreeMap<String, &'static str>>;
-
-/// Receives what comes in today, side by side.
-pub(super) async fn receive(transport: &Transport, places: &Places, now: Timestamp) -> anyhow::Result<ToAnswer> {
+/// Receives what comes in today, side by side; the tickets with what is to be answered to each.
+pub(super) async fn receive(
+    transport: &Transport,
+    places: &Places,
+    now: Timestamp,
+) -> anyhow::Result<Vec<(Ticket, &'static str)>> {
     let mut received = tokio::task::JoinSet::new();
     for letter in TODAY {
         let tickets = TicketsServiceClient::new(transport.clone());
         let (seller, account) = (places.seller(letter.seller)?.to_owned(), places.account(letter.account)?.to_owned());
-        received.spawn(async move { Ok::<_, anyhow::Error>((letter, take(tickets, letter, seller, account, now).await?)) });
+        received.spawn(async move {
+            let ticket = take(tickets, letter, seller, account, now).await?;
+            Ok::<_, anyhow::Error>((ticket, letter.answer))
+        });
     }
-    let mut to_answer = ToAnswer::new();
+    let mut tickets = Vec::new();
     while let Some(done) = received.join_next().await {
-        let (letter, ticket) = done??;
-        if let Some((agent, text)) = letter.answer
-            && ticket.first_response_at.is_none()
-        {
-            to_answer.entry(agent).or_default().insert(ticket.id, text);
-        }
+        tickets.push(done??);
     }
-    Ok(to_answer)
+    Ok(tickets)
 }
 
 async fn take(
@@ -177,9 +180,8 @@ fn eml(letter: &Today, id: &str, now: Timestamp) -> anyhow::Result<Vec<u8>> {
     Ok(lines.join("\r\n").into_bytes())
 }
 
-/// One agent's morning: she comes to work, takes the offers that she is to
-/// answer, answers, gives the others back and goes.
-pub(super) async fn answer(mut agent: Session, mut texts: BTreeMap<String, &'static str>) -> anyhow::Result<()> {
+/// One agent's morning: she comes to work, answers some of what she is offered, and goes.
+pub(super) async fn answer(mut agent: Session, texts: Answers, some: usize) -> anyhow::Result<()> {
     let transport = agent.transport().await?;
     let routing = RoutingServiceClient::new(transport.clone());
     let hello = Hello { state: PresenceState::Available.into(), ..Hello::default() };
@@ -196,60 +198,48 @@ pub(super) async fn answer(mut agent: Session, mut texts: BTreeMap<String, &'sta
         }
     })
     .await?;
-    while !texts.is_empty() {
-        let offers = until("offers", || {
-            let mut routing = routing.clone();
-            async move {
-                let mine = routing.list_my_offers(ListMyOffersRequest {}).await.map_err(|s| told(&s))?.into_inner();
-                Ok((!mine.offers.is_empty()).then_some(mine.offers))
-            }
+    for left in (0..some).rev() {
+        let contact = until("an offer", || {
+            let (mut routing, texts) = (routing.clone(), texts.clone());
+            async move { accept(&mut routing, &texts).await }
         })
         .await?;
-        for offer in offers {
-            work(&transport, offer, &mut texts).await?;
+        if left == 0 {
+            // She finishes what she has and takes nothing new.
+            let state = PresenceState::Draining.into();
+            let request = SetPresenceRequest { request_id: fresh(), state, ..SetPresenceRequest::default() };
+            routing.clone().set_presence(request).await.map_err(|s| told(&s))?;
+        }
+        let request = ReplyRequest {
+            seller_id: contact.seller_id,
+            request_id: format!("demo-{}", contact.ticket_id),
+            text: texts.get(&contact.ticket_id).copied().unwrap_or_default().to_owned(),
+            ticket_id: contact.ticket_id,
+            ..ReplyRequest::default()
+        };
+        TicketsServiceClient::new(transport.clone()).reply(request).await.map_err(|s| told(&s))?;
+    }
+    Ok(())
+}
+
+/// Takes the first offer, if there is one.
+async fn accept(routing: &mut RoutingServiceClient<Transport>, texts: &Answers) -> anyhow::Result<Option<Contact>> {
+    let mine = routing.list_my_offers(ListMyOffersRequest {}).await.map_err(|s| told(&s))?.into_inner();
+    for offer in mine.offers {
+        let contact = offer.contact.unwrap_or_default();
+        if !texts.contains_key(&contact.ticket_id) {
+            continue;
+        }
+        let seller_id = contact.seller_id.clone();
+        let request = AcceptOfferRequest { seller_id, offer_id: offer.id, request_id: fresh() };
+        match routing.accept_offer(request).await {
+            Ok(_) => return Ok(Some(contact)),
+            // It ended meanwhile, and the contact will come again.
+            Err(status) if matches!(status.code(), Code::FailedPrecondition | Code::NotFound) => {}
+            Err(status) => return Err(told(&status)),
         }
     }
-    let request = SetPresenceRequest {
-        request_id: fresh(),
-        state: PresenceState::Offline.into(),
-        ..SetPresenceRequest::default()
-    };
-    routing.clone().set_presence(request).await.map_err(|s| told(&s))?;
-    Ok(())
-}
-
-async fn work(transport: &Transport, offer: Offer, texts: &mut BTreeMap<String, &'static str>) -> anyhow::Result<()> {
-    let contact = offer.contact.unwrap_or_default();
-    let mut routing = RoutingServiceClient::new(transport.clone());
-    let Some(text) = texts.get(&contact.ticket_id) else {
-        let request = RejectOfferRequest {
-            seller_id: contact.seller_id,
-            offer_id: offer.id,
-            request_id: fresh(),
-            reason: "later".to_owned(),
-        };
-        return ended(routing.reject_offer(request).await.map(drop));
-    };
-    let request = AcceptOfferRequest { seller_id: contact.seller_id.clone(), offer_id: offer.id, request_id: fresh() };
-    ended(routing.accept_offer(request).await.map(drop))?;
-    let request = ReplyRequest {
-        seller_id: contact.seller_id,
-        request_id: format!("demo-{}", contact.ticket_id),
-        ticket_id: contact.ticket_id.clone(),
-        text: (*text).to_owned(),
-        ..ReplyRequest::default()
-    };
-    TicketsServiceClient::new(transport.clone()).reply(request).await.map_err(|s| told(&s))?;
-    texts.remove(&contact.ticket_id);
-    Ok(())
-}
-
-/// An offer that ended meanwhile is none of ours any more.
-fn ended(answer: Result<(), tonic::Status>) -> anyhow::Result<()> {
-    match answer {
-        Err(status) if !matches!(status.code(), Code::FailedPrecondition | Code::NotFound) => Err(told(&status)),
-        _ => Ok(()),
-    }
+    Ok(None)
 }
 
 fn fresh() -> String {

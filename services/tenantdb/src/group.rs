@@ -1,0 +1,270 @@
+//! Group commit at the boundary: requests of one seller that wait at the same
+//! moment are done in one transaction. Nobody waits for a timer: a lone request
+//! goes at once, and while it is at work those behind it gather.
+//!
+//! Answers kept for retries are claimed and kept for the whole group too.
+
+use std::collections::{HashMap, VecDeque};
+use std::hash::Hash;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex};
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use jiff_sqlx::ToSqlx;
+use kit::{Fault, SellerId};
+use sqlx::Row;
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+use crate::{Failure, TenantTx};
+
+/// The largest group.
+pub const LARGEST: usize = 256;
+/// Groups of one key at work at once: while one commits, the next one gathers
+/// and is prepared.
+const LEADERS: usize = 2;
+
+/// Does the work of a group; one outcome per job, in their order.
+pub trait Work<J, A>: Send + Sync + 'static {
+    /// Does the work.
+    fn run(&self, jobs: Vec<J>) -> BoxFuture<'_, Vec<Result<A, Fault>>>;
+}
+
+/// Gathers jobs by key.
+pub struct Groups<K, J, A> {
+    inner: Arc<Inner<K, J, A>>,
+}
+
+impl<K, J, A> Clone for Groups<K, J, A> {
+    fn clone(&self) -> Self {
+        Groups { inner: self.inner.clone() }
+    }
+}
+
+struct Inner<K, J, A> {
+    work: Box<dyn Work<J, A>>,
+    lanes: Mutex<HashMap<K, Lane<J, A>>>,
+}
+
+struct Lane<J, A> {
+    leaders: usize,
+    waiting: VecDeque<(J, oneshot::Sender<Result<A, Fault>>)>,
+}
+
+impl<K, J, A> Groups<K, J, A>
+where
+    K: Hash + Eq + Clone + Send + 'static,
+    J: Send + 'static,
+    A: Send + 'static,
+{
+    /// Groups whose jobs are done by `work`.
+    pub fn new(work: impl Work<J, A>) -> Groups<K, J, A> {
+        Groups { inner: Arc::new(Inner { work: Box::new(work), lanes: Mutex::new(HashMap::new()) }) }
+    }
+
+    /// Does a job, alone or with those that wait beside it.
+    pub async fn submit(&self, key: K, job: J) -> Result<A, Fault> {
+        let (tell, told) = oneshot::channel();
+        let leads = {
+            let mut lanes = self.inner.lanes.lock().map_err(|_| Fault::internal("a group's lock is poisoned"))?;
+            let lane = lanes.entry(key.clone()).or_insert_with(|| Lane { leaders: 0, waiting: VecDeque::new() });
+            lane.waiting.push_back((job, tell));
+            let leads = lane.leaders < LEADERS;
+            lane.leaders += usize::from(leads);
+            leads
+        };
+        if leads {
+            tokio::spawn(lead(self.inner.clone(), key));
+        }
+        told.await.unwrap_or_else(|_| Err(Fault::Unavailable("the process is stopping".into())))
+    }
+}
+
+async fn lead<K: Hash + Eq, J: 'static, A: 'static>(inner: Arc<Inner<K, J, A>>, key: K) {
+    loop {
+        let (jobs, tell): (Vec<J>, Vec<_>) = {
+            let Ok(mut lanes) = inner.lanes.lock() else { return };
+            let Some(lane) = lanes.get_mut(&key) else { return };
+            if lane.waiting.is_empty() {
+                lane.leaders -= 1;
+                if lane.leaders == 0 {
+                    lanes.remove(&key);
+                }
+                return;
+            }
+            let size = lane.waiting.len().min(LARGEST);
+            lane.waiting.drain(..size).unzip()
+        };
+        // a panic fails its group and must not end the lane
+        match AssertUnwindSafe(inner.work.run(jobs)).catch_unwind().await {
+            Ok(outcomes) => {
+                for (outcome, tell) in outcomes.into_iter().zip(tell) {
+                    // whoever asked may have gone; the work is done all the same
+                    let _ = tell.send(outcome);
+                }
+            }
+            Err(_) => {
+                tracing::error!("a group's work panicked");
+                for tell in tell {
+                    let _ = tell.send(Err(Fault::internal("a group's work panicked")));
+                }
+            }
+        }
+    }
+}
+
+/// A request of a group, as far as answering it once is concerned.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// The seller written.
+    pub seller: SellerId,
+    /// Who asks.
+    pub subject: Uuid,
+    /// The client's request id; empty = not answered from memory.
+    pub request_id: String,
+    /// SHA-256 of the request.
+    pub fingerprint: [u8; 32],
+}
+
+/// What is known of a request.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Claimed {
+    /// To be done now.
+    Fresh,
+    /// Done before: the encoded answer.
+    Answered(Vec<u8>),
+    /// The id was used with another request.
+    Reused,
+}
+
+impl TenantTx {
+    /// Claims the request ids of a group; see [`TenantTx::replayed`]. No two may
+    /// be the same.
+    pub async fn claim_group(&mut self, method: &str, asked: &[Asked]) -> Result<Vec<Claimed>, Failure> {
+        let named: Vec<&Asked> = asked.iter().filter(|a| !a.request_id.is_empty()).collect();
+        let mut outcomes: Vec<Claimed> = asked.iter().map(|_| Claimed::Fresh).collect();
+        if named.is_empty() {
+            return Ok(outcomes);
+        }
+        let provider = self.provider();
+        let at = self.now();
+        let sellers: Vec<Uuid> = named.iter().map(|a| a.seller.0).collect();
+        let subjects: Vec<Uuid> = named.iter().map(|a| a.subject).collect();
+        let ids: Vec<&str> = named.iter().map(|a| a.request_id.as_str()).collect();
+        let prints: Vec<&[u8]> = named.iter().map(|a| a.fingerprint.as_slice()).collect();
+        let rows = sqlx::query(
+            "insert into replay (provider_id, seller_id, subject, method, request_id, fingerprint, answered_at)
+             select $1, a.seller_id, a.subject, $2, a.request_id, a.fingerprint, $7
+               from unnest($3::uuid[], $4::uuid[], $5::text[], $6::bytea[]) as a (seller_id, subject, request_id, fingerprint)
+              order by a.seller_id, a.subject, a.request_id
+             on conflict on constraint replay_pk do nothing
+             returning seller_id, subject, request_id",
+        )
+        .bind(provider.0)
+        .bind(method)
+        .bind(&sellers)
+        .bind(&subjects)
+        .bind(&ids)
+        .bind(&prints)
+        .bind(at.to_sqlx())
+        .fetch_all(self.conn())
+        .await?;
+        if rows.len() == named.len() {
+            return Ok(outcomes);
+        }
+        let rows = sqlx::query(
+            "select r.seller_id, r.subject, r.request_id, r.fingerprint, r.response
+               from unnest($3::uuid[], $4::uuid[], $5::text[]) as a (seller_id, subject, request_id)
+               join replay r on r.provider_id = $1 and r.seller_id = a.seller_id and r.subject = a.subject
+                            and r.method = $2 and r.request_id = a.request_id
+              where r.response is not null",
+        )
+        .bind(provider.0)
+        .bind(method)
+        .bind(&sellers)
+        .bind(&subjects)
+        .bind(&ids)
+        .fetch_all(self.conn())
+        .await?;
+        for row in &rows {
+            let (seller, subject): (Uuid, Uuid) = (row.try_get(0)?, row.try_get(1)?);
+            let (id, print): (String, Vec<u8>) = (row.try_get(2)?, row.try_get(3)?);
+            let place = asked.iter().position(|a| a.seller.0 == seller && a.subject == subject && a.request_id == id);
+            if let Some(place) = place {
+                outcomes[place] = if print == asked[place].fingerprint {
+                    Claimed::Answered(row.try_get(4)?)
+                } else {
+                    Claimed::Reused
+                };
+            }
+        }
+        Ok(outcomes)
+    }
+
+    /// Keeps the answers of a group for retries.
+    pub async fn answer_group(&mut self, method: &str, answers: &[(&Asked, Vec<u8>)]) -> Result<(), Failure> {
+        let named: Vec<&(&Asked, Vec<u8>)> = answers.iter().filter(|(a, _)| !a.request_id.is_empty()).collect();
+        if named.is_empty() {
+            return Ok(());
+        }
+        let provider = self.provider();
+        let sellers: Vec<Uuid> = named.iter().map(|(a, _)| a.seller.0).collect();
+        let subjects: Vec<Uuid> = named.iter().map(|(a, _)| a.subject).collect();
+        let ids: Vec<&str> = named.iter().map(|(a, _)| a.request_id.as_str()).collect();
+        let responses: Vec<&[u8]> = named.iter().map(|(_, response)| response.as_slice()).collect();
+        sqlx::query(
+            "update replay r set response = a.response
+               from unnest($3::uuid[], $4::uuid[], $5::text[], $6::bytea[]) as a (seller_id, subject, request_id, response)
+              where r.provider_id = $1 and r.seller_id = a.seller_id and r.subject = a.subject
+                and r.method = $2 and r.request_id = a.request_id",
+        )
+        .bind(provider.0)
+        .bind(method)
+        .bind(&sellers)
+        .bind(&subjects)
+        .bind(&ids)
+        .bind(&responses)
+        .execute(self.conn())
+        .await?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    struct Doubling {
+        groups: Arc<AtomicUsize>,
+    }
+
+    impl Work<u64, u64> for Doubling {
+        fn run(&self, jobs: Vec<u64>) -> BoxFuture<'_, Vec<Result<u64, Fault>>> {
+            self.groups.fetch_add(1, Ordering::SeqCst);
+            Box::pin(async move {
+                tokio::task::yield_now().await;
+                jobs.into_iter().map(|n| if n == 13 { Err(Fault::NotFound("thirteen")) } else { Ok(n * 2) }).collect()
+            })
+        }
+    }
+
+    #[tokio::test]
+    async fn everybody_gets_her_own_answer_and_those_who_wait_share_the_work() {
+        let counted = Arc::new(AtomicUsize::new(0));
+        let groups: Groups<u8, u64, u64> = Groups::new(Doubling { groups: counted.clone() });
+        let asks = (0..500_u64).map(|n| {
+            let groups = groups.clone();
+            async move { (n, groups.submit((n % 2) as u8, n).await) }
+        });
+        for (n, outcome) in futures_util::future::join_all(asks).await {
+            match outcome {
+                Ok(doubled) => assert_eq!(doubled, n * 2),
+                Err(fault) => assert!(n == 13 && matches!(fault, Fault::NotFound(_))),
+            }
+        }
+        assert!(counted.load(Ordering::SeqCst) < 250, "{} groups for 500 jobs", counted.load(Ordering::SeqCst));
+        assert!(groups.inner.lanes.lock().expect("the lock").is_empty(), "nothing is kept for keys at rest");
+    }
+}
