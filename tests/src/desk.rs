@@ -22,6 +22,7 @@ pub struct Desk {
     pub role_url: Box<dyn Fn(&str) -> String + Send + Sync>,
     operator_password: String,
     tenants: tenantdb::service::Deps,
+    databases: Vec<tenantdb::TenantDb>,
     runtime: tokio::runtime::Handle,
 }
 
@@ -64,7 +65,8 @@ fn start() -> Desk {
             let for_desk = role_urls.clone();
             let role_url = Box::new(move |role: &str| for_desk.url("manydesk", role));
             let (tenants, runtime) = (platform.tenants.clone(), tokio::runtime::Handle::current());
-            told.send(Desk { url, database: admin_url, role_url, operator_password, tenants, runtime })
+            let databases = platform.databases.clone();
+            told.send(Desk { url, database: admin_url, role_url, operator_password, tenants, databases, runtime })
                 .expect("the test waits");
             std::future::pending::<()>().await;
             drop((platform, role_urls));
@@ -88,8 +90,8 @@ impl Desk {
     /// one. It runs where the platform runs: its database connections live there.
     pub async fn record_green_probe(&self, provider_id: &str, seller_id: &str) {
         let (tenants, provider, seller) = (self.tenants.clone(), provider_id.to_owned(), seller_id.to_owned());
-        let findings = manydesk::probe::Findings::default();
-        let recorded = async move { manydesk::record_probe(&tenants, &provider, &seller, &findings).await };
+        let (findings, databases) = (manydesk::probe::Findings::default(), self.databases.clone());
+        let recorded = async move { manydesk::record_probe(&tenants, &databases, &provider, &seller, &findings).await };
         self.runtime.spawn(recorded).await.expect("the platform lives").expect("the probe is recorded");
     }
 

@@ -22,7 +22,7 @@ fn example() -> (String, std::path::PathBuf) {
 async fn the_example_file_brings_a_seller_in_and_applying_it_again_changes_nothing() {
     let mut tenant = desk().await.provider("Onboarding").await;
     let (text, folder) = example();
-    let first = onboard::apply(&mut tenant.admin, &text, &folder).await.expect("it applies");
+    let first = onboard::apply(&mut tenant.admin, &text, &folder, &mut |_| {}).await.expect("it applies");
     assert_eq!(first.count(Outcome::Kept), 0, "{:?}", first.steps);
     assert_eq!(first.seller.state(), SellerState::Onboarding);
     assert_eq!((first.seller.handle.as_str(), first.seller.ticket_prefix.as_str()), ("masque-noir", "MAS"));
@@ -40,7 +40,7 @@ async fn the_example_file_brings_a_seller_in_and_applying_it_again_changes_nothi
     let refused = sellers.go_live(live).await.expect_err("not yet");
     assert_eq!((refused.code(), reason(&refused)), (Code::FailedPrecondition, "EVIDENCE_MISSING".to_owned()));
 
-    let again = onboard::apply(&mut tenant.admin, &text, &folder).await.expect("it applies again");
+    let again = onboard::apply(&mut tenant.admin, &text, &folder, &mut |_| {}).await.expect("it applies again");
     let redone: Vec<_> = again.steps.iter().filter(|step| step.outcome != Outcome::Kept).collect();
     assert!(redone.is_empty(), "{redone:?}");
     assert_eq!(again.steps.len(), first.steps.len());
@@ -55,12 +55,12 @@ async fn the_example_file_brings_a_seller_in_and_applying_it_again_changes_nothi
 async fn a_changed_line_changes_that_and_nothing_else() {
     let mut tenant = desk().await.provider("Changed file").await;
     let (text, folder) = example();
-    let first = onboard::apply(&mut tenant.admin, &text, &folder).await.expect("it applies");
+    let first = onboard::apply(&mut tenant.admin, &text, &folder, &mut |_| {}).await.expect("it applies");
     let changed = text
         .replace("name = \"Chiara Example\"", "name = \"Chiara Rossi\"")
         .replace("retention_days = 730", "retention_days = 365")
         .replace("address = \"shop-chat\"", "address = \"shop-chat-2\"");
-    let second = onboard::apply(&mut tenant.admin, &changed, &folder).await.expect("it applies");
+    let second = onboard::apply(&mut tenant.admin, &changed, &folder, &mut |_| {}).await.expect("it applies");
     let done: Vec<_> = second
         .steps
         .iter()
@@ -87,13 +87,13 @@ async fn a_file_with_problems_changes_nothing_and_tells_every_line() {
     let broken = text
         .replace("vat_id = \"IT00743110157\"", "vat_id = \"IT00743110158\"")
         .replace("target = \"8h\"", "target = \"soon\"");
-    let error = onboard::apply(&mut tenant.admin, &broken, &folder).await.expect_err("it is broken").to_string();
+    let error = onboard::apply(&mut tenant.admin, &broken, &folder, &mut |_| {}).await.expect_err("it is broken").to_string();
     let line = |needle: &str| 1 + broken.lines().position(|l| l.contains(needle)).expect("the line");
     for needle in ["IT00743110158", "target = \"soon\""] {
         assert!(error.contains(&format!("line {}: ", line(needle))), "{error}");
     }
     let unread = text.replace("documents/contract.txt", "documents/nowhere.txt");
-    let error = onboard::apply(&mut tenant.admin, &unread, &folder).await.expect_err("it is not there").to_string();
+    let error = onboard::apply(&mut tenant.admin, &unread, &folder, &mut |_| {}).await.expect_err("it is not there").to_string();
     assert!(error.contains("documents[0].file cannot be read"), "{error}");
     let mut sellers = SellersServiceClient::new(tenant.admin.transport().await.expect("a token"));
     let all = sellers.list_sellers(ListSellersRequest::default()).await.expect("a list").into_inner().sellers;

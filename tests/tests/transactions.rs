@@ -126,3 +126,17 @@ async fn ids_of_a_provider_are_spelled_out_not_wildcarded() {
     let count: i64 = sqlx::query("select count(*) from seller").fetch_one(tx.conn()).await.expect("a count").get(0);
     assert_eq!(count, 3);
 }
+
+#[tokio::test]
+async fn a_stranger_sees_no_row_in_any_table() {
+    let db = database(2).await;
+    let (mine, yours) = (scope(), scope());
+    add_seller(&db, &mine).await;
+    let victim = mine.seller().expect("one seller");
+    let seen = tenantdb::probe::look(&db, &yours, victim).await.expect("looked");
+    assert!(seen.tables > 10, "{seen:?}");
+    assert_eq!(seen.leaks, Vec::<String>::new());
+    let own = tenantdb::probe::look(&db, &mine, victim).await.expect("looked");
+    assert!(!own.leaks.is_empty(), "the owner's rows are there to be seen");
+    assert_eq!(sellers_seen(&db, &mine).await, 1, "nothing was deleted");
+}

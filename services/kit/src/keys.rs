@@ -62,6 +62,13 @@ impl SigningKey {
         SigningKey::from_pkcs8(kid, document.as_ref())
     }
 
+    /// The key of a secret: the same secret gives the same key.
+    pub fn from_seed(kid: impl Into<String>, seed: &[u8; 32]) -> Result<SigningKey, BadKey> {
+        let pair = Ed25519KeyPair::from_seed_unchecked(seed).map_err(|_| BadKey)?;
+        let document = pair.to_pkcs8v1().map_err(|_| BadKey)?;
+        SigningKey::from_pkcs8(kid, document.as_ref())
+    }
+
     /// A stored key, PKCS#8 DER.
     pub fn from_pkcs8(kid: impl Into<String>, der: &[u8]) -> Result<SigningKey, BadKey> {
         let kid = kid.into();

@@ -2,6 +2,9 @@
 //! over the network; the caller cannot tell the difference, and the same stack
 //! answers. Every call carries a short-lived token that names whom it is for
 //! and which service acts, with the called service as its audience.
+//!
+//! A peer that cannot be reached, or that goes away in the middle of an answer,
+//! is `UNAVAILABLE`: whoever called knows that trying again may help.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -10,7 +13,10 @@ use std::pin::Pin;
 use std::sync::{Arc, RwLock};
 use std::task::{Context, Poll};
 
-use http::{Request, Response};
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response};
+use http_body::Frame;
+use tonic::Status;
 use tonic::body::Body;
 use tonic::transport::Channel;
 use tower::Service;
@@ -45,7 +51,9 @@ impl Service<Request<Body>> for Peer {
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         match self {
             Peer::Local(local) => local.poll_ready(cx).map_err(|never| match never {}),
-            Peer::Remote(channel) => channel.poll_ready(cx).map_err(Into::into),
+            Peer::Remote(channel) => {
+                channel.poll_ready(cx).map_err(|error| Box::new(Status::from(Fault::Unavailable(error.into()))).into())
+            }
         }
     }
 
@@ -57,10 +65,52 @@ impl Service<Request<Body>> for Peer {
             }
             Peer::Remote(channel) => {
                 let answer = channel.call(request);
-                Box::pin(async move { answer.await.map_err(Into::into) })
+                Box::pin(async move {
+                    Ok(match answer.await {
+                        Ok(response) => response.map(|body| Body::new(FromAfar { body: Some(body) })),
+                        Err(error) => Status::from(Fault::Unavailable(error.into())).into_http(),
+                    })
+                })
             }
         }
     }
+}
+
+/// The body of an answer from another process. A connection that breaks ends it
+/// in order, with a status that says so.
+struct FromAfar {
+    body: Option<Body>,
+}
+
+impl http_body::Body for FromAfar {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let Some(body) = &mut self.body else { return Poll::Ready(None) };
+        match std::task::ready!(Pin::new(body).poll_frame(cx)) {
+            Some(Err(broken)) => {
+                self.body = None;
+                Poll::Ready(Some(trailers(&Fault::Unavailable(Box::new(broken)).into())))
+            }
+            frame => Poll::Ready(frame),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.as_ref().is_none_or(http_body::Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        self.body.as_ref().map(http_body::Body::size_hint).unwrap_or_default()
+    }
+}
+
+/// A status as the end of a body.
+pub(crate) fn trailers(status: &Status) -> Result<Frame<Bytes>, Status> {
+    let mut trailers = HeaderMap::new();
+    status.add_header(&mut trailers)?;
+    Ok(Frame::trailers(trailers))
 }
 
 /// All services, by name. Shared and filled while the process starts.

@@ -2,18 +2,22 @@
 //! stack answers calls from the network and calls in process.
 
 use std::convert::Infallible;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::future::Either;
 use http::{Request, Response};
+use http_body::Frame;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
-use tokio_stream::wrappers::TcpListenerStream;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tonic::Status;
 use tonic::body::Body;
 use tonic::service::Routes;
+use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Server, ServerTlsConfig};
 use tower::util::BoxCloneSyncService;
 use tower::{Layer, Service, ServiceBuilder};
@@ -85,7 +89,12 @@ fn blame_unreadable(response: Response<Body>) -> Response<Body> {
     }
 }
 
-/// Serves a stack on a socket until told to stop, then drains.
+/// For how long a server that is told to stop still takes new calls, while
+/// those who watch its health turn away.
+const TURN_AWAY: Duration = Duration::from_millis(300);
+
+/// Serves a stack on a socket until told to stop, then drains: calls at work are
+/// finished; streams without an end are ended, so that their clients go elsewhere.
 pub async fn serve(
     listener: TcpListener,
     name: &'static str,
@@ -94,17 +103,16 @@ pub async fn serve(
     stop: CancellationToken,
     drain: Duration,
 ) -> Result<(), tonic::transport::Error> {
-    let (health, health_service) = tonic_health::server::health_reporter();
+    let (mut health, health_service) = tonic_health::server::health_reporter();
     health.set_service_status("", tonic_health::ServingStatus::Serving).await;
     health.set_service_status(name, tonic_health::ServingStatus::Serving).await;
-    let handlers = axum::Router::new().fallback_service(FromAxum(local));
+    let handlers = axum::Router::new().fallback_service(FromAxum(Ending { inner: local, stop: stop.clone() }));
     let routes = Routes::from(handlers)
         .add_service(health_service)
         .add_service(reflection_v1())
         .add_service(reflection_v1alpha());
 
     let mut server = Server::builder()
-        .tcp_nodelay(true)
         .max_concurrent_streams(Some(1024))
         .http2_keepalive_interval(Some(Duration::from_secs(30)))
         .http2_keepalive_timeout(Some(Duration::from_secs(20)))
@@ -117,8 +125,14 @@ pub async fn serve(
         draining.cancelled().await;
         health.set_service_status("", tonic_health::ServingStatus::NotServing).await;
         health.set_service_status(name, tonic_health::ServingStatus::NotServing).await;
+        tokio::time::sleep(TURN_AWAY.min(drain)).await;
+        // whoever watches has been told; her stream must not hold up the end
+        health.clear_service_status("").await;
+        health.clear_service_status(name).await;
     };
-    let serving = server.add_routes(routes).serve_with_incoming_shutdown(TcpListenerStream::new(listener), finish);
+    // an answer is several small writes: none waits for the acknowledgement of another
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let serving = server.add_routes(routes).serve_with_incoming_shutdown(incoming, finish);
     tokio::select! {
         done = serving => done,
         () = async { stop.cancelled().await; tokio::time::sleep(drain).await } => {
@@ -144,6 +158,72 @@ pub fn reflection_v1alpha()
         .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
         .build_v1alpha()
         .unwrap_or_else(|e| unreachable!("the descriptors are compiled in: {e}"))
+}
+
+/// Whether a call goes on for as long as its client likes. An export is long, but
+/// comes to its end.
+fn is_endless(path: &str) -> bool {
+    let method = path.rsplit('/').next().unwrap_or_default();
+    proto::rule(path).is_some_and(|rule| {
+        rule.server_streaming && (rule.client_streaming || method.starts_with("Watch"))
+    })
+}
+
+/// Ends streams without an end when the process is told to stop.
+#[derive(Clone)]
+struct Ending<S> {
+    inner: S,
+    stop: CancellationToken,
+}
+
+impl<S> Service<Request<Body>> for Ending<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>>,
+    S::Future: Send + 'static,
+    S::Error: 'static,
+{
+    type Response = Response<Body>;
+    type Error = S::Error;
+    type Future = Either<S::Future, Pin<Box<dyn Future<Output = Result<Response<Body>, S::Error>> + Send>>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let endless = is_endless(request.uri().path());
+        let answer = self.inner.call(request);
+        if !endless {
+            return Either::Left(answer);
+        }
+        let stop = self.stop.clone();
+        Either::Right(Box::pin(async move {
+            let until = |body| UntilStop { body: Some(body), stopped: Box::pin(stop.cancelled_owned()) };
+            Ok(answer.await?.map(|body| Body::new(until(body))))
+        }))
+    }
+}
+
+/// See [`Ending`].
+struct UntilStop {
+    body: Option<Body>,
+    stopped: Pin<Box<WaitForCancellationFutureOwned>>,
+}
+
+impl http_body::Body for UntilStop {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let this = &mut *self;
+        let Some(body) = &mut this.body else { return Poll::Ready(None) };
+        if this.stopped.as_mut().poll(cx).is_pending() {
+            return Pin::new(body).poll_frame(cx);
+        }
+        this.body = None;
+        let stops = Fault::Unavailable("the process is stopping".into());
+        Poll::Ready(Some(crate::peers::trailers(&stops.into())))
+    }
 }
 
 /// Axum hands over its own body type.

@@ -37,7 +37,8 @@ pub struct Platform {
     pub tenants: Deps,
     stop: CancellationToken,
     tasks: JoinSet<()>,
-    databases: Vec<TenantDb>,
+    /// The services' databases.
+    pub databases: Vec<TenantDb>,
     cluster: Option<Cluster>,
     drain: Duration,
 }
@@ -98,7 +99,7 @@ impl Platform {
         let issuer = config.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
         let keyring = Keyring::default();
         let revoked = Revoked::default();
-        let keys = service_keys(&keyring)?;
+        let keys = service_keys(&keyring, &secrets)?;
         let peers = Peers::default();
         let published = Hints::shared();
         let mut databases = Vec::new();
@@ -119,6 +120,7 @@ impl Platform {
                 pager: Pager::new(&secrets.key(&format!("pages of {service}"))),
                 clock: clock.clone(),
                 terms: sellers::Terms::default(),
+                revoked: revoked.clone(),
             };
             let parts = build(service, &deps, &issuer, &secrets, &keyring, &revoked).await?;
             let verifier =
@@ -265,13 +267,35 @@ fn with_role(url: &str, seed: Option<[u8; 32]>) -> anyhow::Result<RoleUrl> {
     }))
 }
 
+/// The databases of a platform that another process runs, as its services see
+/// them: for commands that look at a live system.
+pub async fn open_databases(config: &Config, secrets: &Secrets, clock: &Clock) -> anyhow::Result<Vec<TenantDb>> {
+    let role_url = match &config.database_url {
+        Some(url) => with_role(&url.0, Some(secrets.key("passwords of database roles")))?,
+        None => with_role(&crate::postgres::running_url(&config.data, "manydesk")?, None)?,
+    };
+    let mut databases = Vec::new();
+    for service in SERVICES {
+        let settings = tenantdb::Settings {
+            service,
+            app_url: role_url(&format!("{service}_app"))?,
+            relay_url: role_url(&format!("{service}_relay"))?,
+            connections: 1,
+        };
+        databases.push(TenantDb::open(&settings, clock.clone(), Hints::new(Hints::shared())).await?);
+    }
+    Ok(databases)
+}
+
 /// One key per service; all public halves are known to all.
-fn service_keys(keyring: &Keyring) -> anyhow::Result<Vec<SigningKey>> {
+fn service_keys(keyring: &Keyring, secrets: &Secrets) -> anyhow::Result<Vec<SigningKey>> {
     let keys = SERVICES
         .iter()
         .map(|service| SigningKey::generate(format!("{SERVICE_KID}{service}")))
         .collect::<Result<Vec<_>, _>>()?;
-    keyring.replace_service_keys(&Jwks { keys: keys.iter().map(|key| key.public().clone()).collect() });
+    let command_line = secrets.command_line_key()?;
+    let public = keys.iter().chain([&command_line]).map(|key| key.public().clone()).collect();
+    keyring.replace_service_keys(&Jwks { keys: public });
     Ok(keys)
 }
 

@@ -127,3 +127,15 @@ impl Drop for Cluster {
         self.stop();
     }
 }
+
+/// URL of a database of the cluster that another process runs on a data folder.
+pub fn running_url(data: &Path, database: &str) -> std::io::Result<String> {
+    let text = std::fs::read_to_string(data.join("cluster").join("postmaster.pid"))?;
+    let lines: Vec<&str> = text.lines().collect();
+    match (lines.get(3), lines.get(4)) {
+        (Some(port), Some(socket)) => {
+            Ok(format!("postgresql:///{database}?user={SUPERUSER}&host={}&port={}", socket.trim(), port.trim()))
+        }
+        _ => Err(std::io::Error::other("the database is just starting")),
+    }
+}

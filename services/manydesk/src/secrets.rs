@@ -9,7 +9,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use aws_lc_rs::{hmac, rand};
+use kit::keys::{SERVICE_KID, SigningKey};
 use serde::{Deserialize, Serialize};
+
+/// The name under which the command line acts.
+pub const COMMAND_LINE: &str = "cli";
 
 /// See the module.
 #[derive(Serialize, Deserialize)]
@@ -74,6 +78,12 @@ impl Secrets {
         let mut derived = [0u8; 32];
         derived.copy_from_slice(hmac::sign(&key, purpose.as_bytes()).as_ref());
         derived
+    }
+
+    /// The key by which the command line acts as a service of this installation:
+    /// whoever reads the secrets owns the installation anyway.
+    pub fn command_line_key(&self) -> anyhow::Result<SigningKey> {
+        Ok(SigningKey::from_seed(format!("{SERVICE_KID}{COMMAND_LINE}"), &self.key("command line"))?)
     }
 
     /// A password for one purpose.

@@ -62,11 +62,15 @@ impl Alone {
             app_url = Secret(reader.required("MANYDESK_DATABASE_URL"));
             relay_url = Secret(reader.required("MANYDESK_RELAY_DATABASE_URL"));
         }
+        let tls = tls(&mut reader);
         let mut peers = Vec::new();
         for (service, variable) in SERVICES.into_iter().zip(PEER_VARIABLES) {
             let needed = is_gateway || (service == "tenants" && name != "tenants");
             let url = if needed { Some(reader.required(variable)) } else { reader.text(variable) };
             if let Some(url) = url.filter(|_| service != name) {
+                if !url.is_empty() && url.starts_with("https://") != tls.is_some() {
+                    reader.wrong(variable, "must begin with https:// where mutual TLS is on, and with http:// where not");
+                }
                 peers.push((service, url));
             }
         }
@@ -85,10 +89,8 @@ impl Alone {
             Vec::new()
         });
         let master = if name == "tenants" { master_key(&mut reader) } else { None };
-        if name == "tenants" || is_gateway {
-            reader.required("MANYDESK_PUBLIC_URL");
-        }
-        let tls = tls(&mut reader);
+        // everybody checks the issuer of tokens
+        reader.required("MANYDESK_PUBLIC_URL");
         reader.finish(Alone { name, listen, app_url, relay_url, peers, key, service_keys, master, page_secret, tls })
     }
 }
@@ -145,9 +147,7 @@ pub async fn run(config: &Config, alone: Alone, clock: Clock, stop: Cancellation
     for (service, url) in &alone.peers {
         peers.set(service, Peer::Remote(channel(url, alone.tls.as_ref())?));
     }
-    let key = SigningKey::from_pkcs8(format!("{SERVICE_KID}{}", alone.name), &pem_or_der(&alone.key))
-        .context("MANYDESK_SERVICE_KEY_FILE")?;
-    let calls = Calls::new(peers.clone(), alone.name, key, &issuer, clock.clone());
+    let calls = Calls::new(peers.clone(), alone.name, signing_key(&alone)?, &issuer, clock.clone());
     let mut tasks = JoinSet::new();
     tasks.spawn(follow::issuer_keys(calls.clone(), keyring.clone(), stop.clone()));
     if alone.name != "tenants" {
@@ -166,9 +166,17 @@ pub async fn run(config: &Config, alone: Alone, clock: Clock, stop: Cancellation
         serve_one(config, &alone, listener, calls, (keyring, revoked, peers), clock, &mut tasks, &stop).await?;
     }
     stop.cancel();
-    let finished = async { while tasks.join_next().await.is_some() {} };
-    let _ = tokio::time::timeout(Duration::from_secs(5), finished).await;
+    finish(&mut tasks).await;
     Ok(())
+}
+
+/// Lets background work come to its end.
+async fn finish(tasks: &mut JoinSet<()>) {
+    let finished = async { while tasks.join_next().await.is_some() {} };
+    if tokio::time::timeout(Duration::from_secs(5), finished).await.is_err() {
+        tracing::warn!("some background work did not end in time");
+        tasks.shutdown().await;
+    }
 }
 
 #[allow(clippy::too_many_arguments)]
@@ -182,21 +190,9 @@ async fn serve_one(
     tasks: &mut JoinSet<()>,
     stop: &CancellationToken,
 ) -> anyhow::Result<()> {
-    let settings = tenantdb::Settings {
-        service: alone.name,
-        app_url: alone.app_url.0.clone(),
-        relay_url: alone.relay_url.0.clone(),
-        connections: config.connections,
-    };
     let issuer = config.public_url.clone().unwrap_or_default();
-    let db = open_patiently(&settings, &clock, stop).await?;
-    let deps = Deps {
-        db: db.clone(),
-        calls,
-        pager: Pager::new(&alone.page_secret),
-        clock: clock.clone(),
-        terms: sellers::Terms::default(),
-    };
+    let deps = dependencies(config, alone, calls, revoked.clone(), &clock, stop).await?;
+    let db = deps.db.clone();
     if let Some(address) = config.metrics {
         let readiness = follow::Readiness { databases: vec![db.clone()], keyring: keyring.clone() };
         tasks.spawn(follow::serve_metrics(bind(address).await?, readiness, stop.clone()));
@@ -207,9 +203,11 @@ async fn serve_one(
     let stack = Stack { name: alone.name, verifier, in_flight: config.in_flight, longest: config.call_timeout };
     let local = kit::serve::stack(parts.routes.clone(), &stack);
     peers.set(alone.name, Peer::Local(local.clone()));
-    start_workers(tasks, &db, parts, stop);
-    tasks.spawn(tenantdb::events::listen(db.clone(), stop.clone()));
-    tasks.spawn(follow::gauges(vec![db.clone()], stop.clone()));
+    // background work ends after the last call, so that what calls wrote still leaves
+    let (drained, mut workers) = (CancellationToken::new(), JoinSet::new());
+    start_workers(&mut workers, &db, parts, &drained);
+    workers.spawn(tenantdb::events::listen(db.clone(), drained.clone()));
+    workers.spawn(follow::gauges(vec![db.clone()], drained.clone()));
     let server_tls = alone.tls.as_ref().map(|tls| {
         ServerTlsConfig::new()
             .identity(Identity::from_pem(&tls.certificate, &tls.key))
@@ -217,8 +215,57 @@ async fn serve_one(
     });
     tracing::info!(service = alone.name, address = %listener.local_addr()?, "the service listens");
     kit::serve::serve(listener, alone.name, local, server_tls, stop.clone(), config.drain).await?;
-    db.close().await;
+    drained.cancel();
+    finish(&mut workers).await;
+    let _ = tokio::time::timeout(Duration::from_secs(2), db.close()).await;
     Ok(())
+}
+
+/// What the service is given.
+async fn dependencies(
+    config: &Config,
+    alone: &Alone,
+    calls: Calls,
+    revoked: Revoked,
+    clock: &Clock,
+    stop: &CancellationToken,
+) -> anyhow::Result<Deps> {
+    let settings = tenantdb::Settings {
+        service: alone.name,
+        app_url: alone.app_url.0.clone(),
+        relay_url: alone.relay_url.0.clone(),
+        connections: config.connections,
+    };
+    Ok(Deps {
+        db: open_patiently(&settings, clock, stop).await?,
+        calls,
+        pager: Pager::new(&alone.page_secret),
+        clock: clock.clone(),
+        terms: sellers::Terms::default(),
+        revoked,
+    })
+}
+
+/// Makes the platform's first operator in the database of the tenants service,
+/// unless there is one. Says whether it did.
+pub async fn operator(
+    config: &Config,
+    alone: &Alone,
+    clock: Clock,
+    stop: &CancellationToken,
+    (email, password): (&str, &str),
+) -> anyhow::Result<bool> {
+    let issuer = config.public_url.clone().unwrap_or_default();
+    let calls = Calls::new(Peers::default(), alone.name, signing_key(alone)?, &issuer, clock.clone());
+    let deps = dependencies(config, alone, calls, Revoked::default(), &clock, stop).await?;
+    let made = tenants::ensure_operator(&deps, email, password).await?;
+    deps.db.close().await;
+    Ok(made)
+}
+
+fn signing_key(alone: &Alone) -> anyhow::Result<SigningKey> {
+    SigningKey::from_pkcs8(format!("{SERVICE_KID}{}", alone.name), &pem_or_der(&alone.key))
+        .context("MANYDESK_SERVICE_KEY_FILE")
 }
 
 /// Waits for the database with growing pauses; a wrong role or schema is told at once.

@@ -331,11 +331,24 @@ async fn apply_alone(db: &TenantDb, handler: &dyn Handler, arrived: &Arrived) ->
             Err(fault) => fault,
         };
         match &fault {
-            Fault::Unavailable(_) | Fault::Exhausted { .. } => return Err(fault),
-            Fault::Passed(status) if status.code() == tonic::Code::Unavailable => return Err(fault),
+            _ if passes_by_itself(&fault) => return Err(fault),
             _ if tries < TRIES => tokio::time::sleep(Duration::from_millis(20 * u64::from(tries))).await,
             _ => return bury(db, arrived, &fault).await,
         }
+    }
+}
+
+/// Whether the event is not to blame: it waits until the trouble is over,
+/// however long that takes, and is not buried.
+fn passes_by_itself(fault: &Fault) -> bool {
+    use tonic::Code;
+    match fault {
+        Fault::Unavailable(_) | Fault::Exhausted { .. } | Fault::Contended(_) => true,
+        Fault::Passed(status) => matches!(
+            status.code(),
+            Code::Unavailable | Code::ResourceExhausted | Code::Aborted | Code::DeadlineExceeded | Code::Cancelled
+        ),
+        _ => false,
     }
 }
 

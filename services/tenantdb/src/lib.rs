@@ -6,14 +6,17 @@
 //! Also here, because they share the transaction: the outbox ([`TenantTx::emit`]),
 //! answers kept for retries ([`TenantTx::replayed`]), the relay and the
 //! consumers of events ([`events`]), the read copy of the sellers ([`sellers`]),
-//! and the bootstrap of roles and schemas ([`bootstrap`]).
+//! a seller's rows read out whole ([`export`]), and the bootstrap of roles and
+//! schemas ([`bootstrap`]).
 //!
 //! Invariant: no other crate holds a pool.
 
 pub mod bootstrap;
 pub mod events;
+pub mod export;
 mod failure;
 pub mod group;
+pub mod probe;
 pub mod sellers;
 pub mod service;
 mod tx;
@@ -25,7 +28,7 @@ use kit::scope::{NO_SELLER, Readable};
 use kit::{Clock, ProviderId, Scope, SellerId};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Row};
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use uuid::Uuid;
 
 pub use failure::Failure;
@@ -54,6 +57,8 @@ pub struct TenantDb {
     relay: PgPool,
     clock: Clock,
     hints: Hints,
+    /// Turns of exports, each of which holds a connection for long.
+    exports: Arc<Semaphore>,
 }
 
 /// Wakes relays and consumers of the same process at once. Only a hint: what is
@@ -108,7 +113,8 @@ impl TenantDb {
         let app = pool(&settings.app_url, settings.connections).map_err(|e| Refused::Unreachable(service, e))?;
         let relay = pool(&settings.relay_url, 3).map_err(|e| Refused::Unreachable(service, e))?;
         refuse_unbound(service, &app).await?;
-        Ok(TenantDb { service, app, relay, clock, hints })
+        let exports = Arc::new(Semaphore::new(export::AT_ONCE));
+        Ok(TenantDb { service, app, relay, clock, hints, exports })
     }
 
     /// The service's name.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use kit::Clock;
+use kit::caller::Revoked;
 use kit::page::Pager;
 use kit::peers::Calls;
 use tokio_util::sync::CancellationToken;
@@ -27,6 +28,8 @@ pub struct Deps {
     pub clock: Clock,
     /// Remembered terms of sellers.
     pub terms: Terms,
+    /// What was revoked before its token ran out.
+    pub revoked: Revoked,
 }
 
 /// What a service consists of.

@@ -17,11 +17,13 @@ mod wire_invoice;
 
 use std::sync::Arc;
 
+use futures_util::stream::BoxStream;
 use kit::{Caller, Fault, Scope, SellerId};
 use proto::billing::v1 as wire;
 use proto::billing::v1::billing_service_server::BillingService;
 use proto::events::v1::SellerTerms;
 use rust_decimal::Decimal;
+use tenantdb::export::{self, Line, Wanted};
 use tenantdb::service::Deps;
 use tonic::{Request, Response, Status};
 
@@ -88,8 +90,24 @@ macro_rules! answer {
     }};
 }
 
+fn exported(line: Line) -> wire::ExportSellerRowsResponse {
+    let Line { table, json, rows, sha256 } = line;
+    wire::ExportSellerRowsResponse { table, json_line: json, rows, sha256 }
+}
+
 #[tonic::async_trait]
 impl BillingService for Api {
+    type ExportSellerRowsStream = BoxStream<'static, Result<wire::ExportSellerRowsResponse, Status>>;
+
+    async fn export_seller_rows(
+        &self,
+        request: Request<wire::ExportSellerRowsRequest>,
+    ) -> Result<Response<Self::ExportSellerRowsStream>, Status> {
+        let (caller, request) = kit::admitted(request)?;
+        let wanted = if request.counts_only { Wanted::Counts } else { Wanted::Rows };
+        Ok(Response::new(export::of_caller(&self.deps, &caller, &request.seller_id, wanted, exported).await?))
+    }
+
     async fn record_usage(
         &self,
         request: Request<wire::RecordUsageRequest>,

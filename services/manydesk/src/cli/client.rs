@@ -98,6 +98,12 @@ pub fn told(status: &Status) -> anyhow::Error {
     anyhow!("{}", status.message())
 }
 
+/// A transport with a given token.
+pub async fn with_token(url: &str, token: &str) -> anyhow::Result<Transport> {
+    let value = format!("Bearer {token}").parse().context("the token is not printable")?;
+    Ok(InterceptedService::new(channel(url).await?, Bearer(value)))
+}
+
 /// What a token says of itself. Not verified: for showing, never for deciding.
 pub fn claims(token: &str) -> anyhow::Result<kit::caller::Claims> {
     use base64::Engine;

@@ -57,10 +57,7 @@ impl Reached {
         if let Some(url) = &at.url {
             return Ok(Reached { url: url.trim_end_matches('/').to_owned(), secrets: None, started: None });
         }
-        let mut config = read_config()?;
-        if let Some(data) = &at.data {
-            config.data.clone_from(data);
-        }
+        let mut config = read_config_at(at)?;
         if let Some(running) = running(&config.data) {
             let secrets = Secrets::open(&config.data)?;
             return Ok(Reached { url: running.url, secrets: Some(secrets), started: None });
@@ -91,6 +88,15 @@ impl Reached {
             platform.stop().await;
         }
     }
+}
+
+/// The settings of this process, for the data folder that a command names.
+pub fn read_config_at(at: &At) -> anyhow::Result<Config> {
+    let mut config = read_config()?;
+    if let Some(data) = &at.data {
+        config.data.clone_from(data);
+    }
+    Ok(config)
 }
 
 /// The settings of this process.

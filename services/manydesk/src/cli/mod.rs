@@ -39,6 +39,14 @@ enum Command {
         #[arg(long, env = "MANYDESK_OWNER_DATABASE_URL", hide_env_values = true)]
         database_url: String,
     },
+    /// Make the first operator of a platform whose services run alone, unless it
+    /// has one. Reads the settings of the tenants service, and the password from
+    /// MANYDESK_OPERATOR_PASSWORD.
+    Operator {
+        /// Who signs in with it.
+        #[arg(long)]
+        email: String,
+    },
     /// Make the secrets that services running alone share.
     Keys {
         /// Folder to write to.
@@ -96,6 +104,8 @@ enum Verify {
     /// Two canary sellers probe each other through every call; nothing may cross.
     Isolation {
         #[command(flatten)]
+        noted: isolation::Noted,
+        #[command(flatten)]
         at: At,
     },
 }
@@ -125,12 +135,13 @@ impl Cli {
             Command::Up(up) => up.run().await,
             Command::Serve { service } => up::serve(&service).await,
             Command::Migrate { database_url } => up::migrate(&database_url).await,
+            Command::Operator { email } => up::operator(&email).await,
             Command::Keys { folder } => crate::keys::write(&folder),
             Command::Import(Import::Conversations { file, rejected, at }) => {
                 conversations::import(&at, &file, rejected.as_deref()).await
             }
             Command::Report(Report::Conversations { json, all, at }) => conversations::report(&at, json, all).await,
-            Command::Verify(Verify::Isolation { at }) => isolation::verify(&at).await,
+            Command::Verify(Verify::Isolation { noted, at }) => isolation::verify(&at, &noted).await,
             Command::Onboard { file, at } => provider::onboard(&at, &file).await,
         }
     }

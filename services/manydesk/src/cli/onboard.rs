@@ -58,35 +58,51 @@ impl Applied {
     }
 }
 
-/// Applies the text of a file; documents lie beside it, in `folder`.
-pub async fn apply(session: &mut Session, text: &str, folder: &Path) -> anyhow::Result<Applied> {
-    let plan = file::parse(text).map_err(|problems| told(&problems))?;
-    let calls = from_file::calls(&plan, folder).map_err(|problems| told(&problems))?;
+/// Applies the text of a file; documents lie beside it, in `folder`. `told` hears
+/// of every step once it is done, in the order of the file.
+pub async fn apply(
+    session: &mut Session,
+    text: &str,
+    folder: &Path,
+    told: &mut (dyn FnMut(&Step) + Send),
+) -> anyhow::Result<Applied> {
+    let plan = file::parse(text).map_err(|problems| not_applied(&problems))?;
+    let calls = from_file::calls(&plan, folder).map_err(|problems| not_applied(&problems))?;
     let transport = session.transport().await?;
     let known = Known::read(transport.clone(), &plan).await?;
     let outcomes = known.outcomes(&calls);
-    let steps = calls.iter().zip(&outcomes).map(|(call, outcome)| Step { outcome: *outcome, title: call.title() });
-    let steps = steps.collect();
+    let steps: Vec<Step> =
+        calls.iter().zip(outcomes).map(|(call, outcome)| Step { outcome, title: call.title() }).collect();
     // Creating the seller also finds it, so that call is always made.
-    let due = calls
-        .into_iter()
-        .zip(outcomes)
-        .filter(|(call, outcome)| *outcome != Outcome::Kept || matches!(call, Call::CreateSeller(_)));
-    let due = due.map(|(call, _)| call).collect();
-    let applied = apply::apply(transport, due, |_| {}).await.map_err(refused)?;
+    let is_due = |(place, call): &(usize, Call)| {
+        steps[*place].outcome != Outcome::Kept || matches!(call, Call::CreateSeller(_))
+    };
+    let (places, due): (Vec<usize>, Vec<Call>) = calls.into_iter().enumerate().filter(is_due).unzip();
+    let (mut begun, mut done) = (0, 0);
+    let applied = apply::apply(transport, due, |_| {
+        // A call begins: all steps before it are done.
+        let place = places.get(begun).copied().unwrap_or(steps.len());
+        steps[done..place].iter().for_each(&mut *told);
+        (begun, done) = (begun + 1, place);
+    })
+    .await
+    .map_err(refused)?;
+    steps[done..].iter().for_each(told);
     Ok(Applied { seller: applied.seller, checklist: applied.checklist, steps })
+}
+
+/// Shows a step.
+pub fn show_step(step: &Step) {
+    let word = match step.outcome {
+        Outcome::Created => "created",
+        Outcome::Changed => "changed",
+        Outcome::Kept => "there",
+    };
+    println!("  {word:<8} {}", step.title);
 }
 
 /// Shows what became of a file.
 pub fn show(applied: &Applied) {
-    for step in &applied.steps {
-        let word = match step.outcome {
-            Outcome::Created => "created",
-            Outcome::Changed => "changed",
-            Outcome::Kept => "there",
-        };
-        println!("  {word:<8} {}", step.title);
-    }
     let (created, changed) = (applied.count(Outcome::Created), applied.count(Outcome::Changed));
     let state = applied.seller.state().as_str_name().trim_start_matches("SELLER_STATE_").to_lowercase();
     println!(
@@ -103,11 +119,11 @@ pub fn show(applied: &Applied) {
 }
 
 /// Every problem with its line.
-fn told(problems: &[FileProblem]) -> anyhow::Error {
+fn not_applied(problems: &[FileProblem]) -> anyhow::Error {
     let lines: Vec<String> = problems.iter().map(|problem| format!("\n  {problem}")).collect();
     anyhow!("the file was not applied:{}", lines.concat())
 }
 
 fn refused(refused: Refused) -> anyhow::Error {
-    anyhow!("{refused}; what stands before it in the file is done, and the file can be applied again")
+    anyhow!("{refused} (the steps above are done; the file can be applied again)")
 }

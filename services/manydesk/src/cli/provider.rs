@@ -79,9 +79,9 @@ pub async fn accept(url: &str, invitation: &str, password: &str) -> anyhow::Resu
 pub async fn onboard(at: &At, file: &Path) -> anyhow::Result<()> {
     let text = std::fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
     let mut reached = Reached::find(at).await?;
-    let folder = file.parent().unwrap_or(Path::new("."));
+    let folder = file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let done = match reached.as_admin(at, HOME.0, HOME.1).await {
-        Ok(mut session) => super::onboard::apply(&mut session, &text, folder).await,
+        Ok(mut session) => super::onboard::apply(&mut session, &text, folder, &mut super::onboard::show_step).await,
         Err(error) => Err(error),
     };
     reached.leave().await;

@@ -83,19 +83,38 @@ impl Up {
 
 /// `manydesk serve`.
 pub async fn serve(service: &str) -> anyhow::Result<()> {
+    let (config, alone) = read_alone(service)?;
+    let _telemetry = start_telemetry(&config, service)?;
+    crate::serve::run(&config, alone, Clock::System, stop_signal()?).await
+}
+
+/// `manydesk operator`.
+pub async fn operator(email: &str) -> anyhow::Result<()> {
+    let (config, alone) = read_alone("tenants")?;
+    let password = kit::config::environment("MANYDESK_OPERATOR_PASSWORD")
+        .ok_or_else(|| anyhow::anyhow!("MANYDESK_OPERATOR_PASSWORD must be set: the operator signs in with it"))?;
+    let _telemetry = start_telemetry(&config, "operator")?;
+    if crate::serve::operator(&config, &alone, Clock::System, &stop_signal()?, (email, &password)).await? {
+        println!("{email} is the platform's operator");
+    } else {
+        println!("the platform has an operator already; nothing was changed");
+    }
+    Ok(())
+}
+
+/// The settings of a process that runs alone. All are read before anything
+/// starts, so that all faults are told at once.
+fn read_alone(service: &str) -> anyhow::Result<(crate::config::Config, Alone)> {
     let config = local::read_config();
     let alone = Alone::read(service, &kit::config::environment).map_err(|wrong| {
         let lines: Vec<String> = wrong.iter().map(|w| format!("\n  {w}")).collect();
         anyhow::anyhow!("these settings are not valid:{}", lines.concat())
     });
-    // both are read before anything starts, so that all faults are told at once
-    let (config, alone) = match (config, alone) {
-        (Ok(config), Ok(alone)) => (config, alone),
+    match (config, alone) {
+        (Ok(config), Ok(alone)) => Ok((config, alone)),
         (Err(a), Err(b)) => anyhow::bail!("{a}\n{b}"),
-        (Err(a), _) | (_, Err(a)) => return Err(a),
-    };
-    let _telemetry = start_telemetry(&config, service)?;
-    crate::serve::run(&config, alone, Clock::System, stop_signal()?).await
+        (Err(a), _) | (_, Err(a)) => Err(a),
+    }
 }
 
 /// `manydesk migrate`.

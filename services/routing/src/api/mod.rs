@@ -11,12 +11,12 @@ mod refusal;
 mod session;
 
 use std::pin::Pin;
-use std::sync::Arc;
 
 use futures_util::Stream;
 use kit::{Caller, Checks, Fault, Id};
 use proto::routing::v1 as wire;
 use proto::routing::v1::routing_service_server::RoutingService;
+use tenantdb::export::{self, Line, Wanted};
 use tenantdb::service::Deps;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -58,10 +58,16 @@ macro_rules! unary {
     }};
 }
 
+fn exported(line: Line) -> wire::ExportSellerRowsResponse {
+    let Line { table, json, rows, sha256 } = line;
+    wire::ExportSellerRowsResponse { table, json_line: json, rows, sha256 }
+}
+
 #[tonic::async_trait]
 impl RoutingService for Api {
     type AgentSessionStream = Down<wire::AgentSessionResponse>;
     type WatchQueueStream = Down<wire::WatchQueueResponse>;
+    type ExportSellerRowsStream = Down<wire::ExportSellerRowsResponse>;
 
     async fn agent_session(
         &self,
@@ -153,7 +159,7 @@ impl RoutingService for Api {
         request: Request<wire::WatchQueueRequest>,
     ) -> Result<Response<Self::WatchQueueStream>, Status> {
         let (caller, request) = kit::admitted(request)?;
-        Ok(Response::new(self.watch(caller, &request)?))
+        Ok(Response::new(self.watch(&caller, &request)?))
     }
 
     async fn assign_contact(
@@ -190,9 +196,13 @@ impl RoutingService for Api {
     ) -> Result<Response<wire::UpdateRoutingPolicyResponse>, Status> {
         unary!(self, request, change_policy)
     }
-}
 
-/// The caller for as long as a stream of hers may go on.
-fn still_good(caller: &Arc<Caller>, deps: &Deps) -> Result<(), Fault> {
-    if caller.expires_at() <= deps.clock.now() { Err(Fault::Unauthenticated("TOKEN_EXPIRED")) } else { Ok(()) }
+    async fn export_seller_rows(
+        &self,
+        request: Request<wire::ExportSellerRowsRequest>,
+    ) -> Result<Response<Self::ExportSellerRowsStream>, Status> {
+        let (caller, request) = kit::admitted(request)?;
+        let wanted = if request.counts_only { Wanted::Counts } else { Wanted::Rows };
+        Ok(Response::new(export::of_caller(&self.deps, &caller, &request.seller_id, wanted, exported).await?))
+    }
 }

@@ -1,6 +1,5 @@
 //! The queue as supervisors and sellers see it.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use kit::{Caller, Fault, Scope};
@@ -9,7 +8,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 
-use super::{Api, Down, still_good};
+use super::{Api, Down};
 use crate::domain::contact::ContactState;
 use crate::domain::ids::{At, ContactId};
 use crate::store::contacts::{self, Figures, Filter};
@@ -60,7 +59,7 @@ impl Api {
 
     pub(super) fn watch(
         &self,
-        caller: Arc<Caller>,
+        caller: &Caller,
         request: &wire::WatchQueueRequest,
     ) -> Result<Down<wire::WatchQueueResponse>, Fault> {
         let seconds = match request.interval_seconds {
@@ -72,7 +71,7 @@ impl Api {
         let (down, answers) = mpsc::channel(4);
         let deps = self.deps.clone();
         tokio::spawn(async move {
-            if let Err(fault) = watch(&deps, &caller, &scope, Duration::from_secs(seconds), &down).await {
+            if let Err(fault) = watch(&deps, &scope, Duration::from_secs(seconds), &down).await {
                 let _ = down.send(Err(Status::from(fault))).await;
             }
         });
@@ -82,7 +81,6 @@ impl Api {
 
 async fn watch(
     deps: &tenantdb::service::Deps,
-    caller: &Arc<Caller>,
     scope: &Scope,
     every: Duration,
     down: &mpsc::Sender<Result<wire::WatchQueueResponse, Status>>,
@@ -95,7 +93,6 @@ async fn watch(
             () = down.closed() => return Ok(()),
             _ = ticks.tick() => {}
         }
-        still_good(caller, deps)?;
         let now = deps.clock.now();
         let queues = figures(deps, scope, At::of(now)).await?;
         if told.as_ref() != Some(&queues) {

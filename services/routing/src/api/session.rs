@@ -1,7 +1,8 @@
 //! The agent's stream. A task of its own reads the agent's frames one by one
 //! and hands them to the engine; what the engine commits comes back through the
 //! same channel as the answers. When the stream ends nothing happens at once:
-//! the session lives on for its lease, so that a reconnect finds it.
+//! the session lives on for its lease, so that a reconnect finds it; unless the
+//! agent's rights were taken away, which logs her off.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +17,7 @@ use tonic::{Status, Streaming};
 
 use super::mine::{hello_event, presence_event};
 use super::refusal::fault;
-use super::{Api, Down, myself, still_good};
+use super::{Api, Down, myself};
 use crate::desk::{Desk, Frames};
 use crate::domain::engine::{Completion, Event};
 use crate::domain::ids::{AgentId, ContactId, OfferId};
@@ -24,8 +25,10 @@ use crate::wire as out;
 
 /// Frames that an agent may be behind before she loses the stream.
 const BEHIND_MOST: usize = 256;
-/// How often an open stream's token is looked at.
-const LOOK_AT_TOKEN: Duration = Duration::from_secs(2);
+/// For how long, and how often, it is looked at whether the caller of a stream
+/// that ended was revoked: the edge may have heard of it a moment before.
+const LOOK_FOR: Duration = Duration::from_secs(5);
+const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// How long the first frame may take.
 const FIRST_FRAME: Duration = Duration::from_secs(10);
 
@@ -58,6 +61,25 @@ impl Session {
         if let Err(fault) = self.converse(&mut frames).await {
             let _ = self.down.send(Err(Status::from(fault))).await;
         }
+        self.leave().await;
+    }
+
+    /// Whose rights or session were taken away is logged off at once, unless a
+    /// newer stream of hers has taken over.
+    async fn leave(&self) {
+        let looks = LOOK_FOR.as_millis() / LOOK_EVERY.as_millis();
+        for _ in 0..looks {
+            if self.epoch == 0 {
+                return;
+            }
+            if !self.deps.revoked.admits(&self.caller) {
+                if let Err(fault) = self.desk.log_off(self.agent, self.epoch, self.down.clone()).await {
+                    tracing::warn!(error = kit::fault::chain(&fault), "a revoked agent stays until her lease ends");
+                }
+                return;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
     }
 
     async fn converse(&mut self, frames: &mut Streaming<wire::AgentSessionRequest>) -> Result<(), Fault> {
@@ -68,16 +90,13 @@ impl Session {
             return Err(Fault::invalid("hello", "must be the first frame"));
         };
         self.hello(sequence, &hello).await?;
-        let mut look = tokio::time::interval(LOOK_AT_TOKEN);
         let mut last = sequence;
         loop {
             tokio::select! {
                 // The engine dropped the other end: another stream took over, or it leads no more.
                 () = self.down.closed() => return Ok(()),
-                _ = look.tick() => still_good(&self.caller, &self.deps)?,
                 next = frames.message() => {
                     let Some(request) = next? else { return Ok(()) };
-                    still_good(&self.caller, &self.deps)?;
                     if request.sequence <= last {
                         return Err(Fault::invalid("sequence", "must rise with every frame"));
                     }

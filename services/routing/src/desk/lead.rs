@@ -276,6 +276,12 @@ impl Leader<'_> {
                     }
                     answers.push(Answer::Reply(reply, Box::new(outcome)));
                 }
+                Work::LogOff { agent, epoch, frames } => {
+                    let hers = self.streams.get(&agent).is_none_or(|open| open.same_channel(&frames));
+                    if hers && self.engine.apply(now, Event::Revoked { agent, epoch }).is_ok() {
+                        self.streams.remove(&agent);
+                    }
+                }
                 Work::Look(look) => answers.push(Answer::Look(look)),
             }
         }

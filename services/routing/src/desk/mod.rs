@@ -42,6 +42,8 @@ pub enum Work {
     /// A hello, and where the agent's frames go if it is accepted; they begin
     /// with `welcome`.
     Attach { agent: AgentId, event: Event, frames: Frames, reply: oneshot::Sender<Result<Reply, Refusal>> },
+    /// Logs an agent off, if her frames still go there.
+    LogOff { agent: AgentId, epoch: i64, frames: Frames },
     /// A look at the engine as it is committed.
     Look(Box<dyn FnOnce(&Engine) + Send>),
 }
@@ -124,6 +126,12 @@ impl Desk {
         let (reply, answer) = oneshot::channel();
         self.send(Work::Attach { agent, event, frames, reply }).await?;
         answer.await.map_err(|_| not_ready())
+    }
+
+    /// Logs an agent off whose rights were taken away, unless another stream of
+    /// hers has taken over.
+    pub async fn log_off(&self, agent: AgentId, epoch: i64, frames: Frames) -> Result<(), Fault> {
+        self.send(Work::LogOff { agent, epoch, frames }).await
     }
 
     /// Looks at the engine as it is committed.

@@ -12,9 +12,11 @@ mod wire;
 
 use std::sync::Arc;
 
+use futures_util::stream::BoxStream;
 use kit::{Caller, ProviderId, SellerId};
 use proto::tickets::v1 as pb;
 use proto::tickets::v1::tickets_service_server::TicketsService;
+use tenantdb::export::{self, Line, Wanted};
 use tenantdb::group::Groups;
 use tonic::{Request, Response, Status};
 
@@ -41,11 +43,28 @@ fn sees_all(caller: &Caller) -> bool {
     !caller.is_seller_side() && !caller.has(proto::Role::ApiKey)
 }
 
+fn exported(line: Line) -> pb::ExportSellerRowsResponse {
+    let Line { table, json, rows, sha256 } = line;
+    pb::ExportSellerRowsResponse { table, json_line: json, rows, sha256 }
+}
+
 /// Writes the two lines of each call: admit, and pass on to the method of the same name.
 macro_rules! calls {
     ($($name:ident, $request:ident, $response:ident;)*) => {
         #[tonic::async_trait]
         impl TicketsService for Api {
+            type ExportSellerRowsStream = BoxStream<'static, Result<pb::ExportSellerRowsResponse, Status>>;
+
+            async fn export_seller_rows(
+                &self,
+                request: Request<pb::ExportSellerRowsRequest>,
+            ) -> Result<Response<Self::ExportSellerRowsStream>, Status> {
+                let (caller, request) = kit::admitted(request)?;
+                let wanted = if request.counts_only { Wanted::Counts } else { Wanted::Rows };
+                let rows = export::of_caller(&self.desk.deps, &caller, &request.seller_id, wanted, exported);
+                Ok(Response::new(rows.await?))
+            }
+
             $(
                 async fn $name(&self, request: Request<pb::$request>) -> Result<Response<pb::$response>, Status> {
                     let (caller, request) = kit::admitted(request)?;

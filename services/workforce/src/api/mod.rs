@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use proto::workforce::v1 as wire;
 use proto::workforce::v1::workforce_service_server::WorkforceService;
+use tenantdb::export::{self, Line, Wanted};
 use tenantdb::service::Deps;
 use tokio::sync::Notify;
 use tokio_stream::Stream;
@@ -24,6 +25,11 @@ pub struct Api {
     pub(crate) deps: Deps,
     /// Wakes the solver.
     pub(crate) wake: Arc<Notify>,
+}
+
+fn exported(line: Line) -> wire::ExportSellerRowsResponse {
+    let Line { table, json, rows, sha256 } = line;
+    wire::ExportSellerRowsResponse { table, json_line: json, rows, sha256 }
 }
 
 /// Two lines for every unary call; the inner method speaks `Fault`.
@@ -40,6 +46,19 @@ macro_rules! unary {
             ) -> Result<Response<Self::WatchScheduleStream>, Status> {
                 let (caller, request) = kit::admitted(request)?;
                 Ok(Response::new(self.watch(&caller, request).await?))
+            }
+
+            type ExportSellerRowsStream =
+                Pin<Box<dyn Stream<Item = Result<wire::ExportSellerRowsResponse, Status>> + Send + 'static>>;
+
+            async fn export_seller_rows(
+                &self,
+                request: Request<wire::ExportSellerRowsRequest>,
+            ) -> Result<Response<Self::ExportSellerRowsStream>, Status> {
+                let (caller, request) = kit::admitted(request)?;
+                let wanted = if request.counts_only { Wanted::Counts } else { Wanted::Rows };
+                let rows = export::of_caller(&self.deps, &caller, &request.seller_id, wanted, exported);
+                Ok(Response::new(rows.await?))
             }
 
             $(

@@ -40,15 +40,22 @@ impl Known {
 
     /// What each call would come to.
     pub fn outcomes(&self, calls: &[Call]) -> Vec<Outcome> {
-        let mut outcomes: Vec<Outcome> = Vec::with_capacity(calls.len());
+        // A template that is put anew is published anew, and moves its questionnaires.
+        let mut renewed: HashMap<&str, Outcome> = HashMap::new();
+        let mut outcomes = Vec::with_capacity(calls.len());
         for call in calls {
-            // A template is published right after it was put, and only anew if it changed.
-            let put_before = outcomes.last().copied();
-            outcomes.push(match (call, put_before) {
-                (Call::PublishTemplate(_), Some(Outcome::Created)) => Outcome::Created,
-                (Call::PublishTemplate(_), Some(Outcome::Changed)) => Outcome::Changed,
-                _ => self.outcome(call),
-            });
+            let outcome = match call {
+                Call::PublishTemplate(r) => renewed.get(r.template_key.as_str()).copied(),
+                Call::AssignQuestionnaire(r) if self.questionnaires.contains_key(&r.template_key) => {
+                    renewed.get(r.template_key.as_str()).map(|_| Outcome::Changed)
+                }
+                _ => None,
+            };
+            let outcome = outcome.unwrap_or_else(|| self.outcome(call));
+            if let (Call::PutTemplate(r), Outcome::Created | Outcome::Changed) = (call, outcome) {
+                renewed.insert(r.template.as_ref().map_or("", |template| &template.template_key), outcome);
+            }
+            outcomes.push(outcome);
         }
         outcomes
     }

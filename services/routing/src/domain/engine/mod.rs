@@ -81,6 +81,8 @@ pub enum Event {
     Presence { agent: AgentId, epoch: Option<i64>, presence: Presence, reason: String },
     /// An agent is still there.
     Heartbeat { agent: AgentId, epoch: Option<i64> },
+    /// An agent's rights were taken away while this session was open.
+    Revoked { agent: AgentId, epoch: i64 },
     /// An agent takes an offer.
     Accept { agent: AgentId, epoch: Option<i64>, offer: OfferId },
     /// An agent refuses an offer.
@@ -189,6 +191,7 @@ impl Engine {
             }
             Event::Presence { agent, epoch, presence, reason } => self.presence(agent, epoch, presence, reason),
             Event::Heartbeat { agent, epoch } => self.heartbeat(agent, epoch),
+            Event::Revoked { agent, epoch } => self.revoked(agent, epoch),
             Event::Accept { agent, epoch, offer } => self.accept(agent, epoch, offer),
             Event::Reject { agent, epoch, offer, reason } => self.reject(agent, epoch, offer, reason),
             Event::Complete { agent, epoch, contact, completion } => self.complete(agent, epoch, contact, completion),

@@ -9,13 +9,14 @@ use crate::domain::agent::{Activity, Interval, Presence, Profile, Session};
 use crate::domain::contact::ContactState;
 use std::collections::BTreeSet;
 
-use crate::domain::ids::{AgentId, At, SellerId};
+use crate::domain::ids::{AgentId, At};
 use crate::domain::needs::{Channel, Channels};
 use crate::domain::offer::OfferState;
 use crate::domain::refusal::Refusal;
 
 impl Engine {
     pub(super) fn agent_changed(&mut self, profile: Profile) -> Result<Reply, Refusal> {
+        let mut taken = BTreeSet::new();
         let agent = match self.agent_index.get(&profile.agent).copied() {
             Some(agent) => {
                 let slot = &mut self.agents[agent as usize];
@@ -24,8 +25,7 @@ impl Engine {
                 }
                 slot.flexibility = profile.flexibility();
                 let before = std::mem::replace(&mut slot.profile, profile);
-                let taken: BTreeSet<SellerId> =
-                    before.sellers.difference(&self.agents[agent as usize].profile.sellers).copied().collect();
+                taken = before.sellers.difference(&self.agents[agent as usize].profile.sellers).copied().collect();
                 let given = self.agents[agent as usize].profile.sellers.clone();
                 self.grant(agent, &taken, false);
                 self.grant(agent, &given, true);
@@ -41,14 +41,24 @@ impl Engine {
         }
         if !self.agents[agent as usize].profile.active {
             for job in self.agents[agent as usize].jobs.clone() {
-                if self.jobs[job].contact.state == ContactState::Wrap {
-                    self.finish(job, ContactState::Done, Rule::SessionLost, "agent no longer active");
-                } else {
-                    self.requeue(job, Kind::Requeued, Rule::SessionLost, "agent no longer active");
-                }
+                self.take_from_owner(job, Rule::SessionLost, "agent no longer active");
+            }
+        }
+        for job in self.agents[agent as usize].jobs.clone() {
+            if taken.contains(&self.jobs[job].contact.seller) {
+                self.take_from_owner(job, Rule::Needs, "seller no longer granted");
             }
         }
         Ok(Reply::default())
+    }
+
+    /// Takes a contact from an agent who may not go on with it.
+    fn take_from_owner(&mut self, job: u32, rule: Rule, reason: &str) {
+        if self.jobs[job].contact.state == ContactState::Wrap {
+            self.finish(job, ContactState::Done, rule, reason);
+        } else {
+            self.requeue(job, Kind::Requeued, rule, reason);
+        }
     }
 
     pub(super) fn insert_agent(&mut self, profile: Profile) -> u32 {
@@ -123,6 +133,18 @@ impl Engine {
 
     pub(super) fn heartbeat(&mut self, agent: AgentId, epoch: Option<i64>) -> Result<Reply, Refusal> {
         let number = self.speaking(agent, epoch)?;
+        Ok(self.session_reply(number))
+    }
+
+    /// Logs an agent off whose rights were taken away; a newer session of hers
+    /// was opened with the rights she has now.
+    pub(super) fn revoked(&mut self, agent: AgentId, epoch: i64) -> Result<Reply, Refusal> {
+        let number = *self.agent_index.get(&agent).ok_or(Refusal::AgentUnknown)?;
+        let session = &self.agents[number as usize].session;
+        if session.presence == Presence::Offline || session.epoch != epoch {
+            return Err(Refusal::StaleSession);
+        }
+        self.go_offline(number, Rule::Needs, "rights revoked");
         Ok(self.session_reply(number))
     }
 

@@ -1,7 +1,8 @@
 //! The handlers of sellers and onboarding: [`sellers`] and [`life`], their
 //! [`terms`] ([`channels`], [`hours`]), [`people`], [`papers`], [`voices`],
 //! [`templates`] and [`questionnaires`], [`knowledge`], the [`checklist`],
-//! the [`offboarding`] and what other services told ([`events`]). A file with
+//! the [`offboarding`] with what is kept [`elsewhere`], and what other services
+//! told ([`events`]). A file with
 //! a whole seller becomes calls in [`from_file`].
 //!
 //! Every change of anything of a seller locks the seller's row first: changes
@@ -11,6 +12,7 @@
 pub mod apply;
 mod channels;
 mod checklist;
+mod elsewhere;
 mod events;
 mod explain;
 pub mod from_file;
@@ -21,6 +23,7 @@ mod offboarding;
 mod onboarding_service;
 mod papers;
 mod people;
+mod pieces;
 mod questionnaires;
 mod sellers;
 mod templates;

@@ -1,50 +1,45 @@
 //! The end of a seller: the export, the request to erase, the certificate.
 
 use std::pin::Pin;
-use std::time::Duration;
+use std::sync::Arc;
 
-use aws_lc_rs::digest;
-use futures_util::{Stream, StreamExt};
-use kit::{Caller, Checks, Fault, SellerId};
+use futures_util::{Stream, TryStreamExt};
+use kit::{Caller, Checks, Fault, Scope, SellerId};
 use proto::events::v1::SellerErasureRequested;
 use proto::events::v1::envelope::Body;
 use proto::tenants::v1 as pb;
 use proto::tenants::v1::offboarding_service_server::OffboardingService;
 use tenantdb::TenantTx;
+use tenantdb::export::Turn;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
+use super::pieces::{self, PATIENCE, Piece, Writer};
 use super::sellers::call;
-use super::{Onboarding, Reach, hex, keep, locked};
+use super::{Onboarding, Reach, keep, locked};
 use crate::domain::onboarding::life::{self, Verb};
 use crate::domain::onboarding::seller::{ErasureId, Seller};
 use crate::domain::onboarding::{checklist, erasure};
 use crate::store::onboarding::erasures::{self, Stored};
 use crate::store::onboarding::exports::{self, EXPORTED, Export, TableCount};
 
-/// Lines are sent in pieces of about this many bytes.
-const PIECE: usize = 256 * 1024;
-/// A reader that takes nothing for so long ends its export: it holds the seller's row.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-type Piece = Result<pb::ExportSellerResponse, Status>;
-
 impl Onboarding {
     /// Begins an export; the rows are read as fast as the caller takes them.
-    async fn export(&self, caller: &Caller, seller_id: &str) -> Result<mpsc::Receiver<Piece>, Fault> {
-        let mut tx = self.deps.db.begin(&caller.act_for(seller_id)?).await?;
-        // Nothing of the seller changes while its row is locked.
+    async fn export(&self, caller: Arc<Caller>, seller_id: &str) -> Result<mpsc::Receiver<Piece>, Fault> {
+        let scope = caller.act_for(seller_id)?;
+        let turn = self.deps.db.turn_to_export().await?;
+        let mut tx = self.deps.db.begin(&scope).await?;
+        // Nothing of the seller changes here while its row is locked.
         let seller = locked(&mut tx).await?;
         let (pieces, taken) = mpsc::channel(2);
         let api = self.clone();
-        let by = caller.subject();
         tokio::spawn(async move {
             let told = tokio::select! {
                 // A caller who goes away ends the work.
                 () = pieces.closed() => return,
-                told = api.read_out(tx, seller, by, &pieces) => told,
+                told = api.read_out(tx, turn, seller, &caller, &scope, &pieces) => told,
             };
             if let Err(fault) = told {
                 let _ = pieces.send_timeout(Err(fault.into()), PATIENCE).await;
@@ -56,36 +51,65 @@ impl Onboarding {
     async fn read_out(
         &self,
         mut tx: TenantTx,
-        seller: Seller,
-        by: Uuid,
+        turn: Turn,
+        before: Seller,
+        caller: &Caller,
+        scope: &Scope,
         pieces: &mpsc::Sender<Piece>,
     ) -> Result<(), Fault> {
-        let mut whole = digest::Context::new(&digest::SHA256);
-        let mut tables = Vec::new();
+        let mut writer = Writer::new(pieces);
         for (table, statement) in EXPORTED.iter().copied() {
-            tables.push(send_table(&mut tx, seller.id, (table, statement), &mut whole, pieces).await?);
+            let name = format!("{}.{table}", erasure::SELF);
+            let mut rows = exports::rows(&mut tx, before.id, statement);
+            while let Some(row) = rows.try_next().await? {
+                writer.line(&name, &row).await?;
+            }
+            drop(rows);
+            writer.end(&name).await?;
         }
-        let export = Export {
-            id: self.deps.clock.new_id(),
-            revision: seller.revision,
-            sha256: hex(whole.finish().as_ref()),
-            tables,
-            at: self.deps.clock.now(),
-        };
-        exports::insert(&mut tx, &export, by).await?;
+        // Nobody waits for this seller or for a connection while the others read out theirs.
+        drop((tx, turn));
+        let whole = !caller.is_seller_side();
+        if whole {
+            for service in erasure::OTHERS {
+                self.copy(service, caller, scope, &mut writer).await?;
+            }
+        }
+        let mut tx = self.deps.db.begin(scope).await?;
+        if locked(&mut tx).await?.revision != before.revision {
+            return Err(Fault::Contended("the seller was changed while it was exported".into()));
+        }
+        let (tables, sha256) = writer.finish();
+        let (id, at) = (self.deps.clock.new_id(), self.deps.clock.now());
+        let export = Export { id, revision: before.revision, sha256, tables, at, whole };
+        exports::insert(&mut tx, &export, caller.subject()).await?;
         tx.commit().await?;
-        let manifest = pb::ExportManifest {
-            export_id: export.id.to_string(),
-            seller_id: seller.id.to_string(),
-            tables: export
-                .tables
-                .into_iter()
-                .map(|t| pb::TableCount { table: t.table, rows: t.rows, sha256: t.sha256 })
-                .collect(),
-            sha256: export.sha256,
-            time: Some(kit::wire::timestamp(export.at)),
-        };
-        send(pieces, pb::ExportSellerResponse { manifest: Some(manifest), ..Default::default() }).await
+        let manifest = manifest(before.id, export);
+        pieces::send(pieces, pb::ExportSellerResponse { manifest: Some(manifest), ..Default::default() }).await
+    }
+
+    /// Copies what another service keeps; nothing may get lost on the way.
+    async fn copy(
+        &self,
+        service: &'static str,
+        caller: &Caller,
+        scope: &Scope,
+        writer: &mut Writer<'_>,
+    ) -> Result<(), Fault> {
+        let mut rows = self.rows_of(service, caller, scope, false).await?;
+        let mut unfinished = false;
+        while let Some(told) = rows.try_next().await? {
+            unfinished = !told.ends();
+            if unfinished {
+                writer.line(&told.table, &told.json).await?;
+                continue;
+            }
+            let held = writer.end(&told.table).await?;
+            if held.rows != told.rows || held.sha256 != told.sha256 {
+                return Err(Fault::internal(format!("rows of {} got lost on the way", told.table)));
+            }
+        }
+        if unfinished { Err(Fault::internal(format!("{service} broke off in a table"))) } else { Ok(()) }
     }
 
     async fn request(
@@ -96,6 +120,7 @@ impl Onboarding {
         let mut checks = Checks::new();
         checks.request_id(&request.request_id);
         checks.finish()?;
+        let elsewhere = self.rows_elsewhere(caller, &request.seller_id).await?;
         let mut tx = self.act(caller, &request.seller_id, &request.request_id).await?;
         if let Some(answer) = tx.replayed(caller, "RequestErasure", &request.request_id, &request).await? {
             return Ok(answer);
@@ -112,8 +137,9 @@ impl Onboarding {
             confirmed_handle: &request.confirm_handle,
             contract_end: seller.contract_end,
             today: checklist::today(&seller.profile.time_zone, now),
-            export_revision: export.as_ref().map(|e| e.revision),
+            export: export.as_ref().map(taken),
             revision: seller.revision,
+            elsewhere,
         })?;
         let export = export.ok_or_else(|| Fault::internal("an export that was there is gone"))?;
         let id: ErasureId = self.deps.clock.new_id();
@@ -126,6 +152,17 @@ impl Onboarding {
         let response = pb::RequestErasureResponse { erasure: Some(shown(&stored)) };
         tx.commit_with(&response).await?;
         Ok(response)
+    }
+
+    /// What the other services have of a seller that may be erased; nothing of
+    /// one for whom it is decided anyway.
+    async fn rows_elsewhere(&self, caller: &Caller, seller_id: &str) -> Result<Vec<erasure::Rows>, Fault> {
+        let (tx, seller) = self.look(caller, seller_id).await?;
+        drop(tx);
+        if seller.erasing || life::admits(seller.state, Verb::Erase).is_err() {
+            return Ok(Vec::new());
+        }
+        self.counts_elsewhere(caller, &caller.act_for(seller_id)?).await
     }
 
     async fn erasure(&self, caller: &Caller, request: pb::GetErasureRequest) -> Result<pb::GetErasureResponse, Fault> {
@@ -150,45 +187,22 @@ impl Onboarding {
     }
 }
 
-/// Sends the rows of one table in pieces.
-async fn send_table(
-    tx: &mut TenantTx,
-    seller: SellerId,
-    (table, statement): (&str, &'static str),
-    whole: &mut digest::Context,
-    pieces: &mpsc::Sender<Piece>,
-) -> Result<TableCount, Fault> {
-    let mut own = digest::Context::new(&digest::SHA256);
-    let mut count = 0;
-    let mut lines: Vec<u8> = Vec::new();
-    let mut rows = exports::rows(tx, seller, statement);
-    while let Some(row) = rows.next().await {
-        let mut line = row?;
-        line.push('\n');
-        own.update(line.as_bytes());
-        whole.update(line.as_bytes());
-        count += 1;
-        lines.extend_from_slice(line.as_bytes());
-        if PIECE <= lines.len() {
-            let full = std::mem::take(&mut lines);
-            send(pieces, piece(table, full)).await?;
-        }
-    }
-    if !lines.is_empty() {
-        send(pieces, piece(table, lines)).await?;
-    }
-    Ok(TableCount { table: table.to_owned(), rows: count, sha256: hex(own.finish().as_ref()) })
+/// What the domain asks about an export.
+fn taken(export: &Export) -> erasure::Taken {
+    let rows = |t: &TableCount| erasure::Rows { table: t.table.clone(), rows: t.rows };
+    erasure::Taken { revision: export.revision, tables: export.tables.iter().map(rows).collect() }
 }
 
-fn piece(table: &str, lines: Vec<u8>) -> pb::ExportSellerResponse {
-    pb::ExportSellerResponse { table: table.to_owned(), lines: lines.into(), manifest: None }
-}
-
-async fn send(pieces: &mpsc::Sender<Piece>, piece: pb::ExportSellerResponse) -> Result<(), Fault> {
-    pieces
-        .send_timeout(Ok(piece), PATIENCE)
-        .await
-        .map_err(|_| Fault::Exhausted { reason: "EXPORT_NOT_READ", retry_after: Duration::from_secs(1) })
+fn manifest(seller: SellerId, export: Export) -> pb::ExportManifest {
+    let shown = |t: TableCount| pb::TableCount { table: t.table, rows: t.rows, sha256: t.sha256 };
+    pb::ExportManifest {
+        export_id: export.id.to_string(),
+        seller_id: seller.to_string(),
+        tables: export.tables.into_iter().map(shown).collect(),
+        sha256: export.sha256,
+        time: Some(kit::wire::timestamp(export.at)),
+        whole: export.whole,
+    }
 }
 
 fn shown(stored: &Stored) -> pb::Erasure {
@@ -220,7 +234,7 @@ impl OffboardingService for Onboarding {
         request: Request<pb::ExportSellerRequest>,
     ) -> Result<Response<Self::ExportSellerStream>, Status> {
         let (caller, request) = kit::admitted(request)?;
-        let pieces = self.export(&caller, &request.seller_id).await?;
+        let pieces = self.export(caller, &request.seller_id).await?;
         Ok(Response::new(Box::pin(ReceiverStream::new(pieces))))
     }
 

@@ -1,6 +1,6 @@
 //! The end: an export, the erasure in every service, the certificate.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -41,10 +41,40 @@ pub struct Request<'a> {
     pub confirmed_handle: &'a str,
     pub contract_end: Option<Date>,
     pub today: Date,
-    /// The newest complete export: the seller's revision it was taken at.
-    pub export_revision: Option<i64>,
+    /// The newest export of all services.
+    pub export: Option<Taken>,
     /// The seller's revision now.
     pub revision: i64,
+    /// What the other services have now.
+    pub elsewhere: Vec<Rows>,
+}
+
+/// How many rows a table has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rows {
+    /// The table with its schema.
+    pub table: String,
+    pub rows: i64,
+}
+
+/// What an export held.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Taken {
+    /// The seller's revision it was taken at.
+    pub revision: i64,
+    pub tables: Vec<Rows>,
+}
+
+impl Taken {
+    /// Tables of other services that have got or lost rows since. What changes
+    /// there leaves a row behind: messages, steps of tickets, usage.
+    fn outdated<'a>(&'a self, elsewhere: &'a [Rows]) -> BTreeSet<&'a str> {
+        let own = |rows: &&Rows| rows.table.split_once('.').is_some_and(|(service, _)| service == SELF);
+        let count = |rows: &'a Rows| (rows.table.as_str(), rows.rows);
+        let then: BTreeSet<_> = self.tables.iter().filter(|rows| !own(rows)).map(count).collect();
+        let now: BTreeSet<_> = elsewhere.iter().map(count).collect();
+        then.symmetric_difference(&now).map(|(table, _)| *table).collect()
+    }
 }
 
 /// Decides whether an erasure may be asked for.
@@ -58,12 +88,17 @@ pub fn may_request(request: &Request<'_>) -> Result<(), Refusal> {
         Some(end) if request.today <= end => missing.push(format!("the end of the contract: its last date is {end}")),
         Some(_) => {}
     }
-    match request.export_revision {
-        None => missing.push("a complete export".to_owned()),
-        Some(revision) if revision != request.revision => {
-            missing.push("a newer export: something changed since the last one".to_owned());
+    match &request.export {
+        None => missing.push("an export of all services".to_owned()),
+        Some(export) if export.revision != request.revision => {
+            missing.push("a newer export: the seller changed since the last one".to_owned());
         }
-        Some(_) => {}
+        Some(export) => {
+            let outdated: Vec<&str> = export.outdated(&request.elsewhere).into_iter().collect();
+            if !outdated.is_empty() {
+                missing.push(format!("a newer export: since the last one, {} changed", outdated.join(", ")));
+            }
+        }
     }
     if missing.is_empty() { Ok(()) } else { Err(Refusal::EvidenceMissing { missing }) }
 }
@@ -167,20 +202,27 @@ pub(super) mod tests {
 
     #[test]
     fn erasing_needs_export_end_and_confirmation() {
+        let rows = |table: &str, rows| Rows { table: table.to_owned(), rows };
+        let tables = vec![rows("tenants.seller", 1), rows("tickets.message", 5), rows("billing.invoice", 0)];
+        let export = Taken { revision: 7, tables };
         let request = Request {
             handle: "masque-noir",
             confirmed_handle: "masque-noir",
             contract_end: Some(jiff::civil::date(2026, 12, 31)),
             today: jiff::civil::date(2027, 1, 1),
-            export_revision: Some(7),
+            export: Some(export.clone()),
             revision: 7,
+            elsewhere: vec![rows("billing.invoice", 0), rows("tickets.message", 5)],
         };
         assert_eq!(may_request(&request), Ok(()));
         for bad in [
             Request { confirmed_handle: "masque", ..request.clone() },
             Request { contract_end: None, ..request.clone() },
             Request { today: jiff::civil::date(2026, 12, 31), ..request.clone() },
-            Request { export_revision: None, ..request.clone() },
+            Request { export: None, ..request.clone() },
+            Request { export: Some(Taken { tables: vec![rows("tenants.seller", 1)], ..export }), ..request.clone() },
+            Request { elsewhere: vec![rows("billing.invoice", 0), rows("tickets.message", 6)], ..request.clone() },
+            Request { elsewhere: vec![rows("tickets.message", 5)], ..request.clone() },
             Request { revision: 8, ..request.clone() },
         ] {
             assert!(matches!(may_request(&bad), Err(Refusal::EvidenceMissing { missing }) if missing.len() == 1));

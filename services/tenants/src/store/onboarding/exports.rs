@@ -21,7 +21,7 @@ pub struct TableCount {
     pub sha256: String,
 }
 
-/// A complete export.
+/// An export that was read to its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Export {
     pub id: ExportId,
@@ -29,6 +29,8 @@ pub struct Export {
     pub sha256: String,
     pub tables: Vec<TableCount>,
     pub at: Timestamp,
+    /// Whether the rows of every service are in it.
+    pub whole: bool,
 }
 
 /// Tables and the statement that reads one as JSON lines. Secrets (password
@@ -170,13 +172,13 @@ pub fn rows<'a>(
         .boxed()
 }
 
-/// Keeps a complete export as evidence.
+/// Keeps an export that was read to its end.
 pub async fn insert(tx: &mut TenantTx, export: &Export, by: Uuid) -> Result<(), Failure> {
     let seller = tx.seller()?;
     let tables = to_json(&export.tables)?;
     sqlx::query!(
-        "insert into tenants.seller_export (provider_id, seller_id, export_id, revision, sha256, tables, taken_at, taken_by)
-         values ($1, $2, $3, $4, $5, $6, $7, $8)",
+        "insert into tenants.seller_export (provider_id, seller_id, export_id, revision, sha256, tables, taken_at, taken_by, whole)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         tx.provider().0,
         seller.0,
         export.id.0,
@@ -184,18 +186,19 @@ pub async fn insert(tx: &mut TenantTx, export: &Export, by: Uuid) -> Result<(), 
         export.sha256,
         tables,
         export.at.to_sqlx(),
-        by
+        by,
+        export.whole
     )
     .execute(tx.conn())
     .await?;
     Ok(())
 }
 
-/// The newest complete export.
+/// The newest export of all services.
 pub async fn latest(tx: &mut TenantTx, seller: SellerId) -> Result<Option<Export>, Failure> {
     let row = sqlx::query!(
         "select export_id, revision, sha256, tables, taken_at from tenants.seller_export
-          where provider_id = $1 and seller_id = $2 order by taken_at desc, export_id desc limit 1",
+          where provider_id = $1 and seller_id = $2 and whole order by taken_at desc, export_id desc limit 1",
         tx.provider().0,
         seller.0
     )
@@ -208,6 +211,7 @@ pub async fn latest(tx: &mut TenantTx, seller: SellerId) -> Result<Option<Export
             sha256: row.sha256,
             tables: from_json("export's tables", row.tables)?,
             at: row.taken_at.to_jiff(),
+            whole: true,
         })
     })
     .transpose()

@@ -249,6 +249,45 @@ fn a_call_takes_all_three_chats_fill_and_mails_give_way() {
 }
 
 #[test]
+fn an_agent_whose_rights_are_taken_away_is_logged_off_and_her_offers_go_to_others() {
+    let mut desk = Desk::with_seller();
+    desk.hire(profile(1, &[1], &[("it", Level::Native)]));
+    desk.hire(profile(2, &[1], &[("it", Level::C1)]));
+    desk.online(1);
+    desk.online(2);
+    desk.mail(1, "it");
+    desk.accept(1);
+    desk.mail(2, "it");
+    assert_eq!(desk.offered_to(2), Some(agent(1)));
+    let epoch = desk.sessions[&agent(1)].epoch;
+    let older = desk.apply(Event::Revoked { agent: agent(1), epoch: epoch - 1 });
+    assert_eq!(older, Err(Refusal::StaleSession), "a newer session was opened with newer rights");
+    desk.ok(Event::Revoked { agent: agent(1), epoch });
+    assert_eq!(desk.sessions[&agent(1)].presence, Presence::Offline);
+    assert_eq!(desk.offered_to(2), Some(agent(2)));
+    assert_eq!(desk.state(1), ContactState::Assigned, "she may come back to what she owns");
+    desk.later(Policy::default().orphan_seconds);
+    assert_eq!(desk.contacts[&contact(1)].agent, Some(agent(2)));
+}
+
+#[test]
+fn what_an_agent_owns_of_a_seller_that_is_taken_from_her_goes_back() {
+    let mut desk = Desk::with_seller();
+    desk.ok(Event::Seller(terms(2)));
+    let both = profile(1, &[1, 2], &[("it", Level::C1)]);
+    desk.hire(both.clone());
+    desk.online(1);
+    desk.mail(1, "it");
+    desk.accept(1);
+    desk.enqueue(arriving(2, 2, Channel::Email, "it", START));
+    desk.accept(1);
+    let mut one = profile(1, &[2], &[("it", Level::C1)]);
+    one.revision = both.revision + 1;
+    desk.hire(one);
+    assert_eq!((desk.state(1), desk.state(2)), (ContactState::Queued, ContactState::Assigned));
+}
+
+#[test]
 fn a_lost_agent_gives_back_offers_and_calls_at_once_and_mails_after_a_while() {
     let mut desk = Desk::with_seller();
     desk.hire(profile(1, &[1], &[("it", Level::C1)]));

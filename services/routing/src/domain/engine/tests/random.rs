@@ -88,7 +88,11 @@ fn event(desk: &Desk, step: &Step, turn: i64) -> Event {
             let presence = Presence::ALL[usize::from(step.which % 4)];
             Event::Presence { agent: who, epoch: None, presence, reason: "why".to_owned() }
         }
-        15..=16 => Event::Heartbeat { agent: who, epoch: None },
+        15 => Event::Heartbeat { agent: who, epoch: None },
+        16 => {
+            let epoch = desk.sessions.get(&who).map_or(0, |session| session.epoch);
+            Event::Revoked { agent: who, epoch: epoch - i64::from(step.which % 3 == 0) }
+        }
         17..=23 => match desk.pending(step.who) {
             Some(offer) => Event::Accept { agent: who, epoch: None, offer },
             None => Event::Tick,
