@@ -41,7 +41,7 @@ buf_tool() {
     say "installing buf"
     rm -rf target/tools && mkdir -p target/tools
     cp tests/tools/package.json tests/tools/package-lock.json target/tools/
-    npm ci --prefix target/tools --silent --no-audit --no-fund || missing "buf (npm ci in tests/tools failed)"
+    (cd target/tools && npm install --silent --no-audit --no-fund --ignore-scripts) || missing "buf (npm install in tests/tools failed)"
     echo "$stamp" > target/tools/stamp
   fi
   export PATH=$PWD/target/tools/node_modules/.bin:$PATH

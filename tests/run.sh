@@ -15,5 +15,11 @@ tests/lint.sh
 say "manifests"
 "$MANYDESK_TEST_PYTHON" tests/k8s/check.py
 
+say "queries against the migrations"
+tests/sqlx.sh check
+
+say "the executable, for the tests that start and kill it"
+cargo build --locked -p manydesk
+
 say "tests"
-cargo test --workspace --locked
+cargo test --workspace --locked --no-fail-fast
