@@ -6,7 +6,8 @@ help: ## list what can be done
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 up: ## build and run the whole platform, with demo data
-	cargo run --release --quiet -p manydesk -- up
+	cargo build --profile quick -p manydesk
+	@exec target/quick/manydesk up
 
 test: ## install what the tests need, check everything, run all tests
 	tests/run.sh

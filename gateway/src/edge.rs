@@ -1,4 +1,4 @@
-//! The stack of the edge and the port that carries it.
+//! The stack of the edge.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -10,15 +10,14 @@ use axum::extract::{ConnectInfo, State};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use http::{HeaderValue, Method, Request, Response, header};
+use http_body_util::BodyExt;
 use kit::caller::Verifier;
 use kit::deadline::DeadlineLayer;
 use kit::gate::{CLIENT_ADDRESS, GateLayer};
 use kit::peers::{Local, Peers};
 use kit::serve::InFlightLayer;
 use kit::telemetry::CallLayer;
-use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
-use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 use tonic::service::Routes;
 use tower::util::BoxCloneSyncService;
@@ -79,7 +78,11 @@ pub fn app(settings: &Settings) -> Result<Router, crate::rest::BadRoute> {
         .layer(LimitsLayer(limiter))
         .service(Forward::new(settings.peers.clone()));
     let calls: Local = BoxCloneSyncService::new(stack);
-    let web = tonic_web::GrpcWebLayer::new().layer(calls.clone());
+    // A body in base64 shrinks on the way in; the length it came with must not go on as its length.
+    let resized = ServiceBuilder::new()
+        .map_request(|r: Request<Body>| r.map(|body| Body::new(body.map_frame(std::convert::identity))))
+        .service(calls.clone());
+    let web = tonic_web::GrpcWebLayer::new().layer(resized);
     let web: Local =
         BoxCloneSyncService::new(ServiceBuilder::new().map_response(|r: Response<Body>| r.map(Body::new)).service(web));
     let edge = Edge {
@@ -103,23 +106,6 @@ pub fn app(settings: &Settings) -> Result<Router, crate::rest::BadRoute> {
     let reflection =
         Routes::default().add_service(kit::serve::reflection_v1()).add_service(kit::serve::reflection_v1alpha());
     Ok(router.merge(reflection.into_axum_router().reset_fallback()))
-}
-
-/// Serves the edge on a socket until told to stop, then drains.
-pub async fn serve(
-    listener: TcpListener,
-    app: Router,
-    stop: CancellationToken,
-    drain: Duration,
-) -> Result<(), std::io::Error> {
-    let service = app.into_make_service_with_connect_info::<SocketAddr>();
-    let told = stop.clone();
-    let serving =
-        axum::serve(listener, service).with_graceful_shutdown(async move { told.cancelled().await }).into_future();
-    tokio::select! {
-        done = serving => done,
-        () = async { stop.cancelled().await; tokio::time::sleep(drain).await } => Ok(()),
-    }
 }
 
 /// How a call came in decides who reads it; all end in the same stack.

@@ -2,7 +2,7 @@
 //! HTTP; every call, however it came in, passes the same stack and is forwarded
 //! by the service's name. gRPC bodies are passed on without being decoded.
 //!
-//! Reading order: [`edge`] (the stack), [`forward`], [`limits`], then [`rest`]
+//! Reading order: [`port`], [`edge`] (the stack), [`forward`], [`limits`], then [`rest`]
 //! (transcoding by `google.api.http`), [`connect`], [`openapi`], [`pages`].
 //!
 //! Invariants: no SQL, no domain; a new RPC needs no change here.
@@ -13,6 +13,8 @@ pub mod forward;
 pub mod limits;
 pub mod openapi;
 pub mod pages;
+pub mod port;
 pub mod rest;
 
-pub use edge::{Settings, app, serve};
+pub use edge::{Settings, app};
+pub use port::serve;

@@ -1,5 +1,6 @@
 //! The platform that all tests of a run share.
 
+use std::pin::Pin;
 use std::sync::mpsc;
 
 use manydesk::cli::Session;
@@ -20,11 +21,12 @@ pub struct Desk {
     pub database: String,
     /// URL of a role of its database.
     pub role_url: Box<dyn Fn(&str) -> String + Send + Sync>,
-    operator_password: String,
-    tenants: tenantdb::service::Deps,
-    databases: Vec<tenantdb::TenantDb>,
-    runtime: tokio::runtime::Handle,
+    pub(crate) operator_password: String,
+    pub(crate) record: Recorder,
 }
+
+/// Records a green isolation probe of a provider's seller.
+pub(crate) type Recorder = Box<dyn Fn(String, String) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
 /// The e-mail of the operator.
 pub const OPERATOR: &str = "operator@platform.example";
@@ -37,7 +39,8 @@ pub async fn desk() -> &'static Desk {
 
 /// Settings for tests: port 0, no limits in the way.
 pub fn config() -> Config {
-    let mut config = Config::read(&|name| (name == "MANYDESK_DATA").then(|| "/nonexistent".to_owned())).expect("defaults are valid");
+    let mut config =
+        Config::read(&|name| (name == "MANYDESK_DATA").then(|| "/nonexistent".to_owned())).expect("defaults are valid");
     config.listen = ([127, 0, 0, 1], 0).into();
     config.tenant_rate = 1e6;
     config.address_rate = 1e6;
@@ -49,30 +52,43 @@ pub fn config() -> Config {
 fn start() -> Desk {
     let (told, started) = mpsc::channel();
     std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
         runtime.block_on(async move {
             let cluster = TestCluster::start();
-            let database =
-                Database::Given { admin: cluster.admin(), name: Some("manydesk".to_owned()), trusted: true };
+            let database = Database::Given { admin: cluster.admin(), name: Some("manydesk".to_owned()), trusted: true };
             let secrets = Secrets::ephemeral().expect("secrets");
             let operator_password = secrets.password(OPERATOR);
-            let platform =
-                Platform::start(&config(), database, secrets, kit::Clock::System, &mut |_| {}).await.expect("the platform starts");
+            let platform = Platform::start(&config(), database, secrets, kit::Clock::System, &mut |_| {})
+                .await
+                .expect("the platform starts");
             manydesk::ensure_operator(&platform, OPERATOR, &operator_password).await.expect("an operator");
             let (admin_url, urls) = (cluster.url("manydesk", "postgres"), cluster);
             let url = platform.url.clone();
             let role_urls = std::sync::Arc::new(urls);
             let for_desk = role_urls.clone();
             let role_url = Box::new(move |role: &str| for_desk.url("manydesk", role));
-            let (tenants, runtime) = (platform.tenants.clone(), tokio::runtime::Handle::current());
-            let databases = platform.databases.clone();
-            told.send(Desk { url, database: admin_url, role_url, operator_password, tenants, databases, runtime })
-                .expect("the test waits");
+            let record = recorder(&platform, tokio::runtime::Handle::current());
+            told.send(Desk { url, database: admin_url, role_url, operator_password, record }).expect("the test waits");
             std::future::pending::<()>().await;
             drop((platform, role_urls));
         });
     });
     started.recv().expect("the platform's thread lives")
+}
+
+/// Records probes where the platform runs: its database connections live there.
+fn recorder(platform: &Platform, runtime: tokio::runtime::Handle) -> Recorder {
+    let (tenants, databases) = (platform.tenants.clone(), platform.databases.clone());
+    Box::new(move |provider, seller| {
+        let (tenants, databases, runtime) = (tenants.clone(), databases.clone(), runtime.clone());
+        Box::pin(async move {
+            let findings = manydesk::probe::Findings::default();
+            let recorded =
+                async move { manydesk::record_probe(&tenants, &databases, &provider, &seller, &findings).await };
+            runtime.spawn(recorded).await.expect("the platform lives").expect("the probe is recorded");
+        })
+    })
 }
 
 impl Desk {
@@ -86,13 +102,9 @@ impl Desk {
         Session::login(&self.url, OPERATOR, &self.operator_password).await.expect("the operator signs in")
     }
 
-    /// Records a green isolation probe of a seller, as the platform does after
-    /// one. It runs where the platform runs: its database connections live there.
+    /// Records a green isolation probe of a seller, as the platform does after one.
     pub async fn record_green_probe(&self, provider_id: &str, seller_id: &str) {
-        let (tenants, provider, seller) = (self.tenants.clone(), provider_id.to_owned(), seller_id.to_owned());
-        let (findings, databases) = (manydesk::probe::Findings::default(), self.databases.clone());
-        let recorded = async move { manydesk::record_probe(&tenants, &databases, &provider, &seller, &findings).await };
-        self.runtime.spawn(recorded).await.expect("the platform lives").expect("the probe is recorded");
+        (self.record)(provider_id.to_owned(), seller_id.to_owned()).await;
     }
 
     /// A provider of the test's own.

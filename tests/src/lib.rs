@@ -3,11 +3,12 @@
 //! of its own, so that they run in parallel and see nothing of one another.
 
 mod desk;
+pub mod fleet;
 mod live;
 mod people;
 pub mod postgres;
 
-pub use desk::{Desk, desk};
+pub use desk::{Desk, config, desk};
 pub use people::{PASSWORD, Person, Tenant};
 
 /// Waits until something becomes true, looking again and again; fails loudly

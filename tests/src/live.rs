@@ -3,8 +3,8 @@
 use proto::Role;
 use proto::billing::v1::billing_service_client::BillingServiceClient;
 use proto::billing::v1::{
-    BillingProfile, Charge, Issuer, Meter, Party, PriceModel, RatePlan, SignRatePlanRequest, UpsertBillingProfileRequest,
-    UpsertIssuerRequest,
+    BillingProfile, Charge, Issuer, Meter, Party, PriceModel, RatePlan, SignRatePlanRequest,
+    UpsertBillingProfileRequest, UpsertIssuerRequest,
 };
 use proto::billing::v1::{CreateRatePlanRequest, ListIssuersRequest};
 use proto::tenants::v1::onboarding_service_client::OnboardingServiceClient;
@@ -29,7 +29,8 @@ impl Tenant {
     pub async fn live_seller(&mut self, handle: &str, languages: &[&str]) -> String {
         let folder = tempfile::tempdir().expect("a folder");
         std::fs::write(folder.path().join("agreement.txt"), "A processing agreement.\n").expect("a document");
-        let applied = manydesk::cli::onboard::apply(&mut self.admin, &file(handle, languages), folder.path(), &mut |_| {}).await;
+        let applied =
+            manydesk::cli::onboard::apply(&mut self.admin, &file(handle, languages), folder.path(), &mut |_| {}).await;
         let seller_id = applied.expect("the seller is onboarded").seller.seller_id;
         for language in languages {
             self.agent(&format!("Standby {language}"), language, &[&seller_id]).await;

@@ -8,9 +8,8 @@ use proto::tenants::v1::providers_service_client::ProvidersServiceClient;
 use proto::tenants::v1::sellers_service_client::SellersServiceClient;
 use proto::tenants::v1::users_service_client::UsersServiceClient;
 use proto::tenants::v1::{
-    AcceptInvitationRequest, AgentProfile, CertifyAgentRequest, CreateProviderRequest,
-    CreateSellerRequest, CreateUserRequest, LanguageLevel, LanguageProficiency, PutChannelAccountRequest,
-    UpdateAgentProfileRequest,
+    AcceptInvitationRequest, AgentProfile, CertifyAgentRequest, CreateProviderRequest, CreateSellerRequest,
+    CreateUserRequest, LanguageLevel, LanguageProficiency, PutChannelAccountRequest, UpdateAgentProfileRequest,
 };
 use tonic::transport::Channel;
 
@@ -113,7 +112,10 @@ impl Tenant {
             .update_agent_profile(UpdateAgentProfileRequest {
                 user_id: person.user_id.clone(),
                 agent_profile: Some(AgentProfile {
-                    languages: vec![LanguageProficiency { language: language.into(), level: LanguageLevel::Native.into() }],
+                    languages: vec![LanguageProficiency {
+                        language: language.into(),
+                        level: LanguageLevel::Native.into(),
+                    }],
                     time_zone: "Europe/Lisbon".into(),
                     site: "lisbon".into(),
                     ..AgentProfile::default()

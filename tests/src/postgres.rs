@@ -16,7 +16,8 @@ impl TestCluster {
         let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         std::fs::set_permissions(folder.path(), open).expect("the folder's mode");
         let options = Options { data: folder.path().join("data"), bin: None };
-        let cluster = Cluster::start(&options, &mut |_| {}).unwrap_or_else(|trouble| panic!("no PostgreSQL: {trouble}"));
+        let cluster =
+            Cluster::start(&options, &mut |_| {}).unwrap_or_else(|trouble| panic!("no PostgreSQL: {trouble}"));
         TestCluster { cluster, _folder: folder }
     }
 

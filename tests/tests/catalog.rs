@@ -48,7 +48,11 @@ async fn every_table_has_forced_row_level_security_and_a_policy_per_command() {
     for row in &rows {
         let table: String = row.get(0);
         assert!(row.get::<bool, _>(1), "{table}: row-level security is not enabled and forced");
-        assert_eq!(row.get::<i64, _>(2), 4, "{table}: select, insert, update and delete need a policy each for the app role");
+        assert_eq!(
+            row.get::<i64, _>(2),
+            4,
+            "{table}: select, insert, update and delete need a policy each for the app role"
+        );
         assert!(!row.get::<bool, _>(3), "{table}: a policy is for everybody");
     }
     println!("{} tables checked", rows.len());
@@ -78,9 +82,17 @@ async fn every_key_leads_with_the_tenant() {
     for row in &rows {
         let (table, index): (String, String) = (row.get(0), row.get(1));
         let columns: Vec<String> = row.get::<Option<Vec<String>>, _>(2).unwrap_or_default();
-        assert_eq!(columns.first().map(String::as_str), Some("provider_id"), "{table}: the unique index {index} does not lead with the provider: a duplicate could be probed");
+        assert_eq!(
+            columns.first().map(String::as_str),
+            Some("provider_id"),
+            "{table}: the unique index {index} does not lead with the provider: a duplicate could be probed"
+        );
         if row.get::<bool, _>(3) && table_is_sellers(&table) {
-            assert_eq!(columns.get(1).map(String::as_str), Some("seller_id"), "{table}: the unique index {index} does not go on with the seller");
+            assert_eq!(
+                columns.get(1).map(String::as_str),
+                Some("seller_id"),
+                "{table}: the unique index {index} does not go on with the seller"
+            );
         }
     }
 }
@@ -135,21 +147,24 @@ async fn services_reach_their_own_schema_and_nothing_else() {
         for service in SERVICES {
             for kind in ["app", "relay"] {
                 let role = format!("{service}_{kind}");
-                let may: bool = sqlx::query_scalar("select has_table_privilege($1, $2, 'select, insert, update, delete, truncate')")
-                    .bind(&role)
-                    .bind(format!("{schema}.{table}"))
-                    .fetch_one(&mut conn)
-                    .await
-                    .expect("the catalog");
+                let may: bool = sqlx::query_scalar(
+                    "select has_table_privilege($1, $2, 'select, insert, update, delete, truncate')",
+                )
+                .bind(&role)
+                .bind(format!("{schema}.{table}"))
+                .fetch_one(&mut conn)
+                .await
+                .expect("the catalog");
                 assert!(!may || schema == service, "{role} reaches {schema}.{table}");
             }
         }
-        let owner: String = sqlx::query_scalar("select tableowner::text from pg_tables where schemaname = $1 and tablename = $2")
-            .bind(&schema)
-            .bind(&table)
-            .fetch_one(&mut conn)
-            .await
-            .expect("the catalog");
+        let owner: String =
+            sqlx::query_scalar("select tableowner::text from pg_tables where schemaname = $1 and tablename = $2")
+                .bind(&schema)
+                .bind(&table)
+                .fetch_one(&mut conn)
+                .await
+                .expect("the catalog");
         assert_eq!(owner, format!("{schema}_owner"), "{schema}.{table}");
     }
     let strong: i64 = sqlx::query_scalar(
@@ -166,7 +181,8 @@ async fn services_reach_their_own_schema_and_nothing_else() {
 async fn an_injected_statement_cannot_switch_the_tenant() {
     let url = (desk().await.role_url)("tickets_app");
     let mut conn = PgConnection::connect(&url).await.expect("the app role signs in");
-    let refused = sqlx::query("select set_config('app.provider_id', gen_random_uuid()::text, true)").execute(&mut conn).await;
+    let refused =
+        sqlx::query("select set_config('app.provider_id', gen_random_uuid()::text, true)").execute(&mut conn).await;
     assert!(refused.is_err(), "set_config can be called by the app role");
     let refused = sqlx::query("select count(*) from tickets.ticket").fetch_one(&mut conn).await;
     assert!(refused.is_err(), "without a context a query sees something");

@@ -2,6 +2,7 @@
 //! one surface, and what is wrong is told in the same words on each of them.
 
 mod answers;
+mod connections;
 mod document;
 mod origin;
 mod refusals;
@@ -49,7 +50,8 @@ async fn found() -> World {
             external_id: "<edge-1@mail.example>".into(),
             author: Some(Author { address: "kunde@mail.example".into(), name: "Käthe „K“ Müller".into() }),
             subject: "Wo bleibt mein Paket? 📦".into(),
-            text: "Guten Tag,\nmein Paket ist seit zwei Wochen unterwegs. Wann kommt es an?\n\nMit freundlichen Grüßen".into(),
+            text: "Guten Tag,\nmein Paket ist seit zwei Wochen unterwegs. Wann kommt es an?\n\nMit freundlichen Grüßen"
+                .into(),
             ..ReceiveMessageRequest::default()
         })
         .await

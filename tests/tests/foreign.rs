@@ -4,10 +4,10 @@
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
-use tests::{PASSWORD, Tenant, desk};
+use tests::{PASSWORD, desk};
 use tokio::sync::mpsc;
 
-use crate::support::{python, rows};
+use crate::support::python;
 
 #[tokio::test]
 async fn a_foreign_client_that_knows_only_reflection_does_the_main_job() {
@@ -31,7 +31,7 @@ async fn a_foreign_client_that_knows_only_reflection_does_the_main_job() {
     while let Some(line) = lines.recv().await {
         println!("{line}");
         if let Some(seller) = line.strip_prefix("probe wanted: ") {
-            record_probe(&tenant, seller).await;
+            tenant.desk.record_green_probe(&tenant.provider_id, seller).await;
         }
         last = line;
     }
@@ -40,19 +40,4 @@ async fn a_foreign_client_that_knows_only_reflection_does_the_main_job() {
     let steps = last.strip_prefix("foreign client: ").and_then(|rest| rest.strip_suffix(" steps ok"));
     let steps: u32 = steps.and_then(|n| n.parse().ok()).unwrap_or_else(|| panic!("it ended with: {last}"));
     assert!(30 <= steps, "only {steps} steps");
-}
-
-/// Recording a probe is the platform's own doing, past every client.
-async fn record_probe(tenant: &Tenant, seller: &str) {
-    let mut database = rows::superuser(tenant.desk).await;
-    sqlx::query(
-        "insert into tenants.isolation_probe
-                (provider_id, seller_id, probe_id, probed_at, green, tables, rpcs, detail, recorded_by)
-         values ($1, $2, gen_random_uuid(), now(), true, 1, 1, 'recorded by a test', gen_random_uuid())",
-    )
-    .bind(rows::bare("prov", &tenant.provider_id))
-    .bind(rows::bare("seller", seller))
-    .execute(&mut database)
-    .await
-    .expect("a probe is recorded");
 }

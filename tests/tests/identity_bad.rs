@@ -58,7 +58,11 @@ async fn a_token_that_was_touched_is_refused() {
         must_be_invalid(&format!("another {name}"), &with(&header, &other)).await;
         other[name] = before;
     }
-    let flipped: String = signature.chars().enumerate().map(|(n, c)| if n == 20 { if c == 'A' { 'B' } else { 'A' } } else { c }).collect();
+    let flipped: String = signature
+        .chars()
+        .enumerate()
+        .map(|(n, c)| if n == 20 { if c == 'A' { 'B' } else { 'A' } } else { c })
+        .collect();
     let body = token.rsplit_once('.').expect("a signature").0;
     for (what, text) in [
         ("a flipped signature", format!("{body}.{flipped}")),
@@ -87,7 +91,13 @@ async fn the_algorithm_is_ours_and_never_the_tokens() {
     }
     // the public key is known to everybody: as a secret of HMAC it must prove nothing
     let published = Browser::new(&tenant.desk.url, "").get("/.well-known/jwks.json").await.body;
-    let key = published["keys"].as_array().expect("keys").iter().find(|k| k["kid"] == header["kid"]).expect("our key").clone();
+    let key = published["keys"]
+        .as_array()
+        .expect("keys")
+        .iter()
+        .find(|k| k["kid"] == header["kid"])
+        .expect("our key")
+        .clone();
     let x = key["x"].as_str().expect("the public key").to_owned();
     let raw = URL_SAFE_NO_PAD.decode(&x).expect("base64url");
     let mut der = vec![0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
@@ -96,10 +106,13 @@ async fn the_algorithm_is_ours_and_never_the_tokens() {
     let pem = format!("-----BEGIN PUBLIC KEY-----\n{body}\n-----END PUBLIC KEY-----\n");
     use jsonwebtoken::Algorithm::{HS256, HS384, HS512};
     for (alg, name) in [(HS256, "HS256"), (HS384, "HS384"), (HS512, "HS512")] {
-        for secret in [raw.clone(), der.clone(), pem.clone().into_bytes(), x.clone().into_bytes(), key.to_string().into_bytes()] {
+        for secret in
+            [raw.clone(), der.clone(), pem.clone().into_bytes(), x.clone().into_bytes(), key.to_string().into_bytes()]
+        {
             let mut header = jsonwebtoken::Header::new(alg);
             header.kid = part(&token, 0)["kid"].as_str().map(str::to_owned);
-            let forged = jsonwebtoken::encode(&header, &claims, &jsonwebtoken::EncodingKey::from_secret(&secret)).expect("signed");
+            let forged = jsonwebtoken::encode(&header, &claims, &jsonwebtoken::EncodingKey::from_secret(&secret))
+                .expect("signed");
             must_be_invalid(&format!("{name} with the public key"), &forged).await;
         }
     }
@@ -113,7 +126,12 @@ async fn the_algorithm_is_ours_and_never_the_tokens() {
     let encoding = jsonwebtoken::EncodingKey::from_ed_der(own.pkcs8());
     let mut bare = jsonwebtoken::Header::new(jsonwebtoken::Algorithm::EdDSA);
     must_be_invalid("no kid", &jsonwebtoken::encode(&bare, &claims, &encoding).expect("signed")).await;
-    bare.jwk = serde_json::from_value(json!({ "kty": "OKP", "crv": "Ed25519", "x": own.public().x, "use": "sig" })).ok();
+    bare.jwk =
+        serde_json::from_value(json!({ "kty": "OKP", "crv": "Ed25519", "x": own.public().x, "use": "sig" })).ok();
     bare.jku = Some("http://127.0.0.1:1/keys".to_owned());
-    must_be_invalid("a key that the token brings along", &jsonwebtoken::encode(&bare, &claims, &encoding).expect("signed")).await;
+    must_be_invalid(
+        "a key that the token brings along",
+        &jsonwebtoken::encode(&bare, &claims, &encoding).expect("signed"),
+    )
+    .await;
 }

@@ -3,8 +3,23 @@
 use std::process::Command;
 
 const ALLOWED: &[&str] = &[
-    "MIT", "MIT-0", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "Zlib", "Unicode-3.0", "Unicode-DFS-2016",
-    "Unlicense", "0BSD", "CC0-1.0", "BSL-1.0", "CDLA-Permissive-2.0", "OpenSSL", "MPL-2.0", "Apache-2.0 WITH LLVM-exception",
+    "MIT",
+    "MIT-0",
+    "Apache-2.0",
+    "BSD-2-Clause",
+    "BSD-3-Clause",
+    "ISC",
+    "Zlib",
+    "Unicode-3.0",
+    "Unicode-DFS-2016",
+    "Unlicense",
+    "0BSD",
+    "CC0-1.0",
+    "BSL-1.0",
+    "CDLA-Permissive-2.0",
+    "OpenSSL",
+    "MPL-2.0",
+    "Apache-2.0 WITH LLVM-exception",
 ];
 
 #[test]

@@ -2,7 +2,10 @@
 
 mod billing;
 mod catalog;
+mod demo;
 mod edge;
+mod exports;
+mod fleet;
 mod foreign;
 mod identity;
 mod identity_bad;
@@ -11,7 +14,9 @@ mod licences;
 mod main_job;
 mod onboarding;
 mod process;
+mod revocation;
 mod rooms;
+mod routing;
 mod sellers;
 mod support;
 mod telemetry;

@@ -97,7 +97,10 @@ impl AtDesk {
 
     async fn say(&mut self, frame: Say) {
         self.said += 1;
-        self.up.send(AgentSessionRequest { sequence: self.said, frame: Some(frame) }).await.expect("the stream is open");
+        self.up
+            .send(AgentSessionRequest { sequence: self.said, frame: Some(frame) })
+            .await
+            .expect("the stream is open");
     }
 
     /// Listens until something wanted is heard.
@@ -188,20 +191,25 @@ fn last_month() -> (String, prost_types::Timestamp) {
 
 #[tokio::test]
 async fn a_mail_is_offered_answered_kept_metered_and_billed() {
-    let mut tenant = desk().await.provider("Main job").await;
+    main_job(&mut desk().await.provider("Main job").await).await;
+}
+
+/// The whole main job, wherever the platform runs.
+pub async fn main_job(tenant: &mut Tenant) {
     let seller = tenant.live_seller("masque", &["it", "de"]).await;
     let mut giulia = tenant.agent("Giulia", "it", &[&seller]).await;
     let mut desk = AtDesk::sit_down(&mut giulia).await;
 
     // A mail in Italian comes in: a ticket with a number, a language and a promise.
-    let raw = mail("help@masque.example", "Anna Bianchi <anna@posta.example>", "m1@posta.example", "Il mio pacco", ITALIAN);
-    let taken = receive(&mut tenant, &seller, raw.clone()).await;
+    let raw =
+        mail("help@masque.example", "Anna Bianchi <anna@posta.example>", "m1@posta.example", "Il mio pacco", ITALIAN);
+    let taken = receive(tenant, &seller, raw.clone()).await;
     let ticket = taken.ticket.expect("a ticket");
     assert_eq!((ticket.number.as_str(), ticket.language.as_str()), ("MAS-1001", "it"));
     assert_eq!((ticket.state(), taken.duplicate), (TicketState::New, false));
-    let running = clock(&mut tenant, &seller, &ticket.id).await;
+    let running = clock(tenant, &seller, &ticket.id).await;
     assert_eq!((running.0, running.1), (ClockState::Running, Verdict::Open));
-    let again = receive(&mut tenant, &seller, raw).await;
+    let again = receive(tenant, &seller, raw).await;
     assert!(again.duplicate);
     assert_eq!(again.ticket.expect("the same").id, ticket.id);
 
@@ -228,7 +236,7 @@ async fn a_mail_is_offered_answered_kept_metered_and_billed() {
     let answered = reply(&mut giulia, &seller, &ticket, "Gentile Anna, il pacco arriva domani con il corriere.").await;
     assert_eq!(answered.state(), TicketState::PendingCustomer);
     assert!(answered.first_response_at.is_some());
-    let (state, verdict, target, elapsed, missed_by) = clock(&mut tenant, &seller, &ticket.id).await;
+    let (state, verdict, target, elapsed, missed_by) = clock(tenant, &seller, &ticket.id).await;
     assert_eq!((state, verdict, target, missed_by), (ClockState::Stopped, Verdict::Kept, 3600, 0));
     assert!(elapsed < 60, "{elapsed}");
     let client = routing!(tenant.admin);
@@ -244,19 +252,22 @@ async fn a_mail_is_offered_answered_kept_metered_and_billed() {
     assert!(done.ended_at.is_some());
 
     // Billing has metered it once, at the price of the contract.
-    let usage = metered(&mut tenant, &seller, Meter::Contact).await;
+    let usage = metered(tenant, &seller, Meter::Contact).await;
     assert_eq!(usage.len(), 1);
     let item = usage[0].item.as_ref().expect("an item");
-    assert_eq!((item.subject.as_str(), item.language.as_str(), item.channel.as_str()), (ticket.id.as_str(), "it", "email"));
+    assert_eq!(
+        (item.subject.as_str(), item.language.as_str(), item.channel.as_str()),
+        (ticket.id.as_str(), "it", "email")
+    );
     assert_eq!(usage[0].state(), UsageState::Open);
     // 100.00 + 1 × 2.50, and 19 % of it: 19.475 is rounded once, up.
-    let draft = preview(&mut tenant, &seller).await;
+    let draft = preview(tenant, &seller).await;
     assert_eq!(amounts(&draft), ("102.50", "19.48", "121.98"), "{draft:?}");
     assert_eq!((draft.state(), draft.number.as_str()), (InvoiceState::Draft, ""));
 
-    the_report_is_for_the_seller_alone(&mut tenant, &seller).await;
-    last_month_is_invoiced_once(&mut tenant, &seller).await;
-    assert_eq!(amounts(&preview(&mut tenant, &seller).await), ("102.50", "19.48", "121.98"));
+    the_report_is_for_the_seller_alone(tenant, &seller).await;
+    last_month_is_invoiced_once(tenant, &seller).await;
+    assert_eq!(amounts(&preview(tenant, &seller).await), ("102.50", "19.48", "121.98"));
 }
 
 fn amounts(invoice: &Invoice) -> (&str, &str, &str) {
@@ -346,7 +357,8 @@ async fn work_goes_only_to_who_speaks_the_language_and_is_certified() {
         request_id: String::new(),
     };
     users.grant_sellers(grant).await.expect("granted");
-    let session = manydesk::cli::Session::login(&tenant.desk.url, &nora.email, tests::PASSWORD).await.expect("signed in");
+    let session =
+        manydesk::cli::Session::login(&tenant.desk.url, &nora.email, tests::PASSWORD).await.expect("signed in");
     let mut nora = Person { session, ..nora };
 
     let mut at_giulias = AtDesk::sit_down(&mut giulia).await;

@@ -45,8 +45,7 @@ async fn the_example_file_brings_a_seller_in_and_applying_it_again_changes_nothi
     assert!(redone.is_empty(), "{redone:?}");
     assert_eq!(again.steps.len(), first.steps.len());
     assert_eq!((again.seller.etag, again.seller.terms_version), (first.seller.etag, first.seller.terms_version));
-    let asked =
-        ListSellerTransitionsRequest { seller_id: first.seller.seller_id.clone(), ..Default::default() };
+    let asked = ListSellerTransitionsRequest { seller_id: first.seller.seller_id.clone(), ..Default::default() };
     let moves = sellers.list_seller_transitions(asked).await.expect("transitions").into_inner().transitions;
     assert_eq!(moves.len(), 1);
 }
@@ -78,6 +77,18 @@ async fn a_changed_line_changes_that_and_nothing_else() {
     let mut sellers = SellersServiceClient::new(tenant.admin.transport().await.expect("a token"));
     let accounts = sellers.list_channel_accounts(asked).await.expect("accounts").into_inner().channel_accounts;
     assert_eq!(accounts.len(), 6);
+
+    // A changed template is published anew, and the seller's questionnaire moves to it.
+    let moved = changed.replace(
+        "question_key = \"ships_abroad\"\nsection = \"delivery\"",
+        "question_key = \"ships_abroad\"\nsection = \"abroad\"",
+    );
+    assert_ne!(moved, changed);
+    let third = onboard::apply(&mut tenant.admin, &moved, &folder, &mut |_| {}).await.expect("it applies");
+    let done: Vec<_> = third.steps.iter().filter(|s| s.outcome != Outcome::Kept).map(|s| s.title.as_str()).collect();
+    assert_eq!(done, ["template general", "publish template general", "questionnaire general", "hand in general"]);
+    let fourth = onboard::apply(&mut tenant.admin, &moved, &folder, &mut |_| {}).await.expect("it applies again");
+    assert_eq!(fourth.count(Outcome::Kept), fourth.steps.len(), "{:?}", fourth.steps);
 }
 
 #[tokio::test]
@@ -87,13 +98,17 @@ async fn a_file_with_problems_changes_nothing_and_tells_every_line() {
     let broken = text
         .replace("vat_id = \"IT00743110157\"", "vat_id = \"IT00743110158\"")
         .replace("target = \"8h\"", "target = \"soon\"");
-    let error = onboard::apply(&mut tenant.admin, &broken, &folder, &mut |_| {}).await.expect_err("it is broken").to_string();
+    let error =
+        onboard::apply(&mut tenant.admin, &broken, &folder, &mut |_| {}).await.expect_err("it is broken").to_string();
     let line = |needle: &str| 1 + broken.lines().position(|l| l.contains(needle)).expect("the line");
     for needle in ["IT00743110158", "target = \"soon\""] {
         assert!(error.contains(&format!("line {}: ", line(needle))), "{error}");
     }
     let unread = text.replace("documents/contract.txt", "documents/nowhere.txt");
-    let error = onboard::apply(&mut tenant.admin, &unread, &folder, &mut |_| {}).await.expect_err("it is not there").to_string();
+    let error = onboard::apply(&mut tenant.admin, &unread, &folder, &mut |_| {})
+        .await
+        .expect_err("it is not there")
+        .to_string();
     assert!(error.contains("documents[0].file cannot be read"), "{error}");
     let mut sellers = SellersServiceClient::new(tenant.admin.transport().await.expect("a token"));
     let all = sellers.list_sellers(ListSellersRequest::default()).await.expect("a list").into_inner().sellers;

@@ -31,7 +31,9 @@ fn read(folder: &str) -> Vec<(PathBuf, String)> {
 
 /// Code lines, without comments.
 fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    text.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//") && !line.trim_start().starts_with("--"))
+    text.lines()
+        .enumerate()
+        .filter(|(_, line)| !line.trim_start().starts_with("//") && !line.trim_start().starts_with("--"))
 }
 
 fn forbid(folder: &str, words: &[&str], why: &str) {
@@ -73,7 +75,8 @@ fn no_service_imports_another() {
         }
     }
     for (crate_name, above) in [("kit", "tenantdb"), ("kit", "sqlx"), ("tenantdb", "gateway")] {
-        let manifest = fs::read_to_string(root().join(format!("services/{crate_name}/Cargo.toml"))).expect("a manifest");
+        let manifest =
+            fs::read_to_string(root().join(format!("services/{crate_name}/Cargo.toml"))).expect("a manifest");
         assert!(!manifest.contains(&format!("\n{above}.workspace")), "{crate_name} depends on {above}");
     }
     let gateway = fs::read_to_string(root().join("gateway/Cargo.toml")).expect("a manifest");
@@ -82,13 +85,33 @@ fn no_service_imports_another() {
 
 #[test]
 fn nothing_but_the_clock_asks_for_the_time() {
-    let words = ["SystemTime::now", "Timestamp::now", "Zoned::now", "Uuid::now_v7", "Uuid::new_v4", "OffsetDateTime::now", "Utc::now"];
-    for folder in SERVICES.iter().map(|s| format!("services/{s}/src")).chain(["services/tenantdb/src".into(), "gateway/src".into()]) {
+    let words = [
+        "SystemTime::now",
+        "Timestamp::now",
+        "Zoned::now",
+        "Uuid::now_v7",
+        "Uuid::new_v4",
+        "OffsetDateTime::now",
+        "Utc::now",
+    ];
+    for folder in SERVICES
+        .iter()
+        .map(|s| format!("services/{s}/src"))
+        .chain(["services/tenantdb/src".into(), "gateway/src".into()])
+    {
         forbid(&folder, &words, "the time is given by kit::clock");
     }
     for service in SERVICES {
-        forbid(&format!("services/{service}/migrations"), &["now()", "current_timestamp", "clock_timestamp", "gen_random_uuid"], "time and ids are inputs");
-        forbid(&format!("services/{service}/src/store"), &[" now()", "(now()", ",now()", "current_timestamp", "clock_timestamp"], "time is an input");
+        forbid(
+            &format!("services/{service}/migrations"),
+            &["now()", "current_timestamp", "clock_timestamp", "gen_random_uuid"],
+            "time and ids are inputs",
+        );
+        forbid(
+            &format!("services/{service}/src/store"),
+            &[" now()", "(now()", ",now()", "current_timestamp", "clock_timestamp"],
+            "time is an input",
+        );
     }
 }
 

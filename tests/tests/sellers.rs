@@ -1,6 +1,6 @@
 //! Sellers from a file to live and to their end, as their provider does it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use aws_lc_rs::digest;
@@ -8,14 +8,20 @@ use kit::Id;
 use manydesk::cli::Session;
 use prost::Message;
 use proto::Role;
+use proto::billing::v1::billing_service_client::BillingServiceClient;
+use proto::billing::v1::{Meter, RecordUsageRequest, UsageItem};
 use proto::events::v1::envelope::Body;
 use proto::events::v1::{Calendar, ClockInterval, Envelope, RatePlanSigned, SlaPolicy, SlaTarget, WeeklyHours};
+use proto::routing::v1::ListQueueRequest;
+use proto::routing::v1::routing_service_client::RoutingServiceClient;
 use proto::tenants::v1::knowledge_service_client::KnowledgeServiceClient;
 use proto::tenants::v1::offboarding_service_client::OffboardingServiceClient;
 use proto::tenants::v1::onboarding_service_client::OnboardingServiceClient;
 use proto::tenants::v1::questionnaire_service_client::QuestionnaireServiceClient;
 use proto::tenants::v1::sellers_service_client::SellersServiceClient;
 use proto::tenants::v1::*;
+use proto::tickets::v1::tickets_service_client::TicketsServiceClient;
+use proto::tickets::v1::{Author, ReceiveMessageRequest};
 use proto::types::v1::LocalizedText;
 use sqlx::{Connection, PgConnection};
 use tenants::api::onboarding::{apply, from_file};
@@ -67,6 +73,79 @@ async fn apply_example(session: &mut Session) -> apply::Applied {
     let plan = file::parse(&text).expect("a plan");
     let calls = from_file::calls(&plan, &folder).expect("calls");
     apply::apply(transport(session).await, calls, |_| {}).await.unwrap_or_else(|refused| panic!("{refused}"))
+}
+
+/// Takes an export, which hashes to its manifest table by table and as a whole.
+async fn export(session: &mut Session, seller_id: &str) -> (ExportManifest, BTreeMap<String, Vec<serde_json::Value>>) {
+    let request = ExportSellerRequest { seller_id: seller_id.to_owned(), ..Default::default() };
+    let mut pieces = offboarding(session).await.export_seller(request).await.expect("an export").into_inner();
+    let mut whole = digest::Context::new(&digest::SHA256);
+    let mut tables: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+    let mut manifest = None;
+    while let Some(piece) = pieces.message().await.expect("a piece") {
+        whole.update(&piece.lines);
+        if !piece.table.is_empty() {
+            tables.entry(piece.table).or_default().extend_from_slice(&piece.lines);
+        }
+        manifest = piece.manifest.or(manifest);
+    }
+    let manifest = manifest.expect("a manifest at the end");
+    assert_eq!(manifest.sha256, hex(whole.finish().as_ref()));
+    let mut rows = BTreeMap::new();
+    for told in &manifest.tables {
+        let lines = tables.remove(&told.table).unwrap_or_default();
+        assert_eq!(told.sha256, hex(digest::digest(&digest::SHA256, &lines).as_ref()), "{}", told.table);
+        let read: Vec<serde_json::Value> = lines
+            .split(|b| *b == b'\n')
+            .filter(|line| !line.is_empty())
+            .map(|line| serde_json::from_slice(line).expect("a JSON document"))
+            .collect();
+        assert_eq!(i64::try_from(read.len()).expect("a number"), told.rows, "{}", told.table);
+        rows.insert(told.table.clone(), read);
+    }
+    assert!(tables.is_empty(), "not in the manifest: {:?}", tables.keys());
+    (manifest, rows)
+}
+
+/// A message, what follows from it in the other services, and a row of usage.
+async fn leave_traces(tenant: &mut Tenant, seller_id: &str, text: &str) {
+    let account = tenant.account(seller_id, "email", "traces@shop.example").await;
+    let message = ReceiveMessageRequest {
+        seller_id: seller_id.to_owned(),
+        channel_account_id: account,
+        external_id: "trace".into(),
+        author: Some(Author { address: "anna@example.it".into(), name: "Anna".into() }),
+        text: text.into(),
+        ..Default::default()
+    };
+    let stored = TicketsServiceClient::new(transport(&mut tenant.admin).await).receive_message(message).await;
+    let ticket = stored.expect("a message").into_inner().ticket.expect("a ticket");
+    meter(&mut tenant.admin, seller_id, "trace").await;
+    let client = RoutingServiceClient::new(transport(&mut tenant.admin).await);
+    eventually("the contact to reach routing", || {
+        let mut client = client.clone();
+        let request = ListQueueRequest { seller_id: seller_id.to_owned(), ..Default::default() };
+        let id = ticket.id.clone();
+        async move {
+            let queue = client.list_queue(request).await.ok()?.into_inner();
+            queue.contacts.iter().any(|contact| contact.ticket_id == id).then_some(())
+        }
+    })
+    .await;
+}
+
+/// Records one contact to be billed.
+async fn meter(session: &mut Session, seller_id: &str, key: &str) {
+    let item = UsageItem {
+        source: "traces".into(),
+        event_key: key.into(),
+        meter: Meter::Contact.into(),
+        quantity: "1".into(),
+        event_time: Some(kit::wire::timestamp(kit::Clock::System.now())),
+        ..Default::default()
+    };
+    let request = RecordUsageRequest { seller_id: seller_id.to_owned(), item: Some(item), request_id: String::new() };
+    BillingServiceClient::new(transport(session).await).record_usage(request).await.expect("usage is recorded");
 }
 
 /// What billing tells when a plan is signed, put on the bus as billing does.
@@ -190,6 +269,10 @@ async fn a_leaving_seller_takes_everything_and_leaves_a_certificate() {
     let mut tenant = desk().await.provider("Leaving").await;
     let seller_id = apply_example(&mut tenant.admin).await.seller.seller_id;
     let mut viewer = tenant.person("Vera Viewer", Role::SellerViewer, &[&seller_id]).await;
+    let mut owner = tenant.person("Oda Owner", Role::SellerAdmin, &[&seller_id]).await;
+    let other_id = tenant.seller("somebody-else").await;
+    leave_traces(&mut tenant, &seller_id, "a bottle that leaked").await;
+    leave_traces(&mut tenant, &other_id, "a lamp that broke").await;
     let leave = StartOffboardingRequest {
         seller_id: seller_id.clone(),
         reason: "the contract was not renewed".into(),
@@ -206,32 +289,54 @@ async fn a_leaving_seller_takes_everything_and_leaves_a_certificate() {
         offboarding(&mut tenant.admin).await.request_erasure(erase("masque", "e1")).await.expect_err("not yet");
     assert_eq!(reason(&refused), "EVIDENCE_MISSING");
 
-    // The export hashes to its manifest, table by table and as a whole.
-    let export = ExportSellerRequest { seller_id: seller_id.clone(), ..Default::default() };
-    let mut pieces = offboarding(&mut tenant.admin).await.export_seller(export).await.expect("an export").into_inner();
-    let mut whole = digest::Context::new(&digest::SHA256);
-    let mut rows: BTreeMap<String, i64> = BTreeMap::new();
-    let mut manifest = None;
-    while let Some(piece) = pieces.message().await.expect("a piece") {
-        whole.update(&piece.lines);
-        for line in piece.lines.split(|b| *b == b'\n').filter(|l| !l.is_empty()) {
-            serde_json::from_slice::<serde_json::Value>(line).expect("a JSON document");
-            *rows.entry(piece.table.clone()).or_default() += 1;
-        }
-        manifest = piece.manifest.or(manifest);
-    }
-    let manifest = manifest.expect("a manifest at the end");
-    assert_eq!(manifest.sha256, hex(whole.finish().as_ref()));
-    let told: BTreeMap<String, i64> =
-        manifest.tables.iter().filter(|t| t.rows > 0).map(|t| (t.table.clone(), t.rows)).collect();
-    assert_eq!(told, rows);
-    assert_eq!((rows["contact"], rows["document_content"], rows["app_user"]), (2, 2, 1));
+    // What the seller's own people take is theirs, and no evidence.
+    let (theirs, rows) = export(&mut owner.session, &seller_id).await;
+    assert!(!theirs.whole && rows.keys().all(|table| table.starts_with("tenants.")), "{:?}", rows.keys());
+    let refused =
+        offboarding(&mut tenant.admin).await.request_erasure(erase("masque-noir", "e1")).await.expect_err("not yet");
+    assert!(refused.message().contains("an export of all services"), "{}", refused.message());
 
+    // The whole one holds what every service keeps of this seller, and nothing of another.
+    let (manifest, rows) = export(&mut tenant.admin, &seller_id).await;
+    assert!(manifest.whole);
+    let count = |table: &str| rows.get(table).map_or(0, Vec::len);
+    assert_eq!((count("tenants.contact"), count("tenants.document_content"), count("tenants.app_user")), (2, 2, 2));
+    assert_eq!((count("tickets.message"), count("tickets.ticket"), count("routing.contact")), (1, 1, 1));
+    let metered = |row: &&serde_json::Value| row["source"] == "traces" && row["event_key"] == "trace";
+    assert_eq!(rows["billing.usage_event"].iter().filter(metered).count(), 1);
+    let services: BTreeSet<&str> = manifest.tables.iter().filter_map(|t| t.table.split('.').next()).collect();
+    assert_eq!(services, BTreeSet::from(["tenants", "tickets", "routing", "workforce", "billing"]));
+    let text = serde_json::to_string(&rows).expect("JSON");
+    assert!(text.contains("a bottle that leaked") && !text.contains("a lamp that broke"));
+    let other = kit::SellerId::parse("seller_id", &other_id).expect("an id");
+    assert!(!text.contains(&other.0.to_string()));
+
+    // Whatever comes after it asks for a newer one.
+    meter(&mut tenant.admin, &seller_id, "late").await;
+    let late =
+        offboarding(&mut tenant.admin).await.request_erasure(erase("masque-noir", "e1")).await.expect_err("outdated");
+    assert!(late.message().contains("billing.usage_event"), "{}", late.message());
     let wrong =
         offboarding(&mut tenant.admin).await.request_erasure(erase("masque", "e2")).await.expect_err("the handle");
     assert!(wrong.message().contains("handle"), "{}", wrong.message());
-    let asked = offboarding(&mut tenant.admin).await.request_erasure(erase("masque-noir", "e3")).await.expect("asked");
-    let erasure_id = asked.into_inner().erasure.expect("an erasure").erasure_id;
+    // What followed from the message may still have been on its way.
+    let admin = tenant.admin.clone();
+    let (manifest, erasure_id) = eventually("an export that nothing comes after", || {
+        let (mut admin, seller_id, request) = (admin.clone(), seller_id.clone(), erase("masque-noir", "e3"));
+        async move {
+            let (manifest, _) = export(&mut admin, &seller_id).await;
+            match offboarding(&mut admin).await.request_erasure(request).await {
+                Ok(asked) => Some((manifest, asked.into_inner().erasure.expect("an erasure").erasure_id)),
+                Err(outdated) => {
+                    assert!(outdated.message().contains("a newer export"), "{outdated}");
+                    None
+                }
+            }
+        }
+    })
+    .await;
+    let again = offboarding(&mut tenant.admin).await.request_erasure(erase("masque-noir", "e3")).await.expect("again");
+    assert_eq!(again.into_inner().erasure.map(|e| e.erasure_id), Some(erasure_id.clone()));
     let admin = tenant.admin.clone();
     let done = eventually("every service to have erased the seller", || {
         let (mut admin, erasure_id) = (admin.clone(), erasure_id.clone());

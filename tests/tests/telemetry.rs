@@ -76,7 +76,8 @@ async fn shop(up: &Up) -> (Browser, String, Value) {
     let open = Browser::new(&up.url, "");
     let login = async |email: &str, password: &str| {
         let answer = open.post("/v1/auth:login", &json!({ "email": email, "password": password })).await;
-        let token = answer.body["tokens"]["accessToken"].as_str().unwrap_or_else(|| panic!("{}", answer.body)).to_owned();
+        let token =
+            answer.body["tokens"]["accessToken"].as_str().unwrap_or_else(|| panic!("{}", answer.body)).to_owned();
         Browser::new(&up.url, &token)
     };
     let operator = login("operator@platform.example", &up.password("operator@platform.example")).await;
@@ -93,11 +94,14 @@ async fn shop(up: &Up) -> (Browser, String, Value) {
     let accept = json!({ "invitationToken": founded["invitationToken"], "password": PASSWORD });
     open.post("/v1/auth:acceptInvitation", &accept).await;
     let admin = login("ada@traced.example", PASSWORD).await;
-    let seller = admin.post("/v1/sellers", &json!({ "handle": "shop", "name": "Shop", "requestId": "shop" })).await.body;
+    let seller =
+        admin.post("/v1/sellers", &json!({ "handle": "shop", "name": "Shop", "requestId": "shop" })).await.body;
     let seller = seller["seller"]["sellerId"].as_str().unwrap_or_else(|| panic!("{seller}")).to_owned();
-    let put = admin.request(reqwest::Method::PUT, &format!("/v1/sellers/{seller}/channelAccounts"));
+    let put = admin.request(reqwest::Method::POST, &format!("/v1/sellers/{seller}/channelAccounts"));
     let account = json!({ "channelAccount": { "channel": "email", "address": "help@shop.example", "active": true } });
-    let account = admin.send(put.json(&account)).await.body["channelAccount"]["channelAccountId"].clone();
+    let put = admin.send(put.json(&account)).await;
+    assert_eq!(put.status, 200, "{}", put.body);
+    let account = put.body["channelAccount"]["channelAccountId"].clone();
     (admin, seller, account)
 }
 
@@ -145,8 +149,12 @@ async fn one_trace_joins_caller_gateway_service_database_event_and_consumer() {
     assert!(gateway.is("rpc.code", "0") && gateway.attributes.contains_key("provider.id"), "{gateway:#?}");
     let tickets = one("tickets");
     assert_eq!(tickets.parent, gateway.id, "the service is called by the gateway");
-    let transactions: Vec<&Span> = spans.iter().filter(|s| s.name == "db.transaction" && s.parent == tickets.id).collect();
-    assert!(transactions.iter().any(|s| s.is("db.namespace", "tickets") && s.is("db.outcome", "committed")), "{spans:#?}");
+    let transactions: Vec<&Span> =
+        spans.iter().filter(|s| s.name == "db.transaction" && s.parent == tickets.id).collect();
+    assert!(
+        transactions.iter().any(|s| s.is("db.namespace", "tickets") && s.is("db.outcome", "committed")),
+        "{spans:#?}"
+    );
     for (event, consumer) in [("consume ticket_needs_work", "routing"), ("consume message_stored", "billing")] {
         let found = spans.iter().find(|s| s.name == event && s.is("service", consumer));
         let found = found.unwrap_or_else(|| panic!("{consumer} did not {event}: {spans:#?}"));
@@ -214,7 +222,8 @@ async fn metrics_are_prometheus_and_tell_rate_errors_and_duration() {
         }
     }
     let value = |name: &str, wanted: &[(&str, &str)]| -> f64 {
-        let fits = |labels: &BTreeMap<String, String>| wanted.iter().all(|(k, v)| labels.get(*k).is_some_and(|x| x == v));
+        let fits =
+            |labels: &BTreeMap<String, String>| wanted.iter().all(|(k, v)| labels.get(*k).is_some_and(|x| x == v));
         samples.iter().filter(|(n, labels, _)| n == name && fits(labels)).map(|(_, _, value)| value).sum()
     };
     let call = [("service", "manydesk.tickets.v1.TicketsService"), ("method", "ReceiveMessage")];

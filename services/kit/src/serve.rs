@@ -20,13 +20,13 @@ use tonic::service::Routes;
 use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Server, ServerTlsConfig};
 use tower::util::BoxCloneSyncService;
-use tower::{Layer, Service, ServiceBuilder};
+use tower::{Layer, Service, ServiceBuilder, ServiceExt};
 
 use crate::caller::Verifier;
 use crate::deadline::DeadlineLayer;
 use crate::fault::Fault;
 use crate::gate::GateLayer;
-use crate::peers::Local;
+use crate::peers::{Local, Peer};
 use crate::telemetry::CallLayer;
 
 /// The largest request or response message.
@@ -164,9 +164,22 @@ pub fn reflection_v1alpha()
 /// comes to its end.
 fn is_endless(path: &str) -> bool {
     let method = path.rsplit('/').next().unwrap_or_default();
-    proto::rule(path).is_some_and(|rule| {
-        rule.server_streaming && (rule.client_streaming || method.starts_with("Watch"))
-    })
+    proto::rule(path)
+        .is_some_and(|rule| rule.server_streaming && (rule.client_streaming || method.starts_with("Watch")))
+}
+
+/// A peer whose streams without an end are ended when this process is told to
+/// stop: whoever holds one goes elsewhere, and does not hold up the end.
+pub fn ending(peer: Peer, stop: &CancellationToken) -> Peer {
+    let stop = stop.clone();
+    let inner = match peer {
+        Peer::Local(local) => local,
+        remote => BoxCloneSyncService::new(tower::service_fn(move |request| {
+            let answer = remote.clone().oneshot(request);
+            async move { Ok(answer.await.unwrap_or_else(|e| Status::from(Fault::Unavailable(e)).into_http())) }
+        })),
+    };
+    Peer::Local(BoxCloneSyncService::new(Ending { inner, stop }))
 }
 
 /// Ends streams without an end when the process is told to stop.

@@ -113,8 +113,16 @@ pub async fn serve_metrics(listener: TcpListener, readiness: Readiness, stop: Ca
 
 /// Follows the issuer's revocations, so that a revoked grant stops in this
 /// process too. When the stream breaks it is opened again, and begins with
-/// everything that still matters.
-pub async fn revocations(calls: Calls, revoked: Revoked, clock: Clock, stop: CancellationToken) {
+/// everything that still matters. `caught_up` ends when all of that has come for
+/// the first time: until then nobody's token may be believed.
+pub async fn revocations(
+    calls: Calls,
+    revoked: Revoked,
+    clock: Clock,
+    caught_up: CancellationToken,
+    stop: CancellationToken,
+) {
+    let mut in_touch = true;
     loop {
         let followed = async {
             let scope = Scope::provider(ProviderId(Uuid::nil()));
@@ -124,13 +132,18 @@ pub async fn revocations(calls: Calls, revoked: Revoked, clock: Clock, stop: Can
             let mut stream = client.watch_revocations(request).await.map_err(|s| s.message().to_owned())?.into_inner();
             while let Some(told) = stream.message().await.map_err(|s| s.message().to_owned())? {
                 note(&revoked, &clock, &told);
+                in_touch = true;
+                if told.caught_up {
+                    caught_up.cancel();
+                }
             }
             Ok::<(), String>(())
         };
         tokio::select! {
             () = stop.cancelled() => return,
             end = followed => {
-                if let Err(error) = end {
+                // told once, however long it lasts
+                if let (Err(error), true) = (end, std::mem::replace(&mut in_touch, false)) {
                     tracing::warn!(error, "revocations are not followed at the moment");
                 }
             }

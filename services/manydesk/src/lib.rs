@@ -27,8 +27,8 @@ pub async fn record_probe(
     seller_id: &str,
     findings: &probe::Findings,
 ) -> anyhow::Result<()> {
-    use proto::tenants::v1::onboarding_service_client::OnboardingServiceClient;
     use proto::tenants::v1::RecordIsolationProbeRequest;
+    use proto::tenants::v1::onboarding_service_client::OnboardingServiceClient;
 
     let provider = kit::Id::parse("provider_id", provider_id)?;
     let seller: kit::SellerId = kit::Id::parse("seller_id", seller_id)?;

@@ -65,11 +65,13 @@ impl Alone {
         let tls = tls(&mut reader);
         let mut peers = Vec::new();
         for (service, variable) in SERVICES.into_iter().zip(PEER_VARIABLES) {
-            let needed = is_gateway || (service == "tenants" && name != "tenants");
+            // everybody asks tenants; tenants asks everybody for what a leaving seller takes along
+            let needed = is_gateway || (service == "tenants") != (name == "tenants");
             let url = if needed { Some(reader.required(variable)) } else { reader.text(variable) };
             if let Some(url) = url.filter(|_| service != name) {
                 if !url.is_empty() && url.starts_with("https://") != tls.is_some() {
-                    reader.wrong(variable, "must begin with https:// where mutual TLS is on, and with http:// where not");
+                    reader
+                        .wrong(variable, "must begin with https:// where mutual TLS is on, and with http:// where not");
                 }
                 peers.push((service, url));
             }
@@ -145,14 +147,29 @@ pub async fn run(config: &Config, alone: Alone, clock: Clock, stop: Cancellation
     let revoked = Revoked::default();
     let peers = Peers::default();
     for (service, url) in &alone.peers {
-        peers.set(service, Peer::Remote(channel(url, alone.tls.as_ref())?));
+        let peer = Peer::Remote(channel(url, alone.tls.as_ref())?);
+        // the gateway passes streams on; elsewhere it is the server that ends them
+        let passes_on = alone.name == "gateway";
+        peers.set(service, if passes_on { kit::serve::ending(peer, &stop) } else { peer });
     }
     let calls = Calls::new(peers.clone(), alone.name, signing_key(&alone)?, &issuer, clock.clone());
     let mut tasks = JoinSet::new();
-    tasks.spawn(follow::issuer_keys(calls.clone(), keyring.clone(), stop.clone()));
-    if alone.name != "tenants" {
-        tasks.spawn(follow::revocations(calls.clone(), revoked.clone(), clock.clone(), stop.clone()));
+    let caught_up = CancellationToken::new();
+    if alone.name == "tenants" {
+        caught_up.cancel();
+    } else {
+        let (calls, revoked, clock) = (calls.clone(), revoked.clone(), clock.clone());
+        tasks.spawn(follow::revocations(calls, revoked, clock, caught_up.clone(), stop.clone()));
     }
+    // without the issuer's keys no user is let in: they come after what was revoked
+    let keys = follow::issuer_keys(calls.clone(), keyring.clone(), stop.clone());
+    let stopped = stop.clone();
+    tasks.spawn(async move {
+        tokio::select! {
+            () = stopped.cancelled() => {}
+            () = caught_up.cancelled() => keys.await,
+        }
+    });
     if alone.name == "gateway" {
         if let Some(address) = config.metrics {
             let readiness = follow::Readiness { databases: Vec::new(), keyring: keyring.clone() };

@@ -34,8 +34,12 @@ pub async fn look(db: &TenantDb, stranger: &Scope, victim: SellerId) -> Result<S
         let (table, deletes): (String, bool) = (row.try_get(0)?, row.try_get(1)?);
         seen.tables += 1;
         let count = format!("select count(*) from {table} where seller_id = $1 and seller_id <> $2");
-        let found: i64 =
-            sqlx::query(AssertSqlSafe(count)).bind(victim.0).bind(NO_SELLER.0).fetch_one(tx.conn()).await?.try_get(0)?;
+        let found: i64 = sqlx::query(AssertSqlSafe(count))
+            .bind(victim.0)
+            .bind(NO_SELLER.0)
+            .fetch_one(tx.conn())
+            .await?
+            .try_get(0)?;
         if found > 0 {
             seen.leaks.push(format!("{table}: {found} rows are seen by a stranger"));
         }

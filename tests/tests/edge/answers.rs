@@ -40,7 +40,8 @@ where
     call.metadata_mut().insert("authorization", format!("Bearer {}", world.token).parse().expect("printable"));
     let codec = tonic_prost::ProstCodec::<Req, Res>::default();
     let path_and_query = rpc.parse().expect("a path");
-    let grpc: Res = client.unary(call, path_and_query, codec).await.unwrap_or_else(|e| panic!("{rpc}: {e}")).into_inner();
+    let grpc: Res =
+        client.unary(call, path_and_query, codec).await.unwrap_or_else(|e| panic!("{rpc}: {e}")).into_inner();
     let expected = canonical(&format!("manydesk.{package}.{name}Response"), &grpc.encode_to_vec());
 
     let mut rest = browser.request(method, path);
@@ -166,7 +167,8 @@ async fn workforce_answers_the_same_on_every_way_in() {
         "target": { "answerWithinSeconds": "20", "service_level": 0.8 },
     });
     let rpc = "workforce.v1.WorkforceService/ComputeErlang";
-    same::<_, workforce::ComputeErlangResponse>(world, rpc, request, Method::POST, "/v1/erlang:compute", Some(body)).await;
+    same::<_, workforce::ComputeErlangResponse>(world, rpc, request, Method::POST, "/v1/erlang:compute", Some(body))
+        .await;
 }
 
 #[tokio::test]
@@ -207,7 +209,10 @@ async fn json_is_spelled_as_protobuf_says() {
     assert!(created < kit::Clock::System.now());
     for body in [&answer, &tickets] {
         all_keys(body, &mut |key| {
-            assert!(key.starts_with(|c: char| c.is_ascii_lowercase()) && !key.contains('_'), "{key} is not lowerCamelCase");
+            assert!(
+                key.starts_with(|c: char| c.is_ascii_lowercase()) && !key.contains('_'),
+                "{key} is not lowerCamelCase"
+            );
         });
     }
 }

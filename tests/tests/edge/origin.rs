@@ -12,9 +12,9 @@ use kit::caller::{AUDIENCE, Verifier};
 use kit::gate::CLIENT_ADDRESS;
 use kit::keys::Keyring;
 use kit::peers::{Local, Peer, Peers};
+use prost::Message;
 use proto::tenants::v1::auth_service_client::AuthServiceClient;
 use proto::tenants::v1::{LoginRequest, LoginResponse};
-use prost::Message;
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -103,10 +103,12 @@ async fn call_all_ways(edge: &Edge) -> Vec<HeaderMap> {
     assert_eq!(connect.status, StatusCode::OK, "{}", connect.body);
     heard.push(edge.heard());
     let message = framed(&LoginRequest::default().encode_to_vec());
-    let web = lying(Method::POST, LOGIN).header("content-type", "application/grpc-web+proto").body(message).send().await;
+    let web =
+        lying(Method::POST, LOGIN).header("content-type", "application/grpc-web+proto").body(message).send().await;
     assert_eq!(web.expect("the gateway answers").status(), StatusCode::OK);
     heard.push(edge.heard());
-    let channel = tonic::transport::Channel::from_shared(edge.url.clone()).expect("a URL").connect().await.expect("a channel");
+    let channel =
+        tonic::transport::Channel::from_shared(edge.url.clone()).expect("a URL").connect().await.expect("a channel");
     let mut request = tonic::Request::new(LoginRequest::default());
     for (name, value) in LIES {
         let name = tonic::metadata::MetadataKey::from_bytes(name.to_lowercase().as_bytes()).expect("a name");
@@ -157,7 +159,8 @@ async fn a_storm_from_one_address_is_refused_whatever_it_claims() {
 
     let web = browser.web(LOGIN, &LoginRequest::default(), false).await;
     assert_eq!(web.trailer("grpc-status"), "8", "{:?}", web.trailers);
-    let channel = tonic::transport::Channel::from_shared(edge.url.clone()).expect("a URL").connect().await.expect("a channel");
+    let channel =
+        tonic::transport::Channel::from_shared(edge.url.clone()).expect("a URL").connect().await.expect("a channel");
     let status: Status = AuthServiceClient::new(channel).login(LoginRequest::default()).await.expect_err("refused");
     assert_eq!(status.code(), Code::ResourceExhausted);
     assert!(status.get_details_retry_info().is_some());

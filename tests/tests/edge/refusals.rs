@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
+use prost::Message;
 use proto::tenants::v1::auth_service_client::AuthServiceClient;
 use proto::tenants::v1::{CreateSellerRequest, LoginRequest};
-use prost::Message;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tests::desk;
@@ -44,7 +44,8 @@ async fn a_bad_field_is_named_on_every_way_in() {
     complained.sort_unstable();
     assert_eq!(complained, ["handle", "name"]);
 
-    let request = CreateSellerRequest { handle: "Not A Handle".into(), request_id: "edge-bad".into(), ..Default::default() };
+    let request =
+        CreateSellerRequest { handle: "Not A Handle".into(), request_id: "edge-bad".into(), ..Default::default() };
     let web = browser.web(rpc, &request, false).await;
     assert_eq!(web.trailer("grpc-status"), "3");
     let bytes = STANDARD_NO_PAD.decode(web.trailer("grpc-status-details-bin").trim_end_matches('=')).expect("base64");
@@ -88,9 +89,21 @@ async fn json_that_is_not_the_request_is_told_with_its_place() {
     assert_eq!(browser.send(request.body(b"{\"email\": \"\xff\xfe\"}".to_vec())).await.status, StatusCode::BAD_REQUEST);
 
     let browser = world.browser();
-    for query in ["?nonsense=1", "?pageSize=many", "?pageSize=1&pageSize=2", "?states=TICKET_STATE_NONE", "?unassigned=perhaps", "?pageToken=%FF%FE"] {
+    for query in [
+        "?nonsense=1",
+        "?pageSize=many",
+        "?pageSize=1&pageSize=2",
+        "?states=TICKET_STATE_NONE",
+        "?unassigned=perhaps",
+        "?pageToken=%FF%FE",
+    ] {
         let refused = browser.get(&format!("/v1/sellers/{}/tickets{query}", world.seller)).await;
-        assert_eq!((refused.status, &refused.body["code"]), (StatusCode::BAD_REQUEST, &json!(3)), "{query}: {}", refused.body);
+        assert_eq!(
+            (refused.status, &refused.body["code"]),
+            (StatusCode::BAD_REQUEST, &json!(3)),
+            "{query}: {}",
+            refused.body
+        );
     }
 }
 
@@ -132,7 +145,8 @@ async fn what_is_not_there_is_told_apart_from_what_is_done_otherwise() {
     assert_eq!((unknown.status, &unknown.body["code"]), (StatusCode::NOT_IMPLEMENTED, &json!("unimplemented")));
     let stream = browser.connect("/manydesk.routing.v1.RoutingService/WatchQueue", &json!({})).await;
     assert_eq!(stream.status, StatusCode::NOT_IMPLEMENTED);
-    let kind = browser.request(Method::POST, "/manydesk.tenants.v1.UsersService/WhoAmI").header("content-type", "text/xml");
+    let kind =
+        browser.request(Method::POST, "/manydesk.tenants.v1.UsersService/WhoAmI").header("content-type", "text/xml");
     let kind = kind.body("<a/>").send().await.expect("an answer");
     assert_eq!(kind.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
     let web = browser.web("/manydesk.tickets.v1.TicketsService/Nothing", &LoginRequest::default(), false).await;
@@ -158,7 +172,8 @@ async fn a_huge_message_is_refused_and_the_next_call_goes_through() {
     }
     let browser = world.browser(); // the connection before is closed
     let large = LoginRequest { password: "p".repeat(1024 * 1024), ..LoginRequest::default() };
-    let refused = browser.connect("/manydesk.tenants.v1.AuthService/Login", &json!({ "password": large.password })).await;
+    let refused =
+        browser.connect("/manydesk.tenants.v1.AuthService/Login", &json!({ "password": large.password })).await;
     assert_eq!(refused.body["code"], json!("out_of_range"), "{}", refused.body);
     let status = AuthServiceClient::new(desk().await.channel().await).login(large).await.expect_err("too large");
     assert_eq!(status.code(), Code::OutOfRange);
@@ -173,11 +188,17 @@ async fn bytes_that_are_no_message_are_the_callers_fault() {
     for bad in [b"\x0a\x02\xff\xfe".as_slice(), b"\x0a\x7fabc", b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x7f"] {
         let request = browser.request(Method::POST, "/manydesk.tenants.v1.AuthService/Login");
         let answer = browser.send(request.header("content-type", "application/proto").body(bad.to_vec())).await;
-        assert_eq!((answer.status, &answer.body["code"]), (StatusCode::BAD_REQUEST, &json!("invalid_argument")), "{bad:?}: {}", answer.body);
+        assert_eq!(
+            (answer.status, &answer.body["code"]),
+            (StatusCode::BAD_REQUEST, &json!("invalid_argument")),
+            "{bad:?}: {}",
+            answer.body
+        );
     }
     let request = browser.request(Method::POST, "/manydesk.tenants.v1.AuthService/Login");
     let framed = crate::support::http::framed(b"\x0a\x02\xff\xfe");
-    let answer = request.header("content-type", "application/grpc-web+proto").body(framed).send().await.expect("an answer");
+    let answer =
+        request.header("content-type", "application/grpc-web+proto").body(framed).send().await.expect("an answer");
     let status = answer.headers().get("grpc-status").map(|v| v.to_str().expect("a text").to_owned());
     assert_eq!(status.as_deref(), Some("3"));
 }
@@ -186,11 +207,19 @@ async fn bytes_that_are_no_message_are_the_callers_fault() {
 async fn a_text_that_no_database_can_hold_is_refused_as_a_field() {
     let world = world().await;
     let browser = world.browser();
-    let named = browser.post("/v1/sellers", &json!({ "handle": "nul-byte", "name": "A\u{0}B", "requestId": "edge-nul" })).await;
-    assert_eq!((named.status, fields(&named.body)), (StatusCode::BAD_REQUEST, vec!["name".to_owned()]), "{}", named.body);
-    let id = browser.post("/v1/sellers", &json!({ "handle": "nul-byte", "name": "AB", "requestId": "edge\u{0}nul" })).await;
+    let named =
+        browser.post("/v1/sellers", &json!({ "handle": "nul-byte", "name": "A\u{0}B", "requestId": "edge-nul" })).await;
+    assert_eq!(
+        (named.status, fields(&named.body)),
+        (StatusCode::BAD_REQUEST, vec!["name".to_owned()]),
+        "{}",
+        named.body
+    );
+    let id =
+        browser.post("/v1/sellers", &json!({ "handle": "nul-byte", "name": "AB", "requestId": "edge\u{0}nul" })).await;
     assert_eq!((id.status, fields(&id.body)), (StatusCode::BAD_REQUEST, vec!["request_id".to_owned()]), "{}", id.body);
-    let email = browser.post("/v1/auth:login", &json!({ "email": "a\u{0}@b.example", "password": "some password" })).await;
+    let email =
+        browser.post("/v1/auth:login", &json!({ "email": "a\u{0}@b.example", "password": "some password" })).await;
     assert_eq!(email.status, StatusCode::BAD_REQUEST, "{}", email.body);
     let path = format!("/v1/sellers/{}/messages:receive", world.seller);
     let accounts = browser.get(&format!("/v1/sellers/{}/channelAccounts", world.seller)).await.body;
@@ -218,7 +247,8 @@ async fn deadlines_are_kept_on_every_way_in() {
     let rest = browser.request(Method::POST, "/v1/auth:login").header("grpc-timeout", "3m");
     let rest = browser.send(rest.json(&body)).await;
     assert_eq!((rest.status, &rest.body["code"]), (StatusCode::GATEWAY_TIMEOUT, &json!(4)));
-    let request = browser.request(Method::POST, "/manydesk.tenants.v1.AuthService/Login").header("connect-timeout-ms", "3");
+    let request =
+        browser.request(Method::POST, "/manydesk.tenants.v1.AuthService/Login").header("connect-timeout-ms", "3");
     let connect = browser.send(request.json(&body)).await;
     assert_eq!((connect.status, &connect.body["code"]), (StatusCode::GATEWAY_TIMEOUT, &json!("deadline_exceeded")));
     let mut call = Request::new(LoginRequest {

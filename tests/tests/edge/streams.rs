@@ -1,7 +1,7 @@
 //! Server streams: lines of JSON, frames of gRPC-Web.
 
-use proto::routing::v1::{WatchQueueRequest, WatchQueueResponse};
 use prost::Message;
+use proto::routing::v1::{WatchQueueRequest, WatchQueueResponse};
 use reqwest::Method;
 use serde_json::Value;
 

@@ -78,7 +78,8 @@ async fn a_change_of_keys_loses_no_session_and_a_known_key_proves_no_more_than_i
     must_be_invalid("another issuer", &sign(json!({ "iss": "https://other.example" }))).await;
     must_be_invalid("another audience", &sign(json!({ "aud": "tenants" }))).await;
     must_be_invalid("a service's role", &sign(json!({ "roles": ["service"] }))).await;
-    must_be_invalid("a service's kind", &sign(json!({ "kind": "service", "roles": ["service"], "act": "tickets" }))).await;
+    must_be_invalid("a service's kind", &sign(json!({ "kind": "service", "roles": ["service"], "act": "tickets" })))
+        .await;
     for odd in [
         json!({ "sub": "somebody" }),
         json!({ "prv": null }),
@@ -101,6 +102,12 @@ async fn a_change_of_keys_loses_no_session_and_a_known_key_proves_no_more_than_i
         .execute(&mut database)
         .await
         .expect("aged");
+    within_a_minute("the next key to be the active one", async || {
+        let state = sqlx::query_scalar("select state from tenants.signing_key where kid = $1").bind(&next);
+        let state: String = state.fetch_one(&mut database).await.expect("a state");
+        (state == "active").then_some(())
+    })
+    .await;
     let after = within_a_minute("the next key to sign", async || {
         let tokens = auth.login(login.clone()).await.expect("she signs in").into_inner().tokens.expect("tokens");
         (part(&tokens.access_token, 0)["kid"] == json!(next)).then_some(tokens)
@@ -114,5 +121,9 @@ async fn a_change_of_keys_loses_no_session_and_a_known_key_proves_no_more_than_i
     assert_eq!(renewed.session_id, before.session_id);
     assert_eq!(part(&renewed.access_token, 0)["kid"], json!(next));
     who(&renewed.access_token).await.expect("she is still signed in");
-    sqlx::query("delete from tenants.signing_key where kid = $1").bind(known.kid()).execute(&mut database).await.expect("gone");
+    sqlx::query("delete from tenants.signing_key where kid = $1")
+        .bind(known.kid())
+        .execute(&mut database)
+        .await
+        .expect("gone");
 }

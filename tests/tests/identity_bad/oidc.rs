@@ -73,7 +73,8 @@ impl Setting {
         let mut tenant = desk().await.provider(name).await;
         let domain = format!("{}.example", tenant.handle);
         let issuer_domain = domain.clone();
-        let issuer = tokio::task::spawn_blocking(move || Issuer::start(&interpreter, &issuer_domain)).await.expect("started");
+        let issuer =
+            tokio::task::spawn_blocking(move || Issuer::start(&interpreter, &issuer_domain)).await.expect("started");
         let put = PutOidcIssuerRequest {
             name: "own".into(),
             issuer_url: issuer.url.clone(),
@@ -119,11 +120,14 @@ impl Setting {
     async fn browse(&self, authorization_url: &str, subject: &str) -> (String, String) {
         let form = self.http.get(authorization_url).send().await.expect("the issuer answers");
         assert!(form.status().is_success(), "{}", form.status());
-        let sent = self.http.post(authorization_url).form(&[("sub", subject)]).send().await.expect("the issuer answers");
+        let sent =
+            self.http.post(authorization_url).form(&[("sub", subject)]).send().await.expect("the issuer answers");
         let back = sent.headers().get("location").unwrap_or_else(|| panic!("not sent back: {}", sent.status()));
         let back = reqwest::Url::parse(back.to_str().expect("a text")).expect("a URL");
         assert!(back.as_str().starts_with(BACK), "{back}");
-        let value = |name: &str| back.query_pairs().find(|(k, _)| k == name).unwrap_or_else(|| panic!("no {name} in {back}")).1.into_owned();
+        let value = |name: &str| {
+            back.query_pairs().find(|(k, _)| k == name).unwrap_or_else(|| panic!("no {name} in {back}")).1.into_owned()
+        };
         (value("code"), value("state"))
     }
 
@@ -150,7 +154,11 @@ impl Setting {
 
 fn must_be_refused(what: &str, outcome: Result<Tokens, Status>) {
     let refused = outcome.map(|tokens| tokens.user_id).expect_err(what);
-    assert_eq!((refused.code(), reason(&refused).as_str()), (Code::Unauthenticated, "OIDC_REFUSED"), "{what}: {refused}");
+    assert_eq!(
+        (refused.code(), reason(&refused).as_str()),
+        (Code::Unauthenticated, "OIDC_REFUSED"),
+        "{what}: {refused}"
+    );
 }
 
 #[tokio::test]
@@ -232,7 +240,11 @@ async fn a_flow_works_once_and_for_the_browser_that_began_it() {
     };
     let refused = setting.auth.start_oidc(request).await.expect_err("an address that nobody registered");
     assert_eq!(refused.code(), Code::InvalidArgument, "{refused}");
-    let request = StartOidcRequest { provider_handle: "nobody-at-all".into(), redirect_uri: BACK.into(), ..StartOidcRequest::default() };
+    let request = StartOidcRequest {
+        provider_handle: "nobody-at-all".into(),
+        redirect_uri: BACK.into(),
+        ..StartOidcRequest::default()
+    };
     assert_eq!(setting.auth.start_oidc(request).await.expect_err("no such provider").code(), Code::NotFound);
 }
 

@@ -51,11 +51,17 @@ impl Up {
             command.env_remove(name);
         }
         command.envs(variables.iter().copied());
-        let mut child =
-            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("manydesk starts");
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("manydesk starts");
         let told = Arc::new(Mutex::new(String::new()));
-        let readers =
-            vec![follow(child.stdout.take().expect("piped"), &told), follow(child.stderr.take().expect("piped"), &told)];
+        let readers = vec![
+            follow(child.stdout.take().expect("piped"), &told),
+            follow(child.stderr.take().expect("piped"), &told),
+        ];
         Up { child, told, readers, url: format!("http://127.0.0.1:{port}"), data: data.to_owned() }
     }
 

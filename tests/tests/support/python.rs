@@ -26,7 +26,12 @@ pub fn interpreter(test: &str) -> Option<PathBuf> {
 /// A script of the folder, not started yet.
 pub fn script(python: &Path, name: &str) -> Command {
     let mut command = Command::new(python);
-    command.arg("-u").arg(folder().join(name)).env("PYTHONWARNINGS", "ignore").stdin(Stdio::piped()).stdout(Stdio::piped());
+    command
+        .arg("-u")
+        .arg(folder().join(name))
+        .env("PYTHONWARNINGS", "ignore")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped());
     command
 }
 

@@ -2,7 +2,7 @@
 
 mod client;
 mod conversations;
-mod demo;
+pub mod demo;
 pub mod isolation;
 mod local;
 pub mod onboard;

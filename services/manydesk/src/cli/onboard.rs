@@ -74,9 +74,8 @@ pub async fn apply(
     let steps: Vec<Step> =
         calls.iter().zip(outcomes).map(|(call, outcome)| Step { outcome, title: call.title() }).collect();
     // Creating the seller also finds it, so that call is always made.
-    let is_due = |(place, call): &(usize, Call)| {
-        steps[*place].outcome != Outcome::Kept || matches!(call, Call::CreateSeller(_))
-    };
+    let is_due =
+        |(place, call): &(usize, Call)| steps[*place].outcome != Outcome::Kept || matches!(call, Call::CreateSeller(_));
     let (places, due): (Vec<usize>, Vec<Call>) = calls.into_iter().enumerate().filter(is_due).unzip();
     let (mut begun, mut done) = (0, 0);
     let applied = apply::apply(transport, due, |_| {
@@ -111,7 +110,7 @@ pub fn show(applied: &Applied) {
         applied.count(Outcome::Kept)
     );
     if applied.open().next().is_some() {
-        println!("open before it can go live:");
+        println!("open on its checklist:");
         for item in applied.open() {
             println!("  {:<24} {}", item.item, item.missing.join(", "));
         }

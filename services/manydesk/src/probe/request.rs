@@ -131,12 +131,12 @@ fn text(name: &str, salt: &str) -> String {
         n if n.contains("zone") => "Europe/Rome",
         n if n.contains("currency") => "EUR",
         n if n.contains("date") || n == "day" || n.ends_with("_from") || n.ends_with("_on") => "2026-03-02",
-        n if n == "channel" => "email",
-        n if n == "priority" => "normal",
-        n if n == "metric" => "first_response",
+        "channel" => "email",
+        "priority" => "normal",
+        "metric" => "first_response",
         n if n == "amount" || n == "quantity" || n.contains("price") => "1",
-        n if n == "start" => "09:00",
-        n if n == "end" => "17:00",
+        "start" => "09:00",
+        "end" => "17:00",
         _ => return salt.to_owned(),
     };
     guess.to_owned()

@@ -61,6 +61,8 @@ impl Session {
         if let Err(fault) = self.converse(&mut frames).await {
             let _ = self.down.send(Err(Status::from(fault))).await;
         }
+        // nobody listens any more: the call is over, and must not hold up the end of the process
+        drop(frames);
         self.leave().await;
     }
 
@@ -90,11 +92,14 @@ impl Session {
             return Err(Fault::invalid("hello", "must be the first frame"));
         };
         self.hello(sequence, &hello).await?;
+        let mut leads = self.desk.leads();
         let mut last = sequence;
         loop {
             tokio::select! {
-                // The engine dropped the other end: another stream took over, or it leads no more.
+                // Whoever listened has gone.
                 () = self.down.closed() => return Ok(()),
+                // Whoever leads now knows nothing of this stream: the agent comes again, and is welcomed.
+                _ = leads.changed() => return Err(Fault::Unavailable("the engine leads no more".into())),
                 next = frames.message() => {
                     let Some(request) = next? else { return Ok(()) };
                     if request.sequence <= last {

@@ -128,6 +128,13 @@ impl Desk {
         answer.await.map_err(|_| not_ready())
     }
 
+    /// Changes when the engine stops leading in this process.
+    pub fn leads(&self) -> watch::Receiver<bool> {
+        let mut leads = self.leads.clone();
+        leads.mark_unchanged();
+        leads
+    }
+
     /// Logs an agent off whose rights were taken away, unless another stream of
     /// hers has taken over.
     pub async fn log_off(&self, agent: AgentId, epoch: i64, frames: Frames) -> Result<(), Fault> {

@@ -83,11 +83,18 @@ impl Received {
     /// All together; where that fails, one after the other, so that one bad message or a twin costs the
     /// others nothing but time.
     async fn store(&self, jobs: Vec<Job>) -> Vec<Answer> {
-        if jobs.len() > 1
-            && are_different(&jobs)
-            && let Ok(answers) = self.attempt(&jobs).await
-        {
-            return answers;
+        if jobs.len() > 1 && are_different(&jobs) {
+            match self.attempt(&jobs).await {
+                Ok(answers) => return answers,
+                Err(tried) => {
+                    let fault = tried.into_fault();
+                    tracing::debug!(
+                        size = jobs.len(),
+                        error = kit::fault::chain(&fault),
+                        "a group is stored one by one"
+                    );
+                }
+            }
         }
         let mut answers = Vec::with_capacity(jobs.len());
         for job in &jobs {

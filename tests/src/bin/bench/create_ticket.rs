@@ -159,7 +159,8 @@ async fn script(world: &World, target: &Target) -> String {
     .fetch_one(&mut conn)
     .await
     .expect("a sample");
-    let (ticket, customer, contact, message): (Uuid, Uuid, Option<Uuid>, Uuid) = (row.get(0), row.get(1), row.get(2), row.get(3));
+    let (ticket, customer, contact, message): (Uuid, Uuid, Option<Uuid>, Uuid) =
+        (row.get(0), row.get(1), row.get(2), row.get(3));
     let of = |column: &str, id: Uuid| format!("seller_id = '{}' and {column} = '{id}'", target.seller());
     let mut ids = vec![
         (ticket.to_string(), "700080000000000a"),
@@ -176,7 +177,10 @@ async fn script(world: &World, target: &Target) -> String {
         ("tickets.ticket_event", of("ticket_id", ticket)),
         ("tickets.message", of("ticket_id", ticket)),
         ("tickets.sla_clock", of("ticket_id", ticket)),
-        ("tickets.replay", format!("ctid = (select max(ctid) from tickets.replay where seller_id = '{}')", target.seller())),
+        (
+            "tickets.replay",
+            format!("ctid = (select max(ctid) from tickets.replay where seller_id = '{}')", target.seller()),
+        ),
     ];
     let mut tables: Vec<(&str, String)> = tables.to_vec();
     let clocks: i64 = sqlx::query("select count(*) from tickets.sla_clock where ticket_id = $1")
@@ -188,7 +192,8 @@ async fn script(world: &World, target: &Target) -> String {
     if clocks == 0 {
         tables.retain(|(table, _)| *table != "tickets.sla_clock");
     }
-    let mut script = peer::same_rows(world, &target.provider.to_string(), &target.seller().to_string(), &ids, &tables).await;
+    let mut script =
+        peer::same_rows(world, &target.provider.to_string(), &target.seller().to_string(), &ids, &tables).await;
     // the two events of a new ticket, as they lie in the log by now
     let events = sqlx::query(
         "select event_id, key, kind, encode(payload, 'hex'), occurred_at::text from bus.event where source = 'tickets' and seller_id = $1 order by position desc limit 2",
@@ -199,9 +204,10 @@ async fn script(world: &World, target: &Target) -> String {
     .expect("events");
     let mut inserts = String::new();
     for (place, row) in events.iter().enumerate() {
-        let (key, kind, payload, at): (String, String, String, String) = (row.get(1), row.get(2), row.get(3), row.get(4));
+        let (key, kind, payload, at): (String, String, String, String) =
+            (row.get(1), row.get(2), row.get(3), row.get(4));
         inserts.push_str(&format!(
-            "insert into tickets.outbox (provider_id, seller_id, event_id, key, kind, payload, traceparent, occurred_at) values ('{}', '{}', (lpad(to_hex(:n), 12, '0') || lpad(to_hex(:client_id), 4, '0') || '70008000000000e{place}')::uuid, '{key}', '{kind}', decode('{payload}', 'hex'), '', '{at}');\n",
+            "insert into tickets.outbox (provider_id, seller_id, event_id, key, kind, payload, traceparent, occurred_at) values ('{}', '{}', (lpad(to_hex(:n::bigint), 12, '0') || lpad(to_hex(:client_id::bigint), 4, '0') || '70008000000000e{place}')::uuid, '{key}', '{kind}', decode('{payload}', 'hex'), '', '{at}');\n",
             target.provider,
             target.seller(),
         ));

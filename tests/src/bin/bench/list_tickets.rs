@@ -45,7 +45,8 @@ pub async fn run() {
             tasks.spawn(async move {
                 let mut done = 0_u64;
                 while begun.elapsed() < Duration::from_secs(SECONDS) {
-                    let request = ListTicketsRequest { seller_id: seller_id.clone(), page_size: 25, ..Default::default() };
+                    let request =
+                        ListTicketsRequest { seller_id: seller_id.clone(), page_size: 25, ..Default::default() };
                     let page = client.list_tickets(request).await.expect("a page").into_inner();
                     assert_eq!(page.tickets.len(), 25);
                     done += 1;
@@ -59,7 +60,10 @@ pub async fn run() {
         }
         let per_second = done as f64 / begun.elapsed().as_secs_f64();
         let base = peer::pgbench(&world, &script, callers, SECONDS).per_second;
-        println!("list_tickets: {callers:>2} callers {per_second:>7.0}/s of 25 of {TICKETS}; pgbench the same SELECT {base:>7.0}/s; ratio {:.2}", per_second / base);
+        println!(
+            "list_tickets: {callers:>2} callers {per_second:>7.0}/s of 25 of {TICKETS}; pgbench the same SELECT {base:>7.0}/s; ratio {:.2}",
+            per_second / base
+        );
     }
     world.stop();
 }

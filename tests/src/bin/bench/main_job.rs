@@ -5,11 +5,11 @@
 
 use std::time::{Duration, Instant};
 
-use proto::tickets::v1::tickets_service_client::TicketsServiceClient;
 use proto::tickets::v1::ReplyRequest;
+use proto::tickets::v1::tickets_service_client::TicketsServiceClient;
 
-use crate::create_ticket::Target;
 use crate::cpu;
+use crate::create_ticket::Target;
 use crate::world::World;
 
 const SECONDS: u64 = 8;
@@ -30,7 +30,13 @@ pub async fn run() {
             let mut answered = 0_u64;
             while begun.elapsed() < Duration::from_secs(SECONDS) {
                 let n = caller * 1_000_000 + answered;
-                let ticket = client.receive_message(target.message(n)).await.expect("received").into_inner().ticket.expect("a ticket");
+                let ticket = client
+                    .receive_message(target.message(n))
+                    .await
+                    .expect("received")
+                    .into_inner()
+                    .ticket
+                    .expect("a ticket");
                 let reply = ReplyRequest {
                     seller_id: target.seller_id.clone(),
                     request_id: format!("reply-{n}"),
@@ -91,7 +97,11 @@ async fn echo() -> f64 {
         let incoming = tokio_stream::wrappers::TcpListenerStream::new(listener);
         tonic::transport::Server::builder().add_service(health).serve_with_incoming(incoming).await
     });
-    let channel = tonic::transport::Channel::from_shared(format!("http://{address}")).expect("a URL").connect().await.expect("it answers");
+    let channel = tonic::transport::Channel::from_shared(format!("http://{address}"))
+        .expect("a URL")
+        .connect()
+        .await
+        .expect("it answers");
     let before = cpu::seconds(std::process::id());
     let mut done = 0_u64;
     let begun = Instant::now();

@@ -35,7 +35,13 @@ pub fn pgbench(world: &World, script: &str, clients: usize, seconds: u64) -> Mea
 
 /// A script that writes, in one pipelined transaction, the very rows that one
 /// created ticket left behind: read from the tables, with fresh ids.
-pub async fn same_rows(world: &World, provider: &str, seller: &str, ids: &[(String, &str)], tables: &[(&str, String)]) -> String {
+pub async fn same_rows(
+    world: &World,
+    provider: &str,
+    seller: &str,
+    ids: &[(String, &str)],
+    tables: &[(&str, String)],
+) -> String {
     let mut conn = PgConnection::connect(&world.database()).await.expect("the database answers");
     let mut script = String::from("\\set n :n + 1\n\\startpipeline\nbegin;\n");
     script.push_str(&format!("set local app.provider_id = '{provider}';\nset local app.seller_ids = '{{{seller}}}';\nset local app.writable = '{{{seller}}}';\n"));
@@ -67,12 +73,14 @@ pub async fn same_rows(world: &World, provider: &str, seller: &str, ids: &[(Stri
 fn fresh(value: &str, ids: &[(String, &str)]) -> String {
     for (id, salt) in ids {
         if value == format!("'{id}'") {
-            return format!("(lpad(to_hex(:n), 12, '0') || lpad(to_hex(:client_id), 4, '0') || '{salt}')::uuid");
+            return format!(
+                "(lpad(to_hex(:n::bigint), 12, '0') || lpad(to_hex(:client_id::bigint), 4, '0') || '{salt}')::uuid"
+            );
         }
     }
     let unique = ["bench-unique-", "BEN-"];
     if unique.iter().any(|mark| value.contains(mark)) && value.len() < 80 {
-        return format!("{} || :client_id || '-' || :n", value);
+        return format!("{} || (:client_id::bigint)::text || '-' || (:n::bigint)::text", value);
     }
     value.to_owned()
 }

@@ -16,6 +16,9 @@ pub async fn run() {
     let before = cpu::seconds(warm.pid());
     tokio::time::sleep(Duration::from_secs(5)).await;
     let idle = (cpu::seconds(warm.pid()) - before) / 5.0 * 100.0;
-    println!("start: first start {first:.2} s, warm start {:.2} s to the first answered call; at rest {resident:.0} MiB without PostgreSQL, {idle:.1} % of one CPU", warm.started);
+    println!(
+        "start: first start {first:.2} s, warm start {:.2} s to the first answered call; at rest {resident:.0} MiB without PostgreSQL, {idle:.1} % of one CPU",
+        warm.started
+    );
     warm.stop();
 }

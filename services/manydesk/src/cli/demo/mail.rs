@@ -7,15 +7,13 @@ use std::sync::Arc;
 use anyhow::anyhow;
 use jiff::{Timestamp, ToSpan};
 use proto::routing::v1::routing_service_client::RoutingServiceClient;
-use proto::routing::v1::{
-    AcceptOfferRequest, Contact, Hello, ListMyOffersRequest, PresenceState, SetPresenceRequest,
-};
+use proto::routing::v1::{AcceptOfferRequest, Contact, Hello, ListMyOffersRequest, PresenceState, SetPresenceRequest};
 use proto::tenants::v1::ListChannelAccountsRequest;
 use proto::tenants::v1::sellers_service_client::SellersServiceClient;
 use proto::tickets::v1::tickets_service_client::TicketsServiceClient;
 use proto::tickets::v1::{
-    Author, Direction, ImportMessagesRequest, ImportedMessage, ReceiveEmailRequest, ReceiveMessageRequest, ReplyRequest,
-    Ticket,
+    Author, Direction, ImportMessagesRequest, ImportedMessage, ReceiveEmailRequest, ReceiveMessageRequest,
+    ReplyRequest, Ticket,
 };
 use tonic::Code;
 

@@ -46,7 +46,8 @@ pub(super) async fn sign(transport: &Transport, sellers: &[Sold], begun: Date) -
             version: plan.version,
             effective_from: begun.to_string(),
             anchor_date: String::new(),
-            signed_by: if *handle == "bergkind" { "Vroni Huber, owner" } else { "Chiara Conti, head of shop" }.to_owned(),
+            signed_by: if *handle == "bergkind" { "Vroni Huber, owner" } else { "Chiara Conti, head of shop" }
+                .to_owned(),
             request_id: format!("demo-sign-{handle}"),
         };
         billing.sign_rate_plan(request).await.map_err(|s| told(&s))?;
@@ -139,11 +140,8 @@ fn profile(handle: &str, issuer_id: &str) -> BillingProfile {
 /// A base fee, and contacts that become cheaper; on marketplaces a tenth more.
 /// Imported history counts, so that last month has an invoice.
 fn plan() -> RatePlan {
-    let tier = |up_to: &str, unit: &str| Tier {
-        up_to: up_to.to_owned(),
-        unit_amount: unit.to_owned(),
-        ..Tier::default()
-    };
+    let tier =
+        |up_to: &str, unit: &str| Tier { up_to: up_to.to_owned(), unit_amount: unit.to_owned(), ..Tier::default() };
     RatePlan {
         name: "Northdesk Standard".to_owned(),
         currency: "EUR".to_owned(),

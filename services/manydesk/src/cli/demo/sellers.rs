@@ -7,8 +7,8 @@ use proto::tenants::v1::onboarding_service_client::OnboardingServiceClient;
 use proto::tenants::v1::questionnaire_service_client::QuestionnaireServiceClient;
 use proto::tenants::v1::sellers_service_client::SellersServiceClient;
 use proto::tenants::v1::{
-    ChecklistItem, GetChecklistRequest, GetSellerRequest, GoLiveRequest, ListQuestionnairesRequest, ReviewAnswersRequest,
-    SellerState,
+    ChecklistItem, GetChecklistRequest, GetSellerRequest, GoLiveRequest, ListQuestionnairesRequest,
+    ReviewAnswersRequest, SellerState,
 };
 
 use super::people::Sold;

@@ -32,7 +32,12 @@ pub(super) fn next_monday(today: Date) -> Date {
 }
 
 /// Plans and publishes the week that begins with a Monday.
-pub(super) async fn plan(transport: Transport, sellers: Vec<Sold>, agents: Vec<String>, monday: Date) -> anyhow::Result<()> {
+pub(super) async fn plan(
+    transport: Transport,
+    sellers: Vec<Sold>,
+    agents: Vec<String>,
+    monday: Date,
+) -> anyhow::Result<()> {
     let mut workforce = WorkforceServiceClient::new(transport);
     for user_id in &agents {
         employ(&mut workforce, user_id).await?;
@@ -99,7 +104,8 @@ async fn employ(workforce: &mut WorkforceServiceClient<Transport>, user_id: &str
             };
             let asked = GetEmploymentRequest { user_id: kept.user_id };
             let known = workforce.get_employment(asked).await.map_err(|s| told(&s))?.into_inner().employment;
-            let ready = known.is_some_and(|e| e.active && !e.certified_seller_ids.is_empty() && !e.languages.is_empty());
+            let ready =
+                known.is_some_and(|e| e.active && !e.certified_seller_ids.is_empty() && !e.languages.is_empty());
             Ok(ready.then_some(()))
         }
     })

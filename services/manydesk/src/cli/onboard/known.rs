@@ -40,8 +40,10 @@ impl Known {
 
     /// What each call would come to.
     pub fn outcomes(&self, calls: &[Call]) -> Vec<Outcome> {
-        // A template that is put anew is published anew, and moves its questionnaires.
+        // A template that is put anew is published anew, and moves its questionnaires;
+        // a questionnaire that is moved or answered anew is handed in anew.
         let mut renewed: HashMap<&str, Outcome> = HashMap::new();
+        let mut reopened: HashMap<&str, Outcome> = HashMap::new();
         let mut outcomes = Vec::with_capacity(calls.len());
         for call in calls {
             let outcome = match call {
@@ -49,13 +51,24 @@ impl Known {
                 Call::AssignQuestionnaire(r) if self.questionnaires.contains_key(&r.template_key) => {
                     renewed.get(r.template_key.as_str()).map(|_| Outcome::Changed)
                 }
+                Call::SubmitQuestionnaire(r) => reopened.get(r.template_key.as_str()).copied(),
                 _ => None,
             };
             let outcome = outcome.unwrap_or_else(|| self.outcome(call));
-            if let (Call::PutTemplate(r), Outcome::Created | Outcome::Changed) = (call, outcome) {
-                renewed.insert(r.template.as_ref().map_or("", |template| &template.template_key), outcome);
-            }
             outcomes.push(outcome);
+            if outcome == Outcome::Kept {
+                continue;
+            }
+            match call {
+                Call::PutTemplate(r) => {
+                    renewed.insert(r.template.as_ref().map_or("", |template| &template.template_key), outcome);
+                }
+                Call::AssignQuestionnaire(pb::AssignQuestionnaireRequest { template_key, .. })
+                | Call::AnswerQuestions(pb::AnswerQuestionsRequest { template_key, .. }) => {
+                    reopened.insert(template_key, outcome);
+                }
+                _ => {}
+            }
         }
         outcomes
     }
@@ -187,7 +200,7 @@ async fn read(transport: Transport, plan: &Plan) -> Result<Known, Status> {
     let seller_id = seller.seller_id.clone();
     macro_rules! read {
         ($client:ident . $call:ident, $request:ident) => {{
-            let asked = pb::$request { seller_id: seller_id.clone(), ..Default::default() };
+            let asked = pb::$request { seller_id: seller_id.clone() };
             $client.$call(asked).await?.into_inner()
         }};
     }
@@ -200,7 +213,8 @@ async fn read(transport: Transport, plan: &Plan) -> Result<Known, Status> {
     known.documents = read!(onboarding.list_documents, ListDocumentsRequest).documents;
     known.record = read!(onboarding.get_data_protection_record, GetDataProtectionRecordRequest).record;
     known.voices = read!(onboarding.list_brand_voices, ListBrandVoicesRequest).brand_voices;
-    known.playbook = read!(onboarding.list_playbook_entries, ListPlaybookEntriesRequest).entries;
+    let asked = pb::ListPlaybookEntriesRequest { seller_id: seller_id.clone(), country: String::new() };
+    known.playbook = onboarding.list_playbook_entries(asked).await?.into_inner().entries;
     for asked in &plan.questionnaires {
         let template_key = asked.template_key.clone();
         let request = pb::GetQuestionnaireRequest { seller_id: seller_id.clone(), template_key: template_key.clone() };

@@ -267,7 +267,7 @@ fn an_agent_whose_rights_are_taken_away_is_logged_off_and_her_offers_go_to_other
     assert_eq!(desk.offered_to(2), Some(agent(2)));
     assert_eq!(desk.state(1), ContactState::Assigned, "she may come back to what she owns");
     desk.later(Policy::default().orphan_seconds);
-    assert_eq!(desk.contacts[&contact(1)].agent, Some(agent(2)));
+    assert_eq!(desk.state(1), ContactState::Queued, "not for ever");
 }
 
 #[test]

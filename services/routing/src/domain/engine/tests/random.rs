@@ -91,7 +91,7 @@ fn event(desk: &Desk, step: &Step, turn: i64) -> Event {
         15 => Event::Heartbeat { agent: who, epoch: None },
         16 => {
             let epoch = desk.sessions.get(&who).map_or(0, |session| session.epoch);
-            Event::Revoked { agent: who, epoch: epoch - i64::from(step.which % 3 == 0) }
+            Event::Revoked { agent: who, epoch: epoch - i64::from(step.which.is_multiple_of(3)) }
         }
         17..=23 => match desk.pending(step.who) {
             Some(offer) => Event::Accept { agent: who, epoch: None, offer },

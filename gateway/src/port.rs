@@ -1,0 +1,102 @@
+//! The public port: accepts connections, not without end, and closes those that
+//! say nothing.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+
+/// Connections open at once; one more is closed at once.
+const MOST_CONNECTIONS: usize = 8_192;
+/// How long a connection may take to its first request, and a request to the
+/// end of its headers.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Streams open at once in one connection.
+const MOST_STREAMS: u32 = 256;
+
+/// Serves on a socket until told to stop, then drains.
+pub async fn serve(listener: TcpListener, app: Router, stop: CancellationToken, drain: Duration) -> io::Result<()> {
+    let room = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    let mut open = JoinSet::new();
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => break,
+            Some(_) = open.join_next() => {}
+            accepted = listener.accept() => match (accepted, room.clone().try_acquire_owned()) {
+                (Ok((stream, from)), Ok(permit)) => {
+                    let answered = answer(stream, from, app.clone(), stop.clone());
+                    open.spawn(async move {
+                        answered.await;
+                        drop(permit);
+                    });
+                }
+                (Ok(_), Err(_)) => {}
+                (Err(error), _) => {
+                    // out of file descriptors, perhaps: some will come back
+                    tracing::warn!(error = %error, "a connection was not accepted");
+                    sleep(Duration::from_millis(50)).await;
+                }
+            },
+        }
+    }
+    drop(listener);
+    let drained = async { while open.join_next().await.is_some() {} };
+    let _ = tokio::time::timeout(drain, drained).await;
+    Ok(())
+}
+
+/// One connection, HTTP/1.1 or HTTP/2.
+async fn answer(stream: TcpStream, from: SocketAddr, app: Router, stop: CancellationToken) {
+    let _ = stream.set_nodelay(true);
+    let asked = Arc::new(AtomicBool::new(false));
+    let heard = asked.clone();
+    let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
+        heard.store(true, Ordering::Relaxed);
+        request.extensions_mut().insert(ConnectInfo(from));
+        let answer = app.clone().oneshot(request.map(Body::new));
+        async move { answer.await as Result<Response<Body>, Infallible> }
+    });
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(PATIENCE);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(MOST_STREAMS)
+        .keep_alive_interval(Duration::from_secs(30))
+        .keep_alive_timeout(Duration::from_secs(20));
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let mut patience = pin!(sleep(PATIENCE));
+    let (mut stopping, mut waited) = (false, false);
+    loop {
+        tokio::select! {
+            _ = connection.as_mut() => return,
+            () = stop.cancelled(), if !stopping => {
+                stopping = true;
+                connection.as_mut().graceful_shutdown();
+            }
+            () = patience.as_mut(), if !waited => {
+                waited = true;
+                if !asked.load(Ordering::Relaxed) {
+                    return;
+                }
+            }
+        }
+    }
+}
