@@ -19,15 +19,20 @@ use hyper_util::server::conn::auto;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 /// Connections open at once; one more is closed at once.
 const MOST_CONNECTIONS: usize = 8_192;
-/// How long a connection may take to its first request, and a request to the
-/// end of its headers.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a connection may take to its first request.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// How long it may take to say goodbye after that: a request that crosses the
+/// goodbye is still answered.
+const GOODBYE: Duration = Duration::from_secs(5);
+/// How long a request of HTTP/1.1 may take to the end of its headers, and how
+/// long a connection may idle before it.
+const HEADERS: Duration = Duration::from_secs(30);
 /// Streams open at once in one connection.
 const MOST_STREAMS: u32 = 256;
 
@@ -74,7 +79,7 @@ async fn answer(stream: TcpStream, from: SocketAddr, app: Router, stop: Cancella
         async move { answer.await as Result<Response<Body>, Infallible> }
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(PATIENCE);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADERS);
     builder
         .http2()
         .timer(TokioTimer::new())
@@ -83,7 +88,7 @@ async fn answer(stream: TcpStream, from: SocketAddr, app: Router, stop: Cancella
         .keep_alive_timeout(Duration::from_secs(20));
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
     let mut patience = pin!(sleep(PATIENCE));
-    let (mut stopping, mut waited) = (false, false);
+    let (mut stopping, mut asked_to_go) = (false, false);
     loop {
         tokio::select! {
             _ = connection.as_mut() => return,
@@ -91,11 +96,13 @@ async fn answer(stream: TcpStream, from: SocketAddr, app: Router, stop: Cancella
                 stopping = true;
                 connection.as_mut().graceful_shutdown();
             }
-            () = patience.as_mut(), if !waited => {
-                waited = true;
-                if !asked.load(Ordering::Relaxed) {
+            () = patience.as_mut(), if !asked.load(Ordering::Relaxed) => {
+                if asked_to_go {
                     return;
                 }
+                asked_to_go = true;
+                connection.as_mut().graceful_shutdown();
+                patience.as_mut().reset(Instant::now() + GOODBYE);
             }
         }
     }

@@ -259,13 +259,8 @@ fn channel(folder: &Path, tls: bool, port: u16) -> Channel {
 
 /// A part per process, none started, on ports of their own.
 fn free_parts() -> BTreeMap<&'static str, Part> {
-    // all are held until the last is known, so that no two are the same
-    let free = || std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port");
-    let held: Vec<_> = SERVICES.into_iter().chain(["gateway"]).map(|name| (name, free(), free())).collect();
-    let port = |listener: &std::net::TcpListener| listener.local_addr().expect("an address").port();
-    held.iter()
-        .map(|(name, calls, metrics)| (*name, Part { port: port(calls), metrics: port(metrics), child: None }))
-        .collect()
+    let part = || Part { port: crate::free_port(), metrics: crate::free_port(), child: None };
+    SERVICES.into_iter().chain(["gateway"]).map(|name| (name, part())).collect()
 }
 
 /// Records a green isolation probe as the tenants service itself, with its key.

@@ -32,3 +32,19 @@ pub fn reason(status: &tonic::Status) -> String {
     use tonic_types::StatusExt;
     status.get_details_error_info().map(|info| info.reason).unwrap_or_default()
 }
+
+/// A port that nobody listens on. Below the range from which the system takes
+/// ports for connections, and never the same one twice in a run, so that
+/// nothing takes it between now and its use.
+pub fn free_port() -> u16 {
+    use std::sync::atomic::{AtomicU16, Ordering};
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let start = 12_000 + (std::process::id() % 100) as u16 * 180;
+    for _ in 0..180 {
+        let port = start + NEXT.fetch_add(1, Ordering::Relaxed) % 180;
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+    panic!("no free port from {start} on");
+}

@@ -83,6 +83,17 @@ impl Listener {
 }
 
 impl Handler for Listener {
+    fn kinds(&self) -> &'static [&'static str] {
+        &[
+            "seller_changed",
+            "seller_erasure_requested",
+            "staff_changed",
+            "ticket_needs_work",
+            "ticket_work_withdrawn",
+            "contact_handled",
+        ]
+    }
+
     fn apply<'a>(&'a self, tx: &'a mut TenantTx, event: &'a Envelope) -> BoxFuture<'a, Result<(), Fault>> {
         Box::pin(self.hear(tx, event))
     }

@@ -8,6 +8,7 @@
 //! and does not stop those behind it; while the database is away nothing is
 //! skipped, the consumer waits.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,6 +40,10 @@ pub trait Handler: Send + Sync + 'static {
     /// Applies one event in the given transaction. Events that do not concern
     /// the service are left alone.
     fn apply<'a>(&'a self, tx: &'a mut TenantTx, event: &'a Envelope) -> BoxFuture<'a, Result<(), Fault>>;
+
+    /// The kinds of events that concern the service , as the bus names them; the
+    /// others are passed over without a transaction.
+    fn kinds(&self) -> &'static [&'static str];
 
     /// Told after the commit; a hint that may be lost in a crash.
     fn applied(&self, _event: &Envelope) {}
@@ -291,9 +296,15 @@ async fn apply_batch(
     handler: &dyn Handler,
     batch: &[Arrived],
 ) -> Result<Option<i64>, (Option<i64>, Fault)> {
-    let mut reached = None;
+    let mut reached = batch.last().map(|last| last.position);
+    let kinds = handler.kinds();
+    let wanted: Vec<&Arrived> = batch.iter().filter(|arrived| kinds.contains(&arrived.kind.as_str())).collect();
+    if wanted.is_empty() {
+        return Ok(reached);
+    }
+    let all = reached.take();
     // neighbours of one seller share a transaction; one that fails is repeated alone
-    for run in batch.chunk_by(|a, b| a.provider == b.provider && a.seller == b.seller) {
+    for run in wanted.chunk_by(|a, b| a.provider == b.provider && a.seller == b.seller) {
         if run.len() > 1 && apply_run(db, handler, run).await.is_ok() {
             reached = run.last().map(|e| e.position);
             continue;
@@ -303,17 +314,16 @@ async fn apply_batch(
             reached = Some(arrived.position);
         }
     }
-    Ok(reached)
+    Ok(all)
 }
 
-async fn apply_run(db: &TenantDb, handler: &dyn Handler, run: &[Arrived]) -> Result<(), Fault> {
+async fn apply_run(db: &TenantDb, handler: &dyn Handler, run: &[&Arrived]) -> Result<(), Fault> {
     let Some(first) = run.first() else { return Ok(()) };
     let mut tx = db.begin(&first.scope()).await?;
+    let fresh = note_applied(&mut tx, run).await?;
     let mut told = Vec::with_capacity(run.len());
-    for arrived in run {
-        if let Some(envelope) = apply_in(&mut tx, db.service, handler, arrived).await? {
-            told.push(envelope);
-        }
+    for arrived in run.iter().filter(|arrived| fresh.contains(&arrived.event)) {
+        told.push(apply_in(&mut tx, db.service, handler, arrived).await?);
     }
     tx.commit().await?;
     for envelope in &told {
@@ -326,7 +336,7 @@ async fn apply_alone(db: &TenantDb, handler: &dyn Handler, arrived: &Arrived) ->
     let mut tries = 0;
     loop {
         tries += 1;
-        let fault = match apply_run(db, handler, std::slice::from_ref(arrived)).await {
+        let fault = match apply_run(db, handler, &[arrived]).await {
             Ok(()) => return Ok(()),
             Err(fault) => fault,
         };
@@ -352,13 +362,33 @@ fn passes_by_itself(fault: &Fault) -> bool {
     }
 }
 
-/// The envelope, if it was not applied before.
+/// Notes a run in the inbox; the events that were not applied before.
+async fn note_applied(tx: &mut TenantTx, run: &[&Arrived]) -> Result<HashSet<Uuid>, Fault> {
+    let (provider, at) = (tx.provider(), tx.now());
+    let seller = run.first().and_then(|first| first.seller).unwrap_or(NO_SELLER);
+    let events: Vec<Uuid> = run.iter().map(|arrived| arrived.event).collect();
+    let fresh: Vec<Uuid> = sqlx::query_scalar(
+        "insert into inbox (provider_id, seller_id, event_id, applied_at)
+         select $1, $2, event_id, $4 from unnest($3::uuid[]) as e (event_id)
+         on conflict on constraint inbox_pk do nothing
+         returning event_id",
+    )
+    .bind(provider.0)
+    .bind(seller.0)
+    .bind(events)
+    .bind(at.to_sqlx())
+    .fetch_all(tx.conn())
+    .await
+    .map_err(Failure::from)?;
+    Ok(fresh.into_iter().collect())
+}
+
 async fn apply_in(
     tx: &mut TenantTx,
     service: &'static str,
     handler: &dyn Handler,
     arrived: &Arrived,
-) -> Result<Option<Envelope>, Fault> {
+) -> Result<Envelope, Fault> {
     let span = tracing::info_span!(
         "event",
         otel.name = %format!("consume {}", arrived.kind),
@@ -369,26 +399,9 @@ async fn apply_in(
     );
     kit::telemetry::continue_trace(&span, &arrived.traceparent);
     async move {
-        let provider = tx.provider();
-        let at = tx.now();
-        let fresh = sqlx::query(
-            "insert into inbox (provider_id, seller_id, event_id, applied_at) values ($1, $2, $3, $4)
-             on conflict on constraint inbox_pk do nothing",
-        )
-        .bind(provider.0)
-        .bind(arrived.seller.unwrap_or(NO_SELLER).0)
-        .bind(arrived.event)
-        .bind(at.to_sqlx())
-        .execute(tx.conn())
-        .await
-        .map_err(Failure::from)?
-        .rows_affected();
-        if fresh == 0 {
-            return Ok(None);
-        }
         let envelope = Envelope::decode(arrived.payload.as_slice()).map_err(|e| Fault::Internal(Box::new(e)))?;
         handler.apply(tx, &envelope).await?;
-        Ok(Some(envelope))
+        Ok(envelope)
     }
     .instrument(span)
     .await
@@ -444,6 +457,10 @@ impl<H: Handler> Handler for WithSellers<H> {
             }
             self.inner.apply(tx, event).await
         })
+    }
+
+    fn kinds(&self) -> &'static [&'static str] {
+        self.inner.kinds()
     }
 
     fn applied(&self, event: &Envelope) {

@@ -82,6 +82,10 @@ impl OfOthers {
 }
 
 impl Handler for OfOthers {
+    fn kinds(&self) -> &'static [&'static str] {
+        &["seller_changed", "seller_erasure_requested", "contact_assigned", "contact_released"]
+    }
+
     fn apply<'a>(&'a self, tx: &'a mut TenantTx, event: &'a Envelope) -> BoxFuture<'a, Result<(), Fault>> {
         Box::pin(async move {
             match &event.body {

@@ -30,6 +30,17 @@ pub struct Listener {
 }
 
 impl Handler for Listener {
+    fn kinds(&self) -> &'static [&'static str] {
+        &[
+            "seller_changed",
+            "seller_erasure_requested",
+            "staff_changed",
+            "ticket_needs_work",
+            "contact_handled",
+            "agent_time_recorded",
+        ]
+    }
+
     fn apply<'a>(&'a self, tx: &'a mut TenantTx, event: &'a Envelope) -> BoxFuture<'a, Result<(), Fault>> {
         Box::pin(async move {
             match &event.body {

@@ -26,7 +26,7 @@ async fn outlasts(what: &str, saying: &[u8], dripping: &[u8]) -> Duration {
             }
         }
     };
-    tokio::time::timeout(Duration::from_secs(40), ended).await.unwrap_or_else(|_| panic!("{what} stays for ever"));
+    tokio::time::timeout(Duration::from_secs(60), ended).await.unwrap_or_else(|_| panic!("{what} stays for ever"));
     begun.elapsed()
 }
 
@@ -44,7 +44,7 @@ async fn who_says_nothing_or_says_it_slowly_is_closed() {
     for (what, took) in
         [("silence", silent), ("preface", half), ("headers", headers), ("idle", after), ("HTTP/2", http2)]
     {
-        assert!(took < Duration::from_secs(30), "{what}: {took:?}");
+        assert!(took < Duration::from_secs(45), "{what}: {took:?}");
         assert!(Duration::from_secs(2) < took, "{what} is closed too early: {took:?}");
     }
 }

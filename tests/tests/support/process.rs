@@ -28,10 +28,7 @@ pub fn data_folder() -> tempfile::TempDir {
 }
 
 /// A port that nobody listens on at the moment.
-pub fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port");
-    listener.local_addr().expect("an address").port()
-}
+pub use tests::free_port;
 
 /// `manydesk up` as a child.
 pub struct Up {

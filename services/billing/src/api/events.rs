@@ -26,6 +26,17 @@ pub struct Events {
 }
 
 impl Handler for Events {
+    fn kinds(&self) -> &'static [&'static str] {
+        &[
+            "seller_changed",
+            "seller_erasure_requested",
+            "message_stored",
+            "contact_handled",
+            "sla_verdict_reached",
+            "paid_hours_recorded",
+        ]
+    }
+
     fn apply<'a>(&'a self, tx: &'a mut TenantTx, event: &'a Envelope) -> BoxFuture<'a, Result<(), Fault>> {
         Box::pin(async move {
             let told_at = event.occurred_at.as_ref().and_then(kit::wire::instant);

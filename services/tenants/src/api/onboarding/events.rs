@@ -23,6 +23,10 @@ pub(super) struct Told {
 }
 
 impl Handler for Told {
+    fn kinds(&self) -> &'static [&'static str] {
+        &["rate_plan_signed", "seller_erasure_done"]
+    }
+
     fn apply<'a>(&'a self, tx: &'a mut TenantTx, event: &'a Envelope) -> BoxFuture<'a, Result<(), Fault>> {
         Box::pin(async move {
             match &event.body {
