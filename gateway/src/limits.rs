@@ -2,7 +2,7 @@
 //! one per client address for calls without a token.
 
 use std::collections::HashMap;
-use std::future::{Ready, ready};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -96,25 +96,28 @@ pub struct Limits<S> {
     limiter: Limiter,
 }
 
-impl<S, B> Service<Request<B>> for Limits<S>
+impl<S> Service<Request<Body>> for Limits<S>
 where
-    S: Service<Request<B>, Response = Response<Body>>,
+    S: Service<Request<Body>, Response = Response<Body>>,
+    S::Error: 'static,
 {
     type Response = Response<Body>;
     type Error = S::Error;
-    type Future = Either<Ready<Result<Response<Body>, S::Error>>, S::Future>;
+    type Future = Either<Refusal<S::Error>, S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<B>) -> Self::Future {
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
         match self.limiter.check(&request) {
             Ok(()) => Either::Right(self.inner.call(request)),
-            Err(status) => Either::Left(ready(Ok(status.into_http()))),
+            Err(status) => Either::Left(Box::pin(kit::gate::refuse(request.into_body(), status))),
         }
     }
 }
+
+type Refusal<E> = Pin<Box<dyn Future<Output = Result<Response<Body>, E>> + Send>>;
 
 #[cfg(test)]
 mod tests {

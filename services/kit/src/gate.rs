@@ -124,7 +124,7 @@ where
 /// Refuses a call after its message has come in, if it is a small one: a stream
 /// of HTTP/2 that ends before its request did is an error of the connection, and
 /// a thousand of them end it, together with the calls of everybody behind it.
-async fn refuse<E>(mut body: Body, status: Status) -> Result<Response<Body>, E> {
+pub async fn refuse<E>(mut body: Body, status: Status) -> Result<Response<Body>, E> {
     let read = async {
         let mut left = SMALL_BYTES;
         while let Some(Ok(frame)) = body.frame().await {

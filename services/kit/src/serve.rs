@@ -278,37 +278,30 @@ pub struct InFlight<S> {
     permits: Arc<Semaphore>,
 }
 
-impl<S, B> Service<Request<B>> for InFlight<S>
+impl<S> Service<Request<Body>> for InFlight<S>
 where
-    S: Service<Request<B>, Response = Response<Body>>,
+    S: Service<Request<Body>, Response = Response<Body>>,
     S::Future: Send + 'static,
     S::Error: 'static,
 {
     type Response = Response<Body>;
     type Error = S::Error;
-    type Future = Either<
-        std::future::Ready<Result<Response<Body>, S::Error>>,
-        std::pin::Pin<Box<dyn Future<Output = Result<Response<Body>, S::Error>> + Send>>,
-    >;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, S::Error>> + Send>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<B>) -> Self::Future {
-        match self.permits.clone().try_acquire_owned() {
-            Ok(permit) => {
-                let call = self.inner.call(request);
-                Either::Right(Box::pin(async move {
-                    let answer = call.await;
-                    drop(permit);
-                    answer
-                }))
-            }
-            Err(_) => {
-                let fault = Fault::Exhausted { reason: "SERVICE_BUSY", retry_after: Duration::from_millis(200) };
-                Either::Left(std::future::ready(Ok(tonic::Status::from(fault).into_http())))
-            }
-        }
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let Ok(permit) = self.permits.clone().try_acquire_owned() else {
+            let fault = Fault::Exhausted { reason: "SERVICE_BUSY", retry_after: Duration::from_millis(200) };
+            return Box::pin(crate::gate::refuse(request.into_body(), fault.into()));
+        };
+        let call = self.inner.call(request);
+        Box::pin(async move {
+            let answer = call.await;
+            drop(permit);
+            answer
+        })
     }
 }

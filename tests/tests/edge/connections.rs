@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use tests::desk;
+use proto::tenants::v1::WhoAmIRequest;
+use proto::tenants::v1::users_service_client::UsersServiceClient;
+use tests::{desk, reason};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -46,5 +48,25 @@ async fn who_says_nothing_or_says_it_slowly_is_closed() {
     {
         assert!(took < Duration::from_secs(45), "{what}: {took:?}");
         assert!(Duration::from_secs(2) < took, "{what} is closed too early: {took:?}");
+    }
+}
+
+/// A stream of HTTP/2 that is answered before its request was read is an error of
+/// the connection; too many of them end it, with the calls of everybody on it.
+#[tokio::test]
+async fn thousands_of_refused_calls_do_not_end_the_connection_that_others_share() {
+    let channel = desk().await.channel().await;
+    let mut callers = tokio::task::JoinSet::new();
+    for _ in 0..32 {
+        let mut users = UsersServiceClient::new(channel.clone());
+        callers.spawn(async move {
+            for n in 0..150 {
+                let refused = users.who_am_i(WhoAmIRequest {}).await.expect_err("no token, no answer");
+                assert_eq!(reason(&refused), "TOKEN_MISSING", "call {n}: {refused}");
+            }
+        });
+    }
+    while let Some(ended) = callers.join_next().await {
+        ended.expect("each is refused, none is cut off");
     }
 }
