@@ -8,7 +8,7 @@ mode=${1:-check}
 need cargo rustc cargo
 postgres_tools
 say "a database with all schemas"
-cargo build --quiet --locked -p tests --bin scratch-database
+cargo build --quiet --locked -p scratch
 exec 3< <(target/debug/scratch-database)
 read -r url <&3
 keeper=$!

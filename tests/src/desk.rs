@@ -11,7 +11,7 @@ use tokio::sync::OnceCell;
 use tonic::transport::Channel;
 
 use crate::people::Tenant;
-use crate::postgres::TestCluster;
+use cluster::temporary::TemporaryCluster;
 
 /// A running platform.
 pub struct Desk {
@@ -55,7 +55,7 @@ fn start() -> Desk {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
         runtime.block_on(async move {
-            let cluster = TestCluster::start();
+            let cluster = TemporaryCluster::start();
             let database = Database::Given { admin: cluster.admin(), name: Some("manydesk".to_owned()), trusted: true };
             let secrets = Secrets::ephemeral().expect("secrets");
             let operator_password = secrets.password(OPERATOR);

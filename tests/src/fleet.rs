@@ -16,7 +16,7 @@ use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity
 
 use crate::desk::{Desk, OPERATOR, Recorder};
 use crate::people::PASSWORD;
-use crate::postgres::TestCluster;
+use cluster::temporary::TemporaryCluster;
 
 /// What tokens name as their issuer.
 const ISSUER: &str = "https://desk.fleet.example";
@@ -29,7 +29,7 @@ pub struct Fleet {
     folder: tempfile::TempDir,
     tls: bool,
     parts: BTreeMap<&'static str, Part>,
-    cluster: TestCluster,
+    cluster: TemporaryCluster,
 }
 
 /// One process.
@@ -43,7 +43,7 @@ impl Fleet {
     /// Prepares the database, makes keys and the first operator, and starts
     /// everything; with `tls` the processes speak mutual TLS among themselves.
     pub async fn start(executable: &Path, tls: bool) -> Fleet {
-        let cluster = tokio::task::spawn_blocking(TestCluster::start).await.expect("a cluster");
+        let cluster = tokio::task::spawn_blocking(TemporaryCluster::start).await.expect("a cluster");
         tenantdb::bootstrap::create_database(&cluster.admin(), "manydesk").await.expect("a database");
         let folder = tempfile::Builder::new().prefix("manydesk-fleet-").tempdir_in("/tmp").expect("a temporary folder");
         let parts = free_parts();

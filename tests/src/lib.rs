@@ -6,7 +6,6 @@ mod desk;
 pub mod fleet;
 mod live;
 mod people;
-pub mod postgres;
 
 pub use desk::{Desk, config, desk};
 pub use people::{PASSWORD, Person, Tenant};

@@ -1,6 +1,7 @@
 //! The demo loads on an empty platform, shows something of everything, and a
 //! load that is repeated changes nothing.
 
+use cluster::temporary::TemporaryCluster;
 use manydesk::cli::{Session, demo};
 use manydesk::platform::{Database, Platform};
 use manydesk::secrets::Secrets;
@@ -12,7 +13,6 @@ use proto::tickets::v1::tickets_service_client::TicketsServiceClient;
 use proto::tickets::v1::{GetSlaReportRequest, ListTicketsRequest, TicketState};
 use proto::workforce::v1::workforce_service_client::WorkforceServiceClient;
 use proto::workforce::v1::{ListSchedulesRequest, ScheduleState};
-use tests::postgres::TestCluster;
 
 const OPERATOR: &str = "operator@platform.example";
 
@@ -63,7 +63,7 @@ async fn look(platform: &Platform) -> Seen {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_demo_shows_something_of_everything_and_loads_once() {
-    let cluster = TestCluster::start();
+    let cluster = TemporaryCluster::start();
     let database = Database::Given { admin: cluster.admin(), name: Some("demo".to_owned()), trusted: true };
     let secrets = Secrets::ephemeral().expect("secrets");
     let password = secrets.password(OPERATOR);

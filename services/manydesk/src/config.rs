@@ -50,9 +50,9 @@ pub fn default_data() -> PathBuf {
     let xdg = kit::config::environment("XDG_DATA_HOME").map(PathBuf::from);
     let root = std::os::unix::fs::MetadataExt::uid(&match std::fs::metadata("/proc/self") {
         Ok(metadata) => metadata,
-        Err(_) => return crate::postgres::default_data(false, home.as_deref(), xdg.as_deref()),
+        Err(_) => return cluster::default_data(false, home.as_deref(), xdg.as_deref()),
     }) == 0;
-    crate::postgres::default_data(root, home.as_deref(), xdg.as_deref())
+    cluster::default_data(root, home.as_deref(), xdg.as_deref())
 }
 
 impl Config {

@@ -7,7 +7,6 @@ pub mod config;
 pub mod follow;
 pub mod keys;
 pub mod platform;
-pub mod postgres;
 pub mod probe;
 pub mod secrets;
 pub mod serve;

@@ -4,6 +4,11 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+/// Gives memory back: the system's allocator keeps what every thread once held
+/// in its hands, 19 MiB for each password that was checked.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[tokio::main]
 async fn main() -> ExitCode {
     match manydesk::cli::Cli::parse().run().await {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
+use cluster::{Cluster, Options};
 use gateway::limits::Allowance;
 use kit::Clock;
 use kit::caller::{AUDIENCE, Revoked, Verifier};
@@ -22,7 +23,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::follow;
-use crate::postgres::{Cluster, Options};
 use crate::secrets::Secrets;
 
 /// A platform that runs.
@@ -273,7 +273,7 @@ fn with_role(url: &str, seed: Option<[u8; 32]>) -> anyhow::Result<RoleUrl> {
 pub async fn open_databases(config: &Config, secrets: &Secrets, clock: &Clock) -> anyhow::Result<Vec<TenantDb>> {
     let role_url = match &config.database_url {
         Some(url) => with_role(&url.0, Some(secrets.key("passwords of database roles")))?,
-        None => with_role(&crate::postgres::running_url(&config.data, "manydesk")?, None)?,
+        None => with_role(&cluster::running_url(&config.data, "manydesk")?, None)?,
     };
     let mut databases = Vec::new();
     for service in SERVICES {

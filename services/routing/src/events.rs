@@ -6,8 +6,10 @@ use kit::{Fault, Id, ProviderId, SellerId};
 use proto::events::v1::envelope::Body;
 use proto::events::v1::{ContactHandled, Envelope, StaffChanged, TicketNeedsWork};
 use tenantdb::TenantTx;
-use tenantdb::events::Handler;
+use tenantdb::events::{Arrival, Handler};
+use tenantdb::sellers;
 use tenantdb::service::Deps;
+use tracing::Instrument;
 
 use crate::desk::Desks;
 use crate::domain::agent::Profile;
@@ -15,7 +17,7 @@ use crate::domain::contact::NewContact;
 use crate::domain::ids::{AgentId, At, ContactId, TicketId};
 use crate::domain::needs::{Channel, Language, Level, Needs, Priority};
 use crate::domain::policy::Policy;
-use crate::store::intake::Told;
+use crate::store::intake::{Note, Told};
 use crate::store::{agents, contacts, intake, policies};
 
 /// Applies events.
@@ -29,50 +31,51 @@ impl Listener {
         Listener { deps, desks }
     }
 
-    async fn hear(&self, tx: &mut TenantTx, event: &Envelope) -> Result<(), Fault> {
-        let told = match &event.body {
-            Some(Body::TicketNeedsWork(work)) => self.needs_work(tx, event, work).await?,
-            Some(Body::TicketWorkWithdrawn(gone)) => Some(Told::Withdrawn {
-                contact: ContactId::parse("contact_id", &gone.contact_id)?,
-                reason: gone.reason.chars().take(64).collect(),
-            }),
-            Some(Body::ContactHandled(handled)) => handled_note(handled)?,
-            Some(Body::StaffChanged(staff)) => self.staff(tx, staff).await?,
-            Some(Body::SellerChanged(_)) => Some(Told::Seller(tx.seller()?)),
-            Some(Body::SellerErasureRequested(request)) => {
-                Some(Told::Erasure { seller: tx.seller()?, erasure: request.erasure_id.clone() })
-            }
-            _ => None,
-        };
-        if let Some(told) = told {
-            intake::leave(tx, self.deps.clock.new_uuid(), &told).await?;
+    /// Stores the contacts of some events of one seller together, then leaves their notes in order.
+    async fn hear(&self, tx: &mut TenantTx, events: &[&Envelope]) -> Result<(), Fault> {
+        let mut policy: Option<Policy> = None;
+        let now = At::of(tx.now());
+        let mut new: Vec<NewContact> = Vec::new();
+        let mut notes: Vec<Note> = Vec::with_capacity(events.len());
+        for event in events {
+            let told = match &event.body {
+                Some(Body::TicketNeedsWork(work)) => {
+                    let seller = tx.seller()?;
+                    if policy.is_none() {
+                        let stored = policies::of_seller(tx, seller).await?;
+                        policy = Some(stored.map(|stored| stored.policy).unwrap_or_default());
+                    }
+                    let contact = contact_of(seller, work, policy.as_ref().unwrap_or(&Policy::default()), now)?;
+                    new.push(contact.clone());
+                    Some(Told::Contact {
+                        seller,
+                        contact: contact.id,
+                        waiting_since: contact.waiting_since,
+                        due_at: contact.due_at,
+                        preferred: contact.preferred,
+                    })
+                }
+                Some(Body::TicketWorkWithdrawn(gone)) => Some(Told::Withdrawn {
+                    contact: ContactId::parse("contact_id", &gone.contact_id)?,
+                    reason: gone.reason.chars().take(64).collect(),
+                }),
+                Some(Body::ContactHandled(handled)) => handled_note(handled)?,
+                Some(Body::StaffChanged(staff)) => self.staff(tx, staff).await?,
+                Some(Body::SellerChanged(_)) => Some(Told::Seller(tx.seller()?)),
+                Some(Body::SellerErasureRequested(request)) => {
+                    Some(Told::Erasure { seller: tx.seller()?, erasure: request.erasure_id.clone() })
+                }
+                _ => None,
+            };
+            notes.extend(told.map(|told| Note { id: self.deps.clock.new_uuid(), told }));
+        }
+        if !new.is_empty() {
+            contacts::insert(tx, &new, now).await?;
+        }
+        if !notes.is_empty() {
+            intake::leave(tx, &notes).await?;
         }
         Ok(())
-    }
-
-    async fn needs_work(
-        &self,
-        tx: &mut TenantTx,
-        event: &Envelope,
-        work: &TicketNeedsWork,
-    ) -> Result<Option<Told>, Fault> {
-        let seller = tx.seller()?;
-        // The seller may have been created a moment ago, and its own event may still be on its way.
-        self.deps.terms.of(&self.deps.db, &self.deps.calls, None, tx.scope()).await?;
-        let policy = policies::of_seller(tx, seller).await?.map(|stored| stored.policy).unwrap_or_default();
-        let now = At::of(tx.now());
-        let new = contact_of(seller, work, &policy, now)?;
-        let told = Told::Contact {
-            seller,
-            contact: new.id,
-            waiting_since: new.waiting_since,
-            due_at: new.due_at,
-            preferred: new.preferred,
-        };
-        if !contacts::insert(tx, &new, now).await? {
-            tracing::debug!(event.id = %event.event_id, "a contact came again");
-        }
-        Ok(Some(told))
     }
 
     async fn staff(&self, tx: &mut TenantTx, staff: &StaffChanged) -> Result<Option<Told>, Fault> {
@@ -94,8 +97,24 @@ impl Handler for Listener {
         ]
     }
 
+    /// The seller may have been created a moment ago, and its own event may still be on its way.
+    fn prepare<'a>(&'a self, event: &'a Envelope) -> BoxFuture<'a, Result<(), Fault>> {
+        Box::pin(async move {
+            if let (Some(Body::TicketNeedsWork(_)), Some(scope)) = (&event.body, sellers::scope_of_envelope(event)) {
+                self.deps.terms.of(&self.deps.db, &self.deps.calls, None, &scope).await?;
+            }
+            Ok(())
+        })
+    }
+
     fn apply<'a>(&'a self, tx: &'a mut TenantTx, event: &'a Envelope) -> BoxFuture<'a, Result<(), Fault>> {
-        Box::pin(self.hear(tx, event))
+        Box::pin(async move { self.hear(tx, &[event]).await })
+    }
+
+    fn apply_all<'a>(&'a self, tx: &'a mut TenantTx, run: &'a [Arrival]) -> BoxFuture<'a, Result<(), Fault>> {
+        let span = run.first().map_or_else(tracing::Span::none, |first| first.span.clone());
+        let all = async move { self.hear(tx, &run.iter().map(|arrival| &arrival.event).collect::<Vec<_>>()).await };
+        Box::pin(all.instrument(span))
     }
 
     fn applied(&self, event: &Envelope) {

@@ -35,15 +35,40 @@ const TRIES: u32 = 3;
 /// Days the log is kept after everybody read it.
 const KEEP_DAYS: i64 = 7;
 
+/// An event that came in, and the span in which it is applied.
+pub struct Arrival {
+    /// The event.
+    pub event: Envelope,
+    /// Continues the trace of whoever told it.
+    pub span: tracing::Span,
+}
+
 /// What a service does with events of others.
 pub trait Handler: Send + Sync + 'static {
+    /// The kinds of events that concern the service, as the bus names them; the
+    /// others are passed over without a transaction.
+    fn kinds(&self) -> &'static [&'static str];
+
+    /// Asks others for what applying the event needs to know. Comes before the
+    /// transaction: whoever holds one connection must not wait for another.
+    fn prepare<'a>(&'a self, _event: &'a Envelope) -> BoxFuture<'a, Result<(), Fault>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
     /// Applies one event in the given transaction. Events that do not concern
     /// the service are left alone.
     fn apply<'a>(&'a self, tx: &'a mut TenantTx, event: &'a Envelope) -> BoxFuture<'a, Result<(), Fault>>;
 
-    /// The kinds of events that concern the service , as the bus names them; the
-    /// others are passed over without a transaction.
-    fn kinds(&self) -> &'static [&'static str];
+    /// Applies events of one seller that came in one after the other, as if one
+    /// after the other.
+    fn apply_all<'a>(&'a self, tx: &'a mut TenantTx, run: &'a [Arrival]) -> BoxFuture<'a, Result<(), Fault>> {
+        Box::pin(async move {
+            for arrival in run {
+                self.apply(tx, &arrival.event).instrument(arrival.span.clone()).await?;
+            }
+            Ok(())
+        })
+    }
 
     /// Told after the commit; a hint that may be lost in a crash.
     fn applied(&self, _event: &Envelope) {}
@@ -205,6 +230,20 @@ impl Arrived {
     fn scope(&self) -> Scope {
         Scope::of_event(self.provider, self.seller)
     }
+
+    fn arrival(&self, service: &'static str) -> Result<Arrival, Fault> {
+        let span = tracing::info_span!(
+            "event",
+            otel.name = %format!("consume {}", self.kind),
+            otel.kind = "consumer",
+            service,
+            event.kind = %self.kind,
+            event.source = %self.source,
+        );
+        kit::telemetry::continue_trace(&span, &self.traceparent);
+        let event = Envelope::decode(self.payload.as_slice()).map_err(|e| Fault::Internal(Box::new(e)))?;
+        Ok(Arrival { event, span })
+    }
 }
 
 /// One batch; whether there was anything.
@@ -319,15 +358,22 @@ async fn apply_batch(
 
 async fn apply_run(db: &TenantDb, handler: &dyn Handler, run: &[&Arrived]) -> Result<(), Fault> {
     let Some(first) = run.first() else { return Ok(()) };
+    let mut arrivals = Vec::with_capacity(run.len());
+    for arrived in run {
+        let arrival = arrived.arrival(db.service)?;
+        handler.prepare(&arrival.event).instrument(arrival.span.clone()).await?;
+        arrivals.push(arrival);
+    }
     let mut tx = db.begin(&first.scope()).await?;
     let fresh = note_applied(&mut tx, run).await?;
-    let mut told = Vec::with_capacity(run.len());
-    for arrived in run.iter().filter(|arrived| fresh.contains(&arrived.event)) {
-        told.push(apply_in(&mut tx, db.service, handler, arrived).await?);
+    let mut known = run.iter().map(|arrived| fresh.contains(&arrived.event));
+    arrivals.retain(|_| known.next().unwrap_or(false));
+    if !arrivals.is_empty() {
+        handler.apply_all(&mut tx, &arrivals).await?;
     }
     tx.commit().await?;
-    for envelope in &told {
-        handler.applied(envelope);
+    for arrival in &arrivals {
+        handler.applied(&arrival.event);
     }
     Ok(())
 }
@@ -383,30 +429,6 @@ async fn note_applied(tx: &mut TenantTx, run: &[&Arrived]) -> Result<HashSet<Uui
     Ok(fresh.into_iter().collect())
 }
 
-async fn apply_in(
-    tx: &mut TenantTx,
-    service: &'static str,
-    handler: &dyn Handler,
-    arrived: &Arrived,
-) -> Result<Envelope, Fault> {
-    let span = tracing::info_span!(
-        "event",
-        otel.name = %format!("consume {}", arrived.kind),
-        otel.kind = "consumer",
-        service,
-        event.kind = %arrived.kind,
-        event.source = %arrived.source,
-    );
-    kit::telemetry::continue_trace(&span, &arrived.traceparent);
-    async move {
-        let envelope = Envelope::decode(arrived.payload.as_slice()).map_err(|e| Fault::Internal(Box::new(e)))?;
-        handler.apply(tx, &envelope).await?;
-        Ok(envelope)
-    }
-    .instrument(span)
-    .await
-}
-
 /// Puts an event where an operator sees it, so that those behind it go on.
 async fn bury(db: &TenantDb, arrived: &Arrived, fault: &Fault) -> Result<(), Fault> {
     tracing::error!(
@@ -448,19 +470,28 @@ pub struct WithSellers<H> {
 }
 
 impl<H: Handler> Handler for WithSellers<H> {
+    fn kinds(&self) -> &'static [&'static str] {
+        self.inner.kinds()
+    }
+
+    fn prepare<'a>(&'a self, event: &'a Envelope) -> BoxFuture<'a, Result<(), Fault>> {
+        self.inner.prepare(event)
+    }
+
     fn apply<'a>(&'a self, tx: &'a mut TenantTx, event: &'a Envelope) -> BoxFuture<'a, Result<(), Fault>> {
         Box::pin(async move {
-            if let Some(Body::SellerChanged(changed)) = &event.body
-                && let (Some(terms), Some(seller)) = (&changed.terms, sellers::of_envelope(&event.seller_id))
-            {
-                sellers::keep(tx, seller, terms).await?;
-            }
+            keep_terms(tx, event).await?;
             self.inner.apply(tx, event).await
         })
     }
 
-    fn kinds(&self) -> &'static [&'static str] {
-        self.inner.kinds()
+    fn apply_all<'a>(&'a self, tx: &'a mut TenantTx, run: &'a [Arrival]) -> BoxFuture<'a, Result<(), Fault>> {
+        Box::pin(async move {
+            for arrival in run {
+                keep_terms(tx, &arrival.event).instrument(arrival.span.clone()).await?;
+            }
+            self.inner.apply_all(tx, run).await
+        })
     }
 
     fn applied(&self, event: &Envelope) {
@@ -471,6 +502,15 @@ impl<H: Handler> Handler for WithSellers<H> {
         }
         self.inner.applied(event);
     }
+}
+
+async fn keep_terms(tx: &mut TenantTx, event: &Envelope) -> Result<(), Failure> {
+    if let Some(Body::SellerChanged(changed)) = &event.body
+        && let (Some(terms), Some(seller)) = (&changed.terms, sellers::of_envelope(&event.seller_id))
+    {
+        sellers::keep(tx, seller, terms).await?;
+    }
+    Ok(())
 }
 
 /// Rows waiting in the outbox and events not yet applied, for gauges and probes.

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use kit::peers::Calls;
 use kit::{Caller, Fault, Id, ProviderId, Scope, SellerId};
 use prost::Message;
-use proto::events::v1::SellerTerms;
+use proto::events::v1::{Envelope, SellerTerms};
 use sqlx::Row;
 
 use crate::{Failure, TenantDb, TenantTx};
@@ -147,4 +147,10 @@ pub fn provider_of_envelope(text: &str) -> Option<ProviderId> {
 /// The seller of an envelope.
 pub fn of_envelope(text: &str) -> Option<SellerId> {
     kit::ids::decode(SellerId::PREFIX, text).map(SellerId)
+}
+
+/// The scope of an envelope's seller; none for news of the provider.
+pub fn scope_of_envelope(event: &Envelope) -> Option<Scope> {
+    let seller = of_envelope(&event.seller_id)?;
+    Some(Scope::of_event(provider_of_envelope(&event.provider_id)?, Some(seller)))
 }

@@ -1,18 +1,24 @@
 //! What the service learns from others: staff, contacts, presence, erasures.
 
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
+
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use kit::ids::Uuid;
 use kit::{Clock, Fault, Id, SellerId, UserId};
 use proto::events::v1::envelope::Body;
-use proto::events::v1::{
-    AgentTimeRecorded, ContactHandled, Envelope, SellerErasureDone, StaffChanged, TicketNeedsWork,
-};
+use proto::events::v1::{AgentTimeRecorded, Envelope, SellerErasureDone, StaffChanged};
 use tenantdb::TenantTx;
-use tenantdb::events::Handler;
+use tenantdb::events::{Arrival, Handler};
+use tracing::Instrument;
 
 use crate::domain::civil;
-use crate::domain::record::{Staff, Volume};
-use crate::store::volume::Counted;
+use crate::domain::record::Staff;
+use crate::store::paid::Worked;
+use crate::store::volume::Seen;
 use crate::store::{paid, people, shift, volume};
 
 /// Volumes are kept by the half hour, in seconds.
@@ -45,8 +51,7 @@ impl Handler for Listener {
         Box::pin(async move {
             match &event.body {
                 Some(Body::StaffChanged(staff)) => self.staff_changed(tx, staff).await,
-                Some(Body::TicketNeedsWork(work)) => self.needs_work(tx, event, work).await,
-                Some(Body::ContactHandled(contact)) => self.handled(tx, event, contact).await,
+                Some(Body::TicketNeedsWork(_) | Body::ContactHandled(_)) => self.contacts(tx, &[event]).await,
                 Some(Body::AgentTimeRecorded(time)) => self.present(tx, time).await,
                 Some(Body::SellerErasureRequested(asked)) => {
                     let rows = volume::erase_seller(tx).await?;
@@ -62,6 +67,26 @@ impl Handler for Listener {
                 }
                 _ => Ok(()),
             }
+        })
+    }
+
+    /// Contacts are most of what comes in: neighbours are counted together.
+    fn apply_all<'a>(&'a self, tx: &'a mut TenantTx, run: &'a [Arrival]) -> BoxFuture<'a, Result<(), Fault>> {
+        Box::pin(async move {
+            for part in run.chunk_by(|a, b| is_of_contact(&a.event) == is_of_contact(&b.event)) {
+                match part {
+                    [first, ..] if is_of_contact(&first.event) => {
+                        let events: Vec<&Envelope> = part.iter().map(|arrival| &arrival.event).collect();
+                        self.contacts(tx, &events).instrument(first.span.clone()).await?;
+                    }
+                    others => {
+                        for arrival in others {
+                            self.apply(tx, &arrival.event).instrument(arrival.span.clone()).await?;
+                        }
+                    }
+                }
+            }
+            Ok(())
         })
     }
 }
@@ -90,38 +115,53 @@ impl Listener {
         Ok(people::keep_staff(tx, &staff).await?)
     }
 
-    async fn needs_work(&self, tx: &mut TenantTx, event: &Envelope, work: &TicketNeedsWork) -> Result<(), Fault> {
-        let Some(contact) = kit::ids::decode(prefix(&work.contact_id), &work.contact_id) else { return Ok(()) };
-        let counted = counted(event, work.waiting_since.as_ref(), &work.language, &work.channel);
-        if volume::count_contact(tx, contact, &counted).await? {
-            volume::add(tx, &volume_of(&counted, 1, 0, 0)).await?;
-        }
-        Ok(())
-    }
-
-    async fn handled(&self, tx: &mut TenantTx, event: &Envelope, told: &ContactHandled) -> Result<(), Fault> {
-        if let Some(contact) = kit::ids::decode(prefix(&told.contact_id), &told.contact_id) {
-            let new = counted(event, told.waiting_since.as_ref(), &told.language, &told.channel);
-            let seconds = told.handle_seconds.clamp(0, 86_400);
-            if volume::count_contact(tx, contact, &Counted { handled: true, ..new.clone() }).await? {
-                volume::add(tx, &volume_of(&new, 1, 1, seconds)).await?;
-            } else if let Some(known) = volume::lock_contact(tx, contact).await?
-                && !known.handled
-            {
-                volume::mark_handled(tx, contact).await?;
-                volume::add(tx, &volume_of(&known, 0, 1, seconds)).await?;
+    /// Contacts that came in or were answered.
+    async fn contacts(&self, tx: &mut TenantTx, events: &[&Envelope]) -> Result<(), Fault> {
+        let mut seen: Vec<Seen> = Vec::with_capacity(events.len());
+        let mut place: HashMap<Uuid, usize> = HashMap::new();
+        for contact in events.iter().filter_map(|event| seen_in(event)) {
+            let at = *place.entry(contact.contact).or_insert(seen.len());
+            match seen.get_mut(at) {
+                Some(known) => known.handled = known.handled.or(contact.handled),
+                None => seen.push(contact),
             }
         }
-        if told.historical || told.user_id.is_empty() || told.handle_seconds <= 0 {
+        if !seen.is_empty() {
+            volume::count(tx, &seen).await?;
+        }
+        self.worked(tx, events).await
+    }
+
+    /// The seconds that agents worked on contacts, by their local days.
+    async fn worked(&self, tx: &mut TenantTx, events: &[&Envelope]) -> Result<(), Fault> {
+        let mut zones: HashMap<UserId, String> = HashMap::new();
+        let mut days: BTreeMap<(UserId, Date), (i64, Timestamp)> = BTreeMap::new();
+        for event in events {
+            let Some(Body::ContactHandled(told)) = &event.body else { continue };
+            if told.historical || told.user_id.is_empty() || told.handle_seconds <= 0 {
+                continue;
+            }
+            let user = UserId::parse("user_id", &told.user_id)?;
+            let at = told.handled_at.as_ref().and_then(kit::wire::instant).unwrap_or_else(|| occurred(event));
+            let name = match zones.entry(user) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(open) => open.insert(self.zone_of(tx, user).await?),
+            };
+            let zone = civil::zone(name).unwrap_or(TimeZone::UTC);
+            let sum = days.entry((user, zone.to_datetime(at).date())).or_insert((0, at));
+            sum.0 += told.handle_seconds.min(86_400);
+        }
+        if days.is_empty() {
             return Ok(());
         }
-        let user = UserId::parse("user_id", &told.user_id)?;
-        let at = told.handled_at.as_ref().and_then(kit::wire::instant).unwrap_or_else(|| occurred(event));
-        let zone = self.zone_of(tx, user).await?;
-        let day = civil::zone(&zone).unwrap_or(jiff::tz::TimeZone::UTC).to_datetime(at).date();
         let seller = tx.seller()?;
-        paid::add_handled(tx, user, day, seller, told.handle_seconds.min(86_400)).await?;
-        self.touch(tx, user, at, &zone).await
+        let worked =
+            days.iter().map(|((user, day), (seconds, _))| Worked { user: *user, day: *day, seconds: *seconds });
+        paid::add_handled(tx, seller, &worked.collect::<Vec<_>>()).await?;
+        for ((user, _), (_, at)) in &days {
+            self.touch(tx, *user, *at, zones.get(user).map_or("UTC", String::as_str)).await?;
+        }
+        Ok(())
     }
 
     async fn present(&self, tx: &mut TenantTx, told: &AgentTimeRecorded) -> Result<(), Fault> {
@@ -139,7 +179,7 @@ impl Listener {
 
     /// Puts the local day of an instant on the list of those whose paid hours are to be settled.
     async fn touch(&self, tx: &mut TenantTx, user: UserId, at: Timestamp, zone_name: &str) -> Result<(), Fault> {
-        let zone = civil::zone(zone_name).unwrap_or(jiff::tz::TimeZone::UTC);
+        let zone = civil::zone(zone_name).unwrap_or(TimeZone::UTC);
         let day = zone.to_datetime(at).date();
         let after = civil::midnight(civil::later(day, 1), &zone).as_second() + AFTER_DAY;
         let due = after.max(self.clock.now().as_second() + AFTER_CORRECTION);
@@ -166,21 +206,26 @@ fn occurred(event: &Envelope) -> Timestamp {
     event.occurred_at.as_ref().and_then(kit::wire::instant).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
-fn counted(event: &Envelope, since: Option<&prost_types::Timestamp>, language: &str, channel: &str) -> Counted {
-    let at = since.and_then(kit::wire::instant).unwrap_or_else(|| occurred(event)).as_second();
-    let starts_at = Timestamp::from_second(at.div_euclid(HALF_HOUR) * HALF_HOUR).unwrap_or(Timestamp::UNIX_EPOCH);
-    let language = if language.is_empty() { "und" } else { language };
-    Counted { starts_at, language: language.to_owned(), channel: channel.to_owned(), handled: false }
+fn is_of_contact(event: &Envelope) -> bool {
+    matches!(event.body, Some(Body::TicketNeedsWork(_) | Body::ContactHandled(_)))
 }
 
-fn volume_of(counted: &Counted, offered: i64, handled: i64, seconds: i64) -> Volume {
-    Volume {
-        starts_at: counted.starts_at,
-        language: counted.language.clone(),
-        channel: counted.channel.clone(),
-        offered,
+/// The contact that an event tells of.
+fn seen_in(event: &Envelope) -> Option<Seen> {
+    let (contact, since, language, channel, handled) = match &event.body {
+        Some(Body::TicketNeedsWork(e)) => (&e.contact_id, &e.waiting_since, &e.language, &e.channel, None),
+        Some(Body::ContactHandled(e)) => {
+            let seconds = e.handle_seconds.clamp(0, 86_400);
+            (&e.contact_id, &e.waiting_since, &e.language, &e.channel, Some(seconds))
+        }
+        _ => return None,
+    };
+    let at = since.as_ref().and_then(kit::wire::instant).unwrap_or_else(|| occurred(event)).as_second();
+    Some(Seen {
+        contact: kit::ids::decode(prefix(contact), contact)?,
+        starts_at: Timestamp::from_second(at.div_euclid(HALF_HOUR) * HALF_HOUR).unwrap_or(Timestamp::UNIX_EPOCH),
+        language: if language.is_empty() { "und".to_owned() } else { language.clone() },
+        channel: channel.clone(),
         handled,
-        timed: i64::from(0 < seconds),
-        handle_seconds: seconds,
-    }
+    })
 }

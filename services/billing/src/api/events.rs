@@ -10,8 +10,10 @@ use proto::events::v1::{
     ContactHandled, Envelope, MessageStored, PaidHoursRecorded, SellerErasureDone, SlaVerdictReached,
 };
 use rust_decimal::Decimal;
+use tenantdb::events::{Arrival, Handler};
 use tenantdb::service::Deps;
-use tenantdb::{TenantTx, events::Handler};
+use tenantdb::{TenantTx, sellers};
+use tracing::Instrument;
 
 use super::intake::{Incoming, Outcome, default_zone, held_account, take};
 use crate::domain::money::Rounding;
@@ -37,14 +39,40 @@ impl Handler for Events {
         ]
     }
 
+    /// The seller's own event may still be on its way: its terms are asked for.
+    fn prepare<'a>(&'a self, event: &'a Envelope) -> BoxFuture<'a, Result<(), Fault>> {
+        Box::pin(async move {
+            let needs_account = !matches!(event.body, Some(Body::SellerChanged(_) | Body::SellerErasureRequested(_)));
+            if let (true, Some(scope)) = (needs_account, sellers::scope_of_envelope(event)) {
+                self.deps.terms.of(&self.deps.db, &self.deps.calls, None, &scope).await?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Contacts and messages are most of what comes in: neighbours are metered together.
+    fn apply_all<'a>(&'a self, tx: &'a mut TenantTx, run: &'a [Arrival]) -> BoxFuture<'a, Result<(), Fault>> {
+        Box::pin(async move {
+            for part in run.chunk_by(|a, b| is_metered(&a.event) && is_metered(&b.event)) {
+                let (Some(first), true) = (part.first(), part.iter().all(|arrival| is_metered(&arrival.event))) else {
+                    for arrival in part {
+                        self.apply(tx, &arrival.event).instrument(arrival.span.clone()).await?;
+                    }
+                    continue;
+                };
+                let reports = part.iter().filter_map(|arrival| report(&arrival.event));
+                self.keep(tx, reports.map(|report| (report, None)).collect()).instrument(first.span.clone()).await?;
+            }
+            Ok(())
+        })
+    }
+
     fn apply<'a>(&'a self, tx: &'a mut TenantTx, event: &'a Envelope) -> BoxFuture<'a, Result<(), Fault>> {
         Box::pin(async move {
-            let told_at = event.occurred_at.as_ref().and_then(kit::wire::instant);
+            if let Some(report) = report(event) {
+                return self.keep(tx, vec![(report, None)]).await;
+            }
             match &event.body {
-                Some(Body::ContactHandled(contact)) => self.meter(tx, contact_report(contact, told_at)).await,
-                Some(Body::MessageStored(message)) if message.direction != "note" => {
-                    self.meter(tx, message_report(message, told_at)).await
-                }
                 Some(Body::PaidHoursRecorded(hours)) => self.paid_hours(tx, hours).await,
                 Some(Body::SlaVerdictReached(verdict)) => self.verdict(tx, verdict).await,
                 Some(Body::SellerErasureRequested(request)) => self.erase(tx, &request.erasure_id).await,
@@ -59,27 +87,33 @@ impl Events {
         if let Some(account) = store::account::hold(tx).await? {
             return Ok(account);
         }
-        // The seller's own event may still be on its way: ask for the terms.
-        let scope = tx.scope().clone();
-        let terms = self.deps.terms.of(&self.deps.db, &self.deps.calls, None, &scope).await?;
+        let seller = tx.seller()?;
+        let terms = sellers::read(tx, seller).await?.ok_or(Fault::NotFound("seller"))?;
         held_account(tx, default_zone(&terms)).await
     }
 
-    async fn meter(&self, tx: &mut TenantTx, report: Report) -> Result<(), Fault> {
-        self.keep(tx, report, None).await
-    }
-
-    async fn keep(&self, tx: &mut TenantTx, report: Report, local_date: Option<Date>) -> Result<(), Fault> {
-        let event = check(report, self.deps.clock.now())
-            .map_err(|bad| Fault::internal(format!("an event cannot be metered: {bad}")))?;
+    /// Stores reports; each may carry the local date that its source counts it on.
+    async fn keep(&self, tx: &mut TenantTx, reports: Vec<(Report, Option<Date>)>) -> Result<(), Fault> {
+        let now = self.deps.clock.now();
+        let mut incoming = Vec::with_capacity(reports.len());
+        for (report, local_date) in reports {
+            let event =
+                check(report, now).map_err(|bad| Fault::internal(format!("an event cannot be metered: {bad}")))?;
+            incoming.push(Incoming { event, local_date });
+        }
+        if incoming.is_empty() {
+            return Ok(());
+        }
         let account = self.account(tx).await?;
-        let key = event.event_key.clone();
-        match take(tx, &account, &self.deps.clock, vec![Incoming { event, local_date }]).await?.first() {
+        let keys: Vec<String> = incoming.iter().map(|one| one.event.event_key.clone()).collect();
+        let outcomes = take(tx, &account, &self.deps.clock, incoming).await?;
+        match outcomes.iter().position(|outcome| matches!(outcome, Outcome::Conflict(_))) {
             // Refused, so that it becomes a dead letter that somebody sees.
-            Some(Outcome::Conflict(_)) => {
+            Some(place) => {
+                let key = keys.get(place).map_or("", String::as_str);
                 Err(Fault::internal(format!("the usage {key} was recorded before with other content")))
             }
-            Some(Outcome::Accepted(_) | Outcome::Duplicate(_)) | None => Ok(()),
+            None => Ok(()),
         }
     }
 
@@ -115,7 +149,7 @@ impl Events {
             corrects_event_key: if before == 0 { String::new() } else { thing },
             ..Report::default()
         };
-        self.keep(tx, report, Some(date)).await
+        self.keep(tx, vec![(report, Some(date))]).await
     }
 
     async fn verdict(&self, tx: &mut TenantTx, told: &SlaVerdictReached) -> Result<(), Fault> {
@@ -149,6 +183,20 @@ impl Events {
         let now = self.deps.clock.now();
         tx.emit(erasure_id, Body::SellerErasureDone(done), now)?;
         Ok(())
+    }
+}
+
+fn is_metered(event: &Envelope) -> bool {
+    matches!(event.body, Some(Body::ContactHandled(_) | Body::MessageStored(_)))
+}
+
+/// What a contact or a message is metered as; nothing for a note, which no customer sees.
+fn report(event: &Envelope) -> Option<Report> {
+    let told_at = event.occurred_at.as_ref().and_then(kit::wire::instant);
+    match &event.body {
+        Some(Body::ContactHandled(contact)) => Some(contact_report(contact, told_at)),
+        Some(Body::MessageStored(message)) if message.direction != "note" => Some(message_report(message, told_at)),
+        _ => None,
     }
 }
 

@@ -10,7 +10,7 @@ use crate::domain::engine::{Event, Explanation};
 use crate::domain::ids::{AgentId, At, ContactId, TicketId};
 use crate::domain::needs::{Channel, Language, Needs, Priority, SKILLS_MAX};
 use crate::domain::refusal::Refusal;
-use crate::store::intake::Told;
+use crate::store::intake::{Note, Told};
 use crate::store::{contacts, decisions, intake, policies};
 use crate::wire::{self as out, View};
 
@@ -67,7 +67,7 @@ impl Api {
             due_at: due.map_or_else(|| now.plus_seconds(policy.default_due_seconds), At::of),
             preferred,
         };
-        contacts::insert(&mut tx, &new, now).await?;
+        contacts::insert(&mut tx, std::slice::from_ref(&new), now).await?;
         let contact = contacts::find(&mut tx, seller, new.id).await?.ok_or(Fault::NotFound("contact"))?;
         if !contact.state.is_final() {
             let told = Told::Contact {
@@ -77,7 +77,7 @@ impl Api {
                 due_at: new.due_at,
                 preferred: new.preferred,
             };
-            intake::leave(&mut tx, self.deps.clock.new_uuid(), &told).await?;
+            intake::leave(&mut tx, &[Note { id: self.deps.clock.new_uuid(), told }]).await?;
         }
         let response = wire::EnqueueContactResponse { contact: Some(out::contact(&contact, View::of(caller))) };
         tx.commit_with(&response).await?;

@@ -7,7 +7,7 @@ use super::Api;
 use crate::domain::needs::Level;
 use crate::domain::policy::Policy;
 use crate::store::intake;
-use crate::store::intake::Told;
+use crate::store::intake::{Note, Told};
 use crate::store::policies::{self, Stored};
 use crate::wire as out;
 
@@ -51,7 +51,8 @@ impl Api {
         if !policies::insert(&mut tx, seller, &stored).await? {
             return Err(Fault::Stale);
         }
-        intake::leave(&mut tx, self.deps.clock.new_uuid(), &Told::Policy(seller)).await?;
+        let note = Note { id: self.deps.clock.new_uuid(), told: Told::Policy(seller) };
+        intake::leave(&mut tx, &[note]).await?;
         let response = wire::UpdateRoutingPolicyResponse { policy: Some(answer(seller, Some(&stored))) };
         tx.commit_with(&response).await?;
         self.desks.wake(caller.provider());

@@ -1,5 +1,7 @@
 //! Contacts: handed in, read, listed and counted.
 
+use std::collections::BTreeSet;
+
 use jiff_sqlx::{Timestamp, ToSqlx};
 use kit::SellerId;
 use sqlx::FromRow;
@@ -87,37 +89,45 @@ impl TryFrom<Row> for Contact {
     }
 }
 
-/// Hands a contact in; false if it is known already.
-pub async fn insert(tx: &mut TenantTx, new: &NewContact, now: At) -> Result<bool, Failure> {
-    let provider = tx.provider();
-    let required: Vec<String> = new.needs.required.iter().cloned().collect();
-    let preferred: Vec<String> = new.needs.preferred.iter().cloned().collect();
-    let inserted = sqlx::query!(
+/// Hands contacts of the transaction's seller in; those that are known already stay as they are. How many
+/// were new.
+pub async fn insert(tx: &mut TenantTx, new: &[NewContact], now: At) -> Result<u64, Failure> {
+    let (provider, seller) = (tx.provider(), tx.seller()?);
+    // An array of arrays does not come apart again: skills travel as a JSON list.
+    let list = |words: &BTreeSet<String>| serde_json::Value::from(words.iter().cloned().collect::<Vec<_>>());
+    let inserted = sqlx::query(
         "insert into routing.contact (provider_id, seller_id, contact_id, ticket_id, ticket_number, channel, language,
              minimum_level, required_skills, preferred_skills, priority, waiting_since, due_at, preferred_agent_id, state,
              queued_at, offers_made, relaxed, version)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 'queued', $15, 0, $16, 0)
+         select $1, $2, n.contact_id, n.ticket_id, n.ticket_number, n.channel, n.language, n.minimum_level,
+                array(select jsonb_array_elements_text(n.required)), array(select jsonb_array_elements_text(n.preferred)),
+                n.priority, n.waiting_since, n.due_at, n.preferred_agent_id, 'queued', $3, 0,
+                jsonb_array_length(n.preferred) = 0, 0
+           from unnest($4::uuid[], $5::uuid[], $6::text[], $7::text[], $8::text[], $9::text[], $10::jsonb[], $11::jsonb[],
+                       $12::text[], $13::timestamptz[], $14::timestamptz[], $15::uuid[])
+                with ordinality as n (contact_id, ticket_id, ticket_number, channel, language, minimum_level, required,
+                    preferred, priority, waiting_since, due_at, preferred_agent_id, place)
+          order by n.place
          on conflict on constraint contact_pk do nothing",
-        provider.0,
-        new.seller.0,
-        new.id.0,
-        new.ticket.map(|t| t.0),
-        new.number,
-        new.needs.channel.word(),
-        new.needs.language.as_str(),
-        new.needs.minimum_level.word(),
-        &required,
-        &preferred,
-        new.priority.word(),
-        put(new.waiting_since) as _,
-        put(new.due_at) as _,
-        new.preferred.map(|a| a.0),
-        put(now) as _,
-        preferred.is_empty(),
     )
+    .bind(provider.0)
+    .bind(seller.0)
+    .bind(put(now))
+    .bind(new.iter().map(|c| c.id.0).collect::<Vec<Uuid>>())
+    .bind(new.iter().map(|c| c.ticket.map(|t| t.0)).collect::<Vec<Option<Uuid>>>())
+    .bind(new.iter().map(|c| c.number.as_str()).collect::<Vec<&str>>())
+    .bind(new.iter().map(|c| c.needs.channel.word()).collect::<Vec<&str>>())
+    .bind(new.iter().map(|c| c.needs.language.as_str()).collect::<Vec<&str>>())
+    .bind(new.iter().map(|c| c.needs.minimum_level.word()).collect::<Vec<&str>>())
+    .bind(new.iter().map(|c| list(&c.needs.required)).collect::<Vec<serde_json::Value>>())
+    .bind(new.iter().map(|c| list(&c.needs.preferred)).collect::<Vec<serde_json::Value>>())
+    .bind(new.iter().map(|c| c.priority.word()).collect::<Vec<&str>>())
+    .bind(new.iter().map(|c| put(c.waiting_since)).collect::<Vec<Timestamp>>())
+    .bind(new.iter().map(|c| put(c.due_at)).collect::<Vec<Timestamp>>())
+    .bind(new.iter().map(|c| c.preferred.map(|a| a.0)).collect::<Vec<Option<Uuid>>>())
     .execute(tx.conn())
     .await?;
-    Ok(inserted.rows_affected() == 1)
+    Ok(inserted.rows_affected())
 }
 
 /// One contact of one seller.

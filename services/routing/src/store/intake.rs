@@ -38,33 +38,26 @@ pub struct Note {
     pub told: Told,
 }
 
-/// Leaves a note.
-pub async fn leave(tx: &mut TenantTx, id: Uuid, told: &Told) -> Result<(), Failure> {
+/// Leaves notes.
+pub async fn leave(tx: &mut TenantTx, notes: &[Note]) -> Result<(), Failure> {
     let provider = tx.provider();
-    let (kind, seller, subject, agent, waiting, due, reason) = match told {
-        Told::Contact { seller, contact, waiting_since, due_at, preferred } => {
-            ("contact", Some(seller.0), contact.0, preferred.map(|a| a.0), Some(*waiting_since), Some(*due_at), "")
-        }
-        Told::Withdrawn { contact, reason } => ("withdrawn", None, contact.0, None, None, None, reason.as_str()),
-        Told::Handled { contact, agent } => ("handled", None, contact.0, agent.map(|a| a.0), None, None, ""),
-        Told::Agent(agent) => ("agent", None, agent.0, None, None, None, ""),
-        Told::Seller(seller) => ("seller", Some(seller.0), seller.0, None, None, None, ""),
-        Told::Policy(seller) => ("policy", Some(seller.0), seller.0, None, None, None, ""),
-        Told::Erasure { seller, erasure } => ("erasure", Some(seller.0), seller.0, None, None, None, erasure.as_str()),
-    };
+    let rows: Vec<Row> = notes.iter().map(Row::of).collect();
     sqlx::query!(
         "insert into routing.intake (provider_id, intake_id, kind, of_seller, subject_id, agent_id, waiting_since, due_at,
              reason, failed)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, false)",
+         select $1, n.intake_id, n.kind, n.of_seller, n.subject_id, n.agent_id, n.waiting_since, n.due_at, n.reason, false
+           from unnest($2::uuid[], $3::text[], $4::uuid[], $5::uuid[], $6::uuid[], $7::timestamptz[], $8::timestamptz[],
+                       $9::text[])
+                as n (intake_id, kind, of_seller, subject_id, agent_id, waiting_since, due_at, reason)",
         provider.0,
-        id,
-        kind,
-        seller,
-        subject,
-        agent,
-        waiting.map(put) as _,
-        due.map(put) as _,
-        reason,
+        &rows.iter().map(|r| r.intake_id).collect::<Vec<_>>(),
+        &rows.iter().map(|r| r.kind.clone()).collect::<Vec<_>>(),
+        &rows.iter().map(|r| r.of_seller).collect::<Vec<_>>() as _,
+        &rows.iter().map(|r| r.subject_id).collect::<Vec<_>>(),
+        &rows.iter().map(|r| r.agent_id).collect::<Vec<_>>() as _,
+        &rows.iter().map(|r| r.waiting_since).collect::<Vec<_>>() as _,
+        &rows.iter().map(|r| r.due_at).collect::<Vec<_>>() as _,
+        &rows.iter().map(|r| r.reason.clone()).collect::<Vec<_>>(),
     )
     .execute(tx.conn())
     .await?;
@@ -81,6 +74,53 @@ struct Row {
     waiting_since: Option<Timestamp>,
     due_at: Option<Timestamp>,
     reason: String,
+}
+
+impl Row {
+    fn of(note: &Note) -> Row {
+        let mut row = Row {
+            intake_id: note.id,
+            kind: String::new(),
+            of_seller: None,
+            subject_id: Uuid::nil(),
+            agent_id: None,
+            waiting_since: None,
+            due_at: None,
+            reason: String::new(),
+        };
+        let (kind, subject) = match &note.told {
+            Told::Contact { seller, contact, waiting_since, due_at, preferred } => {
+                row.of_seller = Some(seller.0);
+                row.agent_id = preferred.map(|agent| agent.0);
+                (row.waiting_since, row.due_at) = (Some(put(*waiting_since)), Some(put(*due_at)));
+                ("contact", contact.0)
+            }
+            Told::Withdrawn { contact, reason } => {
+                row.reason.clone_from(reason);
+                ("withdrawn", contact.0)
+            }
+            Told::Handled { contact, agent } => {
+                row.agent_id = agent.map(|agent| agent.0);
+                ("handled", contact.0)
+            }
+            Told::Agent(agent) => ("agent", agent.0),
+            Told::Seller(seller) => {
+                row.of_seller = Some(seller.0);
+                ("seller", seller.0)
+            }
+            Told::Policy(seller) => {
+                row.of_seller = Some(seller.0);
+                ("policy", seller.0)
+            }
+            Told::Erasure { seller, erasure } => {
+                row.of_seller = Some(seller.0);
+                row.reason.clone_from(erasure);
+                ("erasure", seller.0)
+            }
+        };
+        (row.kind, row.subject_id) = (kind.to_owned(), subject);
+        row
+    }
 }
 
 impl TryFrom<Row> for Note {

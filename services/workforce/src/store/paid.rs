@@ -6,25 +6,32 @@ use kit::ids::Uuid;
 use kit::{SellerId, UserId};
 use tenantdb::{Failure, TenantTx, ToSqlx};
 
-/// Adds handled seconds of an agent for a seller on a local day.
-pub async fn add_handled(
-    tx: &mut TenantTx,
-    user: UserId,
-    day: Date,
-    seller: SellerId,
-    seconds: i64,
-) -> Result<(), Failure> {
+/// Seconds of work of an agent on a local day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Worked {
+    /// Who worked.
+    pub user: UserId,
+    /// On which of her days.
+    pub day: Date,
+    /// For how many seconds.
+    pub seconds: i64,
+}
+
+/// Adds handled seconds for a seller; no agent's day is named twice.
+pub async fn add_handled(tx: &mut TenantTx, seller: SellerId, worked: &[Worked]) -> Result<(), Failure> {
     let provider = tx.provider();
     sqlx::query!(
         "insert into workforce.paid_part (provider_id, user_id, day, for_seller_id, handled_seconds)
-         values ($1, $2, $3, $4, $5)
+         select $1, w.user_id, w.day, $2, w.seconds
+           from unnest($3::uuid[], $4::date[], $5::int8[]) as w (user_id, day, seconds)
+          order by w.user_id, w.day
          on conflict on constraint paid_part_pk do update
             set handled_seconds = paid_part.handled_seconds + excluded.handled_seconds",
         provider.0,
-        user.0,
-        day.to_sqlx() as _,
         seller.0,
-        seconds,
+        &worked.iter().map(|w| w.user.0).collect::<Vec<Uuid>>(),
+        &worked.iter().map(|w| w.day.to_sqlx()).collect::<Vec<_>>() as _,
+        &worked.iter().map(|w| w.seconds).collect::<Vec<_>>(),
     )
     .execute(tx.conn())
     .await?;

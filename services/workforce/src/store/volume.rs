@@ -6,94 +6,65 @@ use tenantdb::{Failure, TenantTx, ToSqlx};
 
 use crate::domain::record::Volume;
 
-/// A contact, as it is counted.
+/// A contact that came in, was answered, or both.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Counted {
+pub struct Seen {
+    /// The contact.
+    pub contact: Uuid,
     /// Start of the half hour in which it came in.
     pub starts_at: Timestamp,
     /// Language.
     pub language: String,
     /// Channel.
     pub channel: String,
-    /// Whether its answer was counted.
-    pub handled: bool,
+    /// Whether it was answered, and after how many seconds of work (0 = not known).
+    pub handled: Option<i64>,
 }
 
-/// Counts a contact as come in. False when it was counted before.
-pub async fn count_contact(tx: &mut TenantTx, contact: Uuid, counted: &Counted) -> Result<bool, Failure> {
-    let (provider, seller) = (tx.provider(), tx.seller()?);
-    let done = sqlx::query!(
-        "insert into workforce.counted_contact (provider_id, seller_id, contact_id, starts_at, language, channel, handled)
-         values ($1, $2, $3, $4, $5, $6, $7)
-         on conflict on constraint counted_contact_pk do nothing",
-        provider.0,
-        seller.0,
-        contact,
-        counted.starts_at.to_sqlx() as _,
-        counted.language,
-        counted.channel,
-        counted.handled,
-    )
-    .execute(tx.conn())
-    .await?;
-    Ok(done.rows_affected() == 1)
-}
-
-/// A counted contact, locked.
-pub async fn lock_contact(tx: &mut TenantTx, contact: Uuid) -> Result<Option<Counted>, Failure> {
-    let (provider, seller) = (tx.provider(), tx.seller()?);
-    let row = sqlx::query!(
-        "select starts_at, language, channel, handled from workforce.counted_contact
-          where provider_id = $1 and seller_id = $2 and contact_id = $3 for update",
-        provider.0,
-        seller.0,
-        contact,
-    )
-    .fetch_optional(tx.conn())
-    .await?;
-    Ok(row.map(|row| Counted {
-        starts_at: row.starts_at.to_jiff(),
-        language: row.language,
-        channel: row.channel,
-        handled: row.handled,
-    }))
-}
-
-/// Notes that a contact's answer was counted.
-pub async fn mark_handled(tx: &mut TenantTx, contact: Uuid) -> Result<(), Failure> {
+/// Counts contacts, each of which is named once, in the half hours in which they came in: as come in where
+/// they were not counted before, and as answered where that is news.
+pub async fn count(tx: &mut TenantTx, seen: &[Seen]) -> Result<(), Failure> {
     let (provider, seller) = (tx.provider(), tx.seller()?);
     sqlx::query!(
-        "update workforce.counted_contact set handled = true
-          where provider_id = $1 and seller_id = $2 and contact_id = $3",
-        provider.0,
-        seller.0,
-        contact,
-    )
-    .execute(tx.conn())
-    .await?;
-    Ok(())
-}
-
-/// Adds to the figures of a half hour.
-pub async fn add(tx: &mut TenantTx, more: &Volume) -> Result<(), Failure> {
-    let (provider, seller) = (tx.provider(), tx.seller()?);
-    sqlx::query!(
-        "insert into workforce.volume
+        "with told as (
+             select * from unnest($3::uuid[], $4::timestamptz[], $5::text[], $6::text[], $7::bool[], $8::int8[])
+                    as t (contact_id, starts_at, language, channel, handled, seconds)
+         ), news as (
+             select coalesce(k.starts_at, t.starts_at) as starts_at, coalesce(k.language, t.language) as language,
+                    coalesce(k.channel, t.channel) as channel, k.starts_at is null as is_new,
+                    t.handled and k.handled is not true as is_handled, t.seconds
+               from told t
+               left join lateral (
+                    select c.starts_at, c.language, c.channel, c.handled from workforce.counted_contact c
+                     where c.provider_id = $1 and c.seller_id = $2 and c.contact_id = t.contact_id
+                     limit 1) as k on true
+         ), kept as (
+             insert into workforce.counted_contact as c
+                    (provider_id, seller_id, contact_id, starts_at, language, channel, handled)
+             select $1, $2, contact_id, starts_at, language, channel, handled from told order by contact_id
+             on conflict on constraint counted_contact_pk do update set handled = true
+              where excluded.handled and not c.handled
+         )
+         insert into workforce.volume
                 (provider_id, seller_id, starts_at, language, channel, offered, handled, timed, handle_seconds)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+         select $1, $2, starts_at, language, channel, count(*) filter (where is_new),
+                count(*) filter (where is_handled), count(*) filter (where is_handled and 0 < seconds),
+                coalesce(sum(seconds) filter (where is_handled), 0)
+           from news where is_new or is_handled
+          group by starts_at, language, channel
+          order by starts_at, language, channel
          on conflict on constraint volume_pk do update
             set offered = volume.offered + excluded.offered, handled = volume.handled + excluded.handled,
                 timed = volume.timed + excluded.timed,
                 handle_seconds = volume.handle_seconds + excluded.handle_seconds",
         provider.0,
         seller.0,
-        more.starts_at.to_sqlx() as _,
-        more.language,
-        more.channel,
-        more.offered,
-        more.handled,
-        more.timed,
-        more.handle_seconds,
+        &seen.iter().map(|s| s.contact).collect::<Vec<_>>(),
+        &seen.iter().map(|s| s.starts_at.to_sqlx()).collect::<Vec<_>>() as _,
+        &seen.iter().map(|s| s.language.clone()).collect::<Vec<_>>(),
+        &seen.iter().map(|s| s.channel.clone()).collect::<Vec<_>>(),
+        &seen.iter().map(|s| s.handled.is_some()).collect::<Vec<_>>(),
+        &seen.iter().map(|s| s.handled.unwrap_or(0)).collect::<Vec<_>>(),
     )
     .execute(tx.conn())
     .await?;

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use manydesk::postgres::pg_dir;
+use cluster::pg_dir;
 use sqlx::{Connection, PgConnection, Row};
 
 use crate::world::World;

@@ -14,6 +14,7 @@ mod install;
 mod process;
 mod server;
 mod settings;
+pub mod temporary;
 #[cfg(test)]
 mod tests;
 mod trouble;

@@ -1,16 +1,16 @@
-//! One private PostgreSQL for a run of tests, in a folder of its own.
+//! A private PostgreSQL in a folder that goes with it, for tests and for checking queries.
 
-use manydesk::postgres::{Cluster, Options};
+use crate::{Cluster, Options};
 
 /// A cluster in a temporary folder; both go when it is dropped.
-pub struct TestCluster {
+pub struct TemporaryCluster {
     cluster: Cluster,
     _folder: tempfile::TempDir,
 }
 
-impl TestCluster {
-    /// Starts one.
-    pub fn start() -> TestCluster {
+impl TemporaryCluster {
+    /// Starts one; says on a panic why there is none.
+    pub fn start() -> TemporaryCluster {
         let folder = tempfile::Builder::new().prefix("manydesk-test-").tempdir_in("/tmp").expect("a temporary folder");
         // the server may run as another user than the test
         let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
@@ -18,7 +18,7 @@ impl TestCluster {
         let options = Options { data: folder.path().join("data"), bin: None };
         let cluster =
             Cluster::start(&options, &mut |_| {}).unwrap_or_else(|trouble| panic!("no PostgreSQL: {trouble}"));
-        TestCluster { cluster, _folder: folder }
+        TemporaryCluster { cluster, _folder: folder }
     }
 
     /// URL of the superuser.
