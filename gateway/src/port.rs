@@ -16,7 +16,8 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
@@ -46,6 +47,7 @@ pub async fn serve(listener: TcpListener, app: Router, stop: CancellationToken, 
             Some(_) = open.join_next() => {}
             accepted = listener.accept() => match (accepted, room.clone().try_acquire_owned()) {
                 (Ok((stream, from)), Ok(permit)) => {
+                    let _ = stream.set_nodelay(true);
                     let answered = answer(stream, from, app.clone(), stop.clone());
                     open.spawn(async move {
                         answered.await;
@@ -68,8 +70,10 @@ pub async fn serve(listener: TcpListener, app: Router, stop: CancellationToken, 
 }
 
 /// One connection, HTTP/1.1 or HTTP/2.
-async fn answer(stream: TcpStream, from: SocketAddr, app: Router, stop: CancellationToken) {
-    let _ = stream.set_nodelay(true);
+async fn answer<S>(stream: S, from: SocketAddr, app: Router, stop: CancellationToken)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let asked = Arc::new(AtomicBool::new(false));
     let heard = asked.clone();
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
@@ -88,7 +92,7 @@ async fn answer(stream: TcpStream, from: SocketAddr, app: Router, stop: Cancella
         .keep_alive_timeout(Duration::from_secs(20));
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
     let mut patience = pin!(sleep(PATIENCE));
-    let (mut stopping, mut asked_to_go) = (false, false);
+    let (mut stopping, mut asked_to_go, mut is_heard) = (false, false, false);
     loop {
         tokio::select! {
             _ = connection.as_mut() => return,
@@ -96,7 +100,12 @@ async fn answer(stream: TcpStream, from: SocketAddr, app: Router, stop: Cancella
                 stopping = true;
                 connection.as_mut().graceful_shutdown();
             }
-            () = patience.as_mut(), if !asked.load(Ordering::Relaxed) => {
+            () = patience.as_mut(), if !is_heard => {
+                // asked here and not above: a request may have come in while this waited
+                is_heard = asked.load(Ordering::Relaxed);
+                if is_heard {
+                    continue;
+                }
                 if asked_to_go {
                     return;
                 }
@@ -105,5 +114,49 @@ async fn answer(stream: TcpStream, from: SocketAddr, app: Router, stop: Cancella
                 patience.as_mut().reset(Instant::now() + GOODBYE);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+
+    /// The client's end of a connection.
+    fn connected() -> DuplexStream {
+        let (client, server) = tokio::io::duplex(64 * 1024);
+        let app = Router::new().route("/", get(|| async { "here" }));
+        tokio::spawn(answer(server, ([192, 0, 2, 7], 4711).into(), app, CancellationToken::new()));
+        client
+    }
+
+    async fn ask(client: &mut DuplexStream) -> String {
+        client.write_all(b"GET / HTTP/1.1\r\nhost: desk.example\r\n\r\n").await.expect("the connection is open");
+        let mut heard = Vec::new();
+        while !heard.ends_with(b"here") {
+            let read = client.read_buf(&mut heard).await.expect("an answer");
+            assert!(read > 0, "closed after {:?}", String::from_utf8_lossy(&heard));
+        }
+        String::from_utf8(heard).expect("text")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_asked_something_lasts() {
+        let mut client = connected();
+        for _ in 0..4 {
+            let answer = ask(&mut client).await.to_lowercase();
+            assert!(!answer.contains("connection: close"), "{answer}");
+            sleep(PATIENCE - Duration::from_secs(1)).await;
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_says_nothing_is_closed() {
+        let mut client = connected();
+        let since = Instant::now();
+        let mut heard = Vec::new();
+        client.read_to_end(&mut heard).await.expect("an end");
+        assert!(since.elapsed() <= PATIENCE + GOODBYE + Duration::from_secs(1), "{:?}", since.elapsed());
     }
 }
