@@ -10,7 +10,7 @@ use super::folder::PORT;
 const SETTINGS: [(&str, &str); 20] = [
     ("listen_addresses", ""),
     ("unix_socket_permissions", "0700"),
-    ("max_connections", "100"),
+    ("max_connections", "200"),
     ("shared_buffers", "128MB"),
     ("fsync", "on"),
     ("synchronous_commit", "on"),

@@ -7,7 +7,7 @@ use clap::Parser;
 /// Gives memory back: the system's allocator keeps what every thread once held
 /// in its hands, 19 MiB for each password that was checked.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 #[tokio::main]
 async fn main() -> ExitCode {

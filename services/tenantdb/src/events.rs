@@ -20,6 +20,7 @@ use prost::Message;
 use proto::events::v1::Envelope;
 use proto::events::v1::envelope::Body;
 use sqlx::Row;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 use uuid::Uuid;
@@ -30,6 +31,14 @@ use crate::{Failure, TenantDb, TenantTx, sellers};
 const BATCH: i64 = 256;
 /// Looking regularly finds what a hint missed.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// Rounds begin no closer together than this, so that under load a round moves
+/// what gathered meanwhile; the first event after a rest waits for nothing.
+const SPACING: Duration = Duration::from_millis(20);
+/// Begins a transaction that does not wait for the disk. What a crash takes from
+/// the bus is the end of the log, for every table alike: an event that was not
+/// moved or applied after all is moved or applied again, and whatever was built
+/// on it and did wait for the disk has taken it there.
+pub(crate) const UNHURRIED: &str = "BEGIN; SET LOCAL synchronous_commit = off";
 /// Tries before an event becomes a dead letter.
 const TRIES: u32 = 3;
 /// Days the log is kept after everybody read it.
@@ -78,6 +87,7 @@ pub trait Handler: Send + Sync + 'static {
 pub async fn relay(db: TenantDb, stop: CancellationToken) {
     let mut rounds: u64 = 0;
     loop {
+        let next = Instant::now() + SPACING;
         match move_once(&db).await {
             Ok(moved) if moved >= BATCH => continue,
             Ok(_) => {}
@@ -96,13 +106,14 @@ pub async fn relay(db: TenantDb, stop: CancellationToken) {
             () = db.hints.written.notified() => {}
             () = tokio::time::sleep(LOOK_EVERY) => {}
         }
+        tokio::time::sleep_until(next).await;
     }
     // what the last calls wrote still leaves
     let _ = move_once(&db).await;
 }
 
 async fn move_once(db: &TenantDb) -> Result<i64, Failure> {
-    let mut tx = db.relay.begin().await?;
+    let mut tx = db.relay.begin_with(UNHURRIED).await?;
     let leads: bool = sqlx::query_scalar("select pg_try_advisory_xact_lock(hashtext('manydesk relay ' || $1))")
         .bind(db.service)
         .fetch_one(&mut *tx)
@@ -188,16 +199,17 @@ pub async fn consume(
     let mut pause = Duration::from_millis(50);
     loop {
         published.mark_unchanged();
+        let next = Instant::now() + SPACING;
         match consume_once(&db, sources, &*handler).await {
-            Ok(seen) => {
+            Ok(more) => {
                 pause = Duration::from_millis(50);
-                if seen {
-                    continue;
-                }
-                tokio::select! {
-                    () = stop.cancelled() => return,
-                    _ = published.changed() => {}
-                    () = tokio::time::sleep(LOOK_EVERY) => {}
+                if !more {
+                    tokio::select! {
+                        () = stop.cancelled() => return,
+                        _ = published.changed() => {}
+                        () = tokio::time::sleep(LOOK_EVERY) => {}
+                    }
+                    tokio::time::sleep_until(next).await;
                 }
             }
             Err(error) => {
@@ -246,9 +258,9 @@ impl Arrived {
     }
 }
 
-/// One batch; whether there was anything.
+/// One batch of every source; whether there may be more at once.
 async fn consume_once(db: &TenantDb, sources: &[&str], handler: &dyn Handler) -> Result<bool, Fault> {
-    let mut lock = db.relay.begin().await.map_err(Failure::from)?;
+    let mut lock = db.relay.begin_with(UNHURRIED).await.map_err(Failure::from)?;
     let rows = sqlx::query("select source, position from bus.cursor where consumer = $1 for update skip locked")
         .bind(db.service)
         .fetch_all(&mut *lock)
@@ -272,13 +284,13 @@ async fn consume_once(db: &TenantDb, sources: &[&str], handler: &dyn Handler) ->
         lock.commit().await.map_err(Failure::from)?;
         return Ok(false);
     }
-    let mut any = false;
+    let mut more = false;
     for (source, position) in cursors {
         let batch = read(&mut lock, &source, position).await?;
         if batch.is_empty() {
             continue;
         }
-        any = true;
+        more |= i64::try_from(batch.len()).is_ok_and(|read| read >= BATCH);
         let applied_to = apply_batch(db, handler, &batch).await;
         let (reached, outcome) = match applied_to {
             Ok(reached) => (reached, Ok(())),
@@ -299,7 +311,7 @@ async fn consume_once(db: &TenantDb, sources: &[&str], handler: &dyn Handler) ->
         }
     }
     lock.commit().await.map_err(Failure::from)?;
-    Ok(any)
+    Ok(more)
 }
 
 async fn read(conn: &mut sqlx::PgConnection, source: &str, after: i64) -> Result<Vec<Arrived>, Failure> {
@@ -364,7 +376,7 @@ async fn apply_run(db: &TenantDb, handler: &dyn Handler, run: &[&Arrived]) -> Re
         handler.prepare(&arrival.event).instrument(arrival.span.clone()).await?;
         arrivals.push(arrival);
     }
-    let mut tx = db.begin(&first.scope()).await?;
+    let mut tx = db.begin_unhurried(&first.scope()).await?;
     let fresh = note_applied(&mut tx, run).await?;
     let mut known = run.iter().map(|arrived| fresh.contains(&arrived.event));
     arrivals.retain(|_| known.next().unwrap_or(false));

@@ -21,9 +21,9 @@ use crate::{Failure, TenantTx};
 
 /// The largest group.
 pub const LARGEST: usize = 256;
-/// Groups of one key at work at once: while one commits, the next one gathers
-/// and is prepared.
-const LEADERS: usize = 2;
+/// Groups of one key at work at once. One: while it is at work the next one gathers, and two would wait for
+/// each other on the rows that all of a key share, such as its number series.
+const LEADERS: usize = 1;
 
 /// Does the work of a group; one outcome per job, in their order.
 pub trait Work<J, A>: Send + Sync + 'static {

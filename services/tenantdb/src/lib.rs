@@ -133,8 +133,17 @@ impl TenantDb {
     /// away in the middle of it must not leave a connection in the pool that is
     /// still inside somebody's transaction.
     pub async fn begin(&self, scope: &Scope) -> Result<TenantTx, Failure> {
+        self.begin_as("BEGIN", scope).await
+    }
+
+    /// As [`TenantDb::begin`], for the effect of an event; see [`events`].
+    pub(crate) async fn begin_unhurried(&self, scope: &Scope) -> Result<TenantTx, Failure> {
+        self.begin_as(events::UNHURRIED, scope).await
+    }
+
+    async fn begin_as(&self, begin: &str, scope: &Scope) -> Result<TenantTx, Failure> {
         let pool = self.app.clone();
-        let statement = context_statement(scope);
+        let statement = context_statement(begin, scope);
         let span = self.span();
         let begun = tokio::spawn(async move { pool.begin_with(AssertSqlSafe(statement)).await });
         let inner = begun.await.map_err(|_| Failure::Stopped)??;
@@ -252,15 +261,15 @@ async fn refuse_unbound(service: &'static str, pool: &PgPool) -> Result<(), Refu
     Ok(())
 }
 
-/// `BEGIN` and the tenant context in one simple query. The text is made from
+/// The beginning and the tenant context in one simple query. The text is made from
 /// typed UUIDs only.
-fn context_statement(scope: &Scope) -> String {
+fn context_statement(begin: &str, scope: &Scope) -> String {
     let (sellers, enumerates) = match scope.readable() {
         Readable::These(list) => (braces(list), ""),
         Readable::OfProvider => (braces(scope.writable()), "; SET LOCAL app.enumerates = 'on'"),
     };
     format!(
-        "BEGIN; SET LOCAL app.provider_id = '{}'; SET LOCAL app.seller_ids = '{sellers}'; SET LOCAL app.writable = '{}'{enumerates}",
+        "{begin}; SET LOCAL app.provider_id = '{}'; SET LOCAL app.seller_ids = '{sellers}'; SET LOCAL app.writable = '{}'{enumerates}",
         scope.provider_id().0,
         braces(scope.writable()),
     )

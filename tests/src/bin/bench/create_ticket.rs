@@ -20,6 +20,8 @@ use crate::{cpu, peer};
 
 const SECONDS: u64 = 8;
 
+kit::id!(TicketId, "ticket", "A ticket, as events name it.");
+
 /// A seller to write to.
 #[derive(Clone)]
 pub struct Target {
@@ -97,7 +99,7 @@ pub async fn run() {
     let counter = Arc::new(AtomicU64::new(0));
     // long enough for the tables to have been looked at by the planner
     measure(&target, &transports, 16, Duration::from_secs(15), &counter).await;
-    let script = script(&world, &target).await;
+    let script = script(&world, &target, 1).await;
     for callers in [2_usize, 16, 64] {
         let cpu_before = (cpu::seconds(world.pid()), cpu::seconds_of_tree(world.postgres().0));
         let (done, per_second, p50, p99) =
@@ -149,69 +151,89 @@ pub async fn measure(
     (took.len() as u64, took.len() as f64 / elapsed, at(0.5), at(0.99))
 }
 
-async fn script(world: &World, target: &Target) -> String {
+/// What pgbench writes: every row that a ticket of the platform left behind, with its events. The ticket is
+/// the newest one with so many messages.
+pub async fn script(world: &World, target: &Target, messages: i32) -> String {
     use sqlx::{Connection, PgConnection, Row};
     let mut conn = PgConnection::connect(&world.database()).await.expect("the database answers");
     let row = sqlx::query(
-        "select t.ticket_id, t.customer_id, t.contact_id, m.message_id from tickets.ticket t join tickets.message m using (provider_id, seller_id, ticket_id)
-          where t.seller_id = $1 order by t.created_at desc limit 1",
+        "select ticket_id, customer_id, contact_id from tickets.ticket
+          where seller_id = $1 and message_count = $2 order by created_at desc limit 1",
     )
     .bind(target.seller())
+    .bind(messages)
     .fetch_one(&mut conn)
     .await
     .expect("a sample");
-    let (ticket, customer, contact, message): (Uuid, Uuid, Option<Uuid>, Uuid) =
-        (row.get(0), row.get(1), row.get(2), row.get(3));
-    let of = |column: &str, id: Uuid| format!("seller_id = '{}' and {column} = '{id}'", target.seller());
+    let (ticket, customer, contact): (Uuid, Uuid, Option<Uuid>) = (row.get(0), row.get(1), row.get(2));
     let mut ids = vec![
-        (ticket.to_string(), "700080000000000a"),
-        (customer.to_string(), "700080000000000b"),
-        (message.to_string(), "700080000000000c"),
+        (ticket.to_string(), "700080000000000a".to_owned()),
+        (customer.to_string(), "700080000000000b".to_owned()),
     ];
-    if let Some(contact) = contact {
-        ids.push((contact.to_string(), "700080000000000d"));
-    }
-    let tables = [
-        ("tickets.customer", of("customer_id", customer)),
-        ("tickets.customer_identity", of("customer_id", customer)),
-        ("tickets.ticket", of("ticket_id", ticket)),
-        ("tickets.ticket_event", of("ticket_id", ticket)),
-        ("tickets.message", of("ticket_id", ticket)),
-        ("tickets.sla_clock", of("ticket_id", ticket)),
-        (
-            "tickets.replay",
-            format!("ctid = (select max(ctid) from tickets.replay where seller_id = '{}')", target.seller()),
-        ),
-    ];
-    let mut tables: Vec<(&str, String)> = tables.to_vec();
-    let clocks: i64 = sqlx::query("select count(*) from tickets.sla_clock where ticket_id = $1")
+    ids.extend(contact.map(|contact| (contact.to_string(), "700080000000000c".to_owned())));
+    let written: Vec<Uuid> = sqlx::query_scalar("select message_id from tickets.message where ticket_id = $1")
         .bind(ticket)
-        .fetch_one(&mut conn)
+        .fetch_all(&mut conn)
         .await
-        .expect("a count")
-        .get(0);
-    if clocks == 0 {
-        tables.retain(|(table, _)| *table != "tickets.sla_clock");
-    }
-    let mut script =
-        peer::same_rows(world, &target.provider.to_string(), &target.seller().to_string(), &ids, &tables).await;
-    // the peer's events lie in a table like the outbox, which nobody relays: what follows them would be work for
-    // the platform while it is measured
-    sqlx::raw_sql(
-        "create table if not exists tickets.outbox_of_peer (like tickets.outbox including all);
-         select ctx.guard_mixed_table('tickets.outbox_of_peer', 'select, insert');",
+        .expect("its messages");
+    ids.extend(written.iter().enumerate().map(|(place, id)| (id.to_string(), format!("700080000000000{}", 1 + place))));
+
+    // the customer, then whatever names the ticket, as the foreign keys want it
+    let mut tables = vec![
+        ("tickets.customer".to_owned(), format!("customer_id = '{customer}'")),
+        ("tickets.customer_identity".to_owned(), format!("customer_id = '{customer}'")),
+        ("tickets.ticket".to_owned(), format!("ticket_id = '{ticket}'")),
+    ];
+    let of_ticket: Vec<String> = sqlx::query_scalar(
+        "select 'tickets.' || c.relname from pg_class c join pg_attribute a on a.attrelid = c.oid
+          where c.relnamespace = 'tickets'::regnamespace and c.relkind in ('r', 'p') and not c.relispartition
+            and a.attname = 'ticket_id' and c.relname <> 'ticket' order by c.relname",
     )
-    .execute(&mut conn)
+    .fetch_all(&mut conn)
     .await
-    .expect("a table for the peer's events");
-    // the two events of a new ticket, as they lie in the log by now
-    let events = sqlx::query(
-        "select event_id, key, kind, encode(payload, 'hex'), occurred_at::text from bus.event where source = 'tickets' and seller_id = $1 order by position desc limit 2",
+    .expect("the tables");
+    for table in of_ticket {
+        let filter = format!("ticket_id = '{ticket}'");
+        let there = format!("select exists (select from {table} where {filter})");
+        let there: bool = sqlx::query_scalar(sqlx::AssertSqlSafe(there)).fetch_one(&mut conn).await.expect("a look");
+        if there {
+            tables.push((table, filter));
+        }
+    }
+    let answers: Vec<String> = sqlx::query_scalar(
+        "select format('ctid = %L::tid', max(ctid)) from tickets.replay where seller_id = $1 group by method",
     )
     .bind(target.seller())
     .fetch_all(&mut conn)
     .await
+    .expect("its answers");
+    tables.extend(answers.into_iter().map(|filter| ("tickets.replay".to_owned(), filter)));
+    let script =
+        peer::same_rows(world, &target.provider.to_string(), &target.seller().to_string(), &ids, &tables).await;
+    script.replace("commit;\n", &format!("{}commit;\n", events(&mut conn, target, ticket).await))
+}
+
+/// The ticket's events, as they lie in the log by now. The peer's lie in a table like the outbox, which nobody
+/// relays: what follows them would be work for the platform while it is measured.
+async fn events(conn: &mut sqlx::PgConnection, target: &Target, ticket: Uuid) -> String {
+    use sqlx::Row;
+    sqlx::raw_sql(
+        "create table if not exists tickets.outbox_of_peer (like tickets.outbox including all);
+         select ctx.guard_mixed_table('tickets.outbox_of_peer', 'select, insert');",
+    )
+    .execute(&mut *conn)
+    .await
+    .expect("a table for the peer's events");
+    let events = sqlx::query(
+        "select event_id, key, kind, encode(payload, 'hex'), occurred_at::text from bus.event
+          where source = 'tickets' and seller_id = $1 and key = $2 order by position",
+    )
+    .bind(target.seller())
+    .bind(TicketId(ticket).to_string())
+    .fetch_all(conn)
+    .await
     .expect("events");
+    assert!(!events.is_empty(), "the sample's events are in the log");
     let mut inserts = String::new();
     for (place, row) in events.iter().enumerate() {
         let (key, kind, payload, at): (String, String, String, String) =
@@ -222,6 +244,5 @@ async fn script(world: &World, target: &Target) -> String {
             target.seller(),
         ));
     }
-    script = script.replace("commit;\n", &format!("{inserts}commit;\n"));
-    script
+    inserts
 }

@@ -8,9 +8,11 @@ use std::time::{Duration, Instant};
 use proto::tickets::v1::ReplyRequest;
 use proto::tickets::v1::tickets_service_client::TicketsServiceClient;
 
-use crate::cpu;
-use crate::create_ticket::Target;
+use manydesk::cli::Transport;
+
+use crate::create_ticket::{self, Target};
 use crate::world::World;
+use crate::{cpu, peer};
 
 const SECONDS: u64 = 8;
 const CALLERS: u64 = 16;
@@ -20,7 +22,31 @@ pub async fn run() {
     let mut session = world.admin("bench").await;
     let target = Target::make(&mut session, "bench").await;
     let transport = session.transport().await.expect("a token");
+    work(&transport, &target, 0, 15).await;
     let before = (cpu::seconds(world.pid()), cpu::seconds_of_tree(world.postgres().0));
+    let begun = Instant::now();
+    let answered = work(&transport, &target, 1, SECONDS).await;
+    let elapsed = begun.elapsed().as_secs_f64();
+    wait_until_told(&world).await;
+    let all = begun.elapsed().as_secs_f64();
+    let ours = (cpu::seconds(world.pid()) - before.0) / answered as f64 * 1e6;
+    let database = (cpu::seconds_of_tree(world.postgres().0) - before.1) / answered as f64 * 1e6;
+    let echo = echo().await;
+    let script = create_ticket::script(&world, &target, 2).await;
+    let peer_before = cpu::seconds_of_tree(world.postgres().0);
+    let peer = peer::pgbench(&world, &script, CALLERS as usize, SECONDS).per_second;
+    let peer_cpu = (cpu::seconds_of_tree(world.postgres().0) - peer_before) / (peer * SECONDS as f64) * 1e6;
+    let rate = answered as f64 / elapsed;
+    println!(
+        "main_job: {rate:.0} messages/s received and answered by {CALLERS} callers, all events applied {:.1} s later; CPU {ours:.0} µs platform + {database:.0} µs PostgreSQL a message. A bare tonic echo costs {echo:.0} µs (client and server); pgbench writes the same rows, pipelined, {peer:.0} times a second at {peer_cpu:.0} µs PostgreSQL; ratio {:.2}",
+        all - elapsed,
+        rate / peer,
+    );
+    world.stop();
+}
+
+/// Callers receive and answer for a while; how many.
+async fn work(transport: &Transport, target: &Target, round: u64, seconds: u64) -> u64 {
     let begun = Instant::now();
     let mut tasks = tokio::task::JoinSet::new();
     for caller in 0..CALLERS {
@@ -28,8 +54,8 @@ pub async fn run() {
         let target = target.clone();
         tasks.spawn(async move {
             let mut answered = 0_u64;
-            while begun.elapsed() < Duration::from_secs(SECONDS) {
-                let n = caller * 1_000_000 + answered;
+            while begun.elapsed() < Duration::from_secs(seconds) {
+                let n = (round * CALLERS + caller) * 1_000_000 + answered;
                 let ticket = client
                     .receive_message(target.message(n))
                     .await
@@ -54,18 +80,7 @@ pub async fn run() {
     while let Some(part) = tasks.join_next().await {
         answered += part.expect("a caller");
     }
-    let elapsed = begun.elapsed().as_secs_f64();
-    wait_until_told(&world).await;
-    let all = begun.elapsed().as_secs_f64();
-    let ours = (cpu::seconds(world.pid()) - before.0) / answered as f64 * 1e6;
-    let database = (cpu::seconds_of_tree(world.postgres().0) - before.1) / answered as f64 * 1e6;
-    let echo = echo().await;
-    println!(
-        "main_job: {:.0} messages/s received and answered by {CALLERS} callers, all events applied {:.1} s later; CPU {ours:.0} µs platform + {database:.0} µs PostgreSQL a message; a bare tonic echo costs {echo:.0} µs (client and server)",
-        answered as f64 / elapsed,
-        all - elapsed,
-    );
-    world.stop();
+    answered
 }
 
 /// Waits until no event is on its way.

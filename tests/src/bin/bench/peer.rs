@@ -39,8 +39,8 @@ pub async fn same_rows(
     world: &World,
     provider: &str,
     seller: &str,
-    ids: &[(String, &str)],
-    tables: &[(&str, String)],
+    ids: &[(String, String)],
+    tables: &[(String, String)],
 ) -> String {
     let mut conn = PgConnection::connect(&world.database()).await.expect("the database answers");
     let mut script = String::from("\\set n :n + 1\n\\startpipeline\nbegin;\n");
@@ -70,7 +70,7 @@ pub async fn same_rows(
 
 /// A value with its ids and unique texts made fresh for every transaction; ids
 /// rise, as time-ordered ids do.
-fn fresh(value: &str, ids: &[(String, &str)]) -> String {
+fn fresh(value: &str, ids: &[(String, String)]) -> String {
     for (id, salt) in ids {
         if value == format!("'{id}'") {
             return format!(
@@ -78,7 +78,7 @@ fn fresh(value: &str, ids: &[(String, &str)]) -> String {
             );
         }
     }
-    let unique = ["bench-unique-", "BEN-"];
+    let unique = ["bench-unique-", "reply-", "BEN-"];
     if unique.iter().any(|mark| value.contains(mark)) && value.len() < 80 {
         return format!("{} || (:client_id::bigint)::text || '-' || (:n::bigint)::text", value);
     }
