@@ -169,7 +169,8 @@ fn is_endless(path: &str) -> bool {
 }
 
 /// A peer whose streams without an end are ended when this process is told to
-/// stop: whoever holds one goes elsewhere, and does not hold up the end.
+/// stop, or when what is behind the peer is over: whoever holds one goes
+/// elsewhere, and does not hold up the end.
 pub fn ending(peer: Peer, stop: &CancellationToken) -> Peer {
     let stop = stop.clone();
     let inner = match peer {
@@ -234,7 +235,7 @@ impl http_body::Body for UntilStop {
             return Pin::new(body).poll_frame(cx);
         }
         this.body = None;
-        let stops = Fault::Unavailable("the process is stopping".into());
+        let stops = Fault::Unavailable("whoever answers this stream stops".into());
         Poll::Ready(Some(crate::peers::trailers(&stops.into())))
     }
 }

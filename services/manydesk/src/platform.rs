@@ -12,6 +12,7 @@ use kit::caller::{AUDIENCE, Revoked, Verifier};
 use kit::keys::{Jwks, Keyring, SERVICE_KID, SigningKey};
 use kit::page::Pager;
 use kit::peers::{Calls, Peer, Peers};
+use kit::replicas::Replicas;
 use kit::serve::Stack;
 use sqlx::ConnectOptions;
 use tenantdb::bootstrap::SERVICES;
@@ -121,6 +122,7 @@ impl Platform {
                 clock: clock.clone(),
                 terms: sellers::Terms::default(),
                 revoked: revoked.clone(),
+                replicas: Replicas::default(),
             };
             let parts = build(service, &deps, &issuer, &secrets, &keyring, &revoked).await?;
             let verifier =

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::leading::{self, Leading};
 use super::{Frames, Seat, Work, frames, notes, tell};
 use crate::domain::engine::{Changes, Engine, Event, Reply};
 use crate::domain::ids::{AgentId, At, SellerId};
@@ -36,8 +37,8 @@ const BATCH: usize = 100;
 pub(super) async fn lead(deps: Deps, me: Uuid, mut seat: Seat, stop: CancellationToken) {
     let mut care = Care::default();
     loop {
-        let Some(taken) = take_lease(&deps, me, seat.provider, &stop).await else { return };
-        match restore(&deps, seat.provider, taken).await {
+        let Some(taken) = take_lease(&deps, me, &seat, &stop).await else { return };
+        match restore(&deps, seat.provider, &taken).await {
             Ok(engine) => {
                 tracing::info!(provider.id = %seat.provider, epoch = taken.epoch, "routing leads");
                 let mut leader = Leader {
@@ -49,9 +50,9 @@ pub(super) async fn lead(deps: Deps, me: Uuid, mut seat: Seat, stop: Cancellatio
                     beaten: Instant::now(),
                     looked: None,
                 };
-                let _ = seat.leads.send(true);
+                leading::tell(&seat.leads, Leading::Here(taken.epoch));
                 let end = leader.run(&mut seat, &mut care, &stop).await;
-                let _ = seat.leads.send(false);
+                leading::tell(&seat.leads, Leading::Nobody);
                 match end {
                     Ok(()) => {
                         leader.release().await;
@@ -133,15 +134,21 @@ impl Care {
 }
 
 /// Waits until the lease can be taken; none when told to stop.
-async fn take_lease(deps: &Deps, me: Uuid, provider: ProviderId, stop: &CancellationToken) -> Option<Lease> {
+async fn take_lease(deps: &Deps, me: Uuid, seat: &Seat, stop: &CancellationToken) -> Option<Lease> {
+    let provider = seat.provider;
     let mut seen: Option<(Lease, Instant)> = None;
     loop {
-        match look_at_lease(deps, me, provider, seen).await {
-            Ok(Ok(taken)) => return Some(taken),
-            Ok(Err(held)) => match seen {
-                Some((before, _)) if before == held => {}
-                _ => seen = Some((held, Instant::now())),
-            },
+        match look_at_lease(deps, me, provider, seen.as_ref()).await {
+            Ok(Ok(taken)) => {
+                leading::tell(&seat.leads, Leading::Nobody);
+                return Some(taken);
+            }
+            Ok(Err(held)) => {
+                leading::note(&seat.leads, &held, deps.replicas.here());
+                if seen.as_ref().is_none_or(|(before, _)| *before != held) {
+                    seen = Some((held, Instant::now()));
+                }
+            }
             Err(error) => {
                 tracing::debug!(provider.id = %provider, error = kit::fault::chain(&error), "the lease cannot be read")
             }
@@ -157,18 +164,18 @@ async fn look_at_lease(
     deps: &Deps,
     me: Uuid,
     provider: ProviderId,
-    seen: Option<(Lease, Instant)>,
+    seen: Option<&(Lease, Instant)>,
 ) -> Result<Result<Lease, Lease>, tenantdb::Failure> {
     let mut tx = deps.db.begin(&Scope::provider(provider)).await?;
     let now = lease::read(&mut tx).await?;
-    let stands_still = seen.is_some_and(|(before, since)| before == now && since.elapsed() >= LEASE);
+    let stands_still = seen.is_some_and(|(before, since)| *before == now && since.elapsed() >= LEASE);
     let free = now.holder.is_none_or(|holder| holder == me) || stands_still;
-    let taken = if free { lease::take(&mut tx, now, me).await? } else { None };
+    let taken = if free { lease::take(&mut tx, &now, me, deps.replicas.here()).await? } else { None };
     tx.commit().await?;
     Ok(taken.ok_or(now))
 }
 
-async fn restore(deps: &Deps, provider: ProviderId, lease: Lease) -> Result<Engine, tenantdb::Failure> {
+async fn restore(deps: &Deps, provider: ProviderId, lease: &Lease) -> Result<Engine, tenantdb::Failure> {
     let scope = snapshot::scope(&deps.db, provider).await?;
     let mut tx = deps.db.begin(&scope).await?;
     let now = At::of(deps.clock.now());

@@ -1,9 +1,10 @@
-//! The house of the engines: one per provider leads, wherever it runs. This
-//! process stands ready for every provider; where it leads, commands reach the
-//! engine through a [`Desk`].
+//! The house of the engines: one per provider leads, in one of the replicas.
+//! This process stands ready for every provider; where it leads, commands reach
+//! the engine through a [`Desk`]; where another leads, the desk says which.
 
 pub(crate) mod frames;
 mod lead;
+pub(crate) mod leading;
 mod notes;
 mod tell;
 
@@ -20,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use uuid::Uuid;
 
+use self::leading::Leading;
 use crate::domain::engine::{Engine, Event, Reply};
 use crate::domain::ids::AgentId;
 use crate::domain::refusal::Refusal;
@@ -53,7 +55,7 @@ pub enum Work {
 pub struct Desk {
     work: mpsc::Sender<Work>,
     wake: Arc<Notify>,
-    leads: watch::Receiver<bool>,
+    leads: watch::Receiver<Leading>,
 }
 
 /// The engine's end of a [`Desk`].
@@ -61,7 +63,7 @@ struct Seat {
     provider: ProviderId,
     work: mpsc::Receiver<Work>,
     wake: Arc<Notify>,
-    leads: watch::Sender<bool>,
+    leads: watch::Sender<Leading>,
 }
 
 /// The ways to all engines.
@@ -96,7 +98,7 @@ impl Desks {
             return Ok(desk.clone());
         }
         let (sender, work) = mpsc::channel(WAITING_MOST);
-        let (leads, leading) = watch::channel(false);
+        let (leads, leading) = watch::channel(Leading::Nobody);
         let wake = Arc::new(Notify::new());
         let desk = Desk { work: sender, wake: wake.clone(), leads: leading };
         let seat = Seat { provider, work, wake, leads };
@@ -128,11 +130,21 @@ impl Desk {
         answer.await.map_err(|_| not_ready())
     }
 
-    /// Changes when the engine stops leading in this process.
-    pub fn leads(&self) -> watch::Receiver<bool> {
+    /// Who leads; waits for a moment while nobody does.
+    pub async fn leading(&self) -> Result<Leading, Fault> {
         let mut leads = self.leads.clone();
-        leads.mark_unchanged();
-        leads
+        let known = leads.wait_for(|leads| !matches!(leads, Leading::Nobody));
+        match tokio::time::timeout(LEADS_SOON, known).await {
+            Ok(Ok(leads)) => Ok(leads.clone()),
+            _ => Err(not_ready()),
+        }
+    }
+
+    /// Ends when the engine of this epoch leads no more in this process.
+    pub async fn term_ends(&self, epoch: i64) {
+        let mut leads = self.leads.clone();
+        // an error is the end of the engine, and so of its term
+        let _ = leads.wait_for(|leads| !matches!(leads, Leading::Here(here) if *here == epoch)).await;
     }
 
     /// Logs an agent off whose rights were taken away, unless another stream of
@@ -152,11 +164,7 @@ impl Desk {
     }
 
     async fn send(&self, work: Work) -> Result<(), Fault> {
-        let mut leads = self.leads.clone();
-        match tokio::time::timeout(LEADS_SOON, leads.wait_for(|leads| *leads)).await {
-            Ok(Ok(_)) => {}
-            _ => return Err(not_ready()),
-        }
+        let Leading::Here(_) = self.leading().await? else { return Err(not_ready()) };
         self.work.try_send(work).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => {
                 Fault::Exhausted { reason: "ROUTING_BUSY", retry_after: Duration::from_millis(200) }
@@ -166,7 +174,7 @@ impl Desk {
     }
 }
 
-fn not_ready() -> Fault {
+pub(crate) fn not_ready() -> Fault {
     Fault::Unavailable("the provider's engine does not lead in this process, or has just lost its lease".into())
 }
 
