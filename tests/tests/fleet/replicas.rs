@@ -3,7 +3,8 @@
 use manydesk::cli::with_token;
 use proto::Role;
 use proto::routing::v1::{
-    ContactState, ListAgentsRequest, ListMyOffersRequest, ListMyOffersResponse, ListQueueRequest, Offer, Welcome,
+    CompleteContactRequest, Completion, ContactState, ListAgentsRequest, ListMyOffersRequest, ListMyOffersResponse,
+    ListQueueRequest, Offer, Welcome,
 };
 use tests::Person;
 use tonic::Request;
@@ -149,19 +150,25 @@ async fn either_replica_serves_every_call_and_the_death_of_the_leader_is_survive
         }
     }
 
-    // the leader dies
+    // the leader dies; what it has answered stays answered
+    let park = hers(&shop, &one, Completion::Park, "park");
+    let parked = desk.clone().complete_contact(park.clone()).await.expect("parked").into_inner();
     let died = Instant::now();
     fleet.kill(first);
     asks_to_come_again(&end_of(at_work.down).await);
     asks_to_come_again(&my_desk(&desk).await.expect_err("nobody leads yet"));
     let mut floor = through(&fleet, other, &mut boss).await;
-    let queue = ListQueueRequest { states: vec![ContactState::Assigned.into()], ..ListQueueRequest::default() };
+    let queue = ListQueueRequest { states: vec![ContactState::Parked.into()], ..ListQueueRequest::default() };
     let queue = floor.list_queue(queue).await.expect("a list from the database").into_inner().contacts;
     assert_eq!(queue.iter().map(|c| &c.id).collect::<Vec<_>>(), [&one]);
     let mut at_work = AtWork::sit(&desk).await;
     println!("with {other} she is at work again {:.1?} after the death of {first}", died.elapsed());
     assert_eq!(leader(&fleet, epoch).await.0, other);
     assert_eq!(at_work.contacts(), BTreeSet::from([one.clone()]), "what was hers is hers");
+    let resume = hers(&shop, &one, Completion::Resume, "resume");
+    desk.clone().complete_contact(resume).await.expect("she goes on");
+    let again = desk.clone().complete_contact(park).await.expect("the answer of the one that died").into_inner();
+    assert_eq!(again, parked);
     tickets.receive_message(shop.letter("two")).await.expect("taken in");
     let offer = at_work.offer().await;
     at_work.accept(&offer).await;
@@ -197,6 +204,16 @@ async fn either_replica_serves_every_call_and_the_death_of_the_leader_is_survive
         ("tickets of hers", "select count(*) from tickets.ticket where assignee_id is not null"),
     ] {
         assert_eq!(rows.number(query).await, 2, "{what}");
+    }
+}
+
+/// What she does with a contact of hers.
+fn hers(shop: &Shop, contact: &str, completion: Completion, request_id: &str) -> CompleteContactRequest {
+    CompleteContactRequest {
+        seller_id: shop.seller.clone(),
+        contact_id: contact.to_owned(),
+        request_id: request_id.to_owned(),
+        completion: completion.into(),
     }
 }
 

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::leading::{self, Leading};
+use super::once::{self, Answers, Requests};
 use super::{Frames, Seat, Work, frames, notes, tell};
 use crate::domain::engine::{Changes, Engine, Event, Reply};
 use crate::domain::ids::{AgentId, At, SellerId};
@@ -261,8 +262,9 @@ impl Leader<'_> {
     }
 
     /// One round: decide, commit, answer, tell.
-    async fn round(&mut self, work: Vec<Work>, waiting: Vec<intake::Note>) -> Result<(), Trouble> {
+    async fn round(&mut self, mut work: Vec<Work>, waiting: Vec<intake::Note>) -> Result<(), Trouble> {
         let told = notes::load(self.deps, self.provider, &self.engine, &waiting).await?;
+        once::look_up(self.deps, self.provider, &mut work).await?;
         let now = self.now();
         for event in told.events {
             if let Err(refusal) = self.engine.apply(now, event) {
@@ -270,12 +272,14 @@ impl Leader<'_> {
             }
         }
         let mut answers = Vec::with_capacity(work.len());
+        let mut requests = Requests::default();
         for next in work {
             match next {
                 Work::Command { event, reply } => {
                     let outcome = self.engine.apply(now, event);
                     answers.push(Answer::Reply(reply, Box::new(outcome)));
                 }
+                Work::Once(once) => requests.take(&mut self.engine, now, *once),
                 Work::Attach { agent, event, frames, reply } => {
                     let outcome = self.engine.apply(now, event);
                     if outcome.is_ok() {
@@ -293,11 +297,14 @@ impl Leader<'_> {
             }
         }
         let _ = self.engine.apply(now, Event::Tick);
+        let answered = requests.respond(&self.engine);
         let changes = self.engine.take_changes();
-        if !changes.is_empty() || !waiting.is_empty() || self.beaten.elapsed() >= BEAT {
+        let changed = !changes.is_empty() || !waiting.is_empty() || !answered.kept().is_empty();
+        if changed || self.beaten.elapsed() >= BEAT {
             let ids: Vec<Uuid> = waiting.iter().map(|note| note.id).collect();
-            self.commit(&changes, &ids, &told.erasures).await?;
+            self.commit(&changes, &answered, &ids, &told.erasures).await?;
         }
+        answered.tell();
         let welcomed = self.answer(answers);
         self.push(&changes, &welcomed);
         Ok(())
@@ -306,6 +313,7 @@ impl Leader<'_> {
     async fn commit(
         &mut self,
         changes: &Changes,
+        once: &Answers,
         done: &[Uuid],
         erasures: &[(SellerId, String)],
     ) -> Result<(), Trouble> {
@@ -313,6 +321,7 @@ impl Leader<'_> {
         touched.extend(changes.contacts.iter().map(|c| c.seller));
         touched.extend(changes.offers.iter().map(|o| o.seller));
         touched.extend(erasures.iter().map(|(seller, _)| *seller));
+        touched.extend(once.sellers());
         touched.sort_unstable();
         touched.dedup();
         let epoch = self.engine.epoch();
@@ -322,6 +331,7 @@ impl Leader<'_> {
             return Err(Trouble::Fenced);
         }
         commit::keep(&mut tx, changes, epoch).await?;
+        tx.keep(&once.kept()).await?;
         tell::others(&mut tx, changes)?;
         if !done.is_empty() {
             intake::delete(&mut tx, done).await?;

@@ -6,6 +6,7 @@ pub(crate) mod frames;
 mod lead;
 pub(crate) mod leading;
 mod notes;
+pub(crate) mod once;
 mod tell;
 
 use std::collections::HashMap;
@@ -13,7 +14,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use kit::{Fault, ProviderId};
+use prost::Message;
 use proto::routing::v1::AgentSessionResponse;
+use tenantdb::group::Claimed;
+use tenantdb::kept::Named;
 use tenantdb::service::Deps;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
@@ -22,6 +26,7 @@ use tonic::Status;
 use uuid::Uuid;
 
 use self::leading::Leading;
+use self::once::{Denied, Once};
 use crate::domain::engine::{Engine, Event, Reply};
 use crate::domain::ids::AgentId;
 use crate::domain::refusal::Refusal;
@@ -41,6 +46,8 @@ pub type Frames = mpsc::Sender<Result<AgentSessionResponse, Status>>;
 pub enum Work {
     /// An event, and whom to tell what came of it.
     Command { event: Event, reply: oneshot::Sender<Result<Reply, Refusal>> },
+    /// A request that is carried out once.
+    Once(Box<Once>),
     /// A hello, and where the agent's frames go if it is accepted; they begin
     /// with `welcome`.
     Attach { agent: AgentId, event: Event, frames: Frames, reply: oneshot::Sender<Result<Reply, Refusal>> },
@@ -121,6 +128,25 @@ impl Desk {
         let (reply, answer) = oneshot::channel();
         self.send(Work::Command { event, reply }).await?;
         answer.await.map_err(|_| not_ready())
+    }
+
+    /// Has the engine carry out a request once; the same request gets the same
+    /// answer, after the commit.
+    pub async fn once<Res: Message + Default>(
+        &self,
+        named: Named,
+        event: Event,
+        respond: impl FnOnce(&Engine, &Reply) -> Res + Send + 'static,
+    ) -> Result<Result<Res, Refusal>, Fault> {
+        let (tell, answer) = oneshot::channel();
+        let respond = Box::new(move |engine: &Engine, reply: &Reply| respond(engine, reply).encode_to_vec());
+        let known = Claimed::Fresh;
+        self.send(Work::Once(Box::new(Once { event, named, respond, tell, known }))).await?;
+        match answer.await.map_err(|_| not_ready())? {
+            Ok(answer) => Res::decode(answer.as_slice()).map(Ok).map_err(|e| Fault::Internal(Box::new(e))),
+            Err(Denied::Refused(refusal)) => Ok(Err(refusal)),
+            Err(Denied::Reused) => Err(Fault::RequestIdReused),
+        }
     }
 
     /// Opens an agent's session and sends her frames there from now on.
