@@ -145,3 +145,97 @@ impl Answers {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::needs::Channels;
+    use crate::domain::testing::{agent, profile, seller};
+    use tenantdb::group::Asked;
+    use uuid::Uuid;
+
+    const NOW: At = At(1_000_000);
+
+    /// A round of requests to an engine that knows agent 1.
+    struct Round {
+        engine: Engine,
+        requests: Requests,
+    }
+
+    impl Round {
+        fn new() -> Round {
+            let mut engine = Engine::new(1, 0);
+            engine.apply(NOW, Event::Agent(Box::new(profile(1, &[1], &[])))).expect("a profile");
+            Round { engine, requests: Requests::default() }
+        }
+
+        fn ask(&mut self, id: &str, payload: u8, event: Event, known: Claimed) -> oneshot::Receiver<Outcome> {
+            let (tell, told) = oneshot::channel();
+            let asked = Asked {
+                seller: seller(1),
+                subject: Uuid::from_u128(7),
+                request_id: id.to_owned(),
+                fingerprint: [payload; 32],
+            };
+            let respond = Box::new(|_: &Engine, reply: &Reply| {
+                reply.session.iter().flat_map(|session| session.epoch.to_be_bytes()).collect::<Vec<u8>>()
+            });
+            let named = Named { method: "Method", asked };
+            self.requests.take(&mut self.engine, NOW, Once { event, named, respond, tell, known });
+            told
+        }
+
+        /// How many answers are kept; everybody is told.
+        fn commit(self) -> usize {
+            let answers = self.requests.respond(&self.engine);
+            let kept = answers.kept().len();
+            answers.tell();
+            kept
+        }
+    }
+
+    fn hello(n: u8) -> Event {
+        let (presence, reason) = (None, String::new());
+        Event::Hello { agent: agent(n), resume: 0, presence, reason, channels: Channels::NONE }
+    }
+
+    fn answer(mut told: oneshot::Receiver<Outcome>) -> Result<Vec<u8>, &'static str> {
+        told.try_recv().expect("an outcome").map_err(|denied| match denied {
+            Denied::Refused(_) => "refused",
+            Denied::Reused => "reused",
+        })
+    }
+
+    #[test]
+    fn twins_of_a_round_are_decided_once_and_their_id_is_not_taken_for_another() {
+        let mut round = Round::new();
+        let first = round.ask("a", 1, hello(1), Claimed::Fresh);
+        let twin = round.ask("a", 1, hello(1), Claimed::Fresh);
+        let other = round.ask("a", 2, hello(1), Claimed::Fresh);
+        let next = round.ask("b", 1, hello(1), Claimed::Fresh);
+        assert_eq!(round.commit(), 2);
+        let epoch = |n: i64| Ok(n.to_be_bytes().to_vec());
+        assert_eq!((answer(first), answer(twin)), (epoch(1), epoch(1)));
+        assert_eq!((answer(other), answer(next)), (Err("reused"), epoch(2)));
+    }
+
+    #[test]
+    fn what_was_answered_before_is_not_decided_again() {
+        let mut round = Round::new();
+        let answered = round.ask("a", 1, hello(1), Claimed::Answered(vec![9]));
+        let reused = round.ask("a", 2, hello(1), Claimed::Reused);
+        assert_eq!((answer(answered), answer(reused)), (Ok(vec![9]), Err("reused")));
+        assert_eq!(round.commit(), 0);
+    }
+
+    #[test]
+    fn a_refusal_takes_no_id_and_a_sign_of_life_is_not_kept() {
+        let mut round = Round::new();
+        let refused = round.ask("a", 1, hello(9), Claimed::Fresh);
+        let instead = round.ask("a", 2, hello(1), Claimed::Fresh);
+        let alive = round.ask("b", 1, Event::Heartbeat { agent: agent(1), epoch: None }, Claimed::Fresh);
+        assert_eq!(round.commit(), 1);
+        assert_eq!(answer(refused), Err("refused"));
+        assert!(answer(instead).is_ok() && answer(alive).is_ok());
+    }
+}
