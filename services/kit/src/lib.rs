@@ -16,6 +16,7 @@ pub mod check;
 pub mod clock;
 pub mod config;
 pub mod deadline;
+pub mod ending;
 pub mod fault;
 pub mod gate;
 pub mod ids;

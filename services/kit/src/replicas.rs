@@ -89,6 +89,29 @@ mod tests {
     use super::*;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use tonic::transport::Endpoint;
+    use tower::util::BoxCloneSyncService;
+
+    #[tokio::test]
+    async fn a_call_is_passed_on_as_it_is_and_marked() {
+        let sent = [
+            ("authorization", "Bearer hers"),
+            ("grpc-timeout", "250m"),
+            ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+        ];
+        let peer = Peer::Local(BoxCloneSyncService::new(tower::service_fn(move |request: Request<Body>| async move {
+            assert!(was_passed_on(request.headers()));
+            for (name, value) in sent {
+                assert_eq!(request.headers().get(name).map(HeaderValue::as_bytes), Some(value.as_bytes()), "{name}");
+            }
+            Ok(Response::new(request.into_body()))
+        })));
+        let mut request = Request::new(Body::empty());
+        for (name, value) in sent {
+            request.headers_mut().insert(name, HeaderValue::from_static(value));
+        }
+        assert!(!was_passed_on(request.headers()));
+        assert_eq!(pass_on(peer, request).await.status(), http::StatusCode::OK);
+    }
 
     #[tokio::test]
     async fn a_way_is_kept_and_their_number_is_bounded() {

@@ -129,7 +129,7 @@ impl Platform {
                 Verifier::new(keyring.clone(), revoked.clone(), clock.clone(), &issuer, &[AUDIENCE, service]);
             let stack = Stack { name: service, verifier, in_flight: config.in_flight, longest: config.call_timeout };
             let local = Peer::Local(kit::serve::stack(parts.routes.clone(), &stack));
-            peers.set(service, kit::serve::ending(local, &stop));
+            peers.set(service, kit::ending::ending(local, &stop));
             start_workers(&mut tasks, &db, parts, &stop);
             if service == "tenants" {
                 tenants_deps = Some(deps);

@@ -185,7 +185,7 @@ pub async fn run(config: &Config, alone: Alone, clock: Clock, stop: Cancellation
         let peer = Peer::Remote(channel(url, alone.tls.as_deref(), None)?);
         // the gateway passes streams on; elsewhere it is the server that ends them
         let passes_on = alone.name == "gateway";
-        peers.set(service, if passes_on { kit::serve::ending(peer, &stop) } else { peer });
+        peers.set(service, if passes_on { kit::ending::ending(peer, &stop) } else { peer });
     }
     let calls = Calls::new(peers.clone(), alone.name, signing_key(&alone)?, &issuer, clock.clone());
     let mut tasks = JoinSet::new();

@@ -62,7 +62,7 @@ impl<S> Passing<S> {
 async fn leader(desk: &Desk, replicas: &Replicas, passed_on: bool) -> Result<Option<Peer>, Fault> {
     match desk.leading().await? {
         Leading::Here(_) => Ok(None),
-        Leading::There(there) if !passed_on => Ok(Some(kit::serve::ending(replicas.at(&there.address)?, &there.over))),
+        Leading::There(there) if !passed_on => Ok(Some(kit::ending::ending(replicas.at(&there.address)?, &there.over))),
         _ => Err(not_ready()),
     }
 }

@@ -194,6 +194,17 @@ async fn either_replica_serves_every_call_and_the_death_of_the_leader_is_survive
     assert!(stopped.elapsed() < Duration::from_secs(4), "{:?}", stopped.elapsed());
     assert_eq!(at_work.contacts(), both);
 
+    // one that only passes on ends what it passed on, and takes no lead along
+    let (leads, epoch) = leader(&fleet, 0).await;
+    fleet.spawn(other);
+    fleet.ready(other).await;
+    let desk = through(&fleet, other, &mut giulia).await;
+    let passed_on = AtWork::sit(&desk).await;
+    fleet.terminate(other);
+    asks_to_come_again(&end_of(passed_on.down).await);
+    fleet.ends_well(other).await;
+    assert_eq!(leader(&fleet, 0).await, (leads, epoch));
+
     let mut rows = Rows(PgConnection::connect(&fleet.desk.database).await.expect("the database"));
     rows.quiet().await;
     for (what, query) in [
