@@ -79,6 +79,7 @@ BREAKS: list[tuple[str, Callable[[list[dict]], object]]] = [
     ("an image without a tag", lambda d: box(d).update(image="registry.example.com/manydesk")),
     ("an image called latest", lambda d: box(d, "gateway").update(image="manydesk:latest")),
     ("a database image without a tag", lambda d: one(d, "Cluster")["spec"].update(imageName="postgres")),
+    ("replicas that share one address", lambda d: environment(d, "routing", {"name": "MANYDESK_ADVERTISE", "value": "routing:50051"})),
     ("a missing disruption budget", lambda d: drop(d, "PodDisruptionBudget", "routing")),
     ("a budget that forbids every drain", lambda d: one(d, "PodDisruptionBudget", "routing")["spec"].update(maxUnavailable=0)),
     ("a missing autoscaler", lambda d: drop(d, "HorizontalPodAutoscaler", "billing")),

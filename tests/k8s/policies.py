@@ -23,7 +23,7 @@ def faults(docs: list[dict]) -> list[str]:
     """Everything that breaks a rule, one line each."""
     world = World(docs)
     found = []
-    for check in (workloads, disruption, scaling, services, network.faults, literal_secrets,
+    for check in (workloads, replicas, disruption, scaling, services, network.faults, literal_secrets,
                   references, routes, namespaces, database, telemetry.faults, unique):
         found += check(world)
     return found
@@ -105,6 +105,18 @@ def variables(box: dict) -> list[str]:
             if used not in above:
                 found.append(f"{entry['name']} names {used}, which is not set above it")
         above.add(entry["name"])
+    return found
+
+
+def replicas(world: World) -> list[str]:
+    """Replicas of routing pass calls on to the one that leads, so each says where it is."""
+    found = []
+    for doc, template in world.pods():
+        for box in template["spec"]["containers"]:
+            said = [e for e in box.get("env", []) if e["name"] == "MANYDESK_ADVERTISE"]
+            if box.get("args") == ["serve", "routing"] and \
+                    [e.get("valueFrom") for e in said] != [{"fieldRef": {"fieldPath": "status.podIP"}}]:
+                found.append(f"{title(doc)}: does not tell the other replicas its own address")
     return found
 
 

@@ -21,7 +21,7 @@ use cluster::temporary::TemporaryCluster;
 /// What tokens name as their issuer.
 const ISSUER: &str = "https://desk.fleet.example";
 
-/// Six processes and a database. All of it ends when it is dropped.
+/// Six processes, or more, and a database. All of it ends when it is dropped.
 pub struct Fleet {
     /// The gateway, as a test talks to it.
     pub desk: &'static Desk,
@@ -43,12 +43,21 @@ impl Fleet {
     /// Prepares the database, makes keys and the first operator, and starts
     /// everything; with `tls` the processes speak mutual TLS among themselves.
     pub async fn start(executable: &Path, tls: bool) -> Fleet {
+        Fleet::start_with(executable, tls, &[]).await
+    }
+
+    /// The same with a second routing, and a second gateway that calls that one.
+    pub async fn start_doubled(executable: &Path, tls: bool) -> Fleet {
+        Fleet::start_with(executable, tls, &SECOND).await
+    }
+
+    async fn start_with(executable: &Path, tls: bool, second: &[&'static str]) -> Fleet {
         let cluster = tokio::task::spawn_blocking(TemporaryCluster::start).await.expect("a cluster");
         tenantdb::bootstrap::create_database(&cluster.admin(), "manydesk").await.expect("a database");
         let folder = tempfile::Builder::new().prefix("manydesk-fleet-").tempdir_in("/tmp").expect("a temporary folder");
-        let parts = free_parts();
+        let parts = free_parts(second);
         let desk = Desk {
-            url: format!("http://127.0.0.1:{}", parts["gateway"].port),
+            url: url(false, parts["gateway"].port),
             database: cluster.url("manydesk", "postgres"),
             role_url: {
                 let pattern = cluster.url("manydesk", "ROLE");
@@ -71,10 +80,11 @@ impl Fleet {
         assert!(told.contains(OPERATOR), "{told}");
         let told = fleet.run(&["operator", "--email", OPERATOR], &settings);
         assert!(told.contains("already"), "a second time changes nothing: {told}");
-        for name in SERVICES.into_iter().chain(["gateway"]) {
+        let names: Vec<&'static str> = fleet.parts.keys().copied().collect();
+        for name in names.iter().copied() {
             fleet.spawn(name);
         }
-        for name in SERVICES.into_iter().chain(["gateway"]) {
+        for name in names {
             fleet.ready(name).await;
         }
         fleet
@@ -82,25 +92,26 @@ impl Fleet {
 
     /// The settings of one process.
     fn settings(&self, name: &'static str) -> Vec<(String, String)> {
-        let part = &self.parts[name];
+        let (part, service) = (&self.parts[name], service_of(name));
         let key = |file: &str| self.folder.path().join("keys").join(file).display().to_string();
         let mut settings = vec![
             ("MANYDESK_LISTEN", format!("127.0.0.1:{}", part.port)),
             ("MANYDESK_METRICS_LISTEN", format!("127.0.0.1:{}", part.metrics)),
             ("MANYDESK_PUBLIC_URL", ISSUER.to_owned()),
-            ("MANYDESK_SERVICE_KEY_FILE", key(&format!("{name}.pem"))),
+            ("MANYDESK_SERVICE_KEY_FILE", key(&format!("{service}.pem"))),
             ("MANYDESK_SERVICE_JWKS_FILE", key("services.jwks.json")),
             ("MANYDESK_PAGE_KEY_FILE", key("pages.key")),
             ("MANYDESK_TENANT_CALLS_PER_SECOND", "1000000".to_owned()),
             ("MANYDESK_ADDRESS_CALLS_PER_SECOND", "1000000".to_owned()),
             ("MANYDESK_LOG", "info".to_owned()),
         ];
-        if name == "tenants" {
+        if service == "tenants" {
             settings.push(("MANYDESK_MASTER_KEY_FILE", key("master.key")));
         }
-        if name != "gateway" {
-            settings.push(("MANYDESK_DATABASE_URL", self.cluster.url("manydesk", &format!("{name}_app"))));
-            settings.push(("MANYDESK_RELAY_DATABASE_URL", self.cluster.url("manydesk", &format!("{name}_relay"))));
+        if service != "gateway" {
+            settings.push(("MANYDESK_DATABASE_URL", self.cluster.url("manydesk", &format!("{service}_app"))));
+            settings.push(("MANYDESK_RELAY_DATABASE_URL", self.cluster.url("manydesk", &format!("{service}_relay"))));
+            settings.push(("MANYDESK_ADVERTISE", "127.0.0.1".to_owned()));
         }
         if self.tls {
             for (variable, file) in [
@@ -112,8 +123,11 @@ impl Fleet {
             }
         }
         let mut settings: Vec<(String, String)> = settings.into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
-        for service in SERVICES {
-            settings.push((format!("MANYDESK_{}_URL", service.to_uppercase()), self.url(service)));
+        for peer in SERVICES {
+            let beside = format!("{peer}-2");
+            let second = name == "gateway-2" && self.parts.contains_key(beside.as_str());
+            let url = self.url(if second { &beside } else { peer });
+            settings.push((format!("MANYDESK_{}_URL", peer.to_uppercase()), url));
         }
         settings
     }
@@ -137,7 +151,7 @@ impl Fleet {
     pub fn spawn(&mut self, name: &'static str) {
         let log = OpenOptions::new().create(true).append(true).open(self.log(name)).expect("a log");
         let mut command = self.command(&self.settings(name));
-        command.args(["serve", name]).stdout(Stdio::null()).stderr(log);
+        command.args(["serve", service_of(name)]).stdout(Stdio::null()).stderr(log);
         let part = self.parts.get_mut(name).expect("a part of the fleet");
         part.child = Some(command.spawn().expect("manydesk starts"));
     }
@@ -164,11 +178,16 @@ impl Fleet {
         self.parts.get_mut(name)?.child.as_mut()?.try_wait().expect("a child")
     }
 
-    /// Ends a process without a word, and starts it anew.
-    pub async fn kill_and_restart(&mut self, name: &'static str) {
+    /// Ends a process without a word.
+    pub fn kill(&mut self, name: &'static str) {
         let mut child = self.parts.get_mut(name).and_then(|part| part.child.take()).expect("it runs");
         child.kill().expect("SIGKILL");
         child.wait().expect("its end");
+    }
+
+    /// Ends a process without a word, and starts it anew.
+    pub async fn kill_and_restart(&mut self, name: &'static str) {
+        self.kill(name);
         self.spawn(name);
         self.ready(name).await;
     }
@@ -206,6 +225,17 @@ impl Fleet {
     /// Where a service listens.
     pub fn url(&self, service: &str) -> String {
         url(self.tls, self.parts[service].port)
+    }
+
+    /// Where people reach a gateway.
+    pub fn edge(&self, gateway: &str) -> String {
+        url(false, self.parts[gateway].port)
+    }
+
+    /// The process that listens at an advertised address.
+    pub fn part_at(&self, address: &str) -> Option<&'static str> {
+        let at = |part: &Part| address == format!("127.0.0.1:{}", part.port);
+        self.parts.iter().find(|(_, part)| at(part)).map(|(name, _)| *name)
     }
 
     /// A channel to one service, past the gateway, as another service has it.
@@ -257,10 +287,18 @@ fn channel(folder: &Path, tls: bool, port: u16) -> Channel {
     endpoint.connect_lazy()
 }
 
+/// What a doubled fleet has besides.
+const SECOND: [&str; 2] = ["routing-2", "gateway-2"];
+
+/// What a process runs.
+fn service_of(name: &'static str) -> &'static str {
+    name.strip_suffix("-2").unwrap_or(name)
+}
+
 /// A part per process, none started, on ports of their own.
-fn free_parts() -> BTreeMap<&'static str, Part> {
+fn free_parts(second: &[&'static str]) -> BTreeMap<&'static str, Part> {
     let part = || Part { port: crate::free_port(), metrics: crate::free_port(), child: None };
-    SERVICES.into_iter().chain(["gateway"]).map(|name| (name, part())).collect()
+    SERVICES.into_iter().chain(["gateway"]).chain(second.iter().copied()).map(|name| (name, part())).collect()
 }
 
 /// Records a green isolation probe as the tenants service itself, with its key.
@@ -325,7 +363,7 @@ fn make_certificates(folder: &Path) {
             folder,
             &format!(
                 "req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=fleet \
-                 -addext subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout {key} -out request.pem"
+                 -addext subjectAltName=DNS:localhost -keyout {key} -out request.pem"
             ),
         );
         openssl(

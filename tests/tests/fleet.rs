@@ -1,5 +1,7 @@
 //! A process per service: the main job over the network and with mutual TLS,
-//! kills in the middle of the work, and stops in order.
+//! kills in the middle of the work, stops in order, and replicas.
+
+mod replicas;
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,7 +17,7 @@ use proto::tickets::v1::tickets_service_client::TicketsServiceClient;
 use proto::tickets::v1::{Author, GetTicketRequest, ReceiveMessageRequest, ReceiveMessageResponse, ReplyRequest};
 use sqlx::{Connection, PgConnection};
 use tests::fleet::{Fleet, STRANGER, has_openssl};
-use tests::{Person, Tenant, eventually, reason};
+use tests::{Tenant, eventually, reason};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
@@ -168,11 +170,14 @@ impl Work {
     }
 
     /// An agent who takes what she is offered and answers it, whatever happens.
-    async fn carry_out(self: Arc<Self>, mut agent: Person, seller: String) {
-        let transport = agent.session.transport().await.expect("a token");
-        let mut desk = RoutingServiceClient::new(transport.clone());
-        let tickets = TicketsServiceClient::new(transport);
-        while !self.is_done() {
+    /// Each time it breaks she comes in by the next of these ways.
+    async fn carry_out(self: Arc<Self>, ways: Vec<Transport>, seller: String) {
+        for transport in ways.iter().cycle().cloned() {
+            if self.is_done() {
+                return;
+            }
+            let mut desk = RoutingServiceClient::new(transport.clone());
+            let tickets = TicketsServiceClient::new(transport);
             match self.sit(&mut desk, &tickets, &seller).await {
                 Ok(()) => return,
                 Err(status) => self.retries.again("at her desk", &status).await,
@@ -249,19 +254,48 @@ async fn kills_in_the_middle_lose_nothing_and_double_nothing() {
     let work = Arc::new(Work { answered: Mutex::default(), all: LETTERS, retries: Retries::default() });
     let mut agents = JoinSet::new();
     for name in ["Giulia", "Chiara", "Marta"] {
-        let agent = tenant.agent(name, "it", &[&shop.seller]).await;
-        agents.spawn(work.clone().carry_out(agent, shop.seller.clone()));
+        let mut agent = tenant.agent(name, "it", &[&shop.seller]).await;
+        let ways = vec![agent.session.transport().await.expect("a token")];
+        agents.spawn(work.clone().carry_out(ways, shop.seller.clone()));
     }
 
     let begun = Instant::now();
-    let mut writers = JoinSet::new();
     let arrived = Arc::new(AtomicUsize::new(0));
+    let writers = writers(&mut tenant, &shop, &work, &arrived).await;
+    // the next one dies when some letters more have come through since the last
+    for (name, after) in [("tickets", 15), ("routing", 30), ("billing", 45)] {
+        eventually("some letters", || async { (arrived.load(Ordering::Relaxed) >= after).then_some(()) }).await;
+        fleet.kill_and_restart(name).await;
+    }
+    let acknowledged: Vec<(String, String)> = writers.join_all().await.concat();
+    let written = begun.elapsed();
+    agents.join_all().await;
+    println!(
+        "{LETTERS} letters in {written:.1?}, all answered after {:.1?}, {} retries",
+        begun.elapsed(),
+        work.retries.0.load(Ordering::Relaxed)
+    );
+
+    nothing_is_lost_or_doubled(&fleet, &acknowledged).await;
+}
+
+/// Ids of a ticket and its first message, as they were acknowledged.
+type Acknowledged = Vec<(String, String)>;
+
+/// Writers of all the letters of some work, who count what has arrived.
+async fn writers(
+    tenant: &mut Tenant,
+    shop: &Shop,
+    work: &Arc<Work>,
+    arrived: &Arc<AtomicUsize>,
+) -> JoinSet<Acknowledged> {
+    let mut writers = JoinSet::new();
     for writer in 0..WRITERS {
         let tickets = TicketsServiceClient::new(tenant.admin.transport().await.expect("a token"));
         let (shop, work, arrived) = (shop.clone(), work.clone(), arrived.clone());
         writers.spawn(async move {
             let mut acknowledged = Vec::new();
-            for n in 0..LETTERS / WRITERS {
+            for n in 0..work.all / WRITERS {
                 let letter = shop.letter(&format!("{writer}-{n}"));
                 let taken: ReceiveMessageResponse = work
                     .retries
@@ -277,22 +311,13 @@ async fn kills_in_the_middle_lose_nothing_and_double_nothing() {
             acknowledged
         });
     }
-    // the next one dies when some letters more have come through since the last
-    for (name, after) in [("tickets", 15), ("routing", 30), ("billing", 45)] {
-        eventually("some letters", || async { (arrived.load(Ordering::Relaxed) >= after).then_some(()) }).await;
-        fleet.kill_and_restart(name).await;
-    }
-    let acknowledged: Vec<(String, String)> = writers.join_all().await.concat();
-    let written = begun.elapsed();
-    agents.join_all().await;
-    println!(
-        "{LETTERS} letters in {written:.1?}, all answered after {:.1?}, {} retries",
-        begun.elapsed(),
-        work.retries.0.load(Ordering::Relaxed)
-    );
+    writers
+}
 
+/// Each acknowledged letter was kept, offered, answered and metered once.
+async fn nothing_is_lost_or_doubled(fleet: &Fleet, acknowledged: &Acknowledged) {
     let tickets: BTreeSet<&String> = acknowledged.iter().map(|(ticket, _)| ticket).collect();
-    assert_eq!(tickets.len(), LETTERS, "each letter is a ticket of its own");
+    assert_eq!(tickets.len(), acknowledged.len(), "each letter is a ticket of its own");
     let mut rows = Rows(PgConnection::connect(&fleet.desk.database).await.expect("the database"));
     rows.quiet().await;
     let kept = "select message_id from tickets.message where direction = 'inbound'";
@@ -300,7 +325,7 @@ async fn kills_in_the_middle_lose_nothing_and_double_nothing() {
     let promised =
         acknowledged.iter().map(|(_, message)| kit::ids::decode("message", message).expect("a message's id"));
     assert_eq!(kept.into_iter().collect::<BTreeSet<_>>(), promised.collect(), "what was acknowledged is what is kept");
-    let all = i64::try_from(LETTERS).expect("a small number");
+    let all = i64::try_from(acknowledged.len()).expect("a small number");
     for (what, query, wanted) in [
         ("letters kept", "select count(*) from tickets.message where direction = 'inbound'", all),
         (
@@ -467,19 +492,24 @@ impl Seated {
     }
 
     /// The end of the stream, which must ask to come again.
-    async fn end(mut self) {
-        let end = async {
-            loop {
-                match self.down.message().await {
-                    Ok(Some(_)) => {}
-                    Ok(None) => panic!("the stream ended without a word"),
-                    Err(status) => return status,
-                }
-            }
-        };
-        let end = tokio::time::timeout(Duration::from_secs(4), end).await.expect("an end of the stream");
+    async fn end(self) {
+        let end = end_of(self.down).await;
         assert_eq!((end.code(), reason(&end).as_str()), (Code::Unavailable, "UNAVAILABLE"), "{end:?}");
     }
+}
+
+/// What a stream ends with, soon.
+async fn end_of(mut down: Streaming<AgentSessionResponse>) -> Status {
+    let end = async {
+        loop {
+            match down.message().await {
+                Ok(Some(_)) => {}
+                Ok(None) => panic!("the stream ended without a word"),
+                Err(status) => return status,
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(4), end).await.expect("an end of the stream")
 }
 
 async fn streams_are_ended(fleet: &mut Fleet, tenant: &mut Tenant) {

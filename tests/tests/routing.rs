@@ -22,6 +22,9 @@ macro_rules! routing {
     };
 }
 
+// it uses the macro above
+mod once;
+
 fn mail(seller: &str, request_id: &str, language: &str) -> EnqueueContactRequest {
     let needs = Needs { channel: "email".into(), language: language.into(), ..Needs::default() };
     EnqueueContactRequest {

@@ -1,7 +1,8 @@
 //! What any gRPC process of the platform needs, without SQL: who is calling
 //! ([`caller`]), who may call ([`gate`]), how an error reaches the wire
 //! ([`fault`]), ids, pages, masks, checks, the clock, configuration, telemetry,
-//! the server with its stack ([`serve`]) and the way to other services ([`peers`]).
+//! the server with its stack ([`serve`]) and the way to other services ([`peers`])
+//! and to other replicas of the same one ([`replicas`]).
 //!
 //! Must not know: sqlx, any service's domain. Start reading at [`serve::stack`].
 //!
@@ -15,6 +16,7 @@ pub mod check;
 pub mod clock;
 pub mod config;
 pub mod deadline;
+pub mod ending;
 pub mod fault;
 pub mod gate;
 pub mod ids;
@@ -24,6 +26,7 @@ pub mod page;
 #[cfg(test)]
 mod page_tests;
 pub mod peers;
+pub mod replicas;
 pub mod scope;
 pub mod serve;
 pub mod telemetry;

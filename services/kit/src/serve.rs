@@ -7,26 +7,23 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
-use futures_util::future::Either;
 use http::{Request, Response};
-use http_body::Frame;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
-use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
-use tonic::Status;
+use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 use tonic::service::Routes;
 use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Server, ServerTlsConfig};
 use tower::util::BoxCloneSyncService;
-use tower::{Layer, Service, ServiceBuilder, ServiceExt};
+use tower::{Layer, Service, ServiceBuilder};
 
 use crate::caller::Verifier;
 use crate::deadline::DeadlineLayer;
+use crate::ending::Ending;
 use crate::fault::Fault;
 use crate::gate::GateLayer;
-use crate::peers::{Local, Peer};
+use crate::peers::Local;
 use crate::telemetry::CallLayer;
 
 /// The largest request or response message.
@@ -106,7 +103,7 @@ pub async fn serve(
     let (mut health, health_service) = tonic_health::server::health_reporter();
     health.set_service_status("", tonic_health::ServingStatus::Serving).await;
     health.set_service_status(name, tonic_health::ServingStatus::Serving).await;
-    let handlers = axum::Router::new().fallback_service(FromAxum(Ending { inner: local, stop: stop.clone() }));
+    let handlers = axum::Router::new().fallback_service(FromAxum(Ending::new(local, &stop)));
     let routes = Routes::from(handlers)
         .add_service(health_service)
         .add_service(reflection_v1())
@@ -158,85 +155,6 @@ pub fn reflection_v1alpha()
         .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
         .build_v1alpha()
         .unwrap_or_else(|e| unreachable!("the descriptors are compiled in: {e}"))
-}
-
-/// Whether a call goes on for as long as its client likes. An export is long, but
-/// comes to its end.
-fn is_endless(path: &str) -> bool {
-    let method = path.rsplit('/').next().unwrap_or_default();
-    proto::rule(path)
-        .is_some_and(|rule| rule.server_streaming && (rule.client_streaming || method.starts_with("Watch")))
-}
-
-/// A peer whose streams without an end are ended when this process is told to
-/// stop: whoever holds one goes elsewhere, and does not hold up the end.
-pub fn ending(peer: Peer, stop: &CancellationToken) -> Peer {
-    let stop = stop.clone();
-    let inner = match peer {
-        Peer::Local(local) => local,
-        remote => BoxCloneSyncService::new(tower::service_fn(move |request| {
-            let answer = remote.clone().oneshot(request);
-            async move { Ok(answer.await.unwrap_or_else(|e| Status::from(Fault::Unavailable(e)).into_http())) }
-        })),
-    };
-    Peer::Local(BoxCloneSyncService::new(Ending { inner, stop }))
-}
-
-/// Ends streams without an end when the process is told to stop.
-#[derive(Clone)]
-struct Ending<S> {
-    inner: S,
-    stop: CancellationToken,
-}
-
-impl<S> Service<Request<Body>> for Ending<S>
-where
-    S: Service<Request<Body>, Response = Response<Body>>,
-    S::Future: Send + 'static,
-    S::Error: 'static,
-{
-    type Response = Response<Body>;
-    type Error = S::Error;
-    type Future = Either<S::Future, Pin<Box<dyn Future<Output = Result<Response<Body>, S::Error>> + Send>>>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let endless = is_endless(request.uri().path());
-        let answer = self.inner.call(request);
-        if !endless {
-            return Either::Left(answer);
-        }
-        let stop = self.stop.clone();
-        Either::Right(Box::pin(async move {
-            let until = |body| UntilStop { body: Some(body), stopped: Box::pin(stop.cancelled_owned()) };
-            Ok(answer.await?.map(|body| Body::new(until(body))))
-        }))
-    }
-}
-
-/// See [`Ending`].
-struct UntilStop {
-    body: Option<Body>,
-    stopped: Pin<Box<WaitForCancellationFutureOwned>>,
-}
-
-impl http_body::Body for UntilStop {
-    type Data = Bytes;
-    type Error = Status;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        let this = &mut *self;
-        let Some(body) = &mut this.body else { return Poll::Ready(None) };
-        if this.stopped.as_mut().poll(cx).is_pending() {
-            return Pin::new(body).poll_frame(cx);
-        }
-        this.body = None;
-        let stops = Fault::Unavailable("the process is stopping".into());
-        Poll::Ready(Some(crate::peers::trailers(&stops.into())))
-    }
 }
 
 /// Axum hands over its own body type.

@@ -12,6 +12,7 @@ use kit::caller::{AUDIENCE, Revoked, Verifier};
 use kit::keys::{Jwks, Keyring, SERVICE_KID, SigningKey};
 use kit::page::Pager;
 use kit::peers::{Calls, Peer, Peers};
+use kit::replicas::Replicas;
 use kit::serve::Stack;
 use sqlx::ConnectOptions;
 use tenantdb::bootstrap::SERVICES;
@@ -121,13 +122,14 @@ impl Platform {
                 clock: clock.clone(),
                 terms: sellers::Terms::default(),
                 revoked: revoked.clone(),
+                replicas: Replicas::default(),
             };
             let parts = build(service, &deps, &issuer, &secrets, &keyring, &revoked).await?;
             let verifier =
                 Verifier::new(keyring.clone(), revoked.clone(), clock.clone(), &issuer, &[AUDIENCE, service]);
             let stack = Stack { name: service, verifier, in_flight: config.in_flight, longest: config.call_timeout };
             let local = Peer::Local(kit::serve::stack(parts.routes.clone(), &stack));
-            peers.set(service, kit::serve::ending(local, &stop));
+            peers.set(service, kit::ending::ending(local, &stop));
             start_workers(&mut tasks, &db, parts, &stop);
             if service == "tenants" {
                 tenants_deps = Some(deps);

@@ -1,16 +1,18 @@
 //! One service, or the gateway, alone: `manydesk serve tickets`.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use kit::Clock;
 use kit::caller::{AUDIENCE, Revoked, Verifier};
 use kit::config::{Reader, Secret, Wrong};
 use kit::keys::{Jwks, Keyring, SERVICE_KID, SigningKey};
 use kit::page::Pager;
 use kit::peers::{Calls, Peer, Peers};
+use kit::replicas::Replicas;
 use kit::serve::Stack;
+use kit::{Clock, Fault};
 use tenantdb::bootstrap::SERVICES;
 use tenantdb::service::Deps;
 use tenantdb::{Hints, TenantDb, sellers};
@@ -31,11 +33,14 @@ pub struct Alone {
     app_url: Secret,
     relay_url: Secret,
     peers: Vec<(&'static str, String)>,
+    advertise: Option<String>,
+    /// Where everybody reaches this service, whichever replica answers.
+    own_url: Option<String>,
     key: Vec<u8>,
     service_keys: Jwks,
     master: Option<[u8; 32]>,
     page_secret: Vec<u8>,
-    tls: Option<Tls>,
+    tls: Option<Arc<Tls>>,
 }
 
 struct Tls {
@@ -62,13 +67,16 @@ impl Alone {
             app_url = Secret(reader.required("MANYDESK_DATABASE_URL"));
             relay_url = Secret(reader.required("MANYDESK_RELAY_DATABASE_URL"));
         }
-        let tls = tls(&mut reader);
-        let mut peers = Vec::new();
+        let advertise = advertise(&mut reader, listen);
+        let tls = tls(&mut reader).map(Arc::new);
+        let (mut peers, mut own_url) = (Vec::new(), None);
         for (service, variable) in SERVICES.into_iter().zip(PEER_VARIABLES) {
             // everybody asks tenants; tenants asks everybody for what a leaving seller takes along
             let needed = is_gateway || (service == "tenants") != (name == "tenants");
             let url = if needed { Some(reader.required(variable)) } else { reader.text(variable) };
-            if let Some(url) = url.filter(|_| service != name) {
+            if service == name {
+                own_url = url;
+            } else if let Some(url) = url {
                 if !url.is_empty() && url.starts_with("https://") != tls.is_some() {
                     reader
                         .wrong(variable, "must begin with https:// where mutual TLS is on, and with http:// where not");
@@ -93,7 +101,20 @@ impl Alone {
         let master = if name == "tenants" { master_key(&mut reader) } else { None };
         // everybody checks the issuer of tokens
         reader.required("MANYDESK_PUBLIC_URL");
-        reader.finish(Alone { name, listen, app_url, relay_url, peers, key, service_keys, master, page_secret, tls })
+        reader.finish(Alone {
+            name,
+            listen,
+            app_url,
+            relay_url,
+            peers,
+            advertise,
+            own_url,
+            key,
+            service_keys,
+            master,
+            page_secret,
+            tls,
+        })
     }
 }
 
@@ -104,6 +125,20 @@ const PEER_VARIABLES: [&str; 5] = [
     "MANYDESK_WORKFORCE_URL",
     "MANYDESK_BILLING_URL",
 ];
+
+/// Where other replicas of the service reach this process. An IP address alone,
+/// which is all that a pod knows of itself, stands for the port listened on.
+fn advertise(reader: &mut Reader<'_>, listen: SocketAddr) -> Option<String> {
+    let text = reader.text("MANYDESK_ADVERTISE")?;
+    if let Ok(ip) = text.parse::<IpAddr>() {
+        return Some(SocketAddr::new(ip, listen.port()).to_string());
+    }
+    if text.parse::<http::uri::Authority>().is_ok_and(|authority| authority.port_u16().is_some()) {
+        return Some(text);
+    }
+    reader.wrong("MANYDESK_ADVERTISE", "must be an address such as 10.0.0.7 or 10.0.0.7:50051");
+    None
+}
 
 fn master_key(reader: &mut Reader<'_>) -> Option<[u8; 32]> {
     reader.required("MANYDESK_MASTER_KEY_FILE");
@@ -147,10 +182,10 @@ pub async fn run(config: &Config, alone: Alone, clock: Clock, stop: Cancellation
     let revoked = Revoked::default();
     let peers = Peers::default();
     for (service, url) in &alone.peers {
-        let peer = Peer::Remote(channel(url, alone.tls.as_ref())?);
+        let peer = Peer::Remote(channel(url, alone.tls.as_deref(), None)?);
         // the gateway passes streams on; elsewhere it is the server that ends them
         let passes_on = alone.name == "gateway";
-        peers.set(service, if passes_on { kit::serve::ending(peer, &stop) } else { peer });
+        peers.set(service, if passes_on { kit::ending::ending(peer, &stop) } else { peer });
     }
     let calls = Calls::new(peers.clone(), alone.name, signing_key(&alone)?, &issuer, clock.clone());
     let mut tasks = JoinSet::new();
@@ -260,6 +295,19 @@ async fn dependencies(
         clock: clock.clone(),
         terms: sellers::Terms::default(),
         revoked,
+        replicas: replicas(alone),
+    })
+}
+
+/// The way to other replicas of the same service. They prove themselves with the
+/// name under which everybody reaches the service, not with an address each.
+fn replicas(alone: &Alone) -> Replicas {
+    let tls = alone.tls.clone();
+    let name = alone.own_url.as_ref().and_then(|url| Some(url.parse::<http::Uri>().ok()?.host()?.to_owned()));
+    Replicas::new(alone.advertise.clone(), move |address| {
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        channel(&format!("{scheme}://{address}"), tls.as_deref(), name.as_deref())
+            .map_err(|error| Fault::Unavailable(error.into()))
     })
 }
 
@@ -307,7 +355,9 @@ async fn open_patiently(
     }
 }
 
-fn channel(url: &str, tls: Option<&Tls>) -> anyhow::Result<Channel> {
+/// A way that is opened when it is needed; with mutual TLS the other side proves
+/// the host of the URL, unless it `proves` another name.
+fn channel(url: &str, tls: Option<&Tls>, proves: Option<&str>) -> anyhow::Result<Channel> {
     let mut endpoint = Endpoint::from_shared(url.to_owned())
         .with_context(|| format!("{url} is not a URL of a service"))?
         .connect_timeout(Duration::from_secs(3))
@@ -315,9 +365,12 @@ fn channel(url: &str, tls: Option<&Tls>) -> anyhow::Result<Channel> {
         .http2_keep_alive_interval(Duration::from_secs(20))
         .keep_alive_while_idle(true);
     if let Some(tls) = tls {
-        let config = ClientTlsConfig::new()
+        let mut config = ClientTlsConfig::new()
             .ca_certificate(Certificate::from_pem(&tls.ca))
             .identity(Identity::from_pem(&tls.certificate, &tls.key));
+        if let Some(name) = proves {
+            config = config.domain_name(name);
+        }
         endpoint = endpoint.tls_config(config)?;
     }
     Ok(endpoint.connect_lazy())
@@ -332,4 +385,28 @@ fn pem_or_der(bytes: &[u8]) -> Vec<u8> {
     }
     let body: String = text.lines().filter(|line| !line.starts_with("-----")).collect();
     base64::engine::general_purpose::STANDARD.decode(body.trim()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_advertised_address_may_lack_its_port_but_not_be_anything() {
+        let listen = SocketAddr::from(([0, 0, 0, 0], 50051));
+        for (given, wanted) in [
+            ("10.0.0.7", Some("10.0.0.7:50051")),
+            ("fd00::7", Some("[fd00::7]:50051")),
+            ("10.0.0.7:4711", Some("10.0.0.7:4711")),
+            ("routing-0.routing:50051", Some("routing-0.routing:50051")),
+            ("routing", None),
+            ("http://10.0.0.7:50051", None),
+        ] {
+            let vars = |_: &str| Some(given.to_owned());
+            let mut reader = Reader::new(&vars);
+            let read = advertise(&mut reader, listen);
+            assert_eq!(read.as_deref(), wanted, "{given}");
+            assert_eq!(reader.finish(()).is_ok(), wanted.is_some(), "{given}");
+        }
+    }
 }

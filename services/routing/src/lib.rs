@@ -6,7 +6,8 @@
 //! nothing else. [`desk`] is the house around it: it leads one engine per
 //! provider, commits what the engine decided, and only then tells agents and
 //! other services. [`api`] turns calls into events for the engine, [`events`]
-//! turns what other services tell into notes for it, and [`store`] is the SQL.
+//! turns what other services tell into notes for it, [`passing`] hands calls to
+//! the replica that leads, and [`store`] is the SQL.
 //!
 //! Must not know: how tickets, contracts or schedules work; other services.
 
@@ -14,6 +15,7 @@ mod api;
 pub mod desk;
 pub mod domain;
 mod events;
+mod passing;
 pub mod store;
 mod wire;
 
@@ -34,9 +36,10 @@ pub static MIGRATOR: Migrator = sqlx::migrate!();
 pub fn build(deps: Deps) -> Result<Parts, Fault> {
     let (desks, house) = desk::Desks::new(deps.clone());
     let api = api::Api::new(deps.clone(), desks.clone());
-    let handler = events::Listener::new(deps.clone(), desks);
+    let handler = events::Listener::new(deps.clone(), desks.clone());
+    let handlers = RoutingServiceServer::new(api).max_decoding_message_size(MAX_MESSAGE_BYTES);
     Ok(Parts {
-        routes: Routes::new(RoutingServiceServer::new(api).max_decoding_message_size(MAX_MESSAGE_BYTES)),
+        routes: Routes::new(passing::Passing::new(handlers, desks, deps.replicas)),
         workers: vec![Worker::new("engines", move |stop| house.run(stop))],
         events: Some((&["tenants", "tickets"], Arc::new(WithSellers { inner: handler, terms: deps.terms }))),
     })

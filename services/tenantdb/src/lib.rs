@@ -4,7 +4,7 @@
 //! [`TenantDb::open`] refuses a role that it does not bind.
 //!
 //! Also here, because they share the transaction: the outbox ([`TenantTx::emit`]),
-//! answers kept for retries ([`TenantTx::replayed`]), the relay and the
+//! answers kept for retries ([`TenantTx::replayed`], [`kept`]), the relay and the
 //! consumers of events ([`events`]), the read copy of the sellers ([`sellers`]),
 //! a seller's rows read out whole ([`export`]), and the bootstrap of roles and
 //! schemas ([`bootstrap`]).
@@ -16,6 +16,7 @@ pub mod events;
 pub mod export;
 mod failure;
 pub mod group;
+pub mod kept;
 pub mod probe;
 pub mod sellers;
 pub mod service;

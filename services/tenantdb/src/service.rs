@@ -8,6 +8,7 @@ use kit::Clock;
 use kit::caller::Revoked;
 use kit::page::Pager;
 use kit::peers::Calls;
+use kit::replicas::Replicas;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
@@ -30,6 +31,8 @@ pub struct Deps {
     pub terms: Terms,
     /// What was revoked before its token ran out.
     pub revoked: Revoked,
+    /// Other replicas of the service.
+    pub replicas: Replicas,
 }
 
 /// What a service consists of.

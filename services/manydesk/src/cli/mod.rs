@@ -13,7 +13,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-pub use client::{Session, Transport, claims};
+pub use client::{Session, Transport, claims, with_token};
 pub use provider::ensure as ensure_provider;
 
 /// The open platform for outsourced contact centers.

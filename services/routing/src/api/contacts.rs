@@ -3,10 +3,11 @@
 use kit::{Caller, Checks, Fault, Scope};
 use proto::routing::v1 as wire;
 
+use super::once::Asking;
 use super::refusal::fault;
 use super::{Api, optional};
 use crate::domain::contact::{Contact, ContactState, NewContact};
-use crate::domain::engine::{Event, Explanation};
+use crate::domain::engine::{Engine, Event, Explanation, Reply};
 use crate::domain::ids::{AgentId, At, ContactId, TicketId};
 use crate::domain::needs::{Channel, Language, Needs, Priority, SKILLS_MAX};
 use crate::domain::refusal::Refusal;
@@ -102,18 +103,34 @@ impl Api {
         checks.require(end.is_some(), "state", "must be CANCELLED, ABANDONED or OVERFLOWED");
         checks.finish()?;
         let end = end.unwrap_or(ContactState::Cancelled);
-        let before = self.open_or_ended(caller, &request.seller_id, contact).await?;
-        let after = match self.desk(caller)?.command(Event::Withdraw { contact, end, reason }).await? {
-            Ok(reply) => reply.contact.unwrap_or(before),
-            // The engine knows only what is open: this one has ended, before or just now.
-            Err(Refusal::ContactNotFound) => match self.open_or_ended(caller, &request.seller_id, contact).await? {
-                ended if ended.state == end => ended,
-                ended if ended.state.is_final() => return Err(fault(Refusal::WrongState(ended.state))),
-                _ => return Err(Fault::Contended("the contact has only just been handed in".into())),
-            },
+        let scope = caller.act_for(&request.seller_id)?;
+        let asking = Asking { caller, scope, method: "WithdrawContact", id: &request.request_id, request: &request };
+        let before = self.open_or_ended(&asking, contact).await?;
+        let view = View::of(caller);
+        let answer =
+            move |contact: &Contact| wire::WithdrawContactResponse { contact: Some(out::contact(contact, view)) };
+        let respond = move |_: &Engine, reply: &Reply| answer(reply.contact.as_ref().unwrap_or(&before));
+        match asking.engine(self, Event::Withdraw { contact, end, reason }, respond).await? {
+            Ok(answer) => return Ok(answer),
+            Err(Refusal::ContactNotFound) => {}
             Err(refusal) => return Err(fault(refusal)),
-        };
-        Ok(wire::WithdrawContactResponse { contact: Some(out::contact(&after, View::of(caller))) })
+        }
+        // The engine knows only what is open: this one has ended, before or just now.
+        let mut tx = self.deps.db.begin(&asking.scope).await?;
+        if let Some(answer) = asking.claim(&mut tx).await? {
+            return Ok(answer);
+        }
+        let seller = tx.seller()?;
+        let ended = contacts::find(&mut tx, seller, contact).await?.ok_or(Fault::NotFound("contact"))?;
+        if !ended.state.is_final() {
+            return Err(Fault::Contended("the contact has only just been handed in".into()));
+        }
+        if ended.state != end {
+            return Err(fault(Refusal::WrongState(ended.state)));
+        }
+        let response = answer(&ended);
+        tx.commit_with(&response).await?;
+        Ok(response)
     }
 
     pub(super) async fn contact(

@@ -1,15 +1,17 @@
 //! What an agent does without a stream: presence, offers, contacts in hand.
 
-use kit::{Caller, Checks, Fault};
+use kit::{Caller, Checks, Fault, Scope};
+use prost::Message;
 use proto::routing::v1 as wire;
 use tenantdb::TenantTx;
 
+use super::once::Asking;
 use super::refusal::fault;
 use super::{Api, myself};
 use crate::desk::frames;
 use crate::domain::agent::Presence;
 use crate::domain::contact::Contact;
-use crate::domain::engine::{Completion, Event, LEASE_SECONDS};
+use crate::domain::engine::{Completion, Engine, Event, LEASE_SECONDS, Reply};
 use crate::domain::ids::{AgentId, ContactId, OfferId, SellerId};
 use crate::domain::offer::{Offer, OfferState};
 use crate::domain::refusal::Refusal;
@@ -36,10 +38,13 @@ impl Api {
             ),
         };
         checks.finish()?;
-        let desk = self.desk(caller)?;
-        desk.command(event).await?.map_err(fault)?;
-        let presence = desk.look(move |engine| frames::presence(engine, agent)).await?;
-        Ok(wire::SetPresenceResponse { presence, lease_seconds: LEASE_SECONDS })
+        let scope = Scope::provider(caller.provider());
+        let asking = Asking { caller, scope, method: "SetPresence", id: &request.request_id, request: &request };
+        let respond = move |engine: &Engine, _: &Reply| wire::SetPresenceResponse {
+            presence: frames::presence(engine, agent),
+            lease_seconds: LEASE_SECONDS,
+        };
+        asking.engine(self, event, respond).await?.map_err(fault)
     }
 
     pub(super) async fn my_offers(
@@ -70,10 +75,12 @@ impl Api {
         checks.request_id(&request.request_id);
         let offer: OfferId = checks.id("offer_id", &request.offer_id);
         checks.finish()?;
-        let event = |offer| Event::Accept { agent, epoch: None, offer };
-        let (offer, contact) =
-            self.end_offer(caller, &request.seller_id, agent, offer, OfferState::Accepted, event).await?;
-        Ok(wire::AcceptOfferResponse { offer: Some(out::offer(&offer, &contact)) })
+        let scope = caller.act_for(&request.seller_id)?;
+        let asking = Asking { caller, scope, method: "AcceptOffer", id: &request.request_id, request: &request };
+        let event = Event::Accept { agent, epoch: None, offer };
+        let answer =
+            |offer: &Offer, contact: &Contact| wire::AcceptOfferResponse { offer: Some(out::offer(offer, contact)) };
+        self.end_offer(&asking, (agent, offer), OfferState::Accepted, event, answer).await
     }
 
     pub(super) async fn reject(
@@ -87,43 +94,52 @@ impl Api {
         let offer: OfferId = checks.id("offer_id", &request.offer_id);
         let reason = checks.line("reason", &request.reason, 0..=64);
         checks.finish()?;
-        let event = |offer| Event::Reject { agent, epoch: None, offer, reason };
-        let (offer, contact) =
-            self.end_offer(caller, &request.seller_id, agent, offer, OfferState::Rejected, event).await?;
-        Ok(wire::RejectOfferResponse { offer: Some(out::offer(&offer, &contact)) })
+        let scope = caller.act_for(&request.seller_id)?;
+        let asking = Asking { caller, scope, method: "RejectOffer", id: &request.request_id, request: &request };
+        let event = Event::Reject { agent, epoch: None, offer, reason };
+        let answer =
+            |offer: &Offer, contact: &Contact| wire::RejectOfferResponse { offer: Some(out::offer(offer, contact)) };
+        self.end_offer(&asking, (agent, offer), OfferState::Rejected, event, answer).await
     }
 
     /// Ends an offer of the caller's. One that ended this way before has been
     /// ended; whether it is somebody else's or not there is not told.
-    async fn end_offer(
+    async fn end_offer<Req: Message, Res: Message + Default>(
         &self,
-        caller: &Caller,
-        seller_id: &str,
-        agent: AgentId,
-        id: OfferId,
+        asking: &Asking<'_, Req>,
+        (agent, id): (AgentId, OfferId),
         end: OfferState,
-        event: impl FnOnce(OfferId) -> Event,
-    ) -> Result<(Offer, Contact), Fault> {
-        let scope = caller.act_for(seller_id)?;
-        let mut tx = self.deps.db.begin(&scope).await?;
+        event: Event,
+        answer: impl Fn(&Offer, &Contact) -> Res + Copy + Send + 'static,
+    ) -> Result<Res, Fault> {
+        let mut tx = self.deps.db.begin(&asking.scope).await?;
         let seller = tx.seller()?;
-        let (offer, _) = stored(&mut tx, seller, agent, id).await?;
+        let Some((offer, contact)) = stored(&mut tx, seller, agent, id).await? else {
+            return Err(asking.absent(&mut tx, "offer").await);
+        };
         drop(tx);
         if offer.state == OfferState::Pending {
-            match self.desk(caller)?.command(event(id)).await? {
-                Ok(reply) => {
-                    if let (Some(offer), Some(contact)) = (reply.offer, reply.contact) {
-                        return Ok((offer, contact));
-                    }
-                }
+            let respond = move |_: &Engine, reply: &Reply| {
+                answer(reply.offer.as_ref().unwrap_or(&offer), reply.contact.as_ref().unwrap_or(&contact))
+            };
+            match asking.engine(self, event, respond).await? {
+                Ok(answer) => return Ok(answer),
                 // It has just ended, perhaps by this very request, sent twice.
                 Err(Refusal::OfferNotFound) => {}
                 Err(refusal) => return Err(fault(refusal)),
             }
         }
-        let mut tx = self.deps.db.begin(&scope).await?;
-        let (offer, contact) = stored(&mut tx, seller, agent, id).await?;
-        if offer.state == end { Ok((offer, contact)) } else { Err(fault(Refusal::OfferEnded(offer.state))) }
+        let mut tx = self.deps.db.begin(&asking.scope).await?;
+        if let Some(answer) = asking.claim(&mut tx).await? {
+            return Ok(answer);
+        }
+        let (offer, contact) = stored(&mut tx, seller, agent, id).await?.ok_or(Fault::NotFound("offer"))?;
+        if offer.state != end {
+            return Err(fault(Refusal::OfferEnded(offer.state)));
+        }
+        let response = answer(&offer, &contact);
+        tx.commit_with(&response).await?;
+        Ok(response)
     }
 
     pub(super) async fn complete(
@@ -139,35 +155,53 @@ impl Api {
         checks.require(completion.is_some(), "completion", "must say what is done with the contact");
         checks.finish()?;
         let completion = completion.unwrap_or(Completion::Done);
-        let before = self.open_or_ended(caller, &request.seller_id, contact).await?;
-        let after =
-            match self.desk(caller)?.command(Event::Complete { agent, epoch: None, contact, completion }).await? {
-                Ok(reply) => reply.contact.unwrap_or(before),
-                // Finished before, by her: the same request again.
-                Err(Refusal::ContactNotFound) if before.agent == Some(agent) && before.state.is_final() => before,
-                Err(refusal) => return Err(fault(refusal)),
-            };
-        Ok(wire::CompleteContactResponse { contact: Some(out::contact(&after, out::View::Staff)) })
+        let scope = caller.act_for(&request.seller_id)?;
+        let asking = Asking { caller, scope, method: "CompleteContact", id: &request.request_id, request: &request };
+        let before = self.open_or_ended(&asking, contact).await?;
+        let answer = |contact: &Contact| wire::CompleteContactResponse {
+            contact: Some(out::contact(contact, out::View::Staff)),
+        };
+        let after = before.clone();
+        let respond = move |_: &Engine, reply: &Reply| answer(reply.contact.as_ref().unwrap_or(&after));
+        match asking.engine(self, Event::Complete { agent, epoch: None, contact, completion }, respond).await? {
+            Ok(answer) => return Ok(answer),
+            // Finished before, by her.
+            Err(Refusal::ContactNotFound) if before.agent == Some(agent) && before.state.is_final() => {}
+            Err(refusal) => return Err(fault(refusal)),
+        }
+        let mut tx = self.deps.db.begin(&asking.scope).await?;
+        if let Some(answer) = asking.claim(&mut tx).await? {
+            return Ok(answer);
+        }
+        let response = answer(&before);
+        tx.commit_with(&response).await?;
+        Ok(response)
     }
 
-    /// A contact of a seller that the caller acts for.
-    pub(super) async fn open_or_ended(
+    /// A contact of the seller that a request is about.
+    pub(super) async fn open_or_ended<Req: Message>(
         &self,
-        caller: &Caller,
-        seller_id: &str,
+        asking: &Asking<'_, Req>,
         contact: ContactId,
     ) -> Result<Contact, Fault> {
-        let scope = caller.act_for(seller_id)?;
-        let mut tx = self.deps.db.begin(&scope).await?;
+        let mut tx = self.deps.db.begin(&asking.scope).await?;
         let seller = tx.seller()?;
-        contacts::find(&mut tx, seller, contact).await?.ok_or(Fault::NotFound("contact"))
+        match contacts::find(&mut tx, seller, contact).await? {
+            Some(contact) => Ok(contact),
+            None => Err(asking.absent(&mut tx, "contact").await),
+        }
     }
 }
 
-async fn stored(tx: &mut TenantTx, seller: SellerId, agent: AgentId, id: OfferId) -> Result<(Offer, Contact), Fault> {
-    let offer = decisions::offer(tx, seller, id).await?.filter(|o| o.agent == agent).ok_or(Fault::NotFound("offer"))?;
-    let contact = contacts::find(tx, seller, offer.contact).await?.ok_or(Fault::NotFound("offer"))?;
-    Ok((offer, contact))
+/// An offer that was made to this agent, and its contact.
+async fn stored(
+    tx: &mut TenantTx,
+    seller: SellerId,
+    agent: AgentId,
+    id: OfferId,
+) -> Result<Option<(Offer, Contact)>, Fault> {
+    let Some(offer) = decisions::offer(tx, seller, id).await?.filter(|o| o.agent == agent) else { return Ok(None) };
+    Ok(contacts::find(tx, seller, offer.contact).await?.map(|contact| (offer, contact)))
 }
 
 /// What a hello asks of the engine.

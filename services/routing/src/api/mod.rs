@@ -1,10 +1,11 @@
 //! The calls: read, decide, keep, reply. What changes a contact goes to the
-//! engine as an event; handing a contact in and changing a policy are kept
-//! here, with a note for the engine.
+//! engine as an event, once for each request ([`once`]); handing a contact in and
+//! changing a policy are kept here, with a note for the engine.
 
 mod contacts;
 mod mine;
 mod moves;
+mod once;
 mod policies;
 mod queue;
 mod refusal;

@@ -4,9 +4,10 @@ use kit::{Caller, Checks, Fault};
 use proto::Role;
 use proto::routing::v1 as wire;
 
+use super::once::Asking;
 use super::refusal::fault;
 use super::{Api, myself, optional};
-use crate::domain::engine::Event;
+use crate::domain::engine::{Engine, Event, Reply};
 use crate::domain::ids::{AgentId, ContactId};
 use crate::domain::refusal::Refusal;
 use crate::wire::{self as out, View};
@@ -28,13 +29,19 @@ impl Api {
         if agent != me && !caller.has(Role::Supervisor) {
             return Err(Fault::Denied("SUPERVISOR_REQUIRED"));
         }
-        let before = self.open_or_ended(caller, &request.seller_id, contact).await?;
-        let after = match self.desk(caller)?.command(Event::Assign { contact, agent, version }).await? {
-            Ok(reply) => reply.contact.unwrap_or(before),
-            Err(Refusal::ContactNotFound) => return Err(ended(&before)),
-            Err(refusal) => return Err(fault(refusal)),
+        let scope = caller.act_for(&request.seller_id)?;
+        let asking = Asking { caller, scope, method: "AssignContact", id: &request.request_id, request: &request };
+        let before = self.open_or_ended(&asking, contact).await?;
+        let after = before.clone();
+        let respond = move |_: &Engine, reply: &Reply| {
+            let after = reply.contact.as_ref().unwrap_or(&after);
+            wire::AssignContactResponse { contact: Some(out::contact(after, View::Staff)) }
         };
-        Ok(wire::AssignContactResponse { contact: Some(out::contact(&after, View::Staff)) })
+        match asking.engine(self, Event::Assign { contact, agent, version }, respond).await? {
+            Ok(answer) => Ok(answer),
+            Err(Refusal::ContactNotFound) => Err(ended(&before)),
+            Err(refusal) => Err(fault(refusal)),
+        }
     }
 
     pub(super) async fn transfer(
@@ -50,13 +57,19 @@ impl Api {
         checks.finish()?;
         let version = kit::wire::version(&request.etag)?;
         let owner = if caller.has(Role::Supervisor) { None } else { Some(myself(caller)?) };
-        let before = self.open_or_ended(caller, &request.seller_id, contact).await?;
-        let after = match self.desk(caller)?.command(Event::Transfer { contact, to, owner, version }).await? {
-            Ok(reply) => reply.contact.unwrap_or(before),
-            Err(Refusal::ContactNotFound) => return Err(ended(&before)),
-            Err(refusal) => return Err(fault(refusal)),
+        let scope = caller.act_for(&request.seller_id)?;
+        let asking = Asking { caller, scope, method: "TransferContact", id: &request.request_id, request: &request };
+        let before = self.open_or_ended(&asking, contact).await?;
+        let after = before.clone();
+        let respond = move |_: &Engine, reply: &Reply| {
+            let after = reply.contact.as_ref().unwrap_or(&after);
+            wire::TransferContactResponse { contact: Some(out::contact(after, View::Staff)) }
         };
-        Ok(wire::TransferContactResponse { contact: Some(out::contact(&after, View::Staff)) })
+        match asking.engine(self, Event::Transfer { contact, to, owner, version }, respond).await? {
+            Ok(answer) => Ok(answer),
+            Err(Refusal::ContactNotFound) => Err(ended(&before)),
+            Err(refusal) => Err(fault(refusal)),
+        }
     }
 
     pub(super) async fn agents(

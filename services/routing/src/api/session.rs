@@ -18,7 +18,8 @@ use tonic::{Status, Streaming};
 use super::mine::{hello_event, presence_event};
 use super::refusal::fault;
 use super::{Api, Down, myself};
-use crate::desk::{Desk, Frames};
+use crate::desk::leading::Leading;
+use crate::desk::{Desk, Frames, not_ready};
 use crate::domain::engine::{Completion, Event};
 use crate::domain::ids::{AgentId, ContactId, OfferId};
 use crate::wire as out;
@@ -91,15 +92,17 @@ impl Session {
         let Some(wire::AgentSessionRequest { sequence, frame: Some(Up::Hello(hello)) }) = first else {
             return Err(Fault::invalid("hello", "must be the first frame"));
         };
+        let Leading::Here(term) = self.desk.leading().await? else { return Err(not_ready()) };
         self.hello(sequence, &hello).await?;
-        let mut leads = self.desk.leads();
+        let desk = self.desk.clone();
+        let mut term_ends = std::pin::pin!(desk.term_ends(term));
         let mut last = sequence;
         loop {
             tokio::select! {
                 // Whoever listened has gone.
                 () = self.down.closed() => return Ok(()),
                 // Whoever leads now knows nothing of this stream: the agent comes again, and is welcomed.
-                _ = leads.changed() => return Err(Fault::Unavailable("the engine leads no more".into())),
+                () = &mut term_ends => return Err(Fault::Unavailable("the engine leads no more".into())),
                 next = frames.message() => {
                     let Some(request) = next? else { return Ok(()) };
                     if request.sequence <= last {

@@ -12,6 +12,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::leading::{self, Leading};
+use super::once::{self, Answers, Requests};
 use super::{Frames, Seat, Work, frames, notes, tell};
 use crate::domain::engine::{Changes, Engine, Event, Reply};
 use crate::domain::ids::{AgentId, At, SellerId};
@@ -36,8 +38,8 @@ const BATCH: usize = 100;
 pub(super) async fn lead(deps: Deps, me: Uuid, mut seat: Seat, stop: CancellationToken) {
     let mut care = Care::default();
     loop {
-        let Some(taken) = take_lease(&deps, me, seat.provider, &stop).await else { return };
-        match restore(&deps, seat.provider, taken).await {
+        let Some(taken) = take_lease(&deps, me, &seat, &stop).await else { return };
+        match restore(&deps, seat.provider, &taken).await {
             Ok(engine) => {
                 tracing::info!(provider.id = %seat.provider, epoch = taken.epoch, "routing leads");
                 let mut leader = Leader {
@@ -49,9 +51,9 @@ pub(super) async fn lead(deps: Deps, me: Uuid, mut seat: Seat, stop: Cancellatio
                     beaten: Instant::now(),
                     looked: None,
                 };
-                let _ = seat.leads.send(true);
+                leading::tell(&seat.leads, Leading::Here(taken.epoch));
                 let end = leader.run(&mut seat, &mut care, &stop).await;
-                let _ = seat.leads.send(false);
+                leading::tell(&seat.leads, Leading::Nobody);
                 match end {
                     Ok(()) => {
                         leader.release().await;
@@ -133,15 +135,21 @@ impl Care {
 }
 
 /// Waits until the lease can be taken; none when told to stop.
-async fn take_lease(deps: &Deps, me: Uuid, provider: ProviderId, stop: &CancellationToken) -> Option<Lease> {
+async fn take_lease(deps: &Deps, me: Uuid, seat: &Seat, stop: &CancellationToken) -> Option<Lease> {
+    let provider = seat.provider;
     let mut seen: Option<(Lease, Instant)> = None;
     loop {
-        match look_at_lease(deps, me, provider, seen).await {
-            Ok(Ok(taken)) => return Some(taken),
-            Ok(Err(held)) => match seen {
-                Some((before, _)) if before == held => {}
-                _ => seen = Some((held, Instant::now())),
-            },
+        match look_at_lease(deps, me, provider, seen.as_ref()).await {
+            Ok(Ok(taken)) => {
+                leading::tell(&seat.leads, Leading::Nobody);
+                return Some(taken);
+            }
+            Ok(Err(held)) => {
+                leading::note(&seat.leads, &held, deps.replicas.here());
+                if seen.as_ref().is_none_or(|(before, _)| *before != held) {
+                    seen = Some((held, Instant::now()));
+                }
+            }
             Err(error) => {
                 tracing::debug!(provider.id = %provider, error = kit::fault::chain(&error), "the lease cannot be read")
             }
@@ -157,18 +165,18 @@ async fn look_at_lease(
     deps: &Deps,
     me: Uuid,
     provider: ProviderId,
-    seen: Option<(Lease, Instant)>,
+    seen: Option<&(Lease, Instant)>,
 ) -> Result<Result<Lease, Lease>, tenantdb::Failure> {
     let mut tx = deps.db.begin(&Scope::provider(provider)).await?;
     let now = lease::read(&mut tx).await?;
-    let stands_still = seen.is_some_and(|(before, since)| before == now && since.elapsed() >= LEASE);
+    let stands_still = seen.is_some_and(|(before, since)| *before == now && since.elapsed() >= LEASE);
     let free = now.holder.is_none_or(|holder| holder == me) || stands_still;
-    let taken = if free { lease::take(&mut tx, now, me).await? } else { None };
+    let taken = if free { lease::take(&mut tx, &now, me, deps.replicas.here()).await? } else { None };
     tx.commit().await?;
     Ok(taken.ok_or(now))
 }
 
-async fn restore(deps: &Deps, provider: ProviderId, lease: Lease) -> Result<Engine, tenantdb::Failure> {
+async fn restore(deps: &Deps, provider: ProviderId, lease: &Lease) -> Result<Engine, tenantdb::Failure> {
     let scope = snapshot::scope(&deps.db, provider).await?;
     let mut tx = deps.db.begin(&scope).await?;
     let now = At::of(deps.clock.now());
@@ -254,8 +262,9 @@ impl Leader<'_> {
     }
 
     /// One round: decide, commit, answer, tell.
-    async fn round(&mut self, work: Vec<Work>, waiting: Vec<intake::Note>) -> Result<(), Trouble> {
+    async fn round(&mut self, mut work: Vec<Work>, waiting: Vec<intake::Note>) -> Result<(), Trouble> {
         let told = notes::load(self.deps, self.provider, &self.engine, &waiting).await?;
+        once::look_up(self.deps, self.provider, &mut work).await?;
         let now = self.now();
         for event in told.events {
             if let Err(refusal) = self.engine.apply(now, event) {
@@ -263,12 +272,14 @@ impl Leader<'_> {
             }
         }
         let mut answers = Vec::with_capacity(work.len());
+        let mut requests = Requests::default();
         for next in work {
             match next {
                 Work::Command { event, reply } => {
                     let outcome = self.engine.apply(now, event);
                     answers.push(Answer::Reply(reply, Box::new(outcome)));
                 }
+                Work::Once(once) => requests.take(&mut self.engine, now, *once),
                 Work::Attach { agent, event, frames, reply } => {
                     let outcome = self.engine.apply(now, event);
                     if outcome.is_ok() {
@@ -286,11 +297,14 @@ impl Leader<'_> {
             }
         }
         let _ = self.engine.apply(now, Event::Tick);
+        let answered = requests.respond(&self.engine);
         let changes = self.engine.take_changes();
-        if !changes.is_empty() || !waiting.is_empty() || self.beaten.elapsed() >= BEAT {
+        let changed = !changes.is_empty() || !waiting.is_empty() || !answered.kept().is_empty();
+        if changed || self.beaten.elapsed() >= BEAT {
             let ids: Vec<Uuid> = waiting.iter().map(|note| note.id).collect();
-            self.commit(&changes, &ids, &told.erasures).await?;
+            self.commit(&changes, &answered, &ids, &told.erasures).await?;
         }
+        answered.tell();
         let welcomed = self.answer(answers);
         self.push(&changes, &welcomed);
         Ok(())
@@ -299,6 +313,7 @@ impl Leader<'_> {
     async fn commit(
         &mut self,
         changes: &Changes,
+        once: &Answers,
         done: &[Uuid],
         erasures: &[(SellerId, String)],
     ) -> Result<(), Trouble> {
@@ -306,6 +321,7 @@ impl Leader<'_> {
         touched.extend(changes.contacts.iter().map(|c| c.seller));
         touched.extend(changes.offers.iter().map(|o| o.seller));
         touched.extend(erasures.iter().map(|(seller, _)| *seller));
+        touched.extend(once.sellers());
         touched.sort_unstable();
         touched.dedup();
         let epoch = self.engine.epoch();
@@ -315,6 +331,7 @@ impl Leader<'_> {
             return Err(Trouble::Fenced);
         }
         commit::keep(&mut tx, changes, epoch).await?;
+        tx.keep(&once.kept()).await?;
         tell::others(&mut tx, changes)?;
         if !done.is_empty() {
             intake::delete(&mut tx, done).await?;

@@ -1,10 +1,12 @@
-//! The house of the engines: one per provider leads, wherever it runs. This
-//! process stands ready for every provider; where it leads, commands reach the
-//! engine through a [`Desk`].
+//! The house of the engines: one per provider leads, in one of the replicas.
+//! This process stands ready for every provider; where it leads, commands reach
+//! the engine through a [`Desk`]; where another leads, the desk says which.
 
 pub(crate) mod frames;
 mod lead;
+pub(crate) mod leading;
 mod notes;
+pub(crate) mod once;
 mod tell;
 
 use std::collections::HashMap;
@@ -12,7 +14,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use kit::{Fault, ProviderId};
+use prost::Message;
 use proto::routing::v1::AgentSessionResponse;
+use tenantdb::group::Claimed;
+use tenantdb::kept::Named;
 use tenantdb::service::Deps;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
@@ -20,6 +25,8 @@ use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use uuid::Uuid;
 
+use self::leading::Leading;
+use self::once::{Denied, Once};
 use crate::domain::engine::{Engine, Event, Reply};
 use crate::domain::ids::AgentId;
 use crate::domain::refusal::Refusal;
@@ -39,6 +46,8 @@ pub type Frames = mpsc::Sender<Result<AgentSessionResponse, Status>>;
 pub enum Work {
     /// An event, and whom to tell what came of it.
     Command { event: Event, reply: oneshot::Sender<Result<Reply, Refusal>> },
+    /// A request that is carried out once.
+    Once(Box<Once>),
     /// A hello, and where the agent's frames go if it is accepted; they begin
     /// with `welcome`.
     Attach { agent: AgentId, event: Event, frames: Frames, reply: oneshot::Sender<Result<Reply, Refusal>> },
@@ -53,7 +62,7 @@ pub enum Work {
 pub struct Desk {
     work: mpsc::Sender<Work>,
     wake: Arc<Notify>,
-    leads: watch::Receiver<bool>,
+    leads: watch::Receiver<Leading>,
 }
 
 /// The engine's end of a [`Desk`].
@@ -61,7 +70,7 @@ struct Seat {
     provider: ProviderId,
     work: mpsc::Receiver<Work>,
     wake: Arc<Notify>,
-    leads: watch::Sender<bool>,
+    leads: watch::Sender<Leading>,
 }
 
 /// The ways to all engines.
@@ -96,7 +105,7 @@ impl Desks {
             return Ok(desk.clone());
         }
         let (sender, work) = mpsc::channel(WAITING_MOST);
-        let (leads, leading) = watch::channel(false);
+        let (leads, leading) = watch::channel(Leading::Nobody);
         let wake = Arc::new(Notify::new());
         let desk = Desk { work: sender, wake: wake.clone(), leads: leading };
         let seat = Seat { provider, work, wake, leads };
@@ -121,6 +130,25 @@ impl Desk {
         answer.await.map_err(|_| not_ready())
     }
 
+    /// Has the engine carry out a request once; the same request gets the same
+    /// answer, after the commit.
+    pub async fn once<Res: Message + Default>(
+        &self,
+        named: Named,
+        event: Event,
+        respond: impl FnOnce(&Engine, &Reply) -> Res + Send + 'static,
+    ) -> Result<Result<Res, Refusal>, Fault> {
+        let (tell, answer) = oneshot::channel();
+        let respond = Box::new(move |engine: &Engine, reply: &Reply| respond(engine, reply).encode_to_vec());
+        let known = Claimed::Fresh;
+        self.send(Work::Once(Box::new(Once { event, named, respond, tell, known }))).await?;
+        match answer.await.map_err(|_| not_ready())? {
+            Ok(answer) => Res::decode(answer.as_slice()).map(Ok).map_err(|e| Fault::Internal(Box::new(e))),
+            Err(Denied::Refused(refusal)) => Ok(Err(refusal)),
+            Err(Denied::Reused) => Err(Fault::RequestIdReused),
+        }
+    }
+
     /// Opens an agent's session and sends her frames there from now on.
     pub async fn attach(&self, agent: AgentId, event: Event, frames: Frames) -> Result<Result<Reply, Refusal>, Fault> {
         let (reply, answer) = oneshot::channel();
@@ -128,11 +156,21 @@ impl Desk {
         answer.await.map_err(|_| not_ready())
     }
 
-    /// Changes when the engine stops leading in this process.
-    pub fn leads(&self) -> watch::Receiver<bool> {
+    /// Who leads; waits for a moment while nobody does.
+    pub async fn leading(&self) -> Result<Leading, Fault> {
         let mut leads = self.leads.clone();
-        leads.mark_unchanged();
-        leads
+        let known = leads.wait_for(|leads| !matches!(leads, Leading::Nobody));
+        match tokio::time::timeout(LEADS_SOON, known).await {
+            Ok(Ok(leads)) => Ok(leads.clone()),
+            _ => Err(not_ready()),
+        }
+    }
+
+    /// Ends when the engine of this epoch leads no more in this process.
+    pub async fn term_ends(&self, epoch: i64) {
+        let mut leads = self.leads.clone();
+        // an error is the end of the engine, and so of its term
+        let _ = leads.wait_for(|leads| !matches!(leads, Leading::Here(here) if *here == epoch)).await;
     }
 
     /// Logs an agent off whose rights were taken away, unless another stream of
@@ -152,11 +190,7 @@ impl Desk {
     }
 
     async fn send(&self, work: Work) -> Result<(), Fault> {
-        let mut leads = self.leads.clone();
-        match tokio::time::timeout(LEADS_SOON, leads.wait_for(|leads| *leads)).await {
-            Ok(Ok(_)) => {}
-            _ => return Err(not_ready()),
-        }
+        let Leading::Here(_) = self.leading().await? else { return Err(not_ready()) };
         self.work.try_send(work).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => {
                 Fault::Exhausted { reason: "ROUTING_BUSY", retry_after: Duration::from_millis(200) }
@@ -166,7 +200,7 @@ impl Desk {
     }
 }
 
-fn not_ready() -> Fault {
+pub(crate) fn not_ready() -> Fault {
     Fault::Unavailable("the provider's engine does not lead in this process, or has just lost its lease".into())
 }
 

@@ -15,4 +15,4 @@ pub mod refusal;
 pub mod seller;
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;

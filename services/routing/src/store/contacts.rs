@@ -287,6 +287,7 @@ pub async fn erase(tx: &mut TenantTx, seller: SellerId) -> Result<i64, Failure> 
         "delete from routing.offer where provider_id = $1 and seller_id = $2",
         "delete from routing.contact where provider_id = $1 and seller_id = $2",
         "delete from routing.policy where provider_id = $1 and seller_id = $2",
+        "delete from routing.replay where provider_id = $1 and seller_id = $2",
     ] {
         let gone = sqlx::query(statement).bind(provider.0).bind(seller.0).execute(tx.conn()).await?;
         rows += i64::try_from(gone.rows_affected()).unwrap_or(i64::MAX);
