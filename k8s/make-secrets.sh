@@ -17,7 +17,7 @@ if [ "${1:-}" = --names ]; then
         echo "$service-relay-database"
         echo "$service-service-key"
     done
-    printf '%s\n' gateway-service-key service-jwks page-key tenants-master-key nats-server nats-client
+    printf '%s\n' gateway-service-key cli-service-key service-jwks page-key tenants-master-key nats-server nats-client
     exit
 fi
 
@@ -51,7 +51,7 @@ for service in $services; do
 done
 
 keys=
-for service in $services gateway; do
+for service in $services gateway cli; do
     openssl genpkey -algorithm ed25519 -outform DER -out "$work/service.key"
     secret "$service-service-key" Opaque service.key "$work/service.key"
     # The public key is the last 32 bytes of its DER form.

@@ -13,6 +13,8 @@ from world import SERVICES, World, name, selects, title
 FOREIGN_SECRETS = {"manydesk-db-superuser", "manydesk-db-ca", "edge-tls"} | {
     f"{name}-tls" for name in SERVICES | {"gateway"}
 }
+# For people, and no pod's.
+HANDED_OUT = {"cli-service-key"}
 # Set for versions of the executable to come.
 FUTURE_VARIABLES = {"MANYDESK_NATS_URL"}
 SECRET_NAME = re.compile(r"PASSWORD|SECRET|TOKEN|_KEY$|CREDENTIAL", re.I)
@@ -206,7 +208,9 @@ def secret_faults(rendered: dict[str, list[dict]], root: pathlib.Path) -> list[s
     used = {overlay: used_secrets(World(docs)) for overlay, docs in rendered.items()}
     found = [f"{overlay}: nobody makes Secret {missing}"
              for overlay, names in used.items() for missing in sorted(names - made - FOREIGN_SECRETS)]
-    unused = (made | FOREIGN_SECRETS) - set().union(*used.values()) if used else set()
+    taken = set().union(*used.values())
+    found += [f"Secret {name} is for people, but a pod names it" for name in sorted(taken & HANDED_OUT)]
+    unused = (made | FOREIGN_SECRETS) - taken - HANDED_OUT if used else set()
     return found + [f"Secret {extra} is made but never used" for extra in sorted(unused)]
 
 

@@ -125,12 +125,35 @@ impl Fleet {
         command
     }
 
+    /// The settings of `manydesk verify isolation`.
+    pub fn probe_settings(&self) -> Vec<(String, String)> {
+        let key = self.folder.path().join("keys/cli.pem");
+        let mut settings = vec![
+            ("MANYDESK_URL".to_owned(), self.desk.url.clone()),
+            ("MANYDESK_SERVICE_KEY_FILE".to_owned(), key.display().to_string()),
+            ("MANYDESK_OPERATOR_EMAIL".to_owned(), OPERATOR.to_owned()),
+            ("MANYDESK_OPERATOR_PASSWORD".to_owned(), PASSWORD.to_owned()),
+        ];
+        for service in SERVICES {
+            let url = self.cluster.url("manydesk", &format!("{service}_app"));
+            settings.push((format!("MANYDESK_{}_DATABASE_URL", service.to_uppercase()), url));
+        }
+        settings
+    }
+
     /// Runs a command to its end; what it printed.
-    fn run(&self, arguments: &[&str], settings: &[(String, String)]) -> String {
+    pub fn run(&self, arguments: &[&str], settings: &[(String, String)]) -> String {
         let output = self.command(settings).args(arguments).output().expect("manydesk starts");
         let told = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         assert!(output.status.success(), "manydesk {}:\n{}", arguments.join(" "), told(&output.stderr));
         told(&output.stdout)
+    }
+
+    /// Runs a command that must fail; what it said.
+    pub fn fails(&self, arguments: &[&str], settings: &[(String, String)]) -> String {
+        let output = self.command(settings).args(arguments).output().expect("manydesk starts");
+        assert!(!output.status.success(), "manydesk {} did not fail", arguments.join(" "));
+        String::from_utf8_lossy(&output.stderr).into_owned()
     }
 
     /// Starts a process; `ready` waits for it.

@@ -6,6 +6,7 @@ mod demo;
 mod edge;
 mod exports;
 mod fleet;
+mod fleet_probe;
 mod foreign;
 mod identity;
 mod identity_bad;

@@ -324,7 +324,7 @@ fn channel(url: &str, tls: Option<&Tls>) -> anyhow::Result<Channel> {
 }
 
 /// PKCS#8, as PEM or DER.
-fn pem_or_der(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn pem_or_der(bytes: &[u8]) -> Vec<u8> {
     use base64::Engine;
     let text = String::from_utf8_lossy(bytes);
     if !text.contains("-----BEGIN") {
