@@ -26,7 +26,7 @@ def faults(docs: list[dict]) -> list[str]:
     world = World(docs)
     found = []
     for check in (workloads, disruption, scaling, services, network.faults, literal_secrets,
-                  references, routes, namespaces, database, telemetry.faults, unique):
+                  references, routes, namespaces, database, first_steps, telemetry.faults, unique):
         found += check(world)
     return found
 
@@ -290,9 +290,40 @@ def database(world: World) -> list[str]:
         text = json.dumps(template)
         if doc["kind"] != "Job" and "manydesk-db-superuser" in text:
             found.append(f"{title(doc)}: holds the superuser's password")
-        for service in SERVICES - {name(doc)}:
+        mine = {name(doc), "tenants"} if command(template) == ["operator"] else {name(doc)}
+        for service in SERVICES - mine:
             if f"{service}-app-database" in text or f"{service}-service-key" in text:
                 found.append(f"{title(doc)}: holds what belongs to {service}")
+    return found
+
+
+def command(template: dict) -> list[str]:
+    return template["spec"]["containers"][0].get("args", [])
+
+
+def first_steps(world: World) -> list[str]:
+    """A version brings its migrations, and a platform its first operator, by a Job of each name."""
+    found = []
+    for step in ("migrate", "operator"):
+        jobs = [(doc, template) for doc, template in world.pods() if command(template) == [step]]
+        if [doc["kind"] for doc, _ in jobs] != ["Job"]:
+            found.append(f"{len(jobs)} workloads run {step}, not one Job")
+        for doc, template in jobs:
+            version = template["spec"]["containers"][0]["image"].rpartition(":")[2]
+            if name(doc) != f"{step}-{version}":
+                found.append(f"{title(doc)}: another version could not put its own beside it")
+    for doc, template in world.pods():
+        if command(template) != ["operator"]:
+            continue
+        env = {e["name"]: e for e in template["spec"]["containers"][0]["env"]}
+        for variable, key in (("MANYDESK_OPERATOR_EMAIL", "email"), ("MANYDESK_OPERATOR_PASSWORD", "password")):
+            source = env.get(variable, {}).get("valueFrom", {}).get("secretKeyRef", {})
+            if (source.get("name"), source.get("key")) != ("operator-login", key):
+                found.append(f"{title(doc)}: {variable} does not come from the Secret operator-login")
+        text = json.dumps(template)
+        for secret in ("manydesk-db-superuser", "tenants-service-key", "tenants-master-key", "-relay-database"):
+            if secret in text:
+                found.append(f"{title(doc)}: holds {secret}, which it does not need")
     return found
 
 

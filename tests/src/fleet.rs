@@ -65,8 +65,10 @@ impl Fleet {
         fleet.run(&["migrate", "--database-url", &desk.database], &[]);
         let keys = fleet.folder.path().join("keys");
         fleet.run(&["keys", keys.to_str().expect("a text")], &[]);
-        let password = [("MANYDESK_OPERATOR_PASSWORD".to_owned(), PASSWORD.to_owned())];
-        let settings = [fleet.settings("tenants"), password.to_vec()].concat();
+        let settings = [
+            ("MANYDESK_DATABASE_URL".to_owned(), fleet.cluster.url("manydesk", "tenants_app")),
+            ("MANYDESK_OPERATOR_PASSWORD".to_owned(), PASSWORD.to_owned()),
+        ];
         let told = fleet.run(&["operator", "--email", OPERATOR], &settings);
         assert!(told.contains(OPERATOR), "{told}");
         let told = fleet.run(&["operator", "--email", OPERATOR], &settings);

@@ -13,7 +13,7 @@ pub mod serve;
 
 /// Makes the first operator of a platform, unless there is one.
 pub async fn ensure_operator(platform: &platform::Platform, email: &str, password: &str) -> anyhow::Result<bool> {
-    Ok(tenants::ensure_operator(&platform.tenants, email, password).await?)
+    Ok(tenants::ensure_operator(&platform.tenants.db, email, password).await?)
 }
 
 /// Looks at every table as a stranger to a seller, and records that and the

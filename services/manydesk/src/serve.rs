@@ -264,19 +264,19 @@ async fn dependencies(
 }
 
 /// Makes the platform's first operator in the database of the tenants service,
-/// unless there is one. Says whether it did.
+/// unless there is one; waits until that is there. Says whether it did.
 pub async fn operator(
-    config: &Config,
-    alone: &Alone,
+    app_url: &Secret,
     clock: Clock,
     stop: &CancellationToken,
     (email, password): (&str, &str),
 ) -> anyhow::Result<bool> {
-    let issuer = config.public_url.clone().unwrap_or_default();
-    let calls = Calls::new(Peers::default(), alone.name, signing_key(alone)?, &issuer, clock.clone());
-    let deps = dependencies(config, alone, calls, Revoked::default(), &clock, stop).await?;
-    let made = tenants::ensure_operator(&deps, email, password).await?;
-    deps.db.close().await;
+    // nothing is relayed from here
+    let (app_url, relay_url) = (app_url.0.clone(), app_url.0.clone());
+    let settings = tenantdb::Settings { service: "tenants", app_url, relay_url, connections: 1 };
+    let db = open_patiently(&settings, &clock, stop).await?;
+    let made = tenants::ensure_operator(&db, email, password).await?;
+    db.close().await;
     Ok(made)
 }
 

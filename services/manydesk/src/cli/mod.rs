@@ -40,11 +40,12 @@ enum Command {
         database_url: String,
     },
     /// Make the first operator of a platform whose services run alone, unless it
-    /// has one. Reads the settings of the tenants service, and the password from
+    /// has one. Reads the database of the tenants service from
+    /// MANYDESK_DATABASE_URL, waits until it is there, and takes the password from
     /// MANYDESK_OPERATOR_PASSWORD.
     Operator {
         /// Who signs in with it.
-        #[arg(long)]
+        #[arg(long, env = "MANYDESK_OPERATOR_EMAIL")]
         email: String,
     },
     /// Make the secrets that services running alone share.

@@ -26,7 +26,7 @@ pub async fn ensure_operator(platform: &mut Platform) -> anyhow::Result<()> {
         return Ok(());
     }
     let password = platform.secrets.password(OPERATOR);
-    tenants::ensure_operator(&platform.tenants, OPERATOR, &password).await?;
+    tenants::ensure_operator(&platform.tenants.db, OPERATOR, &password).await?;
     platform.secrets.logins.insert(OPERATOR.to_owned(), password);
     platform.secrets.save()
 }
