@@ -15,6 +15,7 @@ mod licences;
 mod main_job;
 mod onboarding;
 mod process;
+mod retention;
 mod revocation;
 mod rooms;
 mod routing;

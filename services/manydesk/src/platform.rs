@@ -329,13 +329,15 @@ pub async fn build(
     })
 }
 
-/// Starts a service's background work: its own, the relay, and its consumer.
+/// Starts a service's background work: its own, the relay, the forgetting of what
+/// is old, and its consumer.
 pub fn start_workers(tasks: &mut JoinSet<()>, db: &TenantDb, parts: Parts, stop: &CancellationToken) {
     for worker in parts.workers {
         tracing::debug!(service = db.service(), worker = worker.name, "worker starts");
         tasks.spawn((worker.run)(stop.clone()));
     }
     tasks.spawn(tenantdb::events::relay(db.clone(), stop.clone()));
+    tasks.spawn(tenantdb::retention::forget(db.clone(), stop.clone()));
     if let Some((sources, handler)) = parts.events {
         let handler: Arc<dyn tenantdb::events::Handler> = handler;
         tasks.spawn(tenantdb::events::consume(db.clone(), sources, handler, stop.clone()));

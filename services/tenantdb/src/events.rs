@@ -33,7 +33,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// Tries before an event becomes a dead letter.
 const TRIES: u32 = 3;
 /// Days the log is kept after everybody read it.
-const KEEP_DAYS: i64 = 7;
+pub(crate) const KEEP_DAYS: i64 = 7;
 
 /// An event that came in, and the span in which it is applied.
 pub struct Arrival {

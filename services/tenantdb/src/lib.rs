@@ -5,9 +5,9 @@
 //!
 //! Also here, because they share the transaction: the outbox ([`TenantTx::emit`]),
 //! answers kept for retries ([`TenantTx::replayed`]), the relay and the
-//! consumers of events ([`events`]), the read copy of the sellers ([`sellers`]),
-//! a seller's rows read out whole ([`export`]), and the bootstrap of roles and
-//! schemas ([`bootstrap`]).
+//! consumers of events ([`events`]), what is kept for a while only ([`retention`]),
+//! the read copy of the sellers ([`sellers`]), a seller's rows read out whole
+//! ([`export`]), and the bootstrap of roles and schemas ([`bootstrap`]).
 //!
 //! Invariant: no other crate holds a pool.
 
@@ -17,6 +17,7 @@ pub mod export;
 mod failure;
 pub mod group;
 pub mod probe;
+pub mod retention;
 pub mod sellers;
 pub mod service;
 mod tx;
