@@ -127,6 +127,15 @@ impl Fleet {
         command
     }
 
+    /// The settings of `manydesk reseal`.
+    pub fn reseal_settings(&self) -> Vec<(String, String)> {
+        let key = self.folder.path().join("keys/master.key");
+        vec![
+            ("MANYDESK_DATABASE_URL".to_owned(), self.cluster.url("manydesk", "tenants_app")),
+            ("MANYDESK_MASTER_KEY_FILE".to_owned(), key.display().to_string()),
+        ]
+    }
+
     /// The settings of `manydesk verify isolation`.
     pub fn probe_settings(&self) -> Vec<(String, String)> {
         let key = self.folder.path().join("keys/cli.pem");

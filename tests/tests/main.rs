@@ -6,6 +6,7 @@ mod demo;
 mod edge;
 mod exports;
 mod fleet;
+mod fleet_master;
 mod fleet_probe;
 mod foreign;
 mod identity;

@@ -6,6 +6,7 @@ pub mod cli;
 pub mod config;
 pub mod follow;
 pub mod keys;
+pub mod master;
 pub mod platform;
 pub mod probe;
 pub mod secrets;

@@ -100,6 +100,7 @@ impl Platform {
         let keyring = Keyring::default();
         let revoked = Revoked::default();
         let keys = service_keys(&keyring, &secrets)?;
+        let masters = crate::master::of_installation(&secrets);
         let peers = Peers::default();
         let published = Hints::shared();
         let mut databases = Vec::new();
@@ -122,7 +123,7 @@ impl Platform {
                 terms: sellers::Terms::default(),
                 revoked: revoked.clone(),
             };
-            let parts = build(service, &deps, &issuer, &secrets, &keyring, &revoked).await?;
+            let parts = build(service, &deps, &issuer, Some(&masters), &keyring, &revoked).await?;
             let verifier =
                 Verifier::new(keyring.clone(), revoked.clone(), clock.clone(), &issuer, &[AUDIENCE, service]);
             let stack = Stack { name: service, verifier, in_flight: config.in_flight, longest: config.call_timeout };
@@ -300,12 +301,12 @@ fn service_keys(keyring: &Keyring, secrets: &Secrets) -> anyhow::Result<Vec<Sign
     Ok(keys)
 }
 
-/// Builds one service.
+/// Builds one service; only tenants needs master keys.
 pub async fn build(
     service: &str,
     deps: &Deps,
     issuer: &str,
-    secrets: &Secrets,
+    masters: Option<&tenants::MasterKeys>,
     keyring: &Keyring,
     revoked: &Revoked,
 ) -> anyhow::Result<Parts> {
@@ -315,7 +316,7 @@ pub async fn build(
             let settings = tenants::Settings {
                 issuer: issuer.to_owned(),
                 public_url: issuer.to_owned(),
-                master_key: secrets.key("signing keys at rest"),
+                master_keys: masters.cloned().ok_or_else(|| anyhow!("tenants needs a master key"))?,
                 keyring: keyring.clone(),
                 revoked: revoked.clone(),
             };

@@ -19,9 +19,8 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity, ServerTlsConfig};
 
 use crate::config::Config;
-use crate::follow;
 use crate::platform::{bind, build, gateway_settings, start_workers};
-use crate::secrets::Secrets;
+use crate::{follow, master};
 
 /// Settings of a process that runs alone.
 pub struct Alone {
@@ -33,7 +32,7 @@ pub struct Alone {
     peers: Vec<(&'static str, String)>,
     key: Vec<u8>,
     service_keys: Jwks,
-    master: Option<[u8; 32]>,
+    masters: Option<tenants::MasterKeys>,
     page_secret: Vec<u8>,
     tls: Option<Tls>,
 }
@@ -90,10 +89,10 @@ impl Alone {
             }
             Vec::new()
         });
-        let master = if name == "tenants" { master_key(&mut reader) } else { None };
+        let masters = if name == "tenants" { master::read(&mut reader) } else { None };
         // everybody checks the issuer of tokens
         reader.required("MANYDESK_PUBLIC_URL");
-        reader.finish(Alone { name, listen, app_url, relay_url, peers, key, service_keys, master, page_secret, tls })
+        reader.finish(Alone { name, listen, app_url, relay_url, peers, key, service_keys, masters, page_secret, tls })
     }
 }
 
@@ -104,20 +103,6 @@ const PEER_VARIABLES: [&str; 5] = [
     "MANYDESK_WORKFORCE_URL",
     "MANYDESK_BILLING_URL",
 ];
-
-fn master_key(reader: &mut Reader<'_>) -> Option<[u8; 32]> {
-    reader.required("MANYDESK_MASTER_KEY_FILE");
-    let bytes = reader.file("MANYDESK_MASTER_KEY_FILE")?;
-    let text = String::from_utf8_lossy(&bytes);
-    let digits = text.trim();
-    let key: Option<Vec<u8>> =
-        digits.as_bytes().chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect();
-    let key = key.and_then(|key| <[u8; 32]>::try_from(key).ok());
-    if key.is_none() {
-        reader.wrong("MANYDESK_MASTER_KEY_FILE", "must name a file with 64 hexadecimal digits (see `manydesk keys`)");
-    }
-    key
-}
 
 /// Mutual TLS between services: all three files or none.
 fn tls(reader: &mut Reader<'_>) -> Option<Tls> {
@@ -214,8 +199,7 @@ async fn serve_one(
         let readiness = follow::Readiness { databases: vec![db.clone()], keyring: keyring.clone() };
         tasks.spawn(follow::serve_metrics(bind(address).await?, readiness, stop.clone()));
     }
-    let secrets = Secrets::given(alone.master);
-    let parts = build(alone.name, &deps, &issuer, &secrets, &keyring, &revoked).await?;
+    let parts = build(alone.name, &deps, &issuer, alone.masters.as_ref(), &keyring, &revoked).await?;
     let verifier = Verifier::new(keyring, revoked, clock, &issuer, &[AUDIENCE, alone.name]);
     let stack = Stack { name: alone.name, verifier, in_flight: config.in_flight, longest: config.call_timeout };
     let local = kit::serve::stack(parts.routes.clone(), &stack);
@@ -271,13 +255,31 @@ pub async fn operator(
     stop: &CancellationToken,
     (email, password): (&str, &str),
 ) -> anyhow::Result<bool> {
-    // nothing is relayed from here
-    let (app_url, relay_url) = (app_url.0.clone(), app_url.0.clone());
-    let settings = tenantdb::Settings { service: "tenants", app_url, relay_url, connections: 1 };
-    let db = open_patiently(&settings, &clock, stop).await?;
+    let db = open_tenants(app_url, &clock, stop).await?;
     let made = tenants::ensure_operator(&db, email, password).await?;
     db.close().await;
     Ok(made)
+}
+
+/// Seals the secrets of the tenants service anew, under the first of its master keys.
+pub async fn reseal(
+    app_url: &Secret,
+    masters: &tenants::MasterKeys,
+    clock: Clock,
+    stop: &CancellationToken,
+) -> anyhow::Result<tenants::Resealed> {
+    let db = open_tenants(app_url, &clock, stop).await?;
+    let done = tenants::reseal(&db, masters).await;
+    db.close().await;
+    done.map_err(|fault| anyhow!("not everything is sealed anew: {}", kit::fault::chain(&fault)))
+}
+
+/// The database of the tenants service, for a step beside it.
+async fn open_tenants(app_url: &Secret, clock: &Clock, stop: &CancellationToken) -> anyhow::Result<TenantDb> {
+    // nothing is relayed from here
+    let (app_url, relay_url) = (app_url.0.clone(), app_url.0.clone());
+    let settings = tenantdb::Settings { service: "tenants", app_url, relay_url, connections: 1 };
+    open_patiently(&settings, clock, stop).await
 }
 
 fn signing_key(alone: &Alone) -> anyhow::Result<SigningKey> {

@@ -106,6 +106,21 @@ pub async fn operator(email: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// `manydesk reseal`.
+pub async fn reseal() -> anyhow::Result<()> {
+    let config = local::read_config()?;
+    let vars = kit::config::environment;
+    let mut reader = Reader::new(&vars);
+    let app_url = Secret(reader.required("MANYDESK_DATABASE_URL"));
+    let masters = crate::master::read(&mut reader);
+    reader.finish(()).map_err(|wrong| local::not_valid(&wrong))?;
+    let masters = masters.ok_or_else(|| anyhow::anyhow!("there is no master key"))?;
+    let _telemetry = start_telemetry(&config, "reseal")?;
+    let done = crate::serve::reseal(&app_url, &masters, Clock::System, &stop_signal()?).await?;
+    println!("{} of {} secrets were sealed anew; all are under the first key of the file", done.anew, done.kept);
+    Ok(())
+}
+
 /// The settings of a process that runs alone. All are read before anything
 /// starts, so that all faults are told at once.
 fn read_alone(service: &str) -> anyhow::Result<(crate::config::Config, Alone)> {
