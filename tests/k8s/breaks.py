@@ -96,6 +96,8 @@ BREAKS: list[tuple[str, Callable[[list[dict]], object]]] = [
     ("a missing service", lambda d: drop(d, "Deployment", "workforce")),
     ("a Service that leads nowhere", lambda d: one(d, "Service", "tickets")["spec"]["ports"][0].update(targetPort="http")),
     ("a Service that selects nothing", lambda d: one(d, "Service", "tickets")["spec"]["selector"].update({"app.kubernetes.io/name": "ticket"})),
+    ("a Service with an address of its own", lambda d: one(d, "Service", "tickets")["spec"].pop("clusterIP")),
+    ("a headless Service with a port that the pods do not have", lambda d: one(d, "Service", "tickets")["spec"]["ports"][1].update(port=9091)),
     ("no denial of everything", lambda d: drop(d, "NetworkPolicy", "deny-all")),
     ("pods without a network policy", lambda d: drop(d, "NetworkPolicy", "migrate")),
     ("a gateway that cannot reach the services", lambda d: policy(d, "gateway")["egress"].pop()),

@@ -149,6 +149,9 @@ def services(world: World) -> list[str]:
             found.append(f"{title(doc)}: selects {len(pods)} workloads, not one")
             continue
         ports = {p["name"] for box in pods[0]["spec"]["containers"] for p in box.get("ports", [])}
+        numbers = {p["containerPort"] for box in pods[0]["spec"]["containers"] for p in box.get("ports", [])}
+        if name(doc) in SERVICES:
+            found += headless(doc, numbers)
         for port in doc["spec"]["ports"]:
             if port.get("targetPort") not in ports:
                 found.append(f"{title(doc)}: port {port['name']} leads to no port of the pod")
@@ -157,6 +160,14 @@ def services(world: World) -> list[str]:
         if not selects(selector, doc["spec"]["template"]["metadata"]["labels"]):
             found.append(f"{title(doc)}: does not select its own pods")
     return found
+
+
+def headless(doc: dict, numbers: set[int]) -> list[str]:
+    """A connection to the address of a Service leads to one pod for as long as it lasts; callers want them all."""
+    if doc["spec"].get("clusterIP") != "None":
+        return [f"{title(doc)}: its name does not lead to the pods, so calls would not be spread"]
+    return [f"{title(doc)}: port {port['port']} is none of the pod's own, and nobody translates it"
+            for port in doc["spec"]["ports"] if port["port"] not in numbers]
 
 
 def literal_secrets(world: World) -> list[str]:

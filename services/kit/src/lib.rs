@@ -26,6 +26,7 @@ mod page_tests;
 pub mod peers;
 pub mod scope;
 pub mod serve;
+pub mod spread;
 pub mod telemetry;
 pub mod wire;
 

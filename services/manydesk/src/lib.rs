@@ -2,6 +2,7 @@
 //! around them. Start reading at [`platform`] (everything in one process) and
 //! [`serve`] (one service alone); `main.rs` is the command line.
 
+mod channel;
 pub mod cli;
 pub mod config;
 pub mod follow;

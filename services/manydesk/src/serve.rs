@@ -16,8 +16,9 @@ use tenantdb::service::Deps;
 use tenantdb::{Hints, TenantDb, sellers};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity, ServerTlsConfig};
+use tonic::transport::{Certificate, Identity, ServerTlsConfig};
 
+use crate::channel::Tls;
 use crate::config::Config;
 use crate::platform::{bind, build, gateway_settings, start_workers};
 use crate::{follow, master};
@@ -35,12 +36,6 @@ pub struct Alone {
     masters: Option<tenants::MasterKeys>,
     page_secret: Vec<u8>,
     tls: Option<Tls>,
-}
-
-struct Tls {
-    certificate: Vec<u8>,
-    key: Vec<u8>,
-    ca: Vec<u8>,
 }
 
 impl Alone {
@@ -132,7 +127,7 @@ pub async fn run(config: &Config, alone: Alone, clock: Clock, stop: Cancellation
     let revoked = Revoked::default();
     let peers = Peers::default();
     for (service, url) in &alone.peers {
-        let peer = Peer::Remote(channel(url, alone.tls.as_ref())?);
+        let peer = Peer::Remote(crate::channel::to_peer(url, alone.tls.as_ref())?);
         // the gateway passes streams on; elsewhere it is the server that ends them
         let passes_on = alone.name == "gateway";
         peers.set(service, if passes_on { kit::serve::ending(peer, &stop) } else { peer });
@@ -307,22 +302,6 @@ async fn open_patiently(
         }
         pause = (pause * 2).min(Duration::from_secs(10));
     }
-}
-
-fn channel(url: &str, tls: Option<&Tls>) -> anyhow::Result<Channel> {
-    let mut endpoint = Endpoint::from_shared(url.to_owned())
-        .with_context(|| format!("{url} is not a URL of a service"))?
-        .connect_timeout(Duration::from_secs(3))
-        .tcp_nodelay(true)
-        .http2_keep_alive_interval(Duration::from_secs(20))
-        .keep_alive_while_idle(true);
-    if let Some(tls) = tls {
-        let config = ClientTlsConfig::new()
-            .ca_certificate(Certificate::from_pem(&tls.ca))
-            .identity(Identity::from_pem(&tls.certificate, &tls.key));
-        endpoint = endpoint.tls_config(config)?;
-    }
-    Ok(endpoint.connect_lazy())
 }
 
 /// PKCS#8, as PEM or DER.
