@@ -156,7 +156,8 @@ impl Fleet {
     pub fn run(&self, arguments: &[&str], settings: &[(String, String)]) -> String {
         let output = self.command(settings).args(arguments).output().expect("manydesk starts");
         let told = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        assert!(output.status.success(), "manydesk {}:\n{}", arguments.join(" "), told(&output.stderr));
+        let said = || format!("{}{}", told(&output.stdout), told(&output.stderr));
+        assert!(output.status.success(), "manydesk {}:\n{}", arguments.join(" "), said());
         told(&output.stdout)
     }
 

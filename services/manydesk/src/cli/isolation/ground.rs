@@ -24,7 +24,7 @@ enum Owner<'a> {
     /// The data folder with the installation's secrets.
     Folder(&'a mut Secrets, Box<Config>),
     /// Whoever runs the services.
-    Fleet(Fleet),
+    Fleet(Box<Fleet>),
 }
 
 impl<'a> Ground<'a> {
@@ -34,10 +34,10 @@ impl<'a> Ground<'a> {
         let url = reached.url.clone();
         let owner = match &mut reached.secrets {
             Some(secrets) => Owner::Folder(secrets, Box::new(read_config_at(at)?)),
-            None => Owner::Fleet(Fleet::read(&kit::config::environment, noting).map_err(|wrong| {
+            None => Owner::Fleet(Box::new(Fleet::read(&kit::config::environment, noting).map_err(|wrong| {
                 let lines: Vec<String> = wrong.iter().map(|w| format!("\n  {w}")).collect();
                 anyhow::anyhow!("to probe services that run elsewhere, these settings are needed:{}", lines.concat())
-            })?),
+            })?)),
         };
         Ok(Ground { url, owner })
     }
