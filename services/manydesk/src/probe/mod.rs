@@ -102,8 +102,10 @@ async fn ask(
     }
 }
 
+/// `Cancelled` is the client's own word for a connection that broke under a call.
 fn passes_by_itself(code: tonic::Code) -> bool {
-    matches!(code, tonic::Code::Unavailable | tonic::Code::ResourceExhausted | tonic::Code::DeadlineExceeded)
+    use tonic::Code;
+    matches!(code, Code::Unavailable | Code::ResourceExhausted | Code::DeadlineExceeded | Code::Cancelled)
 }
 
 async fn probe(
