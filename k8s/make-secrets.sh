@@ -4,9 +4,9 @@
 #
 #   k8s/make-secrets.sh manydesk-dev | kubectl apply -f -
 #
-# Running it again makes new values: passwords are changed by the database operator, but a new master
-# key cannot read what the old one sealed. Keep that one safe. `--names` prints the names alone.
-# Needs openssl.
+# OPERATOR_EMAIL says who the platform's first operator is. Running it again makes new values:
+# passwords are changed by the database operator, but a new master key cannot read what the old one
+# sealed. Keep that one safe. `--names` prints the names alone. Needs openssl.
 set -eu
 
 services="tenants tickets routing workforce billing"
@@ -17,7 +17,7 @@ if [ "${1:-}" = --names ]; then
         echo "$service-relay-database"
         echo "$service-service-key"
     done
-    printf '%s\n' gateway-service-key service-jwks page-key tenants-master-key nats-server nats-client
+    printf '%s\n' gateway-service-key cli-service-key service-jwks page-key tenants-master-key operator-login nats-server nats-client
     exit
 fi
 
@@ -51,7 +51,7 @@ for service in $services; do
 done
 
 keys=
-for service in $services gateway; do
+for service in $services gateway cli; do
     openssl genpkey -algorithm ed25519 -outform DER -out "$work/service.key"
     secret "$service-service-key" Opaque service.key "$work/service.key"
     # The public key is the last 32 bytes of its DER form.
@@ -66,6 +66,10 @@ openssl rand -hex 32 >"$work/pages.key"
 secret page-key Opaque pages.key "$work/pages.key"
 openssl rand -hex 32 >"$work/master.key"
 secret tenants-master-key Opaque master.key "$work/master.key"
+
+printf '%s' "${OPERATOR_EMAIL:-operator@platform.example}" >"$work/email"
+password >"$work/password"
+secret operator-login Opaque email "$work/email" password "$work/password"
 
 password >"$work/password"
 password >"$work/route-password"

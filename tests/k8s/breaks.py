@@ -46,6 +46,16 @@ def role(docs: list[dict]) -> dict:
     return one(docs, "Cluster")["spec"]["managed"]["roles"][0]
 
 
+def operator(docs: list[dict]) -> dict:
+    jobs = [d for d in docs if d["kind"] == "Job" and d["metadata"]["name"].startswith("operator-")]
+    return jobs[0]["spec"]["template"]["spec"]["containers"][0]
+
+
+def operator_secret(docs: list[dict], variable: str, reference: dict) -> None:
+    entry = next(e for e in operator(docs)["env"] if e["name"] == variable)
+    entry["valueFrom"]["secretKeyRef"].update(reference)
+
+
 def rules(docs: list[dict]) -> list[dict]:
     return one(docs, "PrometheusRule")["spec"]["groups"][0]["rules"]
 
@@ -87,6 +97,8 @@ BREAKS: list[tuple[str, Callable[[list[dict]], object]]] = [
     ("a missing service", lambda d: drop(d, "Deployment", "workforce")),
     ("a Service that leads nowhere", lambda d: one(d, "Service", "tickets")["spec"]["ports"][0].update(targetPort="http")),
     ("a Service that selects nothing", lambda d: one(d, "Service", "tickets")["spec"]["selector"].update({"app.kubernetes.io/name": "ticket"})),
+    ("a Service with an address of its own", lambda d: one(d, "Service", "tickets")["spec"].pop("clusterIP")),
+    ("a headless Service with a port that the pods do not have", lambda d: one(d, "Service", "tickets")["spec"]["ports"][1].update(port=9091)),
     ("no denial of everything", lambda d: drop(d, "NetworkPolicy", "deny-all")),
     ("pods without a network policy", lambda d: drop(d, "NetworkPolicy", "migrate")),
     ("a gateway that cannot reach the services", lambda d: policy(d, "gateway")["egress"].pop()),
@@ -114,6 +126,13 @@ BREAKS: list[tuple[str, Callable[[list[dict]], object]]] = [
     ("commits that are not durable", lambda d: one(d, "Cluster")["spec"]["postgresql"]["parameters"].update(synchronous_commit="off")),
     ("a service with the superuser's password", lambda d: environment(d, "tickets", {"name": "X", "valueFrom": {"secretKeyRef": {"name": "manydesk-db-superuser", "key": "password"}}})),
     ("a service with another's password", lambda d: environment(d, "tickets", {"name": "X", "valueFrom": {"secretKeyRef": {"name": "billing-app-database", "key": "password"}}})),
+    ("no first operator", lambda d: operator(d).update(args=["migrate"])),
+    ("an operator's password in the open", lambda d: operator(d)["env"].append({"name": "MANYDESK_OPERATOR_PASSWORD", "value": "hunter2"})),
+    ("an operator's password from another Secret", lambda d: operator_secret(d, "MANYDESK_OPERATOR_PASSWORD", {"name": "tenants-app-database"})),
+    ("the first operator made by the superuser", lambda d: operator_secret(d, "DATABASE_PASSWORD", {"name": "manydesk-db-superuser"})),
+    ("the first operator made with another service's password", lambda d: operator_secret(d, "DATABASE_PASSWORD", {"name": "tickets-app-database"})),
+    ("an operator's Job that no version could follow", lambda d: next(x for x in d if x["metadata"]["name"].startswith("operator-") and x["kind"] == "Job")["metadata"].update(name="operator")),
+    ("an operator's Job that cannot reach the database", lambda d: policy(d, "database")["ingress"][0]["from"].pop()),
     ("a service that is not scraped", lambda d: one(d, "Service", "billing")["spec"]["ports"][1].update(name="numbers")),
     ("an alert on a metric that is not there", lambda d: rules(d)[3].update(expr="manydesk_rpc_request_total > 1")),
     ("an alert on a label that is not there", lambda d: rules(d)[1].update(expr='rate(manydesk_rpc_requests_total{status="5"}[5m])')),

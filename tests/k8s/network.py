@@ -32,10 +32,12 @@ def flows(world: World) -> list[str]:
     parts = {pod["app.kubernetes.io/name"]: pod for pod in labels.values()}
     parts["database"] = DATABASE
     services = [n for n, pod in parts.items() if pod.get("app.kubernetes.io/component") == "service"]
-    wanted = [("gateway", s, "grpc") for s in services] + [("migrate", "database", 5432)]
+    wanted = [("gateway", s, "grpc") for s in services]
+    wanted += [(step, "database", 5432) for step in ("migrate", "operator")]
     wanted += [(s, peer, "grpc") for s in services for peer in services]
     wanted += [(s, "database", 5432) for s in services] + [("database", "database", 5432)]
-    unwanted = [("gateway", "database", 5432), ("migrate", "tenants", "grpc"), ("database", "tenants", "grpc")]
+    unwanted = [("gateway", "database", 5432), ("migrate", "tenants", "grpc"), ("operator", "tenants", "grpc"),
+                ("database", "tenants", "grpc")]
     if "nats" in parts:
         wanted += [(s, "nats", "client") for s in services] + [("nats", "nats", "cluster")]
         unwanted += [("gateway", "nats", "client"), ("nats", "database", 5432), ("tickets", "nats", "cluster")]

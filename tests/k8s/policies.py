@@ -13,6 +13,8 @@ from world import SERVICES, World, name, selects, title
 FOREIGN_SECRETS = {"manydesk-db-superuser", "manydesk-db-ca", "edge-tls"} | {
     f"{name}-tls" for name in SERVICES | {"gateway"}
 }
+# For people, and no pod's.
+HANDED_OUT = {"cli-service-key"}
 # Set for versions of the executable to come.
 FUTURE_VARIABLES = {"MANYDESK_NATS_URL"}
 SECRET_NAME = re.compile(r"PASSWORD|SECRET|TOKEN|_KEY$|CREDENTIAL", re.I)
@@ -24,7 +26,7 @@ def faults(docs: list[dict]) -> list[str]:
     world = World(docs)
     found = []
     for check in (workloads, replicas, disruption, scaling, services, network.faults, literal_secrets,
-                  references, routes, namespaces, database, telemetry.faults, unique):
+                  references, routes, namespaces, database, first_steps, telemetry.faults, unique):
         found += check(world)
     return found
 
@@ -159,6 +161,9 @@ def services(world: World) -> list[str]:
             found.append(f"{title(doc)}: selects {len(pods)} workloads, not one")
             continue
         ports = {p["name"] for box in pods[0]["spec"]["containers"] for p in box.get("ports", [])}
+        numbers = {p["containerPort"] for box in pods[0]["spec"]["containers"] for p in box.get("ports", [])}
+        if name(doc) in SERVICES:
+            found += headless(doc, numbers)
         for port in doc["spec"]["ports"]:
             if port.get("targetPort") not in ports:
                 found.append(f"{title(doc)}: port {port['name']} leads to no port of the pod")
@@ -167,6 +172,14 @@ def services(world: World) -> list[str]:
         if not selects(selector, doc["spec"]["template"]["metadata"]["labels"]):
             found.append(f"{title(doc)}: does not select its own pods")
     return found
+
+
+def headless(doc: dict, numbers: set[int]) -> list[str]:
+    """A connection to the address of a Service leads to one pod for as long as it lasts; callers want them all."""
+    if doc["spec"].get("clusterIP") != "None":
+        return [f"{title(doc)}: its name does not lead to the pods, so calls would not be spread"]
+    return [f"{title(doc)}: port {port['port']} is none of the pod's own, and nobody translates it"
+            for port in doc["spec"]["ports"] if port["port"] not in numbers]
 
 
 def literal_secrets(world: World) -> list[str]:
@@ -218,7 +231,9 @@ def secret_faults(rendered: dict[str, list[dict]], root: pathlib.Path) -> list[s
     used = {overlay: used_secrets(World(docs)) for overlay, docs in rendered.items()}
     found = [f"{overlay}: nobody makes Secret {missing}"
              for overlay, names in used.items() for missing in sorted(names - made - FOREIGN_SECRETS)]
-    unused = (made | FOREIGN_SECRETS) - set().union(*used.values()) if used else set()
+    taken = set().union(*used.values())
+    found += [f"Secret {name} is for people, but a pod names it" for name in sorted(taken & HANDED_OUT)]
+    unused = (made | FOREIGN_SECRETS) - taken - HANDED_OUT if used else set()
     return found + [f"Secret {extra} is made but never used" for extra in sorted(unused)]
 
 
@@ -298,9 +313,40 @@ def database(world: World) -> list[str]:
         text = json.dumps(template)
         if doc["kind"] != "Job" and "manydesk-db-superuser" in text:
             found.append(f"{title(doc)}: holds the superuser's password")
-        for service in SERVICES - {name(doc)}:
+        mine = {name(doc), "tenants"} if command(template) == ["operator"] else {name(doc)}
+        for service in SERVICES - mine:
             if f"{service}-app-database" in text or f"{service}-service-key" in text:
                 found.append(f"{title(doc)}: holds what belongs to {service}")
+    return found
+
+
+def command(template: dict) -> list[str]:
+    return template["spec"]["containers"][0].get("args", [])
+
+
+def first_steps(world: World) -> list[str]:
+    """A version brings its migrations, and a platform its first operator, by a Job of each name."""
+    found = []
+    for step in ("migrate", "operator"):
+        jobs = [(doc, template) for doc, template in world.pods() if command(template) == [step]]
+        if [doc["kind"] for doc, _ in jobs] != ["Job"]:
+            found.append(f"{len(jobs)} workloads run {step}, not one Job")
+        for doc, template in jobs:
+            version = template["spec"]["containers"][0]["image"].rpartition(":")[2]
+            if name(doc) != f"{step}-{version}":
+                found.append(f"{title(doc)}: another version could not put its own beside it")
+    for doc, template in world.pods():
+        if command(template) != ["operator"]:
+            continue
+        env = {e["name"]: e for e in template["spec"]["containers"][0]["env"]}
+        for variable, key in (("MANYDESK_OPERATOR_EMAIL", "email"), ("MANYDESK_OPERATOR_PASSWORD", "password")):
+            source = env.get(variable, {}).get("valueFrom", {}).get("secretKeyRef", {})
+            if (source.get("name"), source.get("key")) != ("operator-login", key):
+                found.append(f"{title(doc)}: {variable} does not come from the Secret operator-login")
+        text = json.dumps(template)
+        for secret in ("manydesk-db-superuser", "tenants-service-key", "tenants-master-key", "-relay-database"):
+            if secret in text:
+                found.append(f"{title(doc)}: holds {secret}, which it does not need")
     return found
 
 

@@ -74,8 +74,10 @@ impl Fleet {
         fleet.run(&["migrate", "--database-url", &desk.database], &[]);
         let keys = fleet.folder.path().join("keys");
         fleet.run(&["keys", keys.to_str().expect("a text")], &[]);
-        let password = [("MANYDESK_OPERATOR_PASSWORD".to_owned(), PASSWORD.to_owned())];
-        let settings = [fleet.settings("tenants"), password.to_vec()].concat();
+        let settings = [
+            ("MANYDESK_DATABASE_URL".to_owned(), fleet.cluster.url("manydesk", "tenants_app")),
+            ("MANYDESK_OPERATOR_PASSWORD".to_owned(), PASSWORD.to_owned()),
+        ];
         let told = fleet.run(&["operator", "--email", OPERATOR], &settings);
         assert!(told.contains(OPERATOR), "{told}");
         let told = fleet.run(&["operator", "--email", OPERATOR], &settings);
@@ -139,12 +141,45 @@ impl Fleet {
         command
     }
 
+    /// The settings of `manydesk reseal`.
+    pub fn reseal_settings(&self) -> Vec<(String, String)> {
+        let key = self.folder.path().join("keys/master.key");
+        vec![
+            ("MANYDESK_DATABASE_URL".to_owned(), self.cluster.url("manydesk", "tenants_app")),
+            ("MANYDESK_MASTER_KEY_FILE".to_owned(), key.display().to_string()),
+        ]
+    }
+
+    /// The settings of `manydesk verify isolation`.
+    pub fn probe_settings(&self) -> Vec<(String, String)> {
+        let key = self.folder.path().join("keys/cli.pem");
+        let mut settings = vec![
+            ("MANYDESK_URL".to_owned(), self.desk.url.clone()),
+            ("MANYDESK_SERVICE_KEY_FILE".to_owned(), key.display().to_string()),
+            ("MANYDESK_OPERATOR_EMAIL".to_owned(), OPERATOR.to_owned()),
+            ("MANYDESK_OPERATOR_PASSWORD".to_owned(), PASSWORD.to_owned()),
+        ];
+        for service in SERVICES {
+            let url = self.cluster.url("manydesk", &format!("{service}_app"));
+            settings.push((format!("MANYDESK_{}_DATABASE_URL", service.to_uppercase()), url));
+        }
+        settings
+    }
+
     /// Runs a command to its end; what it printed.
-    fn run(&self, arguments: &[&str], settings: &[(String, String)]) -> String {
+    pub fn run(&self, arguments: &[&str], settings: &[(String, String)]) -> String {
         let output = self.command(settings).args(arguments).output().expect("manydesk starts");
         let told = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        assert!(output.status.success(), "manydesk {}:\n{}", arguments.join(" "), told(&output.stderr));
+        let said = || format!("{}{}", told(&output.stdout), told(&output.stderr));
+        assert!(output.status.success(), "manydesk {}:\n{}", arguments.join(" "), said());
         told(&output.stdout)
+    }
+
+    /// Runs a command that must fail; what it said.
+    pub fn fails(&self, arguments: &[&str], settings: &[(String, String)]) -> String {
+        let output = self.command(settings).args(arguments).output().expect("manydesk starts");
+        assert!(!output.status.success(), "manydesk {} did not fail", arguments.join(" "));
+        String::from_utf8_lossy(&output.stderr).into_owned()
     }
 
     /// Starts a process; `ready` waits for it.

@@ -29,6 +29,7 @@ pub mod peers;
 pub mod replicas;
 pub mod scope;
 pub mod serve;
+pub mod spread;
 pub mod telemetry;
 pub mod wire;
 

@@ -11,12 +11,15 @@ use base64::engine::general_purpose::STANDARD;
 use kit::keys::{Jwks, SERVICE_KID, SigningKey};
 use tenantdb::bootstrap::SERVICES;
 
-/// Writes a private key per service and the gateway, the JWKS of all of them, a
-/// master key and a key for page tokens. Nothing that exists is overwritten.
+use crate::secrets::COMMAND_LINE;
+
+/// Writes a private key per service, for the gateway and for the command line,
+/// the JWKS of all of them, a master key and a key for page tokens. Nothing that
+/// exists is overwritten.
 pub fn write(folder: &Path) -> anyhow::Result<()> {
     fs::create_dir_all(folder).with_context(|| format!("creating {}", folder.display()))?;
     let mut jwks = Jwks::default();
-    for name in SERVICES.into_iter().chain(["gateway"]) {
+    for name in SERVICES.into_iter().chain(["gateway", COMMAND_LINE]) {
         let key = SigningKey::generate(format!("{SERVICE_KID}{name}"))?;
         let body = STANDARD.encode(key.pkcs8());
         secret(

@@ -2,10 +2,12 @@
 //! around them. Start reading at [`platform`] (everything in one process) and
 //! [`serve`] (one service alone); `main.rs` is the command line.
 
+mod channel;
 pub mod cli;
 pub mod config;
 pub mod follow;
 pub mod keys;
+pub mod master;
 pub mod platform;
 pub mod probe;
 pub mod secrets;
@@ -13,7 +15,7 @@ pub mod serve;
 
 /// Makes the first operator of a platform, unless there is one.
 pub async fn ensure_operator(platform: &platform::Platform, email: &str, password: &str) -> anyhow::Result<bool> {
-    Ok(tenants::ensure_operator(&platform.tenants, email, password).await?)
+    Ok(tenants::ensure_operator(&platform.tenants.db, email, password).await?)
 }
 
 /// Looks at every table as a stranger to a seller, and records that and the

@@ -101,6 +101,7 @@ impl Platform {
         let keyring = Keyring::default();
         let revoked = Revoked::default();
         let keys = service_keys(&keyring, &secrets)?;
+        let masters = crate::master::of_installation(&secrets);
         let peers = Peers::default();
         let published = Hints::shared();
         let mut databases = Vec::new();
@@ -124,7 +125,7 @@ impl Platform {
                 revoked: revoked.clone(),
                 replicas: Replicas::default(),
             };
-            let parts = build(service, &deps, &issuer, &secrets, &keyring, &revoked).await?;
+            let parts = build(service, &deps, &issuer, Some(&masters), &keyring, &revoked).await?;
             let verifier =
                 Verifier::new(keyring.clone(), revoked.clone(), clock.clone(), &issuer, &[AUDIENCE, service]);
             let stack = Stack { name: service, verifier, in_flight: config.in_flight, longest: config.call_timeout };
@@ -302,12 +303,12 @@ fn service_keys(keyring: &Keyring, secrets: &Secrets) -> anyhow::Result<Vec<Sign
     Ok(keys)
 }
 
-/// Builds one service.
+/// Builds one service; only tenants needs master keys.
 pub async fn build(
     service: &str,
     deps: &Deps,
     issuer: &str,
-    secrets: &Secrets,
+    masters: Option<&tenants::MasterKeys>,
     keyring: &Keyring,
     revoked: &Revoked,
 ) -> anyhow::Result<Parts> {
@@ -317,7 +318,7 @@ pub async fn build(
             let settings = tenants::Settings {
                 issuer: issuer.to_owned(),
                 public_url: issuer.to_owned(),
-                master_key: secrets.key("signing keys at rest"),
+                master_keys: masters.cloned().ok_or_else(|| anyhow!("tenants needs a master key"))?,
                 keyring: keyring.clone(),
                 revoked: revoked.clone(),
             };
@@ -331,13 +332,15 @@ pub async fn build(
     })
 }
 
-/// Starts a service's background work: its own, the relay, and its consumer.
+/// Starts a service's background work: its own, the relay, the forgetting of what
+/// is old, and its consumer.
 pub fn start_workers(tasks: &mut JoinSet<()>, db: &TenantDb, parts: Parts, stop: &CancellationToken) {
     for worker in parts.workers {
         tracing::debug!(service = db.service(), worker = worker.name, "worker starts");
         tasks.spawn((worker.run)(stop.clone()));
     }
     tasks.spawn(tenantdb::events::relay(db.clone(), stop.clone()));
+    tasks.spawn(tenantdb::retention::forget(db.clone(), stop.clone()));
     if let Some((sources, handler)) = parts.events {
         let handler: Arc<dyn tenantdb::events::Handler> = handler;
         tasks.spawn(tenantdb::events::consume(db.clone(), sources, handler, stop.clone()));

@@ -54,12 +54,6 @@ impl Secrets {
         Ok(Secrets { path: PathBuf::new(), seed: hex(&seed), logins: BTreeMap::new(), demo_loaded: false })
     }
 
-    /// A process that runs alone is given its keys; only the tenants service has a master key.
-    pub fn given(master: Option<[u8; 32]>) -> Secrets {
-        let seed = master.map(|key| hex(&key)).unwrap_or_default();
-        Secrets { path: PathBuf::new(), seed, logins: BTreeMap::new(), demo_loaded: false }
-    }
-
     /// Writes them back, whole or not at all.
     pub fn save(&self) -> anyhow::Result<()> {
         if self.path.as_os_str().is_empty() {
@@ -74,10 +68,7 @@ impl Secrets {
 
     /// A key for one purpose.
     pub fn key(&self, purpose: &str) -> [u8; 32] {
-        let key = hmac::Key::new(hmac::HMAC_SHA256, self.seed.as_bytes());
-        let mut derived = [0u8; 32];
-        derived.copy_from_slice(hmac::sign(&key, purpose.as_bytes()).as_ref());
-        derived
+        derived(&self.seed, purpose)
     }
 
     /// The key by which the command line acts as a service of this installation:
@@ -90,6 +81,14 @@ impl Secrets {
     pub fn password(&self, purpose: &str) -> String {
         hex(&self.key(purpose)[..12])
     }
+}
+
+/// A key for one purpose, from a seed in hexadecimal digits.
+pub(crate) fn derived(seed: &str, purpose: &str) -> [u8; 32] {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, seed.as_bytes());
+    let mut derived = [0u8; 32];
+    derived.copy_from_slice(hmac::sign(&key, purpose.as_bytes()).as_ref());
+    derived
 }
 
 fn hex(bytes: &[u8]) -> String {

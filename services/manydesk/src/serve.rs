@@ -18,12 +18,12 @@ use tenantdb::service::Deps;
 use tenantdb::{Hints, TenantDb, sellers};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity, ServerTlsConfig};
+use tonic::transport::{Certificate, Identity, ServerTlsConfig};
 
+use crate::channel::Tls;
 use crate::config::Config;
-use crate::follow;
 use crate::platform::{bind, build, gateway_settings, start_workers};
-use crate::secrets::Secrets;
+use crate::{follow, master};
 
 /// Settings of a process that runs alone.
 pub struct Alone {
@@ -38,15 +38,9 @@ pub struct Alone {
     own_url: Option<String>,
     key: Vec<u8>,
     service_keys: Jwks,
-    master: Option<[u8; 32]>,
+    masters: Option<tenants::MasterKeys>,
     page_secret: Vec<u8>,
     tls: Option<Arc<Tls>>,
-}
-
-struct Tls {
-    certificate: Vec<u8>,
-    key: Vec<u8>,
-    ca: Vec<u8>,
 }
 
 impl Alone {
@@ -98,7 +92,7 @@ impl Alone {
             }
             Vec::new()
         });
-        let master = if name == "tenants" { master_key(&mut reader) } else { None };
+        let masters = if name == "tenants" { master::read(&mut reader) } else { None };
         // everybody checks the issuer of tokens
         reader.required("MANYDESK_PUBLIC_URL");
         reader.finish(Alone {
@@ -111,7 +105,7 @@ impl Alone {
             own_url,
             key,
             service_keys,
-            master,
+            masters,
             page_secret,
             tls,
         })
@@ -138,20 +132,6 @@ fn advertise(reader: &mut Reader<'_>, listen: SocketAddr) -> Option<String> {
     }
     reader.wrong("MANYDESK_ADVERTISE", "must be an address such as 10.0.0.7 or 10.0.0.7:50051");
     None
-}
-
-fn master_key(reader: &mut Reader<'_>) -> Option<[u8; 32]> {
-    reader.required("MANYDESK_MASTER_KEY_FILE");
-    let bytes = reader.file("MANYDESK_MASTER_KEY_FILE")?;
-    let text = String::from_utf8_lossy(&bytes);
-    let digits = text.trim();
-    let key: Option<Vec<u8>> =
-        digits.as_bytes().chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect();
-    let key = key.and_then(|key| <[u8; 32]>::try_from(key).ok());
-    if key.is_none() {
-        reader.wrong("MANYDESK_MASTER_KEY_FILE", "must name a file with 64 hexadecimal digits (see `manydesk keys`)");
-    }
-    key
 }
 
 /// Mutual TLS between services: all three files or none.
@@ -182,7 +162,7 @@ pub async fn run(config: &Config, alone: Alone, clock: Clock, stop: Cancellation
     let revoked = Revoked::default();
     let peers = Peers::default();
     for (service, url) in &alone.peers {
-        let peer = Peer::Remote(channel(url, alone.tls.as_deref(), None)?);
+        let peer = Peer::Remote(crate::channel::to_peer(url, alone.tls.as_deref())?);
         // the gateway passes streams on; elsewhere it is the server that ends them
         let passes_on = alone.name == "gateway";
         peers.set(service, if passes_on { kit::ending::ending(peer, &stop) } else { peer });
@@ -249,8 +229,7 @@ async fn serve_one(
         let readiness = follow::Readiness { databases: vec![db.clone()], keyring: keyring.clone() };
         tasks.spawn(follow::serve_metrics(bind(address).await?, readiness, stop.clone()));
     }
-    let secrets = Secrets::given(alone.master);
-    let parts = build(alone.name, &deps, &issuer, &secrets, &keyring, &revoked).await?;
+    let parts = build(alone.name, &deps, &issuer, alone.masters.as_ref(), &keyring, &revoked).await?;
     let verifier = Verifier::new(keyring, revoked, clock, &issuer, &[AUDIENCE, alone.name]);
     let stack = Stack { name: alone.name, verifier, in_flight: config.in_flight, longest: config.call_timeout };
     let local = kit::serve::stack(parts.routes.clone(), &stack);
@@ -306,26 +285,44 @@ fn replicas(alone: &Alone) -> Replicas {
     let name = alone.own_url.as_ref().and_then(|url| Some(url.parse::<http::Uri>().ok()?.host()?.to_owned()));
     Replicas::new(alone.advertise.clone(), move |address| {
         let scheme = if tls.is_some() { "https" } else { "http" };
-        channel(&format!("{scheme}://{address}"), tls.as_deref(), name.as_deref())
+        crate::channel::to_replica(&format!("{scheme}://{address}"), name.as_deref(), tls.as_deref())
             .map_err(|error| Fault::Unavailable(error.into()))
     })
 }
 
 /// Makes the platform's first operator in the database of the tenants service,
-/// unless there is one. Says whether it did.
+/// unless there is one; waits until that is there. Says whether it did.
 pub async fn operator(
-    config: &Config,
-    alone: &Alone,
+    app_url: &Secret,
     clock: Clock,
     stop: &CancellationToken,
     (email, password): (&str, &str),
 ) -> anyhow::Result<bool> {
-    let issuer = config.public_url.clone().unwrap_or_default();
-    let calls = Calls::new(Peers::default(), alone.name, signing_key(alone)?, &issuer, clock.clone());
-    let deps = dependencies(config, alone, calls, Revoked::default(), &clock, stop).await?;
-    let made = tenants::ensure_operator(&deps, email, password).await?;
-    deps.db.close().await;
+    let db = open_tenants(app_url, &clock, stop).await?;
+    let made = tenants::ensure_operator(&db, email, password).await?;
+    db.close().await;
     Ok(made)
+}
+
+/// Seals the secrets of the tenants service anew, under the first of its master keys.
+pub async fn reseal(
+    app_url: &Secret,
+    masters: &tenants::MasterKeys,
+    clock: Clock,
+    stop: &CancellationToken,
+) -> anyhow::Result<tenants::Resealed> {
+    let db = open_tenants(app_url, &clock, stop).await?;
+    let done = tenants::reseal(&db, masters).await;
+    db.close().await;
+    done.map_err(|fault| anyhow!("not everything is sealed anew: {}", kit::fault::chain(&fault)))
+}
+
+/// The database of the tenants service, for a step beside it.
+async fn open_tenants(app_url: &Secret, clock: &Clock, stop: &CancellationToken) -> anyhow::Result<TenantDb> {
+    // nothing is relayed from here
+    let (app_url, relay_url) = (app_url.0.clone(), app_url.0.clone());
+    let settings = tenantdb::Settings { service: "tenants", app_url, relay_url, connections: 1 };
+    open_patiently(&settings, clock, stop).await
 }
 
 fn signing_key(alone: &Alone) -> anyhow::Result<SigningKey> {
@@ -355,29 +352,8 @@ async fn open_patiently(
     }
 }
 
-/// A way that is opened when it is needed; with mutual TLS the other side proves
-/// the host of the URL, unless it `proves` another name.
-fn channel(url: &str, tls: Option<&Tls>, proves: Option<&str>) -> anyhow::Result<Channel> {
-    let mut endpoint = Endpoint::from_shared(url.to_owned())
-        .with_context(|| format!("{url} is not a URL of a service"))?
-        .connect_timeout(Duration::from_secs(3))
-        .tcp_nodelay(true)
-        .http2_keep_alive_interval(Duration::from_secs(20))
-        .keep_alive_while_idle(true);
-    if let Some(tls) = tls {
-        let mut config = ClientTlsConfig::new()
-            .ca_certificate(Certificate::from_pem(&tls.ca))
-            .identity(Identity::from_pem(&tls.certificate, &tls.key));
-        if let Some(name) = proves {
-            config = config.domain_name(name);
-        }
-        endpoint = endpoint.tls_config(config)?;
-    }
-    Ok(endpoint.connect_lazy())
-}
-
 /// PKCS#8, as PEM or DER.
-fn pem_or_der(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn pem_or_der(bytes: &[u8]) -> Vec<u8> {
     use base64::Engine;
     let text = String::from_utf8_lossy(bytes);
     if !text.contains("-----BEGIN") {

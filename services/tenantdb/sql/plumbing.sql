@@ -1,5 +1,6 @@
 -- What every service's schema has. `{service}` is the schema. Run once, as the
--- owner of the schema, before the service's own migrations.
+-- owner of the schema, before the service's own migrations. Not to be changed:
+-- what comes later is a version of its own (plumbing_2.sql).
 
 -- Events kept with the change that caused them; the relay moves them on.
 create table {service}.outbox (

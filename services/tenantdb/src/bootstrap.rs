@@ -100,25 +100,49 @@ pub async fn migrate(url: &str, service: &'static str, migrator: &Migrator) -> R
     Ok(())
 }
 
-/// The tables every service has, made once per schema.
+/// Tables that every service has, in versions: what a new schema gets, one
+/// version after the other, and what an older one still lacks.
+struct Plumbing {
+    /// Carries the version, in its comment.
+    table: &'static str,
+    versions: &'static [&'static str],
+}
+
+const PLUMBING: Plumbing = Plumbing {
+    table: "outbox",
+    versions: &[include_str!("../sql/plumbing.sql"), include_str!("../sql/plumbing_2.sql")],
+};
+
+const SELLERS: Plumbing = Plumbing { table: "seller", versions: &[include_str!("../sql/sellers.sql")] };
+
 async fn plumbing(conn: &mut PgConnection, service: &str) -> Result<(), Trouble> {
-    let present = |table: &'static str| format!("select to_regclass('{service}.{table}') is not null");
-    let mut parts = vec![("outbox", include_str!("../sql/plumbing.sql"))];
-    if service != "tenants" {
-        parts.push(("seller", include_str!("../sql/sellers.sql")));
-    }
-    for (table, text) in parts {
-        let there: bool = sqlx::query(AssertSqlSafe(present(table)))
-            .fetch_one(&mut *conn)
-            .await
-            .and_then(|row| row.try_get(0))
-            .map_err(step("looking for the plumbing"))?;
-        if !there {
-            let text = format!("begin;\n{}\ncommit;", text.replace("{service}", service));
-            run(conn, &text, "the plumbing of a service").await?;
-        }
+    bring_up(conn, service, &PLUMBING).await?;
+    // tenants has the sellers themselves
+    if service != "tenants" { bring_up(conn, service, &SELLERS).await } else { Ok(()) }
+}
+
+async fn bring_up(conn: &mut PgConnection, service: &str, plumbing: &Plumbing) -> Result<(), Trouble> {
+    let table = format!("{service}.{}", plumbing.table);
+    let there = version(conn, &table).await?;
+    for (text, number) in plumbing.versions.iter().zip(1..).skip(there) {
+        let text = text.replace("{service}", service);
+        let text = format!("begin;\n{text}\ncomment on table {table} is 'version {number}';\ncommit;");
+        run(conn, &text, "the plumbing of a service").await?;
     }
     Ok(())
+}
+
+/// The version of a table: none is 0, and one that says nothing is the first.
+async fn version(conn: &mut PgConnection, table: &str) -> Result<usize, Trouble> {
+    let row = sqlx::query("select to_regclass($1) is not null, obj_description(to_regclass($1)::oid, 'pg_class')")
+        .bind(table)
+        .fetch_one(conn)
+        .await
+        .map_err(step("looking for the plumbing"))?;
+    let there: bool = row.try_get(0).map_err(step("looking for the plumbing"))?;
+    let said: Option<String> = row.try_get(1).map_err(step("looking for the plumbing"))?;
+    let number = said.as_deref().and_then(|said| said.strip_prefix("version ")).and_then(|n| n.parse().ok());
+    Ok(if there { number.unwrap_or(1) } else { 0 })
 }
 
 async fn connect(url: &str) -> Result<PgConnection, Trouble> {

@@ -42,7 +42,7 @@ pub(crate) const UNHURRIED: &str = "BEGIN; SET LOCAL synchronous_commit = off";
 /// Tries before an event becomes a dead letter.
 const TRIES: u32 = 3;
 /// Days the log is kept after everybody read it.
-const KEEP_DAYS: i64 = 7;
+pub(crate) const KEEP_DAYS: i64 = 7;
 
 /// An event that came in, and the span in which it is applied.
 pub struct Arrival {

@@ -5,9 +5,9 @@
 //!
 //! Also here, because they share the transaction: the outbox ([`TenantTx::emit`]),
 //! answers kept for retries ([`TenantTx::replayed`], [`kept`]), the relay and the
-//! consumers of events ([`events`]), the read copy of the sellers ([`sellers`]),
-//! a seller's rows read out whole ([`export`]), and the bootstrap of roles and
-//! schemas ([`bootstrap`]).
+//! consumers of events ([`events`]), what is kept for a while only ([`retention`]),
+//! the read copy of the sellers ([`sellers`]), a seller's rows read out whole
+//! ([`export`]), and the bootstrap of roles and schemas ([`bootstrap`]).
 //!
 //! Invariant: no other crate holds a pool.
 
@@ -18,6 +18,7 @@ mod failure;
 pub mod group;
 pub mod kept;
 pub mod probe;
+pub mod retention;
 pub mod sellers;
 pub mod service;
 mod tx;

@@ -155,6 +155,7 @@ impl TenantTx {
     /// Claims a request id. Some(answer) if this very request was answered
     /// before; none if the work is to be done now. The same id with another
     /// payload is refused. A concurrent twin waits here until the first is done.
+    /// Answers are kept for [`crate::retention::ANSWERS_KEPT`].
     pub async fn replayed<Req: Message, Res: Message + Default>(
         &mut self,
         caller: &Caller,

@@ -26,6 +26,8 @@ use api::identity::companies::ProvidersApi;
 use api::identity::people::UsersApi;
 
 pub use api::identity::Settings;
+pub use api::identity::reseal::{Resealed, reseal};
+pub use credentials::MasterKeys;
 pub use setup::ensure_operator;
 
 /// The migrations of this schema.

@@ -1,7 +1,7 @@
 //! The first start: the platform's first operator, who founds the providers.
 
 use kit::{Fault, Scope, UserId};
-use tenantdb::service::Deps;
+use tenantdb::TenantDb;
 
 use crate::credentials::{Passwords, passwords};
 use crate::domain::identity::ids::PLATFORM;
@@ -11,12 +11,12 @@ use crate::store::identity::{providers, users};
 
 /// Makes the platform's first operator, active and with a password, unless the
 /// platform has one already. Says whether it did.
-pub async fn ensure_operator(deps: &Deps, email: &str, password: &str) -> Result<bool, Fault> {
+pub async fn ensure_operator(db: &TenantDb, email: &str, password: &str) -> Result<bool, Fault> {
     const NAME: &str = "Operator";
     let email = contact::email(email).ok_or_else(|| Fault::invalid("email", "must be an e-mail address"))?;
     password::check(password, &email, NAME).map_err(|why| Fault::invalid("password", why.to_string()))?;
-    let now = deps.clock.now();
-    let mut tx = deps.db.begin(&Scope::provider(PLATFORM)).await?;
+    let now = db.clock().now();
+    let mut tx = db.begin(&Scope::provider(PLATFORM)).await?;
     providers::lock_own(&mut tx).await?;
     if users::any(&mut tx).await? {
         return Ok(false);
@@ -24,7 +24,7 @@ pub async fn ensure_operator(deps: &Deps, email: &str, password: &str) -> Result
     let passwords = Passwords::new(passwords::COST)?;
     let hash = passwords.hash(&passwords.turn().await?, password.to_owned()).await?;
     let operator = User {
-        id: deps.clock.new_id::<UserId>(),
+        id: db.clock().new_id::<UserId>(),
         email,
         name: NAME.to_owned(),
         language: "en".to_owned(),

@@ -6,21 +6,25 @@ use std::time::Instant;
 
 use anyhow::anyhow;
 use clap::Args;
-use kit::caller::{AUDIENCE, Claims, Granted, Kind};
+use kit::caller::{AUDIENCE, All, Claims, Granted, Kind};
+use kit::keys::SigningKey;
 use kit::{ProviderId, SellerId};
 use proto::Role;
 use proto::tenants::v1::onboarding_service_client::OnboardingServiceClient;
+use proto::tenants::v1::providers_service_client::ProvidersServiceClient;
 use proto::tenants::v1::sellers_service_client::SellersServiceClient;
-use proto::tenants::v1::{ListSellersRequest, RecordIsolationProbeRequest};
+use proto::tenants::v1::{ListProvidersRequest, ListSellersRequest, RecordIsolationProbeRequest};
 
 use super::At;
-use super::client::{Session, channel, told};
+use super::client::{Session, channel, told, with_token};
 use super::local::Reached;
-use crate::platform::open_databases;
 use crate::probe::{self, Findings, Stranger, Victim};
-use crate::secrets::{COMMAND_LINE, Secrets};
+use crate::secrets::COMMAND_LINE;
+use ground::Ground;
 
 mod canary;
+mod fleet;
+mod ground;
 
 /// Providers in which canaries live.
 pub(super) const CANARIES: [(&str, &str); 2] = [("canary-one", "Canary One"), ("canary-two", "Canary Two")];
@@ -32,7 +36,7 @@ pub struct Noted {
     /// to it, and the outcome is noted in its checklist.
     #[arg(long)]
     seller: Option<String>,
-    /// Handle of the seller's provider in this installation.
+    /// Handle of the seller's provider.
     #[arg(long, default_value = super::provider::HOME.0)]
     provider: String,
 }
@@ -55,30 +59,26 @@ pub async fn verify(at: &At, noted: &Noted) -> anyhow::Result<()> {
 }
 
 async fn probe_and_note(at: &At, noted: &Noted, reached: &mut Reached, begun: Instant) -> anyhow::Result<Findings> {
-    let url = reached.url.clone();
-    let Some(secrets) = &mut reached.secrets else {
-        anyhow::bail!("the canaries need the operator's login: run this where the platform's data folder is");
-    };
-    let mut first = super::provider::ensure(&url, secrets, CANARIES[0].0, CANARIES[0].1).await?;
-    let mut second = super::provider::ensure(&url, secrets, CANARIES[1].0, CANARIES[1].1).await?;
-    let findings = probe_all(&url, &mut first, &mut second).await?;
+    let mut ground = Ground::find(at, reached, noted.seller.is_some())?;
+    let mut operator = ground.operator().await?;
+    let mut first = ground.canary(&mut operator, CANARIES[0]).await?;
+    let mut second = ground.canary(&mut operator, CANARIES[1]).await?;
+    let findings = probe_all(ground.url(), &mut first, &mut second).await?;
     println!("{}", summary(&findings, begun));
     let Some(handle) = &noted.seller else { return Ok(findings) };
-    let mut admin = super::provider::ensure(&url, secrets, &noted.provider, &noted.provider).await?;
-    let (provider, seller) = find_seller(&mut admin, handle).await?;
-    let config = super::local::read_config_at(at)?;
     let clock = kit::Clock::System;
-    let databases = open_databases(&config, secrets, &clock).await?;
-    let probe = crate::outcome(&clock, &databases, seller, &findings).await?;
+    let me = CommandLine { issuer: super::claims(&operator.token().await?)?.iss, key: ground.key()?, clock };
+    let provider = find_provider(&mut operator, &noted.provider).await?;
+    let seller = find_seller(ground.url(), &me, provider, handle).await?;
+    let databases = ground.databases(&me.clock).await?;
+    let probe = crate::outcome(&me.clock, &databases, seller, &findings).await?;
     println!("{} tables looked at as a stranger: {}", probe.tables, if probe.green { "green" } else { "NOT green" });
-    let issuer = super::claims(&admin.token().await?)?.iss;
-    let token = as_command_line(&issuer, secrets, &clock, provider, seller)?;
-    let transport = super::client::with_token(&url, &token).await?;
-    OnboardingServiceClient::new(transport)
+    let token = me.token(provider, Granted::These(vec![seller.0]))?;
+    OnboardingServiceClient::new(with_token(ground.url(), &token).await?)
         .record_isolation_probe(RecordIsolationProbeRequest {
             seller_id: seller.to_string(),
             probe: Some(probe),
-            request_id: clock.new_uuid().to_string(),
+            request_id: me.clock.new_uuid().to_string(),
         })
         .await
         .map_err(|status| told(&status))?;
@@ -86,9 +86,28 @@ async fn probe_and_note(at: &At, noted: &Noted, reached: &mut Reached, begun: In
     Ok(findings)
 }
 
-async fn find_seller(admin: &mut Session, handle: &str) -> anyhow::Result<(ProviderId, SellerId)> {
+async fn find_provider(operator: &mut Session, handle: &str) -> anyhow::Result<ProviderId> {
+    let mut page_token = String::new();
+    loop {
+        let page = ProvidersServiceClient::new(operator.transport().await?)
+            .list_providers(ListProvidersRequest { page_token, ..ListProvidersRequest::default() })
+            .await
+            .map_err(|status| told(&status))?
+            .into_inner();
+        if let Some(found) = page.providers.iter().find(|provider| provider.handle == handle) {
+            return Ok(kit::Id::parse("provider_id", &found.provider_id)?);
+        }
+        if page.next_page_token.is_empty() {
+            return Err(anyhow!("the platform has no provider with the handle {handle}"));
+        }
+        page_token = page.next_page_token;
+    }
+}
+
+async fn find_seller(url: &str, me: &CommandLine, provider: ProviderId, handle: &str) -> anyhow::Result<SellerId> {
     let request = ListSellersRequest { handle: handle.to_owned(), ..ListSellersRequest::default() };
-    let found = SellersServiceClient::new(admin.transport().await?)
+    let token = me.token(provider, Granted::OfProvider(All::All))?;
+    let found = SellersServiceClient::new(with_token(url, &token).await?)
         .list_sellers(request)
         .await
         .map_err(|status| told(&status))?
@@ -97,35 +116,37 @@ async fn find_seller(admin: &mut Session, handle: &str) -> anyhow::Result<(Provi
         .into_iter()
         .next()
         .ok_or_else(|| anyhow!("the provider has no seller with the handle {handle}"))?;
-    let seller: SellerId = kit::Id::parse("seller_id", &found.seller_id)?;
-    Ok((ProviderId(super::claims(&admin.token().await?)?.prv), seller))
+    Ok(kit::Id::parse("seller_id", &found.seller_id)?)
 }
 
-/// A short-lived token of the command line, acting as a service for one seller.
-fn as_command_line(
-    issuer: &str,
-    secrets: &Secrets,
-    clock: &kit::Clock,
-    provider: ProviderId,
-    seller: SellerId,
-) -> anyhow::Result<String> {
-    let now = clock.now().as_second();
-    let claims = Claims {
-        iss: issuer.to_owned(),
-        aud: AUDIENCE.to_owned(),
-        sub: uuid::Uuid::nil(),
-        prv: provider.0,
-        roles: vec!["service".to_owned()],
-        sellers: Granted::These(vec![seller.0]),
-        rev: 0,
-        sid: None,
-        jti: clock.new_uuid(),
-        iat: now,
-        exp: now + 60,
-        kind: Kind::Service,
-        act: Some(COMMAND_LINE.to_owned()),
-    };
-    Ok(secrets.command_line_key()?.sign(&claims)?)
+/// The command line, as far as it acts as a service.
+struct CommandLine {
+    issuer: String,
+    key: SigningKey,
+    clock: kit::Clock,
+}
+
+impl CommandLine {
+    /// A short-lived token for sellers of a provider.
+    fn token(&self, provider: ProviderId, sellers: Granted) -> anyhow::Result<String> {
+        let now = self.clock.now().as_second();
+        let claims = Claims {
+            iss: self.issuer.clone(),
+            aud: AUDIENCE.to_owned(),
+            sub: uuid::Uuid::nil(),
+            prv: provider.0,
+            roles: vec!["service".to_owned()],
+            sellers,
+            rev: 0,
+            sid: None,
+            jti: self.clock.new_uuid(),
+            iat: now,
+            exp: now + 60,
+            kind: Kind::Service,
+            act: Some(COMMAND_LINE.to_owned()),
+        };
+        Ok(self.key.sign(&claims)?)
+    }
 }
 
 /// One line.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use kit::Clock;
+use kit::config::Wrong;
 use serde::{Deserialize, Serialize};
 
 use super::At;
@@ -101,10 +102,13 @@ pub fn read_config_at(at: &At) -> anyhow::Result<Config> {
 
 /// The settings of this process.
 pub fn read_config() -> anyhow::Result<Config> {
-    Config::read(&kit::config::environment).map_err(|wrong| {
-        let lines: Vec<String> = wrong.iter().map(|w| format!("\n  {w}")).collect();
-        anyhow::anyhow!("these settings are not valid:{}", lines.concat())
-    })
+    Config::read(&kit::config::environment).map_err(|wrong| not_valid(&wrong))
+}
+
+/// Everything that is wrong with the settings, a line each.
+pub fn not_valid(wrong: &[Wrong]) -> anyhow::Error {
+    let lines: Vec<String> = wrong.iter().map(|w| format!("\n  {w}")).collect();
+    anyhow::anyhow!("these settings are not valid:{}", lines.concat())
 }
 
 /// Starts the platform of a data folder, with the first operator.

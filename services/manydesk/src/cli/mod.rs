@@ -40,11 +40,12 @@ enum Command {
         database_url: String,
     },
     /// Make the first operator of a platform whose services run alone, unless it
-    /// has one. Reads the settings of the tenants service, and the password from
+    /// has one. Reads the database of the tenants service from
+    /// MANYDESK_DATABASE_URL, waits until it is there, and takes the password from
     /// MANYDESK_OPERATOR_PASSWORD.
     Operator {
         /// Who signs in with it.
-        #[arg(long)]
+        #[arg(long, env = "MANYDESK_OPERATOR_EMAIL")]
         email: String,
     },
     /// Make the secrets that services running alone share.
@@ -52,6 +53,11 @@ enum Command {
         /// Folder to write to.
         folder: PathBuf,
     },
+    /// Seal the secrets of a platform whose services run alone under a new master
+    /// key: the first line of the file that MANYDESK_MASTER_KEY_FILE names, with
+    /// the former key in the second. Reads the database of the tenants service
+    /// from MANYDESK_DATABASE_URL.
+    Reseal,
     /// Bring past conversations in.
     #[command(subcommand)]
     Import(Import),
@@ -136,6 +142,7 @@ impl Cli {
             Command::Serve { service } => up::serve(&service).await,
             Command::Migrate { database_url } => up::migrate(&database_url).await,
             Command::Operator { email } => up::operator(&email).await,
+            Command::Reseal => up::reseal().await,
             Command::Keys { folder } => crate::keys::write(&folder),
             Command::Import(Import::Conversations { file, rejected, at }) => {
                 conversations::import(&at, &file, rejected.as_deref()).await

@@ -26,27 +26,51 @@ pub async fn ensure_operator(platform: &mut Platform) -> anyhow::Result<()> {
         return Ok(());
     }
     let password = platform.secrets.password(OPERATOR);
-    tenants::ensure_operator(&platform.tenants, OPERATOR, &password).await?;
+    tenants::ensure_operator(&platform.tenants.db, OPERATOR, &password).await?;
     platform.secrets.logins.insert(OPERATOR.to_owned(), password);
     platform.secrets.save()
+}
+
+/// The e-mail of a provider's administrator whom this executable makes.
+pub fn admin_of(handle: &str) -> String {
+    format!("admin@{handle}.example")
 }
 
 /// Signs in as the administrator of a provider of this installation; founds it
 /// on first use.
 pub async fn ensure(url: &str, secrets: &mut Secrets, handle: &str, name: &str) -> anyhow::Result<Session> {
-    let email = format!("admin@{handle}.example");
+    let email = admin_of(handle);
     if let Some(password) = secrets.logins.get(&email) {
         return Session::login(url, &email, password).await;
     }
-    let operator = secrets.logins.get(OPERATOR).ok_or_else(|| anyhow!("this installation has no operator"))?;
-    let mut operator = Session::login(url, OPERATOR, operator).await?;
+    let mut operator = operator(url, secrets).await?;
+    let password = secrets.password(&email);
+    found(url, &mut operator, (handle, name), &password).await?;
+    secrets.logins.insert(email.clone(), password.clone());
+    secrets.save()?;
+    Session::login(url, &email, &password).await
+}
+
+/// Signs in as the operator of this installation.
+pub async fn operator(url: &str, secrets: &Secrets) -> anyhow::Result<Session> {
+    let password = secrets.logins.get(OPERATOR).ok_or_else(|| anyhow!("this installation has no operator"))?;
+    Session::login(url, OPERATOR, password).await
+}
+
+/// Founds a provider, whose administrator gets the password.
+pub async fn found(
+    url: &str,
+    operator: &mut Session,
+    (handle, name): (&str, &str),
+    password: &str,
+) -> anyhow::Result<()> {
     let founded = ProvidersServiceClient::new(operator.transport().await?)
         .create_provider(CreateProviderRequest {
             handle: handle.to_owned(),
             name: name.to_owned(),
             country: "PT".to_owned(),
             time_zone: "Europe/Lisbon".to_owned(),
-            admin_email: email.clone(),
+            admin_email: admin_of(handle),
             admin_name: format!("{name} admin"),
             request_id: format!("found-{handle}"),
         })
@@ -54,11 +78,7 @@ pub async fn ensure(url: &str, secrets: &mut Secrets, handle: &str, name: &str) 
         .map_err(|status| told(&status))
         .with_context(|| format!("founding the provider {handle}"))?
         .into_inner();
-    let password = secrets.password(&email);
-    accept(url, &founded.invitation_token, &password).await?;
-    secrets.logins.insert(email.clone(), password.clone());
-    secrets.save()?;
-    Session::login(url, &email, &password).await
+    accept(url, &founded.invitation_token, password).await
 }
 
 /// Accepts an invitation with a password.

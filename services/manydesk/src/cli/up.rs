@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use kit::Clock;
+use kit::config::{Reader, Secret};
 use kit::telemetry::{self, Settings};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -90,11 +91,14 @@ pub async fn serve(service: &str) -> anyhow::Result<()> {
 
 /// `manydesk operator`.
 pub async fn operator(email: &str) -> anyhow::Result<()> {
-    let (config, alone) = read_alone("tenants")?;
-    let password = kit::config::environment("MANYDESK_OPERATOR_PASSWORD")
-        .ok_or_else(|| anyhow::anyhow!("MANYDESK_OPERATOR_PASSWORD must be set: the operator signs in with it"))?;
+    let config = local::read_config()?;
+    let vars = kit::config::environment;
+    let mut reader = Reader::new(&vars);
+    let app_url = Secret(reader.required("MANYDESK_DATABASE_URL"));
+    let password = reader.required("MANYDESK_OPERATOR_PASSWORD");
+    reader.finish(()).map_err(|wrong| local::not_valid(&wrong))?;
     let _telemetry = start_telemetry(&config, "operator")?;
-    if crate::serve::operator(&config, &alone, Clock::System, &stop_signal()?, (email, &password)).await? {
+    if crate::serve::operator(&app_url, Clock::System, &stop_signal()?, (email, &password)).await? {
         println!("{email} is the platform's operator");
     } else {
         println!("the platform has an operator already; nothing was changed");
@@ -102,14 +106,26 @@ pub async fn operator(email: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// `manydesk reseal`.
+pub async fn reseal() -> anyhow::Result<()> {
+    let config = local::read_config()?;
+    let vars = kit::config::environment;
+    let mut reader = Reader::new(&vars);
+    let app_url = Secret(reader.required("MANYDESK_DATABASE_URL"));
+    let masters = crate::master::read(&mut reader);
+    reader.finish(()).map_err(|wrong| local::not_valid(&wrong))?;
+    let masters = masters.ok_or_else(|| anyhow::anyhow!("there is no master key"))?;
+    let _telemetry = start_telemetry(&config, "reseal")?;
+    let done = crate::serve::reseal(&app_url, &masters, Clock::System, &stop_signal()?).await?;
+    println!("{} of {} secrets were sealed anew; all are under the first key of the file", done.anew, done.kept);
+    Ok(())
+}
+
 /// The settings of a process that runs alone. All are read before anything
 /// starts, so that all faults are told at once.
 fn read_alone(service: &str) -> anyhow::Result<(crate::config::Config, Alone)> {
     let config = local::read_config();
-    let alone = Alone::read(service, &kit::config::environment).map_err(|wrong| {
-        let lines: Vec<String> = wrong.iter().map(|w| format!("\n  {w}")).collect();
-        anyhow::anyhow!("these settings are not valid:{}", lines.concat())
-    });
+    let alone = Alone::read(service, &kit::config::environment).map_err(|wrong| local::not_valid(&wrong));
     match (config, alone) {
         (Ok(config), Ok(alone)) => Ok((config, alone)),
         (Err(a), Err(b)) => anyhow::bail!("{a}\n{b}"),

@@ -7,6 +7,7 @@ mod raw;
 mod request;
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use prost_reflect::{DescriptorPool, DynamicMessage};
 use tonic::Status;
@@ -14,6 +15,10 @@ use tonic::transport::Channel;
 
 pub use raw::call;
 pub use request::{Ids, Shape, build};
+
+/// How often a busy platform is asked, and how long it is left alone in between.
+const TRIES: usize = 5;
+const PAUSE: Duration = Duration::from_millis(300);
 
 /// Somebody who asks.
 #[derive(Clone)]
@@ -80,6 +85,29 @@ pub async fn run(
     findings
 }
 
+/// Asks again while the answer is one of the moment and says nothing of the row.
+async fn ask(
+    channel: &Channel,
+    rule: &proto::Rule,
+    token: &str,
+    message: &DynamicMessage,
+) -> Result<Vec<Vec<u8>>, Status> {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        match call(channel, rule, token, message).await {
+            Err(status) if tries < TRIES && passes_by_itself(status.code()) => tokio::time::sleep(PAUSE).await,
+            answer => return answer,
+        }
+    }
+}
+
+/// `Cancelled` is the client's own word for a connection that broke under a call.
+fn passes_by_itself(code: tonic::Code) -> bool {
+    use tonic::Code;
+    matches!(code, Code::Unavailable | Code::ResourceExhausted | Code::DeadlineExceeded | Code::Cancelled)
+}
+
 async fn probe(
     channel: &Channel,
     rule: &proto::Rule,
@@ -90,8 +118,8 @@ async fn probe(
     findings: &mut Findings,
 ) {
     findings.calls += 2;
-    let heard = call(channel, rule, &stranger.token, theirs).await;
-    let expected = call(channel, rule, &stranger.token, absent).await;
+    let heard = ask(channel, rule, &stranger.token, theirs).await;
+    let expected = ask(channel, rule, &stranger.token, absent).await;
     let mut leak = |what: &str| findings.leaks.push(format!("{} as {}: {what}", rule.path, stranger.name));
     match (&heard, &expected) {
         (Ok(messages), _) => {

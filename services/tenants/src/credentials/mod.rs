@@ -6,11 +6,13 @@
 //! where it is kept, in `store`.
 
 pub mod issuer;
+pub mod master;
 pub mod passwords;
 pub mod signer;
 pub mod vault;
 
 pub use issuer::Issuers;
+pub use master::{MasterKey, MasterKeys};
 pub use passwords::Passwords;
 pub use signer::Signer;
-pub use vault::{MasterKey, Vault};
+pub use vault::Vault;

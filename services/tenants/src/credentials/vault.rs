@@ -1,66 +1,20 @@
-//! One master key, given by configuration, and what is derived from it: sealing
-//! of what must be read again (AES-256-GCM) and keyed digests for what must only
-//! be recognised (HMAC-SHA-256). Each purpose has its own key (HKDF-SHA-256).
+//! What is derived from the master keys: sealing of what must be read again
+//! (AES-256-GCM) and keyed digests for what must only be recognised
+//! (HMAC-SHA-256). Each purpose has its own key (HKDF-SHA-256).
+//!
+//! What is new is made with the current master key. What a former one sealed
+//! still opens, and is sealed anew by [`Vault::reseal`].
 
 use std::fmt;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use aws_lc_rs::{constant_time, digest, hkdf, hmac, rand};
 use base64::Engine;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use kit::ids::Uuid;
 
-use crate::domain::identity::token::Secret;
-
-/// The key that everything secret of this service hangs on.
-#[derive(Clone)]
-pub struct MasterKey([u8; 32]);
-
-impl fmt::Debug for MasterKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("MasterKey(…)")
-    }
-}
-
-impl From<[u8; 32]> for MasterKey {
-    fn from(key: [u8; 32]) -> MasterKey {
-        MasterKey(key)
-    }
-}
-
-/// A master key that cannot be one.
-#[derive(Debug, thiserror::Error)]
-#[error("a master key is 32 bytes: raw, as 64 hexadecimal digits, or in base64")]
-pub struct BadMasterKey;
-
-impl MasterKey {
-    /// A fresh key.
-    pub fn generate() -> Result<MasterKey, Broken> {
-        Ok(MasterKey(random()?))
-    }
-
-    /// A key as a file holds it.
-    pub fn read(file: &[u8]) -> Result<MasterKey, BadMasterKey> {
-        if let Ok(raw) = <[u8; 32]>::try_from(file) {
-            return Ok(MasterKey(raw));
-        }
-        let text = std::str::from_utf8(file).map_err(|_| BadMasterKey)?.trim();
-        if text.len() == 64 {
-            let mut key = [0u8; 32];
-            for (i, byte) in key.iter_mut().enumerate() {
-                *byte = text.get(2 * i..2 * i + 2).and_then(|d| u8::from_str_radix(d, 16).ok()).ok_or(BadMasterKey)?;
-            }
-            return Ok(MasterKey(key));
-        }
-        let bytes = STANDARD.decode(text).or_else(|_| URL_SAFE_NO_PAD.decode(text)).map_err(|_| BadMasterKey)?;
-        <[u8; 32]>::try_from(bytes.as_slice()).map(MasterKey).map_err(|_| BadMasterKey)
-    }
-
-    /// The key as text for a file.
-    pub fn write(&self) -> String {
-        STANDARD.encode(self.0)
-    }
-}
+use super::master::{MasterKey, MasterKeys};
+use crate::domain::identity::token::{Refresh, Secret};
 
 /// Cryptography failed: no randomness, or what was sealed does not open (another
 /// master key, or a changed row).
@@ -74,9 +28,16 @@ pub enum Broken {
     Derivation,
 }
 
-/// What the master key is good for.
+/// What the master keys are good for.
 #[derive(Clone)]
 pub struct Vault {
+    current: Derived,
+    former: Vec<Derived>,
+}
+
+/// What one master key is good for.
+#[derive(Clone)]
+struct Derived {
     sealing: [u8; 32],
     refresh: hmac::Key,
     oidc: hmac::Key,
@@ -90,10 +51,9 @@ impl fmt::Debug for Vault {
     }
 }
 
-impl Vault {
-    /// Derives the keys.
-    pub fn new(master: &MasterKey) -> Result<Vault, Broken> {
-        let root = hkdf::Salt::new(hkdf::HKDF_SHA256, b"manydesk tenants v1").extract(&master.0);
+impl Derived {
+    fn of(master: &MasterKey) -> Result<Derived, Broken> {
+        let root = hkdf::Salt::new(hkdf::HKDF_SHA256, b"manydesk tenants v1").extract(master.bytes());
         let derive = |purpose: &str| -> Result<[u8; 32], Broken> {
             let mut key = [0u8; 32];
             let info = [purpose.as_bytes()];
@@ -102,7 +62,7 @@ impl Vault {
             Ok(key)
         };
         let mac = |purpose: &str| derive(purpose).map(|key| hmac::Key::new(hmac::HMAC_SHA256, &key));
-        Ok(Vault {
+        Ok(Derived {
             sealing: derive("sealing")?,
             refresh: mac("refresh tokens")?,
             oidc: mac("external sign-in")?,
@@ -111,17 +71,7 @@ impl Vault {
         })
     }
 
-    /// Seals bytes for a place: they open in the same place only.
-    pub fn seal(&self, place: &str, secret: &[u8]) -> Result<Vec<u8>, Broken> {
-        let key = RandomizedNonceKey::new(&AES_256_GCM, &self.sealing).map_err(|_| Broken::Derivation)?;
-        let mut body = secret.to_vec();
-        let nonce =
-            key.seal_in_place_append_tag(Aad::from(place.as_bytes()), &mut body).map_err(|_| Broken::NoRandom)?;
-        Ok([nonce.as_ref().as_slice(), &body].concat())
-    }
-
-    /// Opens what was sealed for a place.
-    pub fn open(&self, place: &str, sealed: &[u8]) -> Result<Vec<u8>, Broken> {
+    fn open(&self, place: &str, sealed: &[u8]) -> Result<Vec<u8>, Broken> {
         let key = RandomizedNonceKey::new(&AES_256_GCM, &self.sealing).map_err(|_| Broken::Derivation)?;
         let (nonce, body) = sealed.split_first_chunk::<NONCE_LEN>().ok_or(Broken::DoesNotOpen)?;
         let mut body = body.to_vec();
@@ -131,20 +81,65 @@ impl Vault {
         Ok(opened.to_vec())
     }
 
-    /// The secret of one generation of a session. Needs this key and the
-    /// session's salt from the database; neither alone makes a token.
-    pub fn refresh_secret(&self, provider: Uuid, session: Uuid, generation: u32, salt: &[u8]) -> Secret<32> {
+    fn refresh_secret(&self, provider: Uuid, session: Uuid, generation: u32, salt: &[u8]) -> [u8; 32] {
         let mut context = hmac::Context::with_key(&self.refresh);
         for part in [provider.as_bytes(), session.as_bytes(), &generation.to_be_bytes()[..], salt] {
             context.update(part);
         }
-        Secret(first_32(context.sign().as_ref()))
+        first_32(context.sign().as_ref())
+    }
+}
+
+impl Vault {
+    /// Derives the keys.
+    pub fn new(masters: &MasterKeys) -> Result<Vault, Broken> {
+        let former = masters.former.iter().map(Derived::of).collect::<Result<_, _>>()?;
+        Ok(Vault { current: Derived::of(&masters.current)?, former })
+    }
+
+    /// Seals bytes for a place: they open in the same place only.
+    pub fn seal(&self, place: &str, secret: &[u8]) -> Result<Vec<u8>, Broken> {
+        let key = RandomizedNonceKey::new(&AES_256_GCM, &self.current.sealing).map_err(|_| Broken::Derivation)?;
+        let mut body = secret.to_vec();
+        let nonce =
+            key.seal_in_place_append_tag(Aad::from(place.as_bytes()), &mut body).map_err(|_| Broken::NoRandom)?;
+        Ok([nonce.as_ref().as_slice(), &body].concat())
+    }
+
+    /// Opens what was sealed for a place, under the current master key or a former one.
+    pub fn open(&self, place: &str, sealed: &[u8]) -> Result<Vec<u8>, Broken> {
+        let keys = std::iter::once(&self.current).chain(&self.former);
+        keys.map(|key| key.open(place, sealed)).find(Result::is_ok).unwrap_or(Err(Broken::DoesNotOpen))
+    }
+
+    /// Seals under the current master key what a former one sealed; none if it is
+    /// sealed so already.
+    pub fn reseal(&self, place: &str, sealed: &[u8]) -> Result<Option<Vec<u8>>, Broken> {
+        if self.current.open(place, sealed).is_ok() {
+            return Ok(None);
+        }
+        self.seal(place, &self.open(place, sealed)?).map(Some)
+    }
+
+    /// The secret of one generation of a session. Needs the current key and the
+    /// session's salt from the database; neither alone makes a token.
+    pub fn refresh_secret(&self, provider: Uuid, session: Uuid, generation: u32, salt: &[u8]) -> Secret<32> {
+        Secret(self.current.refresh_secret(provider, session, generation, salt))
+    }
+
+    /// Whether a token's secret is that of its generation, under the current
+    /// master key or a former one.
+    pub fn is_refresh_secret(&self, token: &Refresh, salt: &[u8]) -> bool {
+        std::iter::once(&self.current).chain(&self.former).any(|key| {
+            let secret = key.refresh_secret(token.provider, token.session, token.generation, salt);
+            same(&secret, &token.secret.0)
+        })
     }
 
     /// What a flow at an external issuer needs and can compute again: a text that
     /// depends on the flow's secret and a purpose (nonce, code verifier).
     pub fn flow_text(&self, purpose: &str, secret: &[u8]) -> String {
-        let mut context = hmac::Context::with_key(&self.oidc);
+        let mut context = hmac::Context::with_key(&self.current.oidc);
         context.update(purpose.as_bytes());
         context.update(&[0]);
         context.update(secret);
@@ -154,12 +149,12 @@ impl Vault {
     /// A stand-in for an e-mail or network address in the counters of failed
     /// sign-ins, so that the table holds nobody's data.
     pub fn throttle_key(&self, value: &str) -> [u8; 32] {
-        first_32(hmac::sign(&self.throttle, value.as_bytes()).as_ref())
+        first_32(hmac::sign(&self.current.throttle, value.as_bytes()).as_ref())
     }
 
     /// The secret that page tokens are signed with.
     pub fn page_secret(&self) -> &[u8] {
-        &self.pages
+        &self.current.pages
     }
 }
 
@@ -201,7 +196,7 @@ mod tests {
     use super::*;
 
     fn vault(byte: u8) -> Vault {
-        Vault::new(&MasterKey([byte; 32])).unwrap()
+        Vault::new(&MasterKeys::one([byte; 32])).unwrap()
     }
 
     #[test]
@@ -236,14 +231,28 @@ mod tests {
     }
 
     #[test]
-    fn a_master_key_is_read_in_three_forms() {
-        let key = MasterKey([0xab; 32]);
-        for form in [vec![0xab; 32], "ab".repeat(32).into_bytes(), format!("{}\n", key.write()).into_bytes()] {
-            assert_eq!(MasterKey::read(&form).unwrap().0, key.0);
-        }
-        for bad in [&b""[..], b"short", &[b'z'; 64], &"é".repeat(32).into_bytes()] {
-            assert!(MasterKey::read(bad).is_err());
-        }
-        assert_eq!(format!("{key:?}"), "MasterKey(…)");
+    fn what_a_former_key_made_is_good_until_it_is_made_anew() {
+        let (old, new) = (vault(1), vault(2));
+        let both = Vault::new(&MasterKeys { current: [2; 32].into(), former: vec![[1; 32].into()] }).unwrap();
+        let sealed = old.seal("signing_key:a", b"secret").unwrap();
+        assert!(new.open("signing_key:a", &sealed).is_err());
+        assert_eq!(both.open("signing_key:a", &sealed).unwrap(), b"secret");
+        assert!(both.open("signing_key:b", &sealed).is_err());
+
+        let anew = both.reseal("signing_key:a", &sealed).unwrap().expect("sealed anew");
+        assert_eq!(new.open("signing_key:a", &anew).unwrap(), b"secret");
+        assert!(old.open("signing_key:a", &anew).is_err());
+        assert_eq!(both.reseal("signing_key:a", &anew).unwrap(), None);
+        assert!(new.reseal("signing_key:a", &sealed).is_err());
+
+        let (provider, session) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let secret = old.refresh_secret(provider, session, 3, &[4; 32]);
+        let token = Refresh { provider, session, generation: 3, secret };
+        assert!(both.is_refresh_secret(&token, &[4; 32]) && old.is_refresh_secret(&token, &[4; 32]));
+        assert!(!new.is_refresh_secret(&token, &[4; 32]) && !both.is_refresh_secret(&token, &[5; 32]));
+        assert_eq!(
+            both.refresh_secret(provider, session, 3, &[4; 32]),
+            new.refresh_secret(provider, session, 3, &[4; 32])
+        );
     }
 }

@@ -8,7 +8,7 @@ use proto::Role;
 use proto::events::v1::ChannelAccount;
 use proto::tenants::v1::sellers_service_client::SellersServiceClient;
 use proto::tenants::v1::users_service_client::UsersServiceClient;
-use proto::tenants::v1::{CreateSellerRequest, CreateUserRequest, PutChannelAccountRequest};
+use proto::tenants::v1::{CreateSellerRequest, CreateUserRequest, ListSellersRequest, PutChannelAccountRequest};
 use proto::tickets::v1::tickets_service_client::TicketsServiceClient;
 use proto::tickets::v1::{Author, ReceiveMessageRequest};
 
@@ -21,6 +21,11 @@ const MARK: &str = "kanarienvogel-7f3a";
 /// A seller of a canary provider, made on first use.
 pub async fn seller(session: &mut Session, handle: &str) -> anyhow::Result<String> {
     let mut client = SellersServiceClient::new(session.transport().await?);
+    let known = ListSellersRequest { handle: handle.to_owned(), ..ListSellersRequest::default() };
+    let known = client.list_sellers(known).await.map_err(|s| told(&s))?.into_inner().sellers;
+    if let Some(seller) = known.into_iter().next() {
+        return Ok(seller.seller_id);
+    }
     let request = CreateSellerRequest {
         handle: handle.to_owned(),
         name: format!("{MARK} {handle}"),

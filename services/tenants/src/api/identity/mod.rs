@@ -12,6 +12,7 @@ pub mod oidc;
 pub mod own;
 pub mod people;
 pub mod providers;
+pub mod reseal;
 pub mod seller_users;
 pub mod sign_in;
 pub mod tokens;
@@ -32,7 +33,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::credentials::{Issuers, MasterKey, Passwords, Signer, Vault, passwords};
+use crate::credentials::{Issuers, MasterKeys, Passwords, Signer, Vault, passwords};
 use crate::domain::identity::ids::PLATFORM;
 use crate::domain::identity::{User, claims, keys};
 use crate::store::identity::revocations::{self, Revocation, What};
@@ -46,7 +47,7 @@ pub struct Settings {
     /// Where people reach the web app; links to set a password begin with it.
     pub public_url: String,
     /// What sealed secrets and token secrets hang on.
-    pub master_key: [u8; 32],
+    pub master_keys: MasterKeys,
     /// The public keys of this process, told of every change at once.
     pub keyring: Keyring,
     /// What this process knows to be revoked, told of everything at once.
@@ -73,7 +74,7 @@ impl Identity {
     pub fn new(deps: Deps, settings: Settings) -> Result<Identity, Fault> {
         let internal = |e: Box<dyn std::error::Error + Send + Sync>| Fault::Internal(e);
         Ok(Identity {
-            vault: Vault::new(&MasterKey::from(settings.master_key)).map_err(|e| internal(e.into()))?,
+            vault: Vault::new(&settings.master_keys).map_err(|e| internal(e.into()))?,
             passwords: Passwords::new(passwords::COST).map_err(|e| internal(e.into()))?,
             signer: Signer::new(&settings.issuer),
             // an installation that is not on https itself is a trial on somebody's machine

@@ -68,8 +68,7 @@ impl Identity {
     /// given out changes nothing.
     async fn session_of(&self, tx: &mut TenantTx, token: &Refresh) -> Result<Option<Kept>, Fault> {
         let Some(kept) = sessions::lock(tx, SessionId(token.session)).await? else { return Ok(None) };
-        let secret = self.vault.refresh_secret(token.provider, token.session, token.generation, &kept.salt);
-        Ok(vault::same(&secret.0, &token.secret.0).then_some(kept))
+        Ok(self.vault.is_refresh_secret(token, &kept.salt).then_some(kept))
     }
 
     pub(super) async fn refresh(&self, request: wire::RefreshRequest) -> Result<wire::RefreshResponse, Fault> {

@@ -67,6 +67,34 @@ pub async fn put(
     Ok(version)
 }
 
+/// The sealed client secrets of the provider's issuers, by name.
+pub async fn secrets(tx: &mut TenantTx) -> Result<Vec<(String, Vec<u8>)>, Failure> {
+    let rows = sqlx::query!(
+        r#"select name, client_secret as "client_secret!" from tenants.oidc_issuer
+            where provider_id = $1 and client_secret is not null order by name"#,
+        tx.provider().0
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.name, row.client_secret)).collect())
+}
+
+/// Keeps a client secret sealed another way, unless it was changed; how many
+/// were kept so. Not a new version: the issuer is as it was.
+pub async fn set_secret(tx: &mut TenantTx, name: &str, before: &[u8], sealed: &[u8]) -> Result<u64, Failure> {
+    let done = sqlx::query!(
+        "update tenants.oidc_issuer set client_secret = $4
+          where provider_id = $1 and name = $2 and client_secret = $3",
+        tx.provider().0,
+        name,
+        before,
+        sealed
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(done.rows_affected())
+}
+
 /// Forgets the links of users to an issuer, because it became another one.
 pub async fn unlink_all(tx: &mut TenantTx, name: &str) -> Result<(), Failure> {
     sqlx::query!("delete from tenants.external_identity where provider_id = $1 and issuer = $2", tx.provider().0, name)

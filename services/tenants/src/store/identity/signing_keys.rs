@@ -72,6 +72,19 @@ pub async fn set_state(tx: &mut TenantTx, kid: &str, state: State, now: Timestam
     Ok(())
 }
 
+/// Keeps the private half sealed another way.
+pub async fn set_sealed(tx: &mut TenantTx, kid: &str, sealed: &[u8]) -> Result<(), Failure> {
+    sqlx::query!(
+        "update tenants.signing_key set private_key = $3 where provider_id = $1 and kid = $2",
+        tx.provider().0,
+        kid,
+        sealed
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
 /// Forgets a key.
 pub async fn delete(tx: &mut TenantTx, kid: &str) -> Result<(), Failure> {
     sqlx::query!("delete from tenants.signing_key where provider_id = $1 and kid = $2", tx.provider().0, kid)

@@ -1,0 +1,58 @@
+//! Where the master keys of the tenants service come from: the secrets of an
+//! installation, or a file that a process running alone is given.
+
+use kit::config::Reader;
+use tenants::MasterKeys;
+
+use crate::secrets::{Secrets, derived};
+
+const FILE: &str = "MANYDESK_MASTER_KEY_FILE";
+const PURPOSE: &str = "signing keys at rest";
+
+/// The master key of an installation.
+pub fn of_installation(secrets: &Secrets) -> MasterKeys {
+    MasterKeys::one(secrets.key(PURPOSE))
+}
+
+/// The master keys of the file that a variable names.
+pub fn read(reader: &mut Reader<'_>) -> Option<MasterKeys> {
+    reader.required(FILE);
+    let file = reader.file(FILE)?;
+    let keys = of_file(&file);
+    if keys.is_none() {
+        reader.wrong(
+            FILE,
+            "must name a file with 64 hexadecimal digits (see `manydesk keys`), and those of former keys in further lines",
+        );
+    }
+    keys
+}
+
+/// One key a line, 64 hexadecimal digits: the first is used, the others open what
+/// was sealed with them.
+pub fn of_file(file: &[u8]) -> Option<MasterKeys> {
+    let text = std::str::from_utf8(file).ok()?;
+    let is_key = |line: &str| line.len() == 64 && line.bytes().all(|b| b.is_ascii_hexdigit());
+    let mut keys = Vec::new();
+    for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        keys.push(is_key(line).then(|| derived(&line.to_ascii_lowercase(), PURPOSE))?);
+    }
+    let (current, former) = keys.split_first()?;
+    Some(MasterKeys { current: (*current).into(), former: former.iter().map(|key| (*key).into()).collect() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_line_is_the_key_and_the_others_were() {
+        let (new, old) = ("a1".repeat(32), "B2".repeat(32));
+        let former = |text: &str| of_file(text.as_bytes()).map(|keys| keys.former.len());
+        assert_eq!(former(&new), Some(0));
+        assert_eq!(former(&format!("{new}\n\n {old}\n")), Some(1));
+        for bad in [String::new(), "abc".to_owned(), format!("{new}\nabc"), "z1".repeat(32), format!("{new}{old}")] {
+            assert_eq!(former(&bad), None, "{bad}");
+        }
+    }
+}
