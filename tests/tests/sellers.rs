@@ -289,37 +289,27 @@ async fn a_leaving_seller_takes_everything_and_leaves_a_certificate() {
         offboarding(&mut tenant.admin).await.request_erasure(erase("masque", "e1")).await.expect_err("not yet");
     assert_eq!(reason(&refused), "EVIDENCE_MISSING");
 
-    // A viewer takes nothing along.
-    let request = ExportSellerRequest { seller_id: seller_id.clone(), ..Default::default() };
-    let refused = offboarding(&mut viewer.session).await.export_seller(request).await.expect_err("not hers");
-    assert_eq!(refused.code(), Code::PermissionDenied);
+    // What the seller's own people take is theirs, and no evidence.
+    let (theirs, rows) = export(&mut owner.session, &seller_id).await;
+    assert!(!theirs.whole && rows.keys().all(|table| table.starts_with("tenants.")), "{:?}", rows.keys());
+    let refused =
+        offboarding(&mut tenant.admin).await.request_erasure(erase("masque-noir", "e1")).await.expect_err("not yet");
+    assert!(refused.message().contains("an export of all services"), "{}", refused.message());
 
-    // What the seller's own administrator takes holds what every service keeps of this seller, and
-    // nothing of another, as does what the provider's takes.
-    for session in [&mut owner.session, &mut tenant.admin] {
-        let (manifest, rows) = export(session, &seller_id).await;
-        assert!(manifest.whole);
-        let count = |table: &str| rows.get(table).map_or(0, Vec::len);
-        assert_eq!((count("tenants.contact"), count("tenants.document_content"), count("tenants.app_user")), (2, 2, 2));
-        assert_eq!((count("tickets.message"), count("tickets.ticket"), count("routing.contact")), (1, 1, 1));
-        let metered = |row: &&serde_json::Value| row["source"] == "traces" && row["event_key"] == "trace";
-        assert_eq!(rows["billing.usage_event"].iter().filter(metered).count(), 1);
-        let services: BTreeSet<&str> = manifest.tables.iter().filter_map(|t| t.table.split('.').next()).collect();
-        assert_eq!(services, BTreeSet::from(["tenants", "tickets", "routing", "workforce", "billing"]));
-        let text = serde_json::to_string(&rows).expect("JSON");
-        assert!(text.contains("a bottle that leaked") && !text.contains("a lamp that broke"));
-        let other = kit::SellerId::parse("seller_id", &other_id).expect("an id");
-        assert!(!text.contains(&other.0.to_string()));
-    }
-    // She may ask one service for it, for her own seller only.
-    let rows = |seller_id: &str| proto::billing::v1::ExportSellerRowsRequest {
-        seller_id: seller_id.to_owned(),
-        counts_only: true,
-    };
-    let mut hers = BillingServiceClient::new(transport(&mut owner.session).await);
-    hers.export_seller_rows(rows(&seller_id)).await.expect("her seller's rows");
-    let refused = hers.export_seller_rows(rows(&other_id)).await.expect_err("not hers");
-    assert_eq!(refused.code(), Code::NotFound);
+    // The whole one holds what every service keeps of this seller, and nothing of another.
+    let (manifest, rows) = export(&mut tenant.admin, &seller_id).await;
+    assert!(manifest.whole);
+    let count = |table: &str| rows.get(table).map_or(0, Vec::len);
+    assert_eq!((count("tenants.contact"), count("tenants.document_content"), count("tenants.app_user")), (2, 2, 2));
+    assert_eq!((count("tickets.message"), count("tickets.ticket"), count("routing.contact")), (1, 1, 1));
+    let metered = |row: &&serde_json::Value| row["source"] == "traces" && row["event_key"] == "trace";
+    assert_eq!(rows["billing.usage_event"].iter().filter(metered).count(), 1);
+    let services: BTreeSet<&str> = manifest.tables.iter().filter_map(|t| t.table.split('.').next()).collect();
+    assert_eq!(services, BTreeSet::from(["tenants", "tickets", "routing", "workforce", "billing"]));
+    let text = serde_json::to_string(&rows).expect("JSON");
+    assert!(text.contains("a bottle that leaked") && !text.contains("a lamp that broke"));
+    let other = kit::SellerId::parse("seller_id", &other_id).expect("an id");
+    assert!(!text.contains(&other.0.to_string()));
 
     // Whatever comes after it asks for a newer one.
     meter(&mut tenant.admin, &seller_id, "late").await;

@@ -38,17 +38,6 @@ macro_rules! ask {
     }};
 }
 
-/// Whether a service hands out its rows to a caller: it is asked by this service
-/// on her behalf, so its own rule is looked at for her.
-pub(super) fn hands_out(service: &str, caller: &Caller) -> bool {
-    let asked = |path: &str| {
-        path.strip_suffix("/ExportSellerRows")
-            .and_then(|path| path.strip_prefix("/manydesk."))
-            .is_some_and(|path| path.split('.').next() == Some(service))
-    };
-    proto::ACCESS.iter().any(|rule| asked(rule.path) && kit::gate::allows(rule, caller))
-}
-
 impl Onboarding {
     /// The seller's rows in another service.
     pub(super) async fn rows_of(

@@ -16,7 +16,6 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
-use super::elsewhere;
 use super::pieces::{self, PATIENCE, Piece, Writer};
 use super::sellers::call;
 use super::{Onboarding, Reach, keep, locked};
@@ -70,12 +69,10 @@ impl Onboarding {
         }
         // Nobody waits for this seller or for a connection while the others read out theirs.
         drop((tx, turn));
-        let mut whole = true;
-        for service in erasure::OTHERS {
-            if elsewhere::hands_out(service, caller) {
+        let whole = !caller.is_seller_side();
+        if whole {
+            for service in erasure::OTHERS {
                 self.copy(service, caller, scope, &mut writer).await?;
-            } else {
-                whole = false;
             }
         }
         let mut tx = self.deps.db.begin(scope).await?;
