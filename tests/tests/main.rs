@@ -9,6 +9,7 @@ mod fleet;
 mod foreign;
 mod identity;
 mod identity_bad;
+mod intake;
 mod isolation;
 mod licences;
 mod main_job;

@@ -49,11 +49,26 @@ impl Settings {
         self.accounts.iter().find(|account| account.id == id)
     }
 
-    /// The mailbox that one of these addresses names, plus-addresses included.
-    pub fn mailbox(&self, addresses: &[String]) -> Option<&Account> {
+    /// The mailbox that one of these addresses names, plus-addresses included. Where several accounts
+    /// share it, that of the store: a marketplace and its country.
+    pub fn mailbox(&self, addresses: &[String], store: Option<(&str, &str)>) -> Option<&Account> {
         let plain: BTreeSet<String> = addresses.iter().map(|address| without_plus(address)).collect();
         let mailbox = |account: &&Account| matches!(account.channel.as_str(), "email" | "marketplace" | "web_form");
-        self.accounts.iter().filter(mailbox).find(|account| plain.contains(&without_plus(&account.address)))
+        let fits = |account: &Account| match store {
+            Some((marketplace, country)) if account.marketplace == marketplace => {
+                if account.country == country {
+                    3
+                } else {
+                    2
+                }
+            }
+            _ if account.marketplace.is_empty() => 1,
+            _ => 0,
+        };
+        let named =
+            self.accounts.iter().filter(mailbox).filter(|account| plain.contains(&without_plus(&account.address)));
+        // Of equals the first.
+        named.rev().max_by_key(|account| fits(account))
     }
 
     /// Everything promised about a ticket.
