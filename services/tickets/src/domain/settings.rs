@@ -106,3 +106,47 @@ pub fn without_plus(address: &str) -> String {
         None => address,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::domain::ids::Uuid;
+
+    #[test]
+    fn of_accounts_that_share_a_mailbox_the_stores_own_is_found() {
+        let account = |n: u128, channel: &str, marketplace: &str, country: &str| Account {
+            id: ChannelAccountId(Uuid::from_u128(n)),
+            channel: channel.into(),
+            address: "help@shop.it".into(),
+            marketplace: marketplace.into(),
+            country: country.into(),
+            active: true,
+        };
+        let settings = Settings {
+            version: 1,
+            prefix: "MAS".into(),
+            zone: TimeZone::UTC,
+            country: "IT".into(),
+            languages: Vec::new(),
+            accounts: vec![
+                account(1, "marketplace", "amazon", "DE"),
+                account(2, "marketplace", "amazon", "IT"),
+                account(3, "marketplace", "ebay", ""),
+                account(4, "email", "", ""),
+                account(5, "chat", "", ""),
+            ],
+            policy: Policy::new(1, Vec::new(), BTreeMap::new()).unwrap(),
+            receives: true,
+        };
+        let found =
+            |store| settings.mailbox(&["Help+MAS-1@Shop.it".into()], store).map(|account| account.id.0.as_u128());
+        assert_eq!(found(Some(("amazon", "IT"))), Some(2));
+        assert_eq!(found(Some(("amazon", "FR"))), Some(1), "the marketplace's before a plain one");
+        assert_eq!(found(Some(("ebay", "GB"))), Some(3));
+        assert_eq!(found(Some(("etsy", ""))), Some(4));
+        assert_eq!(found(None), Some(4), "a person's mail is no marketplace's");
+        assert!(settings.mailbox(&["other@shop.it".into()], None).is_none());
+    }
+}
