@@ -11,6 +11,7 @@ mod fleet_probe;
 mod foreign;
 mod identity;
 mod identity_bad;
+mod intake;
 mod isolation;
 mod licences;
 mod main_job;

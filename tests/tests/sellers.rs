@@ -21,7 +21,7 @@ use proto::tenants::v1::questionnaire_service_client::QuestionnaireServiceClient
 use proto::tenants::v1::sellers_service_client::SellersServiceClient;
 use proto::tenants::v1::*;
 use proto::tickets::v1::tickets_service_client::TicketsServiceClient;
-use proto::tickets::v1::{Author, ReceiveMessageRequest};
+use proto::tickets::v1::{Author, ReceiveEmailRequest, ReceiveMessageRequest};
 use proto::types::v1::LocalizedText;
 use sqlx::{Connection, PgConnection};
 use tenants::api::onboarding::{apply, from_file};
@@ -107,12 +107,17 @@ async fn export(session: &mut Session, seller_id: &str) -> (ExportManifest, BTre
     (manifest, rows)
 }
 
-/// A message, what follows from it in the other services, and a row of usage.
+/// Tables in which intake keeps what came with a mail.
+const INTAKE: [&str; 5] =
+    ["tickets.attachment", "tickets.file", "tickets.file_part", "tickets.quarantine", "tickets.quarantine_part"];
+
+/// A message, what follows from it in the other services, a mail with a file to the same ticket, one that
+/// cannot be taken in, and a row of usage.
 async fn leave_traces(tenant: &mut Tenant, seller_id: &str, text: &str) {
     let account = tenant.account(seller_id, "email", "traces@shop.example").await;
     let message = ReceiveMessageRequest {
         seller_id: seller_id.to_owned(),
-        channel_account_id: account,
+        channel_account_id: account.clone(),
         external_id: "trace".into(),
         author: Some(Author { address: "anna@example.it".into(), name: "Anna".into() }),
         text: text.into(),
@@ -120,6 +125,21 @@ async fn leave_traces(tenant: &mut Tenant, seller_id: &str, text: &str) {
     };
     let stored = TicketsServiceClient::new(transport(&mut tenant.admin).await).receive_message(message).await;
     let ticket = stored.expect("a message").into_inner().ticket.expect("a ticket");
+    let with_file = format!(
+        "From: anna@example.it\r\nMessage-ID: <file@example.it>\r\nIn-Reply-To: <trace>\r\n\
+         Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\n{text}\r\n--b\r\n\
+         Content-Type: text/csv; name=a.csv\r\nContent-Disposition: attachment\r\n\r\n{text}\r\n--b--\r\n"
+    );
+    for raw in [with_file, format!("no mail: {text}")] {
+        let request = ReceiveEmailRequest {
+            seller_id: seller_id.to_owned(),
+            channel_account_id: account.clone(),
+            raw: raw.into_bytes().into(),
+            ..Default::default()
+        };
+        let client = TicketsServiceClient::new(transport(&mut tenant.admin).await).receive_email(request).await;
+        client.expect("taken in or set aside");
+    }
     meter(&mut tenant.admin, seller_id, "trace").await;
     let client = RoutingServiceClient::new(transport(&mut tenant.admin).await);
     eventually("the contact to reach routing", || {
@@ -301,7 +321,10 @@ async fn a_leaving_seller_takes_everything_and_leaves_a_certificate() {
     assert!(manifest.whole);
     let count = |table: &str| rows.get(table).map_or(0, Vec::len);
     assert_eq!((count("tenants.contact"), count("tenants.document_content"), count("tenants.app_user")), (2, 2, 2));
-    assert_eq!((count("tickets.message"), count("tickets.ticket"), count("routing.contact")), (1, 1, 1));
+    assert_eq!((count("tickets.message"), count("tickets.ticket"), count("routing.contact")), (2, 1, 1));
+    for table in INTAKE {
+        assert_eq!(count(table), 1, "{table}");
+    }
     let metered = |row: &&serde_json::Value| row["source"] == "traces" && row["event_key"] == "trace";
     assert_eq!(rows["billing.usage_event"].iter().filter(metered).count(), 1);
     let services: BTreeSet<&str> = manifest.tables.iter().filter_map(|t| t.table.split('.').next()).collect();
@@ -351,6 +374,18 @@ async fn a_leaving_seller_takes_everything_and_leaves_a_certificate() {
     let certificate = digest::digest(&digest::SHA256, done.certificate.as_bytes());
     assert_eq!(done.certificate_sha256, hex(certificate.as_ref()));
     assert!(done.certificate.contains(&manifest.sha256) && !done.certificate.contains("masque"));
+
+    let mut conn = PgConnection::connect(&desk().await.database).await.expect("the database answers");
+    let gone = kit::SellerId::parse("seller_id", &seller_id).expect("an id");
+    for table in INTAKE {
+        let statement = format!("select count(*) from {table} where seller_id = $1");
+        let rows: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(statement))
+            .bind(gone.0)
+            .fetch_one(&mut conn)
+            .await
+            .expect("a count");
+        assert_eq!(rows, 0, "{table}");
+    }
 
     // A shell is left; the name is free; the seller's people are gone.
     let get = GetSellerRequest { seller_id: seller_id.clone() };

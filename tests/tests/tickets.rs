@@ -238,7 +238,10 @@ async fn what_is_not_as_it_must_be_is_named_and_stored_nowhere() {
         raw: vec![0_u8, 255, 13, 10].into(),
         ..pb::ReceiveEmailRequest::default()
     };
-    assert_eq!(client.receive_email(no_mail).await.unwrap_err().code(), Code::InvalidArgument);
+    let aside = client.receive_email(no_mail.clone()).await.expect("it is kept").into_inner();
+    assert!(aside.quarantined.is_some() && aside.message.is_none() && aside.ticket.is_none());
+    let nothing = pb::ReceiveEmailRequest { raw: Default::default(), ..no_mail };
+    assert_eq!(client.receive_email(nothing).await.unwrap_err().code(), Code::InvalidArgument);
     let answer_to_nothing = pb::ImportMessagesRequest {
         seller_id: shop.seller.clone(),
         import_key: "k".into(),

@@ -25,6 +25,7 @@ pub static MIGRATOR: tenantdb::Migrator = sqlx::migrate!();
 
 /// The service: its routes, its background work, and the events it applies.
 pub fn build(deps: Deps) -> Result<Parts, kit::Fault> {
+    domain::intake::relay::sheets().map_err(|bad| kit::Fault::internal(kit::fault::chain(bad)))?;
     let desk = Arc::new(work::Desk::new(deps.clone()));
     let server = TicketsServiceServer::new(api::Api::new(Arc::clone(&desk)))
         .max_decoding_message_size(kit::serve::MAX_MESSAGE_BYTES);

@@ -28,6 +28,7 @@ const PREFIXES: &[(&str, &str)] = &[
     ("invoice", "inv"),
     ("provider", "prov"),
     ("api_key", "key"),
+    ("target_ticket", "ticket"),
     ("session", "session"),
 ];
 

@@ -9,7 +9,9 @@ use crate::domain::ticket::Refusal;
 impl Explain for Refusal {
     fn code(&self) -> Code {
         match self {
-            Refusal::Closed | Refusal::State(_) => Code::FailedPrecondition,
+            Refusal::Closed | Refusal::State(_) | Refusal::IntoItself | Refusal::NotToBeSplit => {
+                Code::FailedPrecondition
+            }
             Refusal::NoWaitingState(_) => Code::InvalidArgument,
         }
     }
@@ -19,12 +21,15 @@ impl Explain for Refusal {
             Refusal::Closed => "TICKET_CLOSED",
             Refusal::State(_) => "TICKET_STATE",
             Refusal::NoWaitingState(_) => "NO_WAITING_STATE",
+            Refusal::IntoItself => "MERGE_INTO_ITSELF",
+            Refusal::NotToBeSplit => "NOT_TO_BE_SPLIT",
         }
     }
 
     fn metadata(&self) -> Vec<(&'static str, String)> {
         match self {
             Refusal::Closed => vec![("state", "closed".into())],
+            Refusal::IntoItself | Refusal::NotToBeSplit => Vec::new(),
             Refusal::State(state) | Refusal::NoWaitingState(state) => vec![("state", state.name().into())],
         }
     }
@@ -52,10 +57,29 @@ impl Explain for Shut {
     }
 }
 
+/// The reason by which a report about no mail of ours is known.
+pub const REPORT_OF_NOTHING: &str = "REPORT_OF_NOTHING";
+
+/// A report of delivery about no mail of ours.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("the report is about no mail that was sent from here")]
+struct Unreported;
+
+impl Explain for Unreported {
+    fn code(&self) -> Code {
+        Code::FailedPrecondition
+    }
+
+    fn reason(&self) -> &'static str {
+        REPORT_OF_NOTHING
+    }
+}
+
 /// Why a message was not taken in, as a fault of the request. `at` names the message in a batch.
 pub fn not_taken(why: NotTaken, at: &str) -> Fault {
     match why {
         NotTaken::UnknownAccount => Fault::invalid("channel_account_id", why.to_string()),
+        NotTaken::ReportOfNothing => Unreported.into(),
         NotTaken::AnswerToNothing => Fault::invalid(format!("{at}direction"), why.to_string()),
         NotTaken::Refused(refusal) => refusal.into(),
     }

@@ -1,4 +1,5 @@
-//! Takes messages in: one from a channel's system, one mail, or a batch of the past.
+//! Takes messages in: one from a channel's system, or a batch of the past. Mails are read in
+//! [`super::mails`].
 
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use super::received::{Job, TRIES, Tried};
 use super::{Api, fields, sees_all, wire};
 use crate::domain::ids::{ChannelAccountId, ImportId, TicketId};
 use crate::domain::intake::book::{Book, NotTaken, Outcome};
-use crate::domain::intake::{Direction, Incoming, mail};
+use crate::domain::intake::{Direction, Incoming};
 use crate::domain::settings::Settings;
 use crate::store;
 
@@ -47,6 +48,7 @@ impl Api {
             occurred_at: self.desk.deps.clock.now().as_microsecond(),
             historical: false,
             raw: None,
+            mail: None,
             message_id: self.desk.deps.clock.new_uuid(),
         };
         checks.finish()?;
@@ -54,48 +56,6 @@ impl Api {
         let settings = self.desk.settings_knowing(caller, &scope, incoming.account).await?;
         let call = Call { caller, method: "ReceiveMessage", request_id: &request.request_id, request: &request };
         self.take_one(&call, &scope, settings, incoming).await
-    }
-
-    pub(super) async fn receive_email(
-        &self,
-        caller: &Caller,
-        request: pb::ReceiveEmailRequest,
-    ) -> Result<pb::ReceiveEmailResponse, Fault> {
-        let mut checks = Checks::new();
-        fields::optional_request_id(&mut checks, &request.request_id);
-        let named: Option<ChannelAccountId> =
-            fields::optional_id(&mut checks, "channel_account_id", &request.channel_account_id);
-        checks.finish()?;
-        let mail = mail::read(&request.raw).map_err(|why| Fault::invalid("raw", why.to_string()))?;
-        let scope = caller.act_for(&request.seller_id)?;
-        let mut settings = self.desk.settings(Some(caller), &scope).await?;
-        if let Some(named) = named {
-            settings = self.desk.settings_knowing(caller, &scope, named).await?;
-        }
-        let found = named.or_else(|| settings.mailbox(&mail.recipients).map(|account| account.id));
-        let account = found.ok_or_else(|| {
-            Fault::invalid("channel_account_id", "must be given: no recipient is a mailbox of the seller")
-        })?;
-        let incoming = Incoming {
-            direction: Direction::Inbound,
-            account,
-            external_id: mail.message_id.unwrap_or_else(|| fingerprint(&request.raw)),
-            external_thread_id: String::new(),
-            references: mail.references,
-            recipients: mail.recipients,
-            author: mail.author,
-            subject: mail.subject,
-            text: mail.text,
-            order_id: String::new(),
-            automatic: mail.automatic,
-            occurred_at: self.desk.deps.clock.now().as_microsecond(),
-            historical: false,
-            raw: Some(request.raw.to_vec()),
-            message_id: self.desk.deps.clock.new_uuid(),
-        };
-        let call = Call { caller, method: "ReceiveEmail", request_id: &request.request_id, request: &request };
-        let taken: pb::ReceiveMessageResponse = self.take_one(&call, &scope, settings, incoming).await?;
-        Ok(pb::ReceiveEmailResponse { message: taken.message, ticket: taken.ticket, duplicate: taken.duplicate })
     }
 
     pub(super) async fn import_messages(
@@ -173,7 +133,7 @@ impl Api {
 
     /// Takes one message in, with those of the seller that arrive at the same moment, and answers with
     /// it and its ticket.
-    async fn take_one<Req: prost::Message>(
+    pub(super) async fn take_one<Req: prost::Message>(
         &self,
         call: &Call<'_, Req>,
         scope: &Scope,
@@ -228,11 +188,11 @@ impl Api {
 }
 
 /// What a call needs to be answered once.
-struct Call<'a, Req> {
-    caller: &'a Caller,
-    method: &'static str,
-    request_id: &'a str,
-    request: &'a Req,
+pub(super) struct Call<'a, Req> {
+    pub caller: &'a Caller,
+    pub method: &'static str,
+    pub request_id: &'a str,
+    pub request: &'a Req,
 }
 
 /// One message of an import; the account and the id are filled in by the caller.
@@ -264,6 +224,7 @@ fn past(checks: &mut Checks, index: usize, message: &pb::ImportedMessage, now: j
         occurred_at: at.as_microsecond(),
         historical: true,
         raw: None,
+        mail: None,
         message_id: kit::ids::Uuid::nil(),
     }
 }
@@ -271,13 +232,6 @@ fn past(checks: &mut Checks, index: usize, message: &pb::ImportedMessage, now: j
 fn reference(checks: &mut Checks, field: String, value: &str) -> Vec<String> {
     let id = fields::external(checks, field, value, false);
     if id.is_empty() { Vec::new() } else { vec![id] }
-}
-
-/// What identifies a mail without a Message-ID.
-fn fingerprint(raw: &[u8]) -> String {
-    let hash = digest::digest(&digest::SHA256, raw);
-    let hex: String = hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("sha256:{hex}")
 }
 
 fn count(n: usize) -> i64 {

@@ -1,13 +1,19 @@
-//! The calls: read, decide, keep, reply. [`intake`] takes messages in, [`steps`] works on tickets,
-//! [`reads`] answers questions, [`promises`] explains and reports.
+//! The calls: read, decide, keep, reply. [`intake`] and [`mails`] take messages in, [`quarantine`] holds
+//! what could not be, [`steps`] works on tickets, [`reads`] answers questions, [`promises`] explains and
+//! reports.
 
 mod faults;
 mod fields;
+mod files;
 mod intake;
+mod mails;
+mod merges;
 mod promises;
+mod quarantine;
 mod reads;
 mod received;
 mod steps;
+mod streams;
 mod wire;
 
 use std::sync::Arc;
@@ -50,7 +56,7 @@ fn exported(line: Line) -> pb::ExportSellerRowsResponse {
 
 /// Writes the two lines of each call: admit, and pass on to the method of the same name.
 macro_rules! calls {
-    ($($name:ident, $request:ident, $response:ident;)*) => {
+    ({ $($name:ident, $request:ident, $response:ident;)* } { $($down:ident, $asked:ident, $stream:ident, $piece:ident;)* }) => {
         #[tonic::async_trait]
         impl TicketsService for Api {
             type ExportSellerRowsStream = BoxStream<'static, Result<pb::ExportSellerRowsResponse, Status>>;
@@ -66,6 +72,15 @@ macro_rules! calls {
             }
 
             $(
+                type $stream = BoxStream<'static, Result<pb::$piece, Status>>;
+
+                async fn $down(&self, request: Request<pb::$asked>) -> Result<Response<Self::$stream>, Status> {
+                    let (caller, request) = kit::admitted(request)?;
+                    Ok(Response::new(self.$down(&caller, request).await?))
+                }
+            )*
+
+            $(
                 async fn $name(&self, request: Request<pb::$request>) -> Result<Response<pb::$response>, Status> {
                     let (caller, request) = kit::admitted(request)?;
                     Ok(Response::new(self.$name(&caller, request).await?))
@@ -76,25 +91,37 @@ macro_rules! calls {
 }
 
 calls! {
-    receive_message, ReceiveMessageRequest, ReceiveMessageResponse;
-    receive_email, ReceiveEmailRequest, ReceiveEmailResponse;
-    import_messages, ImportMessagesRequest, ImportMessagesResponse;
-    list_imports, ListImportsRequest, ListImportsResponse;
-    get_ticket, GetTicketRequest, GetTicketResponse;
-    list_tickets, ListTicketsRequest, ListTicketsResponse;
-    list_messages, ListMessagesRequest, ListMessagesResponse;
-    get_raw_message, GetRawMessageRequest, GetRawMessageResponse;
-    list_ticket_events, ListTicketEventsRequest, ListTicketEventsResponse;
-    get_customer, GetCustomerRequest, GetCustomerResponse;
-    reply, ReplyRequest, ReplyResponse;
-    add_note, AddNoteRequest, AddNoteResponse;
-    assign_ticket, AssignTicketRequest, AssignTicketResponse;
-    hold_ticket, HoldTicketRequest, HoldTicketResponse;
-    resume_ticket, ResumeTicketRequest, ResumeTicketResponse;
-    solve_ticket, SolveTicketRequest, SolveTicketResponse;
-    reopen_ticket, ReopenTicketRequest, ReopenTicketResponse;
-    close_ticket, CloseTicketRequest, CloseTicketResponse;
-    explain_sla, ExplainSlaRequest, ExplainSlaResponse;
-    get_sla_report, GetSlaReportRequest, GetSlaReportResponse;
-    get_conversation_report, GetConversationReportRequest, GetConversationReportResponse;
+    {
+        receive_message, ReceiveMessageRequest, ReceiveMessageResponse;
+        receive_email, ReceiveEmailRequest, ReceiveEmailResponse;
+        list_quarantined_mails, ListQuarantinedMailsRequest, ListQuarantinedMailsResponse;
+        replay_quarantined_mail, ReplayQuarantinedMailRequest, ReplayQuarantinedMailResponse;
+        discard_quarantined_mail, DiscardQuarantinedMailRequest, DiscardQuarantinedMailResponse;
+        import_messages, ImportMessagesRequest, ImportMessagesResponse;
+        list_imports, ListImportsRequest, ListImportsResponse;
+        get_ticket, GetTicketRequest, GetTicketResponse;
+        list_tickets, ListTicketsRequest, ListTicketsResponse;
+        list_attachments, ListAttachmentsRequest, ListAttachmentsResponse;
+        list_messages, ListMessagesRequest, ListMessagesResponse;
+        get_raw_message, GetRawMessageRequest, GetRawMessageResponse;
+        list_ticket_events, ListTicketEventsRequest, ListTicketEventsResponse;
+        get_customer, GetCustomerRequest, GetCustomerResponse;
+        reply, ReplyRequest, ReplyResponse;
+        add_note, AddNoteRequest, AddNoteResponse;
+        assign_ticket, AssignTicketRequest, AssignTicketResponse;
+        hold_ticket, HoldTicketRequest, HoldTicketResponse;
+        resume_ticket, ResumeTicketRequest, ResumeTicketResponse;
+        solve_ticket, SolveTicketRequest, SolveTicketResponse;
+        reopen_ticket, ReopenTicketRequest, ReopenTicketResponse;
+        merge_ticket, MergeTicketRequest, MergeTicketResponse;
+        split_message, SplitMessageRequest, SplitMessageResponse;
+        close_ticket, CloseTicketRequest, CloseTicketResponse;
+        explain_sla, ExplainSlaRequest, ExplainSlaResponse;
+        get_sla_report, GetSlaReportRequest, GetSlaReportResponse;
+        get_conversation_report, GetConversationReportRequest, GetConversationReportResponse;
+    }
+    {
+        download_attachment, DownloadAttachmentRequest, DownloadAttachmentStream, DownloadAttachmentResponse;
+        download_quarantined_mail, DownloadQuarantinedMailRequest, DownloadQuarantinedMailStream, DownloadQuarantinedMailResponse;
+    }
 }

@@ -16,7 +16,7 @@ use crate::store::list::{Filter, Order};
 const STATES_LIMIT: usize = 7;
 
 /// The place in a list as it stands in a page token: microseconds and the id.
-type Key = (i64, Uuid);
+pub(super) type Key = (i64, Uuid);
 
 impl Api {
     pub(super) async fn get_ticket(
@@ -181,7 +181,7 @@ impl Api {
     }
 }
 
-async fn must_exist(tx: &mut TenantTx, id: TicketId) -> Result<(), Fault> {
+pub(super) async fn must_exist(tx: &mut TenantTx, id: TicketId) -> Result<(), Fault> {
     store::read::ticket(tx, id).await?.map(|_| ()).ok_or(Fault::NotFound("ticket"))
 }
 
@@ -201,7 +201,7 @@ fn filter(checks: &mut Checks, request: &pb::ListTicketsRequest) -> Filter {
     }
 }
 
-fn place((micros, id): Key) -> Result<store::read::Place, Fault> {
+pub(super) fn place((micros, id): Key) -> Result<store::read::Place, Fault> {
     let at = Timestamp::from_microsecond(micros).map_err(|error| Fault::Internal(Box::new(error)))?;
     Ok((at, id))
 }

@@ -5,7 +5,7 @@ use proto::tickets::v1 as pb;
 use tenantdb::TenantTx;
 
 use super::{Api, fields, sees_all, wire};
-use crate::domain::dossier::{Act, Dossier, Message};
+use crate::domain::dossier::{Act, Dossier, Matter, Message};
 use crate::domain::ids::{ContactId, MessageId, TicketId};
 use crate::domain::intake::{Direction, language};
 use crate::domain::settings::Settings;
@@ -265,6 +265,8 @@ fn outgoing(
         occurred_at: act.at,
         stored_at: act.at,
         automatic: false,
+        matter: Matter::default(),
+        delivery: None,
         decisions: Vec::new(),
     }
 }

@@ -6,11 +6,16 @@ use kit::wire::{etag, timestamp};
 use proto::tickets::v1 as pb;
 
 use crate::domain::dossier::{Event, Message, Ticket};
+use crate::domain::ids::TicketId;
 use crate::domain::intake::Direction;
+use crate::domain::intake::kind::MessageKind;
+use crate::domain::intake::mail::report::Action;
+use crate::domain::intake::quarantine::{Entry, Lot};
 use crate::domain::sla::clock::{Hand, Verdict};
 use crate::domain::sla::explain::{Piece, Why};
 use crate::domain::sla::policy::{Family, Metric};
 use crate::domain::ticket::{Priority, State};
+use crate::store::files::Attached;
 use crate::store::read::{CustomerFile, Import};
 
 pub fn ticket(seller: SellerId, ticket: &Ticket, sees_all: bool) -> pb::Ticket {
@@ -38,10 +43,16 @@ pub fn ticket(seller: SellerId, ticket: &Ticket, sees_all: bool) -> pb::Ticket {
         due_at: ticket.due_at.map(timestamp),
         message_count: ticket.message_count,
         etag: etag(ticket.version),
+        kind: kind(ticket.kind).into(),
+        merged_into_ticket_id: ticket.merged_into.map(|target| target.to_string()).unwrap_or_default(),
     }
 }
 
 pub fn message(seller: SellerId, message: &Message, sees_all: bool) -> pb::Message {
+    let decided = |step: &str| {
+        let found = message.decisions.iter().find(|decision| decision.step == step);
+        found.map(|decision| decision.outcome.to_owned())
+    };
     let decisions = message.decisions.iter().filter(|_| sees_all).map(|decision| pb::IntakeDecision {
         step: decision.step.into(),
         outcome: decision.outcome.into(),
@@ -66,6 +77,15 @@ pub fn message(seller: SellerId, message: &Message, sees_all: bool) -> pb::Messa
         stored_at: Some(timestamp(message.stored_at)),
         automatic: message.automatic,
         decisions: decisions.collect(),
+        marketplace: message.matter.marketplace.clone(),
+        country: message.matter.country.clone(),
+        order_id: message.order_id.clone().unwrap_or_default(),
+        kind: kind(message.matter.kind).into(),
+        origin: origin(message.matter.verified).into(),
+        automatic_reason: decided("automatic").unwrap_or_default(),
+        answered_by_people_only: message.automatic || decided("answer").is_some(),
+        delivery: delivery(message.delivery.as_ref().map(|told| told.0)).into(),
+        delivery_status: message.delivery.as_ref().map(|told| told.1.clone()).unwrap_or_default(),
     }
 }
 
@@ -90,6 +110,60 @@ pub fn customer(customer: CustomerFile) -> pb::Customer {
         language: customer.language.unwrap_or_default(),
         identities: customer.identities.into_iter().map(identity).collect(),
         created_at: Some(timestamp(customer.created_at)),
+    }
+}
+
+pub fn quarantined(seller: SellerId, entry: &Entry) -> pb::QuarantinedMail {
+    pb::QuarantinedMail {
+        id: entry.id.to_string(),
+        seller_id: seller.to_string(),
+        received_at: Some(timestamp(entry.received_at)),
+        channel_account_id: entry.account.map(|account| account.to_string()).unwrap_or_default(),
+        reason: entry.reason.clone(),
+        size: entry.size,
+        sha256: hex(&entry.sha256),
+        sender: entry.sender.clone(),
+        subject: entry.subject.clone(),
+        state: lot(entry.lot).into(),
+        decided_at: entry.decided_at.map(timestamp),
+        decided_by_user_id: entry.decided_by.map(|user| user.to_string()).unwrap_or_default(),
+        message_id: entry.message.map(|message| message.to_string()).unwrap_or_default(),
+    }
+}
+
+pub fn attachment(attached: &Attached, ticket: TicketId) -> pb::Attachment {
+    pb::Attachment {
+        id: attached.id.to_string(),
+        seller_id: attached.seller.to_string(),
+        ticket_id: ticket.to_string(),
+        message_id: attached.message.to_string(),
+        name: attached.name.clone(),
+        declared_type: attached.declared.clone(),
+        detected_type: attached.detected.clone(),
+        size: attached.size,
+        sha256: hex(&attached.sha256),
+    }
+}
+
+pub fn lot(lot: Lot) -> pb::QuarantineState {
+    match lot {
+        Lot::Waiting => pb::QuarantineState::Waiting,
+        Lot::Replayed => pb::QuarantineState::Replayed,
+        Lot::Discarded => pb::QuarantineState::Discarded,
+    }
+}
+
+/// Bytes in hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn delivery(action: Option<Action>) -> pb::DeliveryState {
+    match action {
+        None => pb::DeliveryState::Unspecified,
+        Some(Action::Failed) => pb::DeliveryState::Failed,
+        Some(Action::Delayed) => pb::DeliveryState::Delayed,
+        Some(Action::Delivered | Action::Relayed | Action::Expanded) => pb::DeliveryState::Delivered,
     }
 }
 
@@ -130,6 +204,26 @@ fn priority(priority: Priority) -> pb::Priority {
         Priority::Normal => pb::Priority::Normal,
         Priority::High => pb::Priority::High,
         Priority::Urgent => pb::Priority::Urgent,
+    }
+}
+
+fn kind(kind: Option<MessageKind>) -> pb::MessageKind {
+    match kind {
+        None => pb::MessageKind::Unspecified,
+        Some(MessageKind::OrderNotice) => pb::MessageKind::OrderNotice,
+        Some(MessageKind::SystemNotice) => pb::MessageKind::SystemNotice,
+        Some(MessageKind::Review) => pb::MessageKind::Review,
+        Some(MessageKind::Question) => pb::MessageKind::Question,
+        Some(MessageKind::Return) => pb::MessageKind::Return,
+        Some(MessageKind::Claim) => pb::MessageKind::Claim,
+    }
+}
+
+fn origin(verified: Option<bool>) -> pb::MessageOrigin {
+    match verified {
+        None => pb::MessageOrigin::Unspecified,
+        Some(true) => pb::MessageOrigin::Verified,
+        Some(false) => pb::MessageOrigin::Unverified,
     }
 }
 

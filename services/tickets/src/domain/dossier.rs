@@ -8,6 +8,8 @@
 use jiff::Timestamp;
 
 use super::ids::{ChannelAccountId, ContactId, CustomerId, MessageId, TicketId, UserId, Uuid};
+use super::intake::kind::MessageKind;
+use super::intake::mail::report::Action;
 use super::intake::{Decision, Direction};
 use super::settings::{About, Settings};
 use super::sla::clock::{self, Hand, Reading, Verdict};
@@ -32,6 +34,8 @@ pub struct Ticket {
     pub order_id: Option<String>,
     pub marketplace: String,
     pub country: String,
+    /// The weightiest kind of its customer messages.
+    pub kind: Option<MessageKind>,
     pub historical: bool,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
@@ -46,6 +50,8 @@ pub struct Ticket {
     pub event_count: i64,
     pub contact: Option<Contact>,
     pub last_user: Option<UserId>,
+    /// The ticket that it was joined into.
+    pub merged_into: Option<TicketId>,
     pub version: i64,
 }
 
@@ -96,7 +102,22 @@ pub struct Message {
     pub occurred_at: Timestamp,
     pub stored_at: Timestamp,
     pub automatic: bool,
+    pub matter: Matter,
+    /// What a mail server told of it, with its status.
+    pub delivery: Option<(Action, String)>,
     pub decisions: Vec<Decision>,
+}
+
+/// What a message is about, and where it came from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Matter {
+    /// Empty for none.
+    pub marketplace: String,
+    /// Of the marketplace; empty while unknown.
+    pub country: String,
+    pub kind: Option<MessageKind>,
+    /// Whether a marketplace's mail is what it says; None for what is no such mail.
+    pub verified: Option<bool>,
 }
 
 /// A clock as it was last written down.
@@ -252,6 +273,12 @@ impl Dossier {
         Ok(())
     }
 
+    /// A mail server told that an answer did not arrive. Nothing begins again by that: no machine opens
+    /// a ticket.
+    pub fn undelivered(&mut self, at: Timestamp, report: MessageId) {
+        self.record(Act { user: None, at }, Kind::Undelivered, self.ticket.state, true, Some(report), None);
+    }
+
     /// Gives the ticket to somebody, or to nobody. What changes nothing is not written down.
     pub fn assign(&mut self, act: Act, assignee: Option<UserId>) -> Result<(), Refusal> {
         let (step, kind) = match assignee {
@@ -319,6 +346,37 @@ impl Dossier {
         let state = ticket::next(self.ticket.state, Step::Close)?;
         self.record(act, Kind::Closed, state, false, None, None);
         Ok(())
+    }
+
+    /// Joins it into another, which goes on. What was to be done here is withdrawn; where a customer
+    /// waited, the other one waits on. The messages stay where they are.
+    pub fn merge_into(&mut self, act: Act, target: &mut Dossier, contact: ContactId) -> Result<(), Refusal> {
+        if self.ticket.id == target.ticket.id {
+            return Err(Refusal::IntoItself);
+        }
+        let state = ticket::next(self.ticket.state, Step::Merge)?;
+        let waiting = self.ticket.contact.take();
+        let joined = ticket::next(target.ticket.state, Step::Join { waiting: waiting.is_some() })?;
+        self.ticket.merged_into = Some(target.ticket.id);
+        self.record(act, Kind::Merged, state, false, None, None);
+        target.record(act, Kind::Joined, joined, waiting.is_none(), None, None);
+        let Some(waiting) = waiting else { return Ok(()) };
+        if !self.ticket.historical {
+            self.told.push(Told::Withdrawn { contact: waiting.id, reason: "merged", at: act.at });
+        }
+        match &mut target.ticket.contact {
+            Some(open) => open.messages += waiting.messages,
+            None => {
+                target.ticket.historical &= self.ticket.historical;
+                target.open_contact(contact, waiting.since, waiting.messages);
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes that one of its messages got a ticket of its own.
+    pub fn split_off(&mut self, act: Act, message: MessageId) {
+        self.record(act, Kind::Split, self.ticket.state, true, Some(message), None);
     }
 
     /// Reads the clocks at a moment and writes down what changed. A clock that was settled stays as it

@@ -55,6 +55,7 @@ fn ticket(historical: bool, marketplace: &str) -> Dossier {
         order_id: None,
         marketplace: marketplace.into(),
         country: "DE".into(),
+        kind: None,
         historical,
         created_at: at(0),
         updated_at: at(0),
@@ -69,6 +70,7 @@ fn ticket(historical: bool, marketplace: &str) -> Dossier {
         event_count: 0,
         contact: None,
         last_user: None,
+        merged_into: None,
         version: 1,
     })
 }
@@ -95,6 +97,8 @@ fn message(n: u128, direction: Direction, minute: i64) -> Message {
         occurred_at: at(minute),
         stored_at: at(minute),
         automatic: false,
+        matter: Default::default(),
+        delivery: None,
         decisions: vec![],
     }
 }
@@ -277,4 +281,53 @@ fn assigning_twice_is_written_down_once() {
     dossier.assign(act(3), None).unwrap();
     let kinds: Vec<&str> = dossier.new_events.iter().map(|event| event.kind.name()).collect();
     assert_eq!(kinds, ["customer_wrote", "assigned", "unassigned"]);
+}
+
+fn two() -> (Dossier, Dossier) {
+    let (source, mut target) = (ticket(false, ""), ticket(false, ""));
+    target.ticket.id = TicketId(id(2));
+    (source, target)
+}
+
+#[test]
+fn a_merge_closes_the_source_without_a_verdict_and_the_target_waits_on() {
+    let (mut source, mut target) = two();
+    inbound(&mut source, 10, 0);
+    inbound(&mut target, 20, 1);
+    outbound(&mut target, 21, 2);
+    source.merge_into(act(10), &mut target, ContactId(id(5))).unwrap();
+    for dossier in [&mut source, &mut target] {
+        dossier.settle(&settings(3_600), at(10));
+    }
+    assert_eq!((source.ticket.state, source.ticket.merged_into), (State::Closed, Some(target.ticket.id)));
+    assert_eq!((source.ticket.due_at, source.ticket.contact), (None, None));
+    assert!(source.clocks.iter().all(|clock| clock.hand == Hand::Stopped && clock.verdict == Verdict::Open));
+    assert_eq!(kinds(&source), ["stored", "needs_work", "withdrawn"]);
+    let waits = target.ticket.contact.unwrap();
+    assert_eq!((waits.id, waits.since, target.ticket.state), (ContactId(id(5)), at(0), State::Open));
+    assert_eq!(kinds(&target).last(), Some(&"needs_work"));
+    assert_eq!(target.facts.last().map(|fact| (fact.kind, fact.automatic)), Some((Kind::Joined, false)));
+    // Nothing goes into or out of a closed ticket.
+    assert_eq!(source.merge_into(act(11), &mut target, ContactId(id(6))), Err(Refusal::Closed));
+    let mut other = two().0;
+    assert_eq!(other.merge_into(act(11), &mut two().0, ContactId(id(6))), Err(Refusal::IntoItself));
+    let (mut fresh, _) = two();
+    fresh.ticket.id = TicketId(id(3));
+    assert_eq!(fresh.merge_into(act(11), &mut source, ContactId(id(6))), Err(Refusal::Closed));
+}
+
+#[test]
+fn a_merge_of_a_ticket_at_rest_wakes_nobody_and_a_late_clock_stays_missed() {
+    let (mut source, mut target) = two();
+    inbound(&mut source, 10, 0);
+    outbound(&mut source, 11, 90);
+    inbound(&mut target, 20, 1);
+    target.solve(act(2)).unwrap();
+    source.merge_into(act(100), &mut target, ContactId(id(5))).unwrap();
+    for dossier in [&mut source, &mut target] {
+        dossier.settle(&settings(3_600), at(100));
+    }
+    assert_eq!((target.ticket.state, target.ticket.contact), (State::Solved, None));
+    let verdicts: Vec<Verdict> = source.clocks.iter().map(|clock| clock.verdict).collect();
+    assert!(verdicts.contains(&Verdict::Missed) && !verdicts.contains(&Verdict::Kept), "{verdicts:?}");
 }

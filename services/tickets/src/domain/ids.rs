@@ -5,6 +5,8 @@ kit::id!(MessageId, "message", "One utterance.");
 kit::id!(CustomerId, "customer", "A seller's customer.");
 kit::id!(ContactId, "contact", "One unit of work that can be offered and billed.");
 kit::id!(ChannelAccountId, "chan", "A mailbox, a marketplace account, a number.");
+kit::id!(AttachmentId, "attachment", "A file of a message.");
+kit::id!(QuarantineId, "quarantine", "A mail that could not be taken in.");
 kit::id!(ImportId, "import", "A bulk import of past messages.");
 
 pub use kit::ids::{SellerId, UserId, Uuid};

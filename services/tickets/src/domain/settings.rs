@@ -49,11 +49,26 @@ impl Settings {
         self.accounts.iter().find(|account| account.id == id)
     }
 
-    /// The mailbox that one of these addresses names, plus-addresses included.
-    pub fn mailbox(&self, addresses: &[String]) -> Option<&Account> {
+    /// The mailbox that one of these addresses names, plus-addresses included. Where several accounts
+    /// share it, that of the store: a marketplace and its country.
+    pub fn mailbox(&self, addresses: &[String], store: Option<(&str, &str)>) -> Option<&Account> {
         let plain: BTreeSet<String> = addresses.iter().map(|address| without_plus(address)).collect();
         let mailbox = |account: &&Account| matches!(account.channel.as_str(), "email" | "marketplace" | "web_form");
-        self.accounts.iter().filter(mailbox).find(|account| plain.contains(&without_plus(&account.address)))
+        let fits = |account: &Account| match store {
+            Some((marketplace, country)) if account.marketplace == marketplace => {
+                if account.country == country {
+                    3
+                } else {
+                    2
+                }
+            }
+            _ if account.marketplace.is_empty() => 1,
+            _ => 0,
+        };
+        let named =
+            self.accounts.iter().filter(mailbox).filter(|account| plain.contains(&without_plus(&account.address)));
+        // Of equals the first.
+        named.rev().max_by_key(|account| fits(account))
     }
 
     /// Everything promised about a ticket.
@@ -89,5 +104,49 @@ pub fn without_plus(address: &str) -> String {
     match address.rsplit_once('@') {
         Some((local, domain)) => format!("{}@{domain}", local.split('+').next().unwrap_or(local)),
         None => address,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::domain::ids::Uuid;
+
+    #[test]
+    fn of_accounts_that_share_a_mailbox_the_stores_own_is_found() {
+        let account = |n: u128, channel: &str, marketplace: &str, country: &str| Account {
+            id: ChannelAccountId(Uuid::from_u128(n)),
+            channel: channel.into(),
+            address: "help@shop.it".into(),
+            marketplace: marketplace.into(),
+            country: country.into(),
+            active: true,
+        };
+        let settings = Settings {
+            version: 1,
+            prefix: "MAS".into(),
+            zone: TimeZone::UTC,
+            country: "IT".into(),
+            languages: Vec::new(),
+            accounts: vec![
+                account(1, "marketplace", "amazon", "DE"),
+                account(2, "marketplace", "amazon", "IT"),
+                account(3, "marketplace", "ebay", ""),
+                account(4, "email", "", ""),
+                account(5, "chat", "", ""),
+            ],
+            policy: Policy::new(1, Vec::new(), BTreeMap::new()).unwrap(),
+            receives: true,
+        };
+        let found =
+            |store| settings.mailbox(&["Help+MAS-1@Shop.it".into()], store).map(|account| account.id.0.as_u128());
+        assert_eq!(found(Some(("amazon", "IT"))), Some(2));
+        assert_eq!(found(Some(("amazon", "FR"))), Some(1), "the marketplace's before a plain one");
+        assert_eq!(found(Some(("ebay", "GB"))), Some(3));
+        assert_eq!(found(Some(("etsy", ""))), Some(4));
+        assert_eq!(found(None), Some(4), "a person's mail is no marketplace's");
+        assert!(settings.mailbox(&["other@shop.it".into()], None).is_none());
     }
 }

@@ -92,10 +92,18 @@ pub enum Kind {
     Solved,
     Reopened,
     Closed,
+    /// An answer did not reach the customer.
+    Undelivered,
+    /// It was joined into another ticket.
+    Merged,
+    /// Another ticket was joined into it; automatic unless a customer waited there.
+    Joined,
+    /// One of its messages got a ticket of its own.
+    Split,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 10] = [
+    pub const ALL: [Kind; 14] = [
         Kind::CustomerWrote,
         Kind::Answered,
         Kind::Noted,
@@ -106,6 +114,10 @@ impl Kind {
         Kind::Solved,
         Kind::Reopened,
         Kind::Closed,
+        Kind::Undelivered,
+        Kind::Merged,
+        Kind::Joined,
+        Kind::Split,
     ];
 
     pub fn name(self) -> &'static str {
@@ -120,6 +132,10 @@ impl Kind {
             Kind::Solved => "solved",
             Kind::Reopened => "reopened",
             Kind::Closed => "closed",
+            Kind::Undelivered => "undelivered",
+            Kind::Merged => "merged",
+            Kind::Joined => "joined",
+            Kind::Split => "split",
         }
     }
 
@@ -158,6 +174,12 @@ pub enum Step {
     Solve,
     Reopen,
     Close,
+    /// It is joined into another.
+    Merge,
+    /// Another is joined into it, in which a customer waits or not.
+    Join {
+        waiting: bool,
+    },
 }
 
 /// Why a step is refused.
@@ -169,6 +191,10 @@ pub enum Refusal {
     State(State),
     #[error("a ticket cannot wait in the state {}", .0.name())]
     NoWaitingState(State),
+    #[error("a ticket cannot be merged into itself, nor into one that leads back to it")]
+    IntoItself,
+    #[error("only a message that a customer wrote gets a ticket of its own")]
+    NotToBeSplit,
 }
 
 /// The state after a step, or why it is refused. This is the published transition table.
@@ -192,6 +218,9 @@ pub fn next(state: State, step: Step) -> Result<State, Refusal> {
         Step::Solve if state != State::Solved => Ok(State::Solved),
         Step::Reopen if state == State::Solved => Ok(State::Open),
         Step::Close if state == State::Solved => Ok(State::Closed),
+        Step::Merge => Ok(State::Closed),
+        Step::Join { waiting: true } if state != State::New => Ok(State::Open),
+        Step::Join { .. } => Ok(state),
         Step::Resume | Step::Solve | Step::Reopen | Step::Close => Err(Refusal::State(state)),
     }
 }
@@ -249,6 +278,17 @@ mod tests {
             ("solve", Step::Solve, [Some(Solved), Some(Solved), Some(Solved), Some(Solved), Some(Solved), None]),
             ("reopen", Step::Reopen, [None, None, None, None, None, Some(Open)]),
             ("close", Step::Close, [None, None, None, None, None, Some(Closed)]),
+            ("merge", Step::Merge, [Some(Closed); 6]),
+            (
+                "join",
+                Step::Join { waiting: true },
+                [Some(New), Some(Open), Some(Open), Some(Open), Some(Open), Some(Open)],
+            ),
+            (
+                "join at rest",
+                Step::Join { waiting: false },
+                [Some(New), Some(Open), Some(PendingCustomer), Some(PendingSeller), Some(OnHold), Some(Solved)],
+            ),
         ];
         for (name, step, after) in steps {
             for (state, want) in State::ALL.into_iter().zip(after) {

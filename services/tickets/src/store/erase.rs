@@ -3,7 +3,12 @@
 use tenantdb::{Failure, TenantTx};
 
 /// The tables of a seller, children first. The seller's own entry stays until its terms say erased.
-const STATEMENTS: [&str; 14] = [
+const STATEMENTS: [&str; 19] = [
+    "delete from tickets.attachment where provider_id = $1 and seller_id = $2",
+    "delete from tickets.file_part where provider_id = $1 and seller_id = $2",
+    "delete from tickets.file where provider_id = $1 and seller_id = $2",
+    "delete from tickets.quarantine_part where provider_id = $1 and seller_id = $2",
+    "delete from tickets.quarantine where provider_id = $1 and seller_id = $2",
     "delete from tickets.import_conversation where provider_id = $1 and seller_id = $2",
     "delete from tickets.import where provider_id = $1 and seller_id = $2",
     "delete from tickets.verdict where provider_id = $1 and seller_id = $2",

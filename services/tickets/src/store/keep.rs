@@ -1,5 +1,7 @@
 //! Writes what changed. However many tickets and messages it is, it takes the same few statements.
 
+use std::sync::Arc;
+
 use tenantdb::{At, Failure, TenantTx, ToSqlx};
 
 use super::rows::{at_second, decisions_text};
@@ -7,6 +9,8 @@ use crate::domain::dossier::{Clock, Dossier, Message, Ticket, bare};
 use crate::domain::ids::{ImportId, MessageId, TicketId, Uuid};
 use crate::domain::intake::book::Book;
 use crate::domain::intake::identity::Identity;
+use crate::domain::intake::kind::MessageKind;
+use crate::domain::intake::mail::report::Report;
 use crate::domain::sla::clock::Verdict;
 
 /// Numbers begin after this one.
@@ -27,7 +31,9 @@ pub async fn book(tx: &mut TenantTx, prefix: &str, book: &mut Book) -> Result<()
     }
     customers(tx, book).await?;
     dossiers(tx, &mut book.dossiers).await?;
-    raws(tx, &book.raws).await
+    raws(tx, &book.raws).await?;
+    reports(tx, &book.reports).await?;
+    super::files::keep(tx, &book.files).await
 }
 
 /// Writes the dossiers that changed, raising their versions.
@@ -111,20 +117,21 @@ async fn tickets(tx: &mut TenantTx, tickets: &[&Ticket]) -> Result<(), Failure> 
     sqlx::query(
         "insert into tickets.ticket as t (
              provider_id, seller_id, ticket_id, number, subject, state, priority, channel, channel_account_id,
-             external_thread_id, language, customer_id, assignee_id, order_id, marketplace, country, historical,
+             external_thread_id, language, customer_id, assignee_id, order_id, marketplace, country, kind, historical,
              created_at, updated_at, first_response_at, solved_at, due_at, first_message_at, first_outbound_at,
              inbound_count, outbound_count, message_count, event_count, contact_id, contact_since, contact_messages,
-             contact_assigned_at, last_user_id, version)
+             contact_assigned_at, last_user_id, merged_into_id, version)
          select $1, $2, n.*
            from unnest($3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::uuid[],
                        $10::text[], $11::text[], $12::uuid[], $13::uuid[], $14::text[], $15::text[], $16::text[],
-                       $17::bool[], $18::timestamptz[], $19::timestamptz[], $20::timestamptz[], $21::timestamptz[],
-                       $22::timestamptz[], $23::timestamptz[], $24::timestamptz[], $25::int4[], $26::int4[],
-                       $27::int4[], $28::int8[], $29::uuid[], $30::timestamptz[], $31::int4[], $32::timestamptz[],
-                       $33::uuid[], $34::int8[]) as n
+                       $17::text[], $18::bool[], $19::timestamptz[], $20::timestamptz[], $21::timestamptz[],
+                       $22::timestamptz[], $23::timestamptz[], $24::timestamptz[], $25::timestamptz[], $26::int4[],
+                       $27::int4[], $28::int4[], $29::int8[], $30::uuid[], $31::timestamptz[], $32::int4[],
+                       $33::timestamptz[], $34::uuid[], $35::uuid[], $36::int8[]) as n
          on conflict on constraint ticket_pk do update set
              state = excluded.state, priority = excluded.priority, language = excluded.language,
-             assignee_id = excluded.assignee_id, order_id = excluded.order_id, historical = excluded.historical,
+             assignee_id = excluded.assignee_id, order_id = excluded.order_id, kind = excluded.kind,
+             historical = excluded.historical,
              updated_at = excluded.updated_at, first_response_at = excluded.first_response_at,
              solved_at = excluded.solved_at, due_at = excluded.due_at, first_message_at = excluded.first_message_at,
              first_outbound_at = excluded.first_outbound_at, inbound_count = excluded.inbound_count,
@@ -132,7 +139,7 @@ async fn tickets(tx: &mut TenantTx, tickets: &[&Ticket]) -> Result<(), Failure> 
              event_count = excluded.event_count, contact_id = excluded.contact_id,
              contact_since = excluded.contact_since, contact_messages = excluded.contact_messages,
              contact_assigned_at = excluded.contact_assigned_at, last_user_id = excluded.last_user_id,
-             version = excluded.version",
+             merged_into_id = excluded.merged_into_id, version = excluded.version",
     )
     .bind(provider)
     .bind(seller)
@@ -150,6 +157,7 @@ async fn tickets(tx: &mut TenantTx, tickets: &[&Ticket]) -> Result<(), Failure> 
     .bind(column(tickets, |t| t.order_id.clone()))
     .bind(column(tickets, |t| t.marketplace.clone()))
     .bind(column(tickets, |t| t.country.clone()))
+    .bind(column(tickets, |t| t.kind.map(MessageKind::name)))
     .bind(column(tickets, |t| t.historical))
     .bind(column(tickets, |t| t.created_at.to_sqlx()))
     .bind(column(tickets, |t| t.updated_at.to_sqlx()))
@@ -167,6 +175,7 @@ async fn tickets(tx: &mut TenantTx, tickets: &[&Ticket]) -> Result<(), Failure> 
     .bind(column(tickets, |t| t.contact.map_or(0, |contact| contact.messages)))
     .bind(column(tickets, |t| t.contact.and_then(|contact| contact.assigned_at).map(|at| at.to_sqlx())))
     .bind(column(tickets, |t| bare(t.last_user)))
+    .bind(column(tickets, |t| t.merged_into.map(|target| target.0)))
     .bind(column(tickets, |t| t.version))
     .execute(tx.conn())
     .await?;
@@ -182,12 +191,13 @@ async fn messages(tx: &mut TenantTx, messages: &[&Message]) -> Result<(), Failur
         "insert into tickets.message (
              provider_id, seller_id, message_id, ticket_id, position, direction, channel, channel_account_id,
              external_id, external_thread_id, in_reply_to, order_id, author_address, author_name, user_id, subject,
-             body, language, language_confidence, occurred_at, stored_at, automatic, decisions)
+             body, language, language_confidence, occurred_at, stored_at, automatic, marketplace, country, kind, verified,
+             decisions)
          select $1, $2, n.*
            from unnest($3::uuid[], $4::uuid[], $5::int4[], $6::text[], $7::text[], $8::uuid[], $9::text[],
                        $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::uuid[], $16::text[],
                        $17::text[], $18::text[], $19::float8[], $20::timestamptz[], $21::timestamptz[],
-                       $22::bool[], $23::text[]) as n",
+                       $22::bool[], $23::text[], $24::text[], $25::text[], $26::bool[], $27::text[]) as n",
     )
     .bind(provider)
     .bind(seller)
@@ -211,6 +221,10 @@ async fn messages(tx: &mut TenantTx, messages: &[&Message]) -> Result<(), Failur
     .bind(column(messages, |m| m.occurred_at.to_sqlx()))
     .bind(column(messages, |m| m.stored_at.to_sqlx()))
     .bind(column(messages, |m| m.automatic))
+    .bind(column(messages, |m| m.matter.marketplace.clone()))
+    .bind(column(messages, |m| m.matter.country.clone()))
+    .bind(column(messages, |m| m.matter.kind.map(MessageKind::name)))
+    .bind(column(messages, |m| m.matter.verified))
     .bind(column(messages, |m| decisions_text(&m.decisions)))
     .execute(tx.conn())
     .await?;
@@ -346,7 +360,7 @@ async fn verdicts(tx: &mut TenantTx, dossiers: &[&Dossier]) -> Result<(), Failur
     Ok(())
 }
 
-async fn raws(tx: &mut TenantTx, raws: &[(MessageId, Vec<u8>)]) -> Result<(), Failure> {
+async fn raws(tx: &mut TenantTx, raws: &[(MessageId, Arc<[u8]>)]) -> Result<(), Failure> {
     let (provider, seller) = (tx.provider().0, tx.seller()?.0);
     for (id, raw) in raws {
         sqlx::query!(
@@ -355,7 +369,27 @@ async fn raws(tx: &mut TenantTx, raws: &[(MessageId, Vec<u8>)]) -> Result<(), Fa
             provider,
             seller,
             id.0,
-            raw,
+            &raw[..],
+        )
+        .execute(tx.conn())
+        .await?;
+    }
+    Ok(())
+}
+
+/// Marks the answers that reports of delivery are about. A failure is not taken back by later news.
+async fn reports(tx: &mut TenantTx, reports: &[(MessageId, String, Report)]) -> Result<(), Failure> {
+    let (provider, seller) = (tx.provider().0, tx.seller()?.0);
+    for (_, original, report) in reports {
+        sqlx::query!(
+            "update tickets.message set delivery = $4, delivery_status = $5
+              where provider_id = $1 and seller_id = $2 and external_id = $3 and direction = 'outbound'
+                and delivery <> 'failed'",
+            provider,
+            seller,
+            original,
+            report.action.name(),
+            report.status,
         )
         .execute(tx.conn())
         .await?;

@@ -5,13 +5,13 @@ use std::collections::{HashMap, HashSet};
 
 use tenantdb::{Failure, TenantTx};
 
-use super::rows::{ClockRow, FactRow, OfSeller, TicketRow, ticket_columns};
+use super::rows::{ClockRow, FactRow, OfSeller, TicketRow, known, ticket_columns};
 use crate::domain::dossier::{Clock, Dossier, Ticket};
 use crate::domain::ids::{ChannelAccountId, CustomerId, MessageId, TicketId, Uuid};
-use crate::domain::intake::Incoming;
 use crate::domain::intake::book::{Book, Customer, Place, keys_to_load};
 use crate::domain::intake::identity::{Identity, identify};
 use crate::domain::intake::thread::Key;
+use crate::domain::intake::{Direction, Incoming};
 use crate::domain::settings::Settings;
 use crate::domain::ticket::Fact;
 
@@ -69,7 +69,11 @@ pub async fn book(tx: &mut TenantTx, settings: &Settings, messages: &[Incoming])
     let nothing =
         wanted.tickets.is_empty() && wanted.numbers.is_empty() && wanted.orders.is_empty() && wanted.threads.is_empty();
     if !nothing {
-        let tickets = wanted_tickets(tx, wanted).await?;
+        let mut tickets = wanted_tickets(tx, wanted).await?;
+        if tickets.iter().any(|ticket| ticket.merged_into.is_some()) {
+            let ends = ends_of_merges(tx, &tickets).await?;
+            tickets.extend(ends);
+        }
         book.dossiers = dossiers(tx, tickets).await?;
     }
     Ok(book)
@@ -79,7 +83,7 @@ async fn stored_messages(tx: &mut TenantTx, wanted: &mut Wanted, book: &mut Book
     let (provider, seller) = (tx.provider().0, tx.seller()?.0);
     let externals: Vec<String> = wanted.externals.iter().cloned().collect();
     let rows = sqlx::query!(
-        r#"select external_id as "external_id!", channel_account_id, ticket_id, message_id
+        r#"select external_id as "external_id!", channel_account_id, ticket_id, message_id, direction
              from tickets.message
             where provider_id = $1 and seller_id = $2 and external_id = any ($3)"#,
         provider,
@@ -94,6 +98,7 @@ async fn stored_messages(tx: &mut TenantTx, wanted: &mut Wanted, book: &mut Book
             account: row.channel_account_id.map(ChannelAccountId),
             ticket: TicketId(row.ticket_id),
             message: MessageId(row.message_id),
+            direction: known("direction", Direction::named(&row.direction))?,
         });
     }
     Ok(())
@@ -177,6 +182,77 @@ async fn wanted_tickets(tx: &mut TenantTx, wanted: Wanted) -> Result<Vec<Ticket>
     .fetch_all(tx.conn())
     .await?;
     rows.into_iter().map(|row| OfSeller::<Ticket>::try_from(row).map(|of| of.value)).collect()
+}
+
+/// The tickets that merged ones lead to, locked, without those given. A circle ends where it began.
+async fn ends_of_merges(tx: &mut TenantTx, tickets: &[Ticket]) -> Result<Vec<Ticket>, Failure> {
+    let (provider, seller) = (tx.provider().0, tx.seller()?.0);
+    let ids: Vec<Uuid> = tickets.iter().map(|ticket| ticket.id.0).collect();
+    let rows: Vec<TicketRow> = sqlx::query_as(concat!(
+        "with recursive chain as (
+             select t.merged_into_id as ticket_id from tickets.ticket t
+              where t.provider_id = $1 and t.seller_id = $2 and t.ticket_id = any ($3) and t.merged_into_id is not null
+             union
+             select t.merged_into_id from chain c
+               join tickets.ticket t on t.provider_id = $1 and t.seller_id = $2 and t.ticket_id = c.ticket_id
+              where t.merged_into_id is not null
+         )
+         select ",
+        ticket_columns!(),
+        " from tickets.ticket t
+         where t.provider_id = $1 and t.seller_id = $2 and t.ticket_id in (select ticket_id from chain)
+           and t.ticket_id <> all ($3)
+         order by t.ticket_id
+         for update"
+    ))
+    .bind(provider)
+    .bind(seller)
+    .bind(ids)
+    .fetch_all(tx.conn())
+    .await?;
+    rows.into_iter().map(|row| OfSeller::<Ticket>::try_from(row).map(|of| of.value)).collect()
+}
+
+/// The end of a ticket's chain of merges, not locked; the ticket itself if it was not merged.
+pub async fn end_of_merges(tx: &mut TenantTx, id: TicketId) -> Result<TicketId, Failure> {
+    let (provider, seller) = (tx.provider().0, tx.seller()?.0);
+    let end = sqlx::query_scalar!(
+        r#"with recursive chain as (
+             select t.ticket_id, t.merged_into_id from tickets.ticket t
+              where t.provider_id = $1 and t.seller_id = $2 and t.ticket_id = $3
+             union
+             select t.ticket_id, t.merged_into_id from chain c
+               join tickets.ticket t on t.provider_id = $1 and t.seller_id = $2 and t.ticket_id = c.merged_into_id
+         )
+         select ticket_id as "ticket_id!" from chain where merged_into_id is null limit 1"#,
+        provider,
+        seller,
+        id.0,
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    Ok(end.map_or(id, TicketId))
+}
+
+/// Two tickets with their histories and clocks, locked in the order of their ids.
+pub async fn pair(tx: &mut TenantTx, first: TicketId, second: TicketId) -> Result<Option<(Dossier, Dossier)>, Failure> {
+    let (provider, seller) = (tx.provider().0, tx.seller()?.0);
+    let rows: Vec<TicketRow> = sqlx::query_as(concat!(
+        "select ",
+        ticket_columns!(),
+        " from tickets.ticket t where t.provider_id = $1 and t.seller_id = $2 and t.ticket_id = any ($3)
+         order by t.ticket_id for update"
+    ))
+    .bind(provider)
+    .bind(seller)
+    .bind(vec![first.0, second.0])
+    .fetch_all(tx.conn())
+    .await?;
+    let tickets: Result<Vec<Ticket>, Failure> =
+        rows.into_iter().map(|row| OfSeller::<Ticket>::try_from(row).map(|of| of.value)).collect();
+    let dossiers = dossiers(tx, tickets?).await?;
+    let find = |id: TicketId| dossiers.iter().find(|dossier| dossier.ticket.id == id).cloned();
+    Ok(find(first).zip(find(second)))
 }
 
 /// One ticket with its history and clocks, locked; None if it is not there.

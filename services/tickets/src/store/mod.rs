@@ -1,12 +1,15 @@
 //! The rows of this service: SQL in, domain values out.
 //!
 //! [`load`] reads what some messages or one step touch, [`keep`] writes what changed, [`read`],
-//! [`list`] and [`report`] answer questions, [`erase`] removes a seller.
+//! [`list`] and [`report`] answer questions, [`quarantine`] holds mails that could not be taken in,
+//! [`files`] what came with messages, [`erase`] removes a seller.
 
 pub mod erase;
+pub mod files;
 pub mod keep;
 pub mod list;
 pub mod load;
+pub mod quarantine;
 pub mod read;
 pub mod report;
 pub mod rows;

@@ -39,7 +39,8 @@ pub async fn messages(
         MessageRow,
         "select seller_id, message_id, ticket_id, position, direction, channel, channel_account_id, external_id,
                 external_thread_id, in_reply_to, order_id, author_address, author_name, user_id, subject, body,
-                language, language_confidence, occurred_at, stored_at, automatic, decisions
+                language, language_confidence, occurred_at, stored_at, automatic, marketplace, country, kind, verified,
+                delivery, delivery_status, decisions
            from tickets.message
           where provider_id = $1 and seller_id = any ($2) and ticket_id = $3 and $4 < position
             and ($5 or direction <> 'note')
@@ -64,7 +65,8 @@ pub async fn message(tx: &mut TenantTx, id: MessageId) -> Result<Option<OfSeller
         MessageRow,
         "select seller_id, message_id, ticket_id, position, direction, channel, channel_account_id, external_id,
                 external_thread_id, in_reply_to, order_id, author_address, author_name, user_id, subject, body,
-                language, language_confidence, occurred_at, stored_at, automatic, decisions
+                language, language_confidence, occurred_at, stored_at, automatic, marketplace, country, kind, verified,
+                delivery, delivery_status, decisions
            from tickets.message
           where provider_id = $1 and seller_id = any ($2) and message_id = $3",
         provider,

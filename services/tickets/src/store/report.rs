@@ -106,9 +106,9 @@ pub async fn promises(
                   count(*) filter (where state <> 'stopped'
                                      and (verdict = 'missed' or (state = 'running' and due_at < $5))) as "overdue!",
                   percentile_disc(0.5) within group (order by elapsed_seconds)
-                      filter (where state = 'stopped') as median,
+                      filter (where state = 'stopped' and verdict <> 'open') as median,
                   percentile_disc(0.9) within group (order by elapsed_seconds)
-                      filter (where state = 'stopped') as p90
+                      filter (where state = 'stopped' and verdict <> 'open') as p90
              from tickets.sla_clock
             where provider_id = $1 and seller_id = any ($2)
               and ($3::timestamptz is null or $3 <= started_at)

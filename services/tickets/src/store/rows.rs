@@ -3,8 +3,10 @@
 use jiff::Timestamp;
 use tenantdb::{At, Failure, ToSqlx};
 
-use crate::domain::dossier::{Clock, Contact, Message, Ticket};
+use crate::domain::dossier::{Clock, Contact, Matter, Message, Ticket};
 use crate::domain::ids::{ChannelAccountId, ContactId, CustomerId, MessageId, SellerId, TicketId, UserId, Uuid};
+use crate::domain::intake::kind::MessageKind;
+use crate::domain::intake::mail::report::Action;
 use crate::domain::intake::{Decision, Direction};
 use crate::domain::sla::clock::{Hand, Verdict};
 use crate::domain::sla::policy::{Family, Metric};
@@ -14,10 +16,10 @@ use crate::domain::ticket::{Fact, Kind, Priority, State};
 macro_rules! ticket_columns {
     () => {
         "t.seller_id, t.ticket_id, t.number, t.subject, t.state, t.priority, t.channel, t.channel_account_id,
-         t.external_thread_id, t.language, t.customer_id, t.assignee_id, t.order_id, t.marketplace, t.country,
+         t.external_thread_id, t.language, t.customer_id, t.assignee_id, t.order_id, t.marketplace, t.country, t.kind,
          t.historical, t.created_at, t.updated_at, t.first_response_at, t.solved_at, t.due_at, t.first_message_at,
          t.first_outbound_at, t.inbound_count, t.outbound_count, t.message_count, t.event_count, t.contact_id,
-         t.contact_since, t.contact_messages, t.contact_assigned_at, t.last_user_id, t.version"
+         t.contact_since, t.contact_messages, t.contact_assigned_at, t.last_user_id, t.merged_into_id, t.version"
     };
 }
 pub(crate) use ticket_columns;
@@ -39,6 +41,7 @@ pub struct TicketRow {
     order_id: Option<String>,
     marketplace: String,
     country: String,
+    kind: Option<String>,
     historical: bool,
     created_at: At,
     updated_at: At,
@@ -56,6 +59,7 @@ pub struct TicketRow {
     contact_messages: i32,
     contact_assigned_at: Option<At>,
     last_user_id: Option<Uuid>,
+    merged_into_id: Option<Uuid>,
     version: i64,
 }
 
@@ -91,6 +95,7 @@ impl TryFrom<TicketRow> for OfSeller<Ticket> {
             order_id: row.order_id,
             marketplace: row.marketplace,
             country: row.country,
+            kind: row.kind.map(|kind| known("kind", MessageKind::named(&kind))).transpose()?,
             historical: row.historical,
             created_at: row.created_at.to_jiff(),
             updated_at: row.updated_at.to_jiff(),
@@ -105,6 +110,7 @@ impl TryFrom<TicketRow> for OfSeller<Ticket> {
             event_count: row.event_count,
             contact,
             last_user: row.last_user_id.map(UserId),
+            merged_into: row.merged_into_id.map(TicketId),
             version: row.version,
         };
         Ok(OfSeller { seller: SellerId(row.seller_id), value: ticket })
@@ -199,6 +205,12 @@ pub struct MessageRow {
     pub occurred_at: At,
     pub stored_at: At,
     pub automatic: bool,
+    pub marketplace: String,
+    pub country: String,
+    pub kind: Option<String>,
+    pub verified: Option<bool>,
+    pub delivery: String,
+    pub delivery_status: String,
     pub decisions: String,
 }
 
@@ -227,6 +239,13 @@ impl TryFrom<MessageRow> for OfSeller<Message> {
             occurred_at: row.occurred_at.to_jiff(),
             stored_at: row.stored_at.to_jiff(),
             automatic: row.automatic,
+            matter: Matter {
+                marketplace: row.marketplace,
+                country: row.country,
+                kind: row.kind.map(|kind| known("kind", MessageKind::named(&kind))).transpose()?,
+                verified: row.verified,
+            },
+            delivery: Action::named(&row.delivery).map(|action| (action, row.delivery_status)),
             decisions: decisions_of(&row.decisions),
         };
         Ok(OfSeller { seller: SellerId(row.seller_id), value: message })
@@ -241,8 +260,19 @@ pub fn decisions_text(decisions: &[Decision]) -> String {
 
 fn decisions_of(text: &str) -> Vec<Decision> {
     // The words are this service's own; an unknown one is of a later version and shown as `other`.
-    const STEPS: [&str; 5] = ["account", "customer", "thread", "language", "automatic"];
-    const OUTCOMES: [&str; 20] = [
+    const STEPS: [&str; 10] = [
+        "account",
+        "customer",
+        "marketplace",
+        "automatic",
+        "answer",
+        "forwarded",
+        "delivery",
+        "thread",
+        "split",
+        "language",
+    ];
+    const OUTCOMES: [&str; 37] = [
         "matched",
         "created",
         "new",
@@ -262,6 +292,23 @@ fn decisions_of(text: &str) -> Vec<Decision> {
         "auto_submitted",
         "auto_reply",
         "bulk",
+        "out_of_office",
+        "null_sender",
+        "mailing_list",
+        "no_reply",
+        "order_notice",
+        "verified",
+        "unverified",
+        "by_people_only",
+        "forwarded",
+        "redirected",
+        "failed",
+        "delayed",
+        "delivered",
+        "relayed",
+        "expanded",
+        "merged",
+        "copied",
         "other",
     ];
     let word = |words: &[&'static str], text: &str| words.iter().find(|w| **w == text).copied().unwrap_or("other");
@@ -283,7 +330,7 @@ fn second(at: At) -> i64 {
     at.to_jiff().as_second()
 }
 
-fn known<T>(column: &'static str, value: Option<T>) -> Result<T, Failure> {
+pub fn known<T>(column: &'static str, value: Option<T>) -> Result<T, Failure> {
     value.ok_or_else(|| Failure::Inconsistent(format!("the column {column} holds an unknown word")))
 }
 

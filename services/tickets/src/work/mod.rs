@@ -48,12 +48,18 @@ impl Desk {
         if settings.account(account).is_some() {
             return Ok(settings);
         }
+        self.settings_asked(caller, scope, settings.version).await
+    }
+
+    /// The settings of the scope's seller as its terms are now; `known` is the version that was not
+    /// enough.
+    pub async fn settings_asked(&self, caller: &Caller, scope: &Scope, known: i64) -> Result<Arc<Settings>, Fault> {
         let seller = scope.seller().ok_or(Fault::NotFound("seller"))?;
         let tenants = self.deps.calls.for_caller("tenants", caller, scope)?;
         let request = GetSellerTermsRequest { seller_id: seller.to_string() };
         let answer = SellersServiceClient::new(tenants).get_seller_terms(request).await?.into_inner();
         let terms = answer.terms.ok_or(Fault::NotFound("seller"))?;
-        if settings.version < terms.version {
+        if known < terms.version {
             let mut tx = self.deps.db.begin(scope).await?;
             tenantdb::sellers::keep(&mut tx, seller, &terms).await?;
             tx.commit().await?;

@@ -10,7 +10,7 @@ use proto::tenants::v1::sellers_service_client::SellersServiceClient;
 use proto::tenants::v1::users_service_client::UsersServiceClient;
 use proto::tenants::v1::{CreateSellerRequest, CreateUserRequest, ListSellersRequest, PutChannelAccountRequest};
 use proto::tickets::v1::tickets_service_client::TicketsServiceClient;
-use proto::tickets::v1::{Author, ReceiveMessageRequest};
+use proto::tickets::v1::{Author, ReceiveEmailRequest, ReceiveMessageRequest};
 
 use crate::cli::client::{Session, channel, told};
 use crate::probe::{self, Victim};
@@ -78,6 +78,7 @@ pub async fn fill(url: &str, admin: &mut Session, seller_id: &str) -> anyhow::Re
         .into_inner()
         .channel_account
         .ok_or_else(|| anyhow!("the answer holds no account"))?;
+    let mailbox = account.channel_account_id.clone();
     TicketsServiceClient::new(admin.transport().await?)
         .receive_message(ReceiveMessageRequest {
             seller_id: seller_id.to_owned(),
@@ -91,6 +92,22 @@ pub async fn fill(url: &str, admin: &mut Session, seller_id: &str) -> anyhow::Re
         })
         .await
         .map_err(|s| told(&s))?;
+    // A mail with a file, and one that cannot be taken in.
+    let unique = kit::Clock::System.new_uuid().simple().to_string();
+    let with_file = format!(
+        "From: {MARK}@customer.example\r\nTo: {MARK}@canary.example\r\nMessage-ID: <{unique}@canary.example>\r\n\
+         Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\n{MARK}\r\n--b\r\n\
+         Content-Type: text/csv; name={MARK}.csv\r\nContent-Disposition: attachment\r\n\r\n{MARK}\r\n--b--\r\n"
+    );
+    for raw in [with_file, format!("{MARK} {unique}\r\n")] {
+        let request = ReceiveEmailRequest {
+            seller_id: seller_id.to_owned(),
+            channel_account_id: mailbox.clone(),
+            raw: raw.into_bytes().into(),
+            ..ReceiveEmailRequest::default()
+        };
+        TicketsServiceClient::new(admin.transport().await?).receive_email(request).await.map_err(|s| told(&s))?;
+    }
     let mut victim = Victim { ids: BTreeSet::from([seller_id.to_owned()]), marks: vec![MARK.to_owned()] };
     let token = admin.token().await?;
     let pool = DescriptorPool::decode(proto::DESCRIPTORS)?;

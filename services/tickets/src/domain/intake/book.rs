@@ -5,15 +5,19 @@
 //! same code.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use super::identity::{Identity, identify};
+use super::kind::MessageKind;
 use super::language;
+use super::mail::report::{Action, Report};
+use super::relay;
 use super::thread::{self, Choice, Hit, Key};
-use super::{Decision, Direction, Incoming, ticket_subject};
-use crate::domain::dossier::{Dossier, Message, Ticket};
-use crate::domain::ids::{ChannelAccountId, ContactId, CustomerId, MessageId, TicketId, Uuid};
+use super::{Decision, Direction, Incoming, OfMail, ticket_subject};
+use crate::domain::dossier::{Dossier, Matter, Message, Ticket};
+use crate::domain::ids::{AttachmentId, ChannelAccountId, ContactId, CustomerId, MessageId, TicketId, Uuid};
 use crate::domain::settings::{Account, Settings};
 use crate::domain::ticket::{Priority, Refusal, State};
 
@@ -34,6 +38,13 @@ pub struct Place {
     pub account: Option<ChannelAccountId>,
     pub ticket: TicketId,
     pub message: MessageId,
+    pub direction: Direction,
+}
+
+impl Place {
+    fn is_answer_in(&self, ticket: TicketId) -> bool {
+        self.direction == Direction::Outbound && self.ticket == ticket
+    }
 }
 
 /// What was read for some messages, and what they changed.
@@ -44,7 +55,19 @@ pub struct Book {
     pub messages: HashMap<String, Vec<Place>>,
     pub customers: HashMap<Identity, Customer>,
     /// Bytes of mails to keep.
-    pub raws: Vec<(MessageId, Vec<u8>)>,
+    pub raws: Vec<(MessageId, Arc<[u8]>)>,
+    /// What was stored with files.
+    pub files: Vec<Filed>,
+    /// Reports of delivery, by the Message-ID of the mail they are about.
+    pub reports: Vec<(MessageId, String, Report)>,
+}
+
+/// The files of a message.
+pub struct Filed {
+    pub message: MessageId,
+    /// One for each file of the mail.
+    pub ids: Vec<AttachmentId>,
+    pub mail: Arc<OfMail>,
 }
 
 /// What became of a message.
@@ -65,6 +88,8 @@ pub enum NotTaken {
     UnknownAccount,
     #[error("an answer must belong to a conversation that began with a message of the customer")]
     AnswerToNothing,
+    #[error("a report of delivery must be about a mail that was sent from here")]
+    ReportOfNothing,
     #[error(transparent)]
     Refused(#[from] Refusal),
 }
@@ -102,34 +127,42 @@ impl Book {
         }
         let at = Timestamp::from_microsecond(message.occurred_at).unwrap_or(stored_at);
         let mut decisions = vec![Decision::new("account", "matched", message.account.to_string())];
+        // A mail server that reports is nobody's customer, and its report opens no ticket.
+        let is_report = matches!(message.automatic, Some("report" | "bounce"));
         let customer = match message.direction {
+            Direction::Inbound if is_report => None,
             Direction::Inbound => Some(self.customer(account, &message, at, &mut decisions, new_id)),
             Direction::Outbound | Direction::Note => None,
         };
         let order_id = order_of(account, &message);
         let found = language::detect(&format!("{} {}", message.subject, message.text));
-        if let Some(reason) = message.automatic {
-            decisions.push(Decision::new("automatic", reason, ""));
-        }
+        let matter = matter_of(account, &message);
+        note(&message, &matter, &mut decisions);
 
         let keys = thread::keys(&Incoming { order_id: order_id.clone(), ..shallow(&message) }, &settings.prefix);
-        let choice = thread::choose(&keys, |key| self.find(key, account, customer.as_ref().map(|(_, c)| c.id)));
+        let finder =
+            Finder { account, customer: customer.as_ref().map(|(_, c)| c.id), shared: shared(account, &message) };
+        let choice = thread::choose(&keys, |key| self.find(key, &finder));
         let (index, opened) = match choice {
             Choice::Ticket(id, key) => {
                 let index = self.dossiers.iter().position(|dossier| dossier.ticket.id == id);
                 let index = index.ok_or(NotTaken::AnswerToNothing)?;
                 decisions.push(Decision::new("thread", key.name(), self.dossiers[index].ticket.number.clone()));
+                if let Some(number) = self.merged_by(&key, &finder, id) {
+                    decisions.push(Decision::new("thread", "merged", number));
+                }
                 (index, false)
             }
             Choice::New(closed) => {
-                let Some((_, customer)) = &customer else { return Err(NotTaken::AnswerToNothing) };
+                let nothing = if is_report { NotTaken::ReportOfNothing } else { NotTaken::AnswerToNothing };
+                let Some((_, customer)) = &customer else { return Err(nothing) };
                 let closed = closed.and_then(|(id, _)| self.dossier(id)).map(|d| d.ticket.number.clone());
                 match closed {
                     Some(number) => decisions.push(Decision::new("thread", "new_after_closed", number)),
                     None => decisions.push(Decision::new("thread", "new", "")),
                 }
                 let id = TicketId(new_id());
-                self.dossiers.push(Dossier::new(begin(id, account, &message, customer.id, at)));
+                self.dossiers.push(Dossier::new(begin(id, account, &message, &matter, customer.id, at)));
                 (self.dossiers.len() - 1, true)
             }
         };
@@ -147,16 +180,38 @@ impl Book {
         if dossier.ticket.order_id.is_none() && !order_id.is_empty() {
             dossier.ticket.order_id = Some(order_id.clone());
         }
-        let stored = stored(&message, account, dossier.ticket.id, order_id, found, at, stored_at, decisions);
-        let place = Place { account: Some(account.id), ticket: dossier.ticket.id, message: stored.id };
+        if message.direction == Direction::Inbound {
+            dossier.ticket.kind = dossier.ticket.kind.max(matter.kind);
+        }
+        let stored = stored(&message, account, dossier.ticket.id, order_id, found, at, stored_at, matter, decisions);
+        let place = Place {
+            account: Some(account.id),
+            ticket: dossier.ticket.id,
+            message: stored.id,
+            direction: stored.direction,
+        };
         match message.direction {
             Direction::Inbound => dossier.customer_wrote(stored, ContactId(new_id()), message.historical)?,
             Direction::Outbound => dossier.answered(stored, false, message.historical)?,
             Direction::Note => dossier.noted(stored)?,
         }
+        let failed = message.mail.as_ref().and_then(|mail| mail.report.as_ref());
+        if let Some(original) = failed.filter(|r| r.action == Action::Failed).and_then(|r| r.original.as_ref())
+            && self.messages.get(original).into_iter().flatten().any(|place| place.is_answer_in(dossier.ticket.id))
+        {
+            dossier.undelivered(at, place.message);
+        }
         dossier.settle(settings, at);
         self.messages.entry(message.external_id).or_default().push(place);
         self.raws.extend(message.raw.map(|raw| (place.message, raw)));
+        if let Some(mail) = message.mail {
+            let about = mail.report.clone().and_then(|report| Some((place.message, report.original.clone()?, report)));
+            self.reports.extend(about);
+            if !mail.files.is_empty() {
+                let ids = mail.files.iter().map(|_| AttachmentId(new_id())).collect();
+                self.files.push(Filed { message: place.message, ids, mail });
+            }
+        }
         if let (Some((identity, mut customer)), Some(found)) = (customer, found)
             && language::RELIABLE <= found.confidence
             && customer.language.as_deref() != Some(found.language)
@@ -166,6 +221,25 @@ impl Book {
             self.customers.insert(identity, customer);
         }
         Ok(Outcome { ticket: place.ticket, message: place.message, duplicate: false, opened })
+    }
+
+    /// Where a merged ticket leads: the end of its chain. In a circle, which nothing makes, the first
+    /// that is not closed, else the ticket itself.
+    fn led_to<'a>(&'a self, from: &'a Ticket) -> &'a Ticket {
+        let (mut at, mut seen) = (from, vec![from.id]);
+        while let Some(next) = at.merged_into.and_then(|id| self.dossier(id)).map(|dossier| &dossier.ticket) {
+            if seen.contains(&next.id) {
+                return seen
+                    .iter()
+                    .filter_map(|id| self.dossier(*id))
+                    .map(|dossier| &dossier.ticket)
+                    .find(|ticket| ticket.state != State::Closed)
+                    .unwrap_or(from);
+            }
+            seen.push(next.id);
+            at = next;
+        }
+        at
     }
 
     fn place_of(&self, message: &Incoming) -> Option<Place> {
@@ -197,29 +271,54 @@ impl Book {
         (identity, customer)
     }
 
+    /// The number of the merged ticket by which a key led to another.
+    fn merged_by(&self, key: &Key, finder: &Finder<'_>, found: TicketId) -> Option<String> {
+        let named = self.dossiers.iter().map(|dossier| &dossier.ticket).filter(|ticket| self.fits(key, finder, ticket));
+        let mut merged = named.filter(|ticket| ticket.merged_into.is_some() && ticket.id != found);
+        merged.find(|ticket| self.led_to(ticket).id == found).map(|ticket| ticket.number.clone())
+    }
+
     /// The ticket that a key names: one that is not closed before one that is, the newest first.
-    fn find(&self, key: &Key, account: &Account, customer: Option<CustomerId>) -> Option<Hit> {
-        let referenced: Vec<TicketId> = match key {
-            Key::Reference(id) => self.messages.get(id).into_iter().flatten().map(|place| place.ticket).collect(),
-            _ => Vec::new(),
-        };
-        let fits = |ticket: &Ticket| match key {
-            Key::Thread(id) => ticket.account == account.id && ticket.external_thread_id.as_ref() == Some(id),
-            Key::Reference(_) => referenced.contains(&ticket.id),
-            Key::PlusTicket(id) => ticket.id == *id,
-            Key::PlusNumber(number) | Key::SubjectNumber(number) => ticket.number == *number,
-            // The same order is the same matter at a marketplace; elsewhere anybody can write a number.
-            Key::Order(id) => {
-                ticket.order_id.as_ref() == Some(id)
-                    && (account.channel == "marketplace" || Some(ticket.customer) == customer)
-            }
-        };
+    fn find(&self, key: &Key, finder: &Finder<'_>) -> Option<Hit> {
         self.dossiers
             .iter()
             .map(|dossier| &dossier.ticket)
-            .filter(|ticket| fits(ticket))
+            .filter(|ticket| self.fits(key, finder, ticket))
+            .map(|ticket| self.led_to(ticket))
             .max_by_key(|ticket| (ticket.state != State::Closed, ticket.created_at, ticket.id))
             .map(|ticket| Hit { ticket: ticket.id, state: ticket.state })
+    }
+
+    fn fits(&self, key: &Key, finder: &Finder<'_>, ticket: &Ticket) -> bool {
+        match key {
+            Key::Thread(id) => ticket.account == finder.account.id && ticket.external_thread_id.as_ref() == Some(id),
+            Key::Reference(id) => self.messages.get(id).into_iter().flatten().any(|place| place.ticket == ticket.id),
+            Key::PlusTicket(id) => ticket.id == *id,
+            Key::PlusNumber(number) | Key::SubjectNumber(number) => ticket.number == *number,
+            Key::Order(id) => {
+                ticket.order_id.as_ref() == Some(id)
+                    && (Some(ticket.customer) == finder.customer || finder.shared.as_ref() == Some(&ticket.marketplace))
+            }
+        }
+    }
+}
+
+/// For whom a ticket is searched.
+struct Finder<'a> {
+    account: &'a Account,
+    customer: Option<CustomerId>,
+    /// The marketplace in which the same order is the same matter, whoever writes.
+    shared: Option<String>,
+}
+
+/// The marketplace in which an order id reaches another customer's ticket: that of an account which a
+/// marketplace's own system feeds, and that of a relayed mail which is what it says. In every other
+/// mail anybody can write a number.
+fn shared(account: &Account, message: &Incoming) -> Option<String> {
+    match (&message.mail, &message.raw) {
+        (None, None) => (account.channel == "marketplace").then(|| account.marketplace.clone()),
+        (Some(mail), _) => mail.relayed.as_ref().filter(|r| r.verified).map(|r| r.marketplace.clone()),
+        (None, Some(_)) => None,
     }
 }
 
@@ -228,8 +327,60 @@ pub fn order_of(account: &Account, message: &Incoming) -> String {
     if !message.order_id.is_empty() {
         return message.order_id.clone();
     }
-    let found = thread::order_in(&account.marketplace, &message.subject);
-    found.or_else(|| thread::order_in(&account.marketplace, &message.text)).unwrap_or_default()
+    let relayed = message.mail.as_ref().and_then(|mail| mail.relayed.as_ref());
+    if let Some(relayed) = relayed.filter(|relayed| !relayed.order_id.is_empty()) {
+        return relayed.order_id.clone();
+    }
+    let sheet = relay::sheets().ok().and_then(|sheets| sheets.of(&account.marketplace));
+    sheet.and_then(|sheet| relay::order_in(sheet, &message.subject, &message.text)).unwrap_or_default()
+}
+
+/// What a message is about: as a relayed mail says, else what its marks say at the account's marketplace.
+fn matter_of(account: &Account, message: &Incoming) -> Matter {
+    let relayed = message.mail.as_ref().and_then(|mail| mail.relayed.as_ref());
+    if let Some(relayed) = relayed {
+        let country = if relayed.country.is_empty() { &account.country } else { &relayed.country };
+        return Matter {
+            marketplace: relayed.marketplace.clone(),
+            country: country.clone(),
+            kind: Some(relayed.kind),
+            verified: Some(relayed.verified),
+        };
+    }
+    let sheet = relay::sheets().ok().and_then(|sheets| sheets.of(&account.marketplace));
+    let inbound = message.direction == Direction::Inbound && message.automatic.is_none();
+    let kind = sheet.filter(|_| inbound);
+    Matter {
+        marketplace: account.marketplace.clone(),
+        country: account.country.clone(),
+        kind: kind.map(|sheet| relay::kind_in(sheet, &message.author.address, &message.subject, &message.text)),
+        verified: None,
+    }
+}
+
+/// Notes what the message itself decided.
+fn note(message: &Incoming, matter: &Matter, decisions: &mut Vec<Decision>) {
+    if let Some(verified) = matter.verified {
+        let kind = matter.kind.map_or("", MessageKind::name);
+        let detail = format!("{} {} {kind}", matter.marketplace, matter.country);
+        decisions.push(Decision::new("marketplace", if verified { "verified" } else { "unverified" }, detail));
+    }
+    if let Some(reason) = message.automatic {
+        decisions.push(Decision::new("automatic", reason, ""));
+    }
+    let Some(mail) = &message.mail else { return };
+    if mail.wants_no_answer {
+        decisions.push(Decision::new("answer", "by_people_only", ""));
+    }
+    if let Some(original) = mail.split_of {
+        decisions.push(Decision::new("split", "copied", original.to_string()));
+    }
+    if let Some(how) = mail.forwarded {
+        decisions.push(Decision::new("forwarded", how, ""));
+    }
+    if let Some(report) = &mail.report {
+        decisions.push(Decision::new("delivery", report.action.name(), report.status.clone()));
+    }
 }
 
 /// What threading looks at, without the text and the bytes.
@@ -249,6 +400,7 @@ fn shallow(message: &Incoming) -> Incoming {
         occurred_at: message.occurred_at,
         historical: message.historical,
         raw: None,
+        mail: None,
         message_id: message.message_id,
     }
 }
@@ -259,7 +411,14 @@ pub fn keys_to_load(settings: &Settings, message: &Incoming) -> Vec<Key> {
     thread::keys(&Incoming { order_id, ..shallow(message) }, &settings.prefix)
 }
 
-fn begin(id: TicketId, account: &Account, message: &Incoming, customer: CustomerId, at: Timestamp) -> Ticket {
+fn begin(
+    id: TicketId,
+    account: &Account,
+    message: &Incoming,
+    matter: &Matter,
+    customer: CustomerId,
+    at: Timestamp,
+) -> Ticket {
     Ticket {
         id,
         number: String::new(),
@@ -273,8 +432,9 @@ fn begin(id: TicketId, account: &Account, message: &Incoming, customer: Customer
         customer,
         assignee: None,
         order_id: None,
-        marketplace: account.marketplace.clone(),
-        country: account.country.clone(),
+        marketplace: matter.marketplace.clone(),
+        country: matter.country.clone(),
+        kind: None,
         historical: message.historical,
         created_at: at,
         updated_at: at,
@@ -289,6 +449,7 @@ fn begin(id: TicketId, account: &Account, message: &Incoming, customer: Customer
         event_count: 0,
         contact: None,
         last_user: None,
+        merged_into: None,
         version: 1,
     }
 }
@@ -302,6 +463,7 @@ fn stored(
     found: Option<language::Found>,
     occurred_at: Timestamp,
     stored_at: Timestamp,
+    matter: Matter,
     decisions: Vec<Decision>,
 ) -> Message {
     let given = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
@@ -326,6 +488,8 @@ fn stored(
         occurred_at,
         stored_at,
         automatic: message.automatic.is_some(),
+        matter,
+        delivery: None,
         decisions,
     }
 }

@@ -95,6 +95,7 @@ fn incoming(account: u128, external: &str) -> Incoming {
         occurred_at: 1_705_309_200_000_000,
         historical: false,
         raw: None,
+        mail: None,
         message_id: Uuid::from_u128(external.bytes().fold(7, |n, b| n * 251 + u128::from(b))),
     }
 }
@@ -189,6 +190,60 @@ fn an_answer_to_nothing_and_an_unknown_account_are_refused() {
     assert_eq!(desk.receive(answer), Err(NotTaken::AnswerToNothing));
     assert_eq!(desk.receive(incoming(9, "x2")), Err(NotTaken::UnknownAccount));
     assert!(desk.book.dossiers.is_empty());
+}
+
+#[test]
+fn a_merged_ticket_leads_to_the_end_of_its_chain_and_a_circle_to_a_new_one() {
+    let mut desk = Desk::new();
+    let [a, b, c] = ["m1", "m2", "m3"].map(|id| desk.mail(id, |_| {}).ticket);
+    let merge = |desk: &mut Desk, from: TicketId, into: TicketId| {
+        let dossier = desk.book.dossiers.iter_mut().find(|d| d.ticket.id == from).unwrap();
+        (dossier.ticket.state, dossier.ticket.merged_into) = (State::Closed, Some(into));
+    };
+    merge(&mut desk, a, b);
+    merge(&mut desk, b, c);
+    let number = desk.book.dossier(a).unwrap().ticket.number.clone();
+    assert_eq!(desk.mail("m4", |m| m.references = vec!["m1".into()]).ticket, c);
+    let by_number = desk.mail("m5", |m| m.subject = format!("Re: {number}"));
+    assert_eq!(by_number.ticket, c);
+    let stored = &desk.book.dossier(c).unwrap().new_messages;
+    let decided = &stored.iter().find(|m| m.id == by_number.message).unwrap().decisions;
+    assert!(decided.contains(&Decision::new("thread", "merged", number)));
+    // Nothing makes a circle; if there is one, it leads to what is open in it, else to a new ticket.
+    merge(&mut desk, c, a);
+    let new = desk.mail("m6", |m| m.references = vec!["m1".into()]);
+    assert!(new.opened && ![a, b, c].contains(&new.ticket));
+    desk.book.dossiers.iter_mut().find(|d| d.ticket.id == b).unwrap().ticket.state = State::Solved;
+    assert_eq!(desk.mail("m7", |m| m.references = vec!["m3".into()]).ticket, b);
+}
+
+#[test]
+fn an_unverified_relays_order_reaches_only_its_own_customers_ticket() {
+    let mut desk = Desk::new();
+    let relayed = |verified: bool| {
+        let relayed = relay::Relayed {
+            marketplace: "amazon".into(),
+            country: "DE".into(),
+            order_id: "028-1234567-7654321".into(),
+            kind: MessageKind::Question,
+            verified,
+        };
+        Some(Arc::new(OfMail { relayed: Some(relayed), ..OfMail::default() }))
+    };
+    let mut send = |external: &str, from: &str, mail: Option<Arc<OfMail>>| {
+        desk.mail(external, |m| {
+            m.author.address = from.into();
+            m.raw = Some(Arc::from(b"x".as_slice()));
+            m.mail = mail;
+        })
+    };
+    let first = send("r1", "one@marketplace.amazon.de", relayed(true));
+    let claim = send("r2", "atoz@amazon.de", relayed(true));
+    assert_eq!(claim.ticket, first.ticket, "the same order is the same matter");
+    let spoofed = send("r3", "eve@marketplace.amazon.de", relayed(false));
+    assert_ne!(spoofed.ticket, first.ticket);
+    let forwarded = send("r4", "one@marketplace.amazon.de", relayed(false));
+    assert_eq!(forwarded.ticket, first.ticket, "her own matter");
 }
 
 /// The file of conversations and what is expected of it, if they are there.

@@ -2,12 +2,21 @@
 //! thread and the language. Each step is pure and notes what it decided, never what was written.
 
 pub mod book;
+pub mod file;
 pub mod identity;
+pub mod kind;
 pub mod language;
 pub mod mail;
+pub mod quarantine;
+pub mod relay;
 pub mod thread;
 
-use super::ids::{ChannelAccountId, Uuid};
+use std::sync::Arc;
+
+use super::ids::{ChannelAccountId, MessageId, Uuid};
+use file::File;
+use mail::report::Report;
+use relay::Relayed;
 
 /// Longest text kept of a message, in bytes.
 pub const TEXT_LIMIT: usize = 256 * 1024;
@@ -73,9 +82,27 @@ pub struct Incoming {
     /// Past, from an import: stored without asking for work.
     pub historical: bool,
     /// The bytes received, for mail.
-    pub raw: Option<Vec<u8>>,
+    pub raw: Option<Arc<[u8]>>,
+    /// What only a mail tells.
+    pub mail: Option<Arc<OfMail>>,
     /// The id it will be stored under.
     pub message_id: Uuid,
+}
+
+/// What a mail tells beside its text.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct OfMail {
+    /// The marketplace that relayed it.
+    pub relayed: Option<Relayed>,
+    /// What a mail server tells of a mail of ours.
+    pub report: Option<Report>,
+    /// Forwarded by somebody: how it was seen.
+    pub forwarded: Option<&'static str>,
+    /// A machine must not answer it, whoever wrote it.
+    pub wants_no_answer: bool,
+    /// The message that this one is a copy of.
+    pub split_of: Option<MessageId>,
+    pub files: Vec<File>,
 }
 
 /// One decision of intake.
@@ -154,3 +181,7 @@ mod tests {
         assert!(ticket_subject("", &"word ".repeat(500)).chars().count() <= 200);
     }
 }
+
+#[cfg(test)]
+#[path = "noise_tests.rs"]
+mod noise;

@@ -115,21 +115,6 @@ pub fn numbers_in(text: &str, prefix: &str) -> Vec<String> {
     out
 }
 
-/// Marketplace order ids in a text: Amazon's `ddd-ddddddd-ddddddd` and eBay's `dd-ddddd-ddddd`.
-pub fn order_in(marketplace: &str, text: &str) -> Option<String> {
-    let groups: &[usize] = match marketplace {
-        "amazon" => &[3, 7, 7],
-        "ebay" => &[2, 5, 5],
-        _ => return None,
-    };
-    text.split(|c: char| !c.is_ascii_digit() && c != '-')
-        .find(|word| {
-            let parts: Vec<&str> = word.split('-').collect();
-            parts.len() == groups.len() && parts.iter().zip(groups).all(|(part, length)| part.len() == *length)
-        })
-        .map(str::to_owned)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -152,6 +137,7 @@ mod tests {
             occurred_at: 0,
             historical: false,
             raw: None,
+            mail: None,
             message_id: Uuid::nil(),
         }
     }
@@ -211,13 +197,5 @@ mod tests {
         assert_eq!(choose(&keys, found(true)), Choice::Ticket(ticket(3), keys[1].clone()));
         assert_eq!(choose(&keys, found(false)), Choice::New(Some((ticket(1), keys[0].clone()))));
         assert_eq!(choose(&[], found(true)), Choice::New(None));
-    }
-
-    #[test]
-    fn order_ids_are_found_by_the_marketplaces_pattern() {
-        assert_eq!(order_in("amazon", "Bestellung 028-1234567-7654321.").as_deref(), Some("028-1234567-7654321"));
-        assert_eq!(order_in("ebay", "Order: 12-34567-89012!").as_deref(), Some("12-34567-89012"));
-        assert_eq!(order_in("amazon", "0281-1234567-7654321"), None);
-        assert_eq!(order_in("fruugo", "028-1234567-7654321"), None);
     }
 }

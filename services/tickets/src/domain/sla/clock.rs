@@ -8,6 +8,9 @@
 //! - Resolution: from the first message to solved; after reopening it goes on, and the time it was
 //!   solved does not count.
 //!
+//! A ticket that is merged into another stops its clocks without an answer: one that was late is missed,
+//! the others have no verdict. Where a customer waited in it, the target's next exchange begins.
+//!
 //! A clock is due when its target is used up; it is missed when that moment lies before its stop
 //! (or before now). The history is taken in the order of its times, so that a message imported late
 //! falls into its place.
@@ -126,6 +129,8 @@ pub fn earliest_due(readings: &[Reading]) -> Option<&Reading> {
 struct Run {
     start: i64,
     stop: Option<i64>,
+    /// It stopped because the ticket was merged: nobody answered here.
+    merged: bool,
 }
 
 fn runs(history: &[Fact], metric: Metric) -> Vec<Run> {
@@ -141,11 +146,16 @@ fn responses(history: &[Fact]) -> Vec<Run> {
     let mut runs: Vec<Run> = Vec::new();
     for fact in history {
         let waiting = runs.last_mut().filter(|run| run.stop.is_none());
-        let written = matches!(fact.kind, Kind::CustomerWrote | Kind::Answered) && !fact.automatic;
+        let written = matches!(fact.kind, Kind::CustomerWrote | Kind::Joined | Kind::Answered) && !fact.automatic;
         match waiting {
             Some(run) if written && fact.kind == Kind::Answered => run.stop = Some(fact.at),
-            Some(run) if fact.state.is_done() => run.stop = Some(fact.at),
-            None if written && fact.kind == Kind::CustomerWrote => runs.push(Run { start: fact.at, stop: None }),
+            Some(run) if fact.state.is_done() => {
+                run.stop = Some(fact.at);
+                run.merged = fact.kind == Kind::Merged;
+            }
+            None if written && fact.kind != Kind::Answered => {
+                runs.push(Run { start: fact.at, stop: None, merged: false });
+            }
             _ => {}
         }
     }
@@ -154,15 +164,18 @@ fn responses(history: &[Fact]) -> Vec<Run> {
 
 fn resolution(history: &[Fact]) -> Option<Run> {
     let first = history.iter().find(|fact| fact.kind == Kind::CustomerWrote && !fact.automatic)?;
-    let mut stop = None;
+    let (mut stop, mut merged) = (None, false);
     for fact in history.iter().filter(|fact| first.at <= fact.at) {
         match (fact.state.is_done(), stop) {
-            (true, None) => stop = Some(fact.at),
+            (true, None) => {
+                stop = Some(fact.at);
+                merged = fact.kind == Kind::Merged;
+            }
             (true, Some(_)) => {}
             (false, _) => stop = None,
         }
     }
-    Some(Run { start: first.at, stop })
+    Some(Run { start: first.at, stop, merged })
 }
 
 /// When the clock of a promise stands: in the states that pause it, and while the ticket is done.
@@ -206,7 +219,7 @@ fn reading(promise: &Promise, run: Run, cycle: i32, pauses: &[Span], now: i64) -
     };
     let verdict = match (late, hand) {
         (true, _) => Verdict::Missed,
-        (false, Hand::Stopped) => Verdict::Kept,
+        (false, Hand::Stopped) if !run.merged => Verdict::Kept,
         (false, _) => Verdict::Open,
     };
     Reading {
