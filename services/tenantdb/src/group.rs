@@ -202,32 +202,28 @@ impl TenantTx {
         Ok(outcomes)
     }
 
-    /// Keeps the answers of a group for retries.
-    pub async fn answer_group(&mut self, method: &str, answers: &[(&Asked, Vec<u8>)]) -> Result<(), Failure> {
+    /// Keeps the answers of a group for retries, with the commit.
+    pub fn answer_group(&mut self, method: &str, answers: &[(&Asked, Vec<u8>)]) {
         let named: Vec<&(&Asked, Vec<u8>)> = answers.iter().filter(|(a, _)| !a.request_id.is_empty()).collect();
         if named.is_empty() {
-            return Ok(());
+            return;
         }
-        let provider = self.provider();
-        let sellers: Vec<Uuid> = named.iter().map(|(a, _)| a.seller.0).collect();
-        let subjects: Vec<Uuid> = named.iter().map(|(a, _)| a.subject).collect();
-        let ids: Vec<&str> = named.iter().map(|(a, _)| a.request_id.as_str()).collect();
-        let responses: Vec<&[u8]> = named.iter().map(|(_, response)| response.as_slice()).collect();
-        sqlx::query(
+        let provider = self.provider().0;
+        let writes = self.writes();
+        let (provider, method) = (writes.bind("uuid", provider), writes.bind("text", method));
+        let columns = [
+            writes.bind("uuid[]", named.iter().map(|(a, _)| a.seller.0).collect::<Vec<Uuid>>()),
+            writes.bind("uuid[]", named.iter().map(|(a, _)| a.subject).collect::<Vec<Uuid>>()),
+            writes.bind("text[]", named.iter().map(|(a, _)| a.request_id.as_str()).collect::<Vec<&str>>()),
+            writes.bind("bytea[]", named.iter().map(|(_, response)| response.as_slice()).collect::<Vec<&[u8]>>()),
+        ];
+        writes.push(format!(
             "update replay r set response = a.response
-               from unnest($3::uuid[], $4::uuid[], $5::text[], $6::bytea[]) as a (seller_id, subject, request_id, response)
-              where r.provider_id = $1 and r.seller_id = a.seller_id and r.subject = a.subject
-                and r.method = $2 and r.request_id = a.request_id",
-        )
-        .bind(provider.0)
-        .bind(method)
-        .bind(&sellers)
-        .bind(&subjects)
-        .bind(&ids)
-        .bind(&responses)
-        .execute(self.conn())
-        .await?;
-        Ok(())
+               from unnest({}) as a (seller_id, subject, request_id, response)
+              where r.provider_id = {provider} and r.seller_id = a.seller_id and r.subject = a.subject
+                and r.method = {method} and r.request_id = a.request_id",
+            columns.join(", ")
+        ));
     }
 }
 

@@ -22,6 +22,7 @@ pub mod retention;
 pub mod sellers;
 pub mod service;
 mod tx;
+pub mod writes;
 
 use std::sync::Arc;
 use std::time::Duration;

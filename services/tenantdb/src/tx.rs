@@ -13,6 +13,7 @@ use sqlx::{AssertSqlSafe, Postgres, Row, Transaction};
 use uuid::Uuid;
 
 use crate::failure::Failure;
+use crate::writes::Writes;
 use crate::{Hints, braces};
 
 /// A transaction that sees and writes what its scope says. Dropped means
@@ -24,6 +25,7 @@ pub struct TenantTx {
     hints: Hints,
     events: Vec<Outgoing>,
     claim: Option<Claim>,
+    pub(crate) writes: Writes,
     span: tracing::Span,
 }
 
@@ -52,7 +54,7 @@ impl TenantTx {
         hints: Hints,
         span: tracing::Span,
     ) -> TenantTx {
-        TenantTx { inner, scope, clock, hints, events: Vec::new(), claim: None, span }
+        TenantTx { inner, scope, clock, hints, events: Vec::new(), claim: None, writes: Writes::default(), span }
     }
 
     /// The connection, for a statement.
@@ -212,19 +214,17 @@ impl TenantTx {
     /// Keeps the answer for retries, sends the events on their way, and commits.
     pub async fn commit_with<Res: Message>(mut self, response: &Res) -> Result<(), Fault> {
         if let Some(claim) = self.claim.take() {
-            sqlx::query(
-                "update replay set response = $6
-                  where provider_id = $1 and seller_id = $2 and subject = $3 and method = $4 and request_id = $5",
-            )
-            .bind(self.provider().0)
-            .bind(claim.seller.0)
-            .bind(claim.subject)
-            .bind(claim.method)
-            .bind(&claim.request_id)
-            .bind(response.encode_to_vec())
-            .execute(&mut *self.inner)
-            .await
-            .map_err(Failure::from)?;
+            let provider = self.provider().0;
+            let writes = &mut self.writes;
+            let response = writes.bind("bytea", response.encode_to_vec());
+            let (provider, seller) = (writes.bind("uuid", provider), writes.bind("uuid", claim.seller.0));
+            let (subject, method) = (writes.bind("uuid", claim.subject), writes.bind("text", claim.method));
+            let id = writes.bind("text", claim.request_id);
+            writes.push(format!(
+                "update replay set response = {response}
+                  where provider_id = {provider} and seller_id = {seller} and subject = {subject} and method = {method}
+                    and request_id = {id}"
+            ));
         }
         Ok(self.commit().await?)
     }
@@ -234,8 +234,9 @@ impl TenantTx {
         debug_assert!(self.claim.is_none(), "a claimed request is committed with its answer");
         let wrote = !self.events.is_empty();
         if wrote {
-            self.flush_events().await?;
+            self.write_events();
         }
+        self.write_now().await?;
         self.inner.commit().await?;
         self.span.record("db.outcome", "committed");
         if wrote {
@@ -244,33 +245,28 @@ impl TenantTx {
         Ok(())
     }
 
-    async fn flush_events(&mut self) -> Result<(), Failure> {
+    fn write_events(&mut self) {
         let events = std::mem::take(&mut self.events);
-        let traces: Vec<&str> = events.iter().map(|e| e.traceparent.as_str()).collect();
-        let sellers: Vec<Uuid> = events.iter().map(|e| e.seller.0).collect();
-        let ids: Vec<Uuid> = events.iter().map(|e| e.event.uuid()).collect();
-        let keys: Vec<&str> = events.iter().map(|e| e.key.as_str()).collect();
-        let kinds: Vec<&str> = events.iter().map(|e| e.kind).collect();
-        let payloads: Vec<&[u8]> = events.iter().map(|e| e.payload.as_slice()).collect();
-        let instants: Vec<jiff_sqlx::Timestamp> = events.iter().map(|e| e.occurred_at.to_sqlx()).collect();
-        sqlx::query(
+        let provider = self.provider().0;
+        let writes = &mut self.writes;
+        let provider = writes.bind("uuid", provider);
+        let columns = [
+            writes.bind("uuid[]", events.iter().map(|e| e.seller.0).collect::<Vec<Uuid>>()),
+            writes.bind("uuid[]", events.iter().map(|e| e.event.uuid()).collect::<Vec<Uuid>>()),
+            writes.bind("text[]", events.iter().map(|e| e.key.as_str()).collect::<Vec<&str>>()),
+            writes.bind("text[]", events.iter().map(|e| e.kind).collect::<Vec<&str>>()),
+            writes.bind("bytea[]", events.iter().map(|e| e.payload.as_slice()).collect::<Vec<&[u8]>>()),
+            writes.bind("text[]", events.iter().map(|e| e.traceparent.as_str()).collect::<Vec<&str>>()),
+            writes.bind("timestamptz[]", events.iter().map(|e| e.occurred_at.to_sqlx()).collect::<Vec<_>>()),
+        ];
+        writes.push(format!(
             "insert into outbox (provider_id, seller_id, event_id, key, kind, payload, traceparent, occurred_at)
-             select $1, e.seller_id, e.event_id, e.key, e.kind, e.payload, e.traceparent, e.occurred_at
-               from unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::bytea[], $7::text[], $8::timestamptz[])
-                    with ordinality as e (seller_id, event_id, key, kind, payload, traceparent, occurred_at, place)
+             select {provider}, e.seller_id, e.event_id, e.key, e.kind, e.payload, e.traceparent, e.occurred_at
+               from unnest({}) with ordinality
+                    as e (seller_id, event_id, key, kind, payload, traceparent, occurred_at, place)
               order by e.place",
-        )
-        .bind(self.provider().0)
-        .bind(sellers)
-        .bind(ids)
-        .bind(keys)
-        .bind(kinds)
-        .bind(payloads)
-        .bind(traces)
-        .bind(instants)
-        .execute(&mut *self.inner)
-        .await?;
-        Ok(())
+            columns.join(", ")
+        ));
     }
 }
 

@@ -134,7 +134,7 @@ impl Received {
         }
         let answers: Vec<(&Asked, Vec<u8>)> =
             fresh.iter().zip(&responses).map(|(job, response)| (&job.asked, response.encode_to_vec())).collect();
-        tx.answer_group(newest.method, &answers).await?;
+        tx.answer_group(newest.method, &answers);
         tx.commit().await?;
 
         let mut responses = responses.into_iter();

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use tenantdb::{At, Failure, TenantTx, ToSqlx};
+use tenantdb::{Failure, TenantTx, ToSqlx};
 
 use super::rows::{at_second, decisions_text};
 use crate::domain::dossier::{Clock, Dossier, Message, Ticket, bare};
 use crate::domain::ids::{ImportId, MessageId, TicketId, Uuid};
-use crate::domain::intake::book::Book;
+use crate::domain::intake::book::{Book, Customer};
 use crate::domain::intake::identity::Identity;
 use crate::domain::intake::kind::MessageKind;
 use crate::domain::intake::mail::report::Report;
@@ -22,15 +22,20 @@ pub fn met_a_twin(failure: &Failure) -> bool {
     matches!(failure.constraint(), Some("message_external_once" | "ticket_thread_once" | "customer_identity_pk"))
 }
 
-/// Writes a book. Tickets that began in it get their numbers here.
+/// Writes a book. Tickets that began in it get their numbers here. What every message brings is written with
+/// the commit, or with [`TenantTx::write_now`].
 pub async fn book(tx: &mut TenantTx, prefix: &str, book: &mut Book) -> Result<(), Failure> {
     let opened = i64::try_from(book.opened()).unwrap_or(i64::MAX);
     if 0 < opened {
         let first = take_serials(tx, opened).await?;
         book.number(prefix, first);
     }
-    customers(tx, book).await?;
-    dossiers(tx, &mut book.dossiers).await?;
+    customers(tx, book)?;
+    changed(tx, &mut book.dossiers).await?;
+    if book.raws.is_empty() && book.reports.is_empty() && book.files.is_empty() {
+        return Ok(());
+    }
+    tx.write_now().await?;
     raws(tx, &book.raws).await?;
     reports(tx, &book.reports).await?;
     super::files::keep(tx, &book.files).await
@@ -38,6 +43,11 @@ pub async fn book(tx: &mut TenantTx, prefix: &str, book: &mut Book) -> Result<()
 
 /// Writes the dossiers that changed, raising their versions.
 pub async fn dossiers(tx: &mut TenantTx, dossiers: &mut [Dossier]) -> Result<(), Failure> {
+    changed(tx, dossiers).await?;
+    tx.write_now().await
+}
+
+async fn changed(tx: &mut TenantTx, dossiers: &mut [Dossier]) -> Result<(), Failure> {
     let mut changed: Vec<&mut Dossier> = dossiers.iter_mut().filter(|dossier| dossier.is_changed).collect();
     if changed.is_empty() {
         return Ok(());
@@ -46,13 +56,14 @@ pub async fn dossiers(tx: &mut TenantTx, dossiers: &mut [Dossier]) -> Result<(),
         dossier.ticket.version += 1;
     }
     let changed: Vec<&Dossier> = changed.into_iter().map(|dossier| &*dossier).collect();
+    drop_clocks(tx, &changed).await?;
     let whole: Vec<&Ticket> = changed.iter().map(|dossier| &dossier.ticket).collect();
-    tickets(tx, &whole).await?;
+    tickets(tx, &whole)?;
     let new: Vec<&Message> = changed.iter().flat_map(|dossier| &dossier.new_messages).collect();
-    messages(tx, &new).await?;
-    events(tx, &changed).await?;
-    clocks(tx, &changed).await?;
-    verdicts(tx, &changed).await
+    messages(tx, &new)?;
+    events(tx, &changed)?;
+    clocks(tx, &changed)?;
+    verdicts(tx, &changed)
 }
 
 async fn take_serials(tx: &mut TenantTx, count: i64) -> Result<i64, Failure> {
@@ -71,292 +82,257 @@ async fn take_serials(tx: &mut TenantTx, count: i64) -> Result<i64, Failure> {
     Ok(last - count + 1)
 }
 
-async fn customers(tx: &mut TenantTx, book: &Book) -> Result<(), Failure> {
+fn customers(tx: &mut TenantTx, book: &Book) -> Result<(), Failure> {
     let (provider, seller) = (tx.provider().0, tx.seller()?.0);
-    let changed: Vec<_> = book.customers.iter().filter(|(_, customer)| customer.is_changed).collect();
+    let changed: Vec<(&Identity, &Customer)> =
+        book.customers.iter().filter(|(_, customer)| customer.is_changed).collect();
     if changed.is_empty() {
         return Ok(());
     }
-    let ids: Vec<Uuid> = changed.iter().map(|(_, c)| c.id.0).collect();
-    let names: Vec<String> = changed.iter().map(|(_, c)| c.name.clone()).collect();
-    let languages: Vec<Option<String>> = changed.iter().map(|(_, c)| c.language.clone()).collect();
-    let created: Vec<At> = changed.iter().map(|(_, c)| c.created_at.to_sqlx()).collect();
-    let new: Vec<(&Identity, Uuid)> =
-        changed.iter().filter(|(_, c)| c.is_new).map(|(identity, c)| (*identity, c.id.0)).collect();
-    let kinds: Vec<String> = new.iter().map(|(identity, _)| identity.kind.clone()).collect();
-    let addresses: Vec<String> = new.iter().map(|(identity, _)| identity.address.clone()).collect();
-    let owners: Vec<Uuid> = new.iter().map(|(_, id)| *id).collect();
-    sqlx::query!(
-        "with kept as (
-             insert into tickets.customer (provider_id, seller_id, customer_id, name, language, created_at)
-             select $1, $2, c.customer_id, c.name, c.language, c.created_at
-               from unnest($3::uuid[], $4::text[], $5::text[], $6::timestamptz[])
-                    as c (customer_id, name, language, created_at)
-             on conflict on constraint customer_pk do update set language = excluded.language
-         )
-         insert into tickets.customer_identity (provider_id, seller_id, kind, address, customer_id)
-         select $1, $2, i.kind, i.address, i.customer_id
-           from unnest($7::text[], $8::text[], $9::uuid[]) as i (kind, address, customer_id)",
-        provider,
-        seller,
-        &ids,
-        &names,
-        &languages as _,
-        &created as _,
-        &kinds,
-        &addresses,
-        &owners,
-    )
-    .execute(tx.conn())
-    .await?;
+    tx.writes()
+        .rows("tickets.customer", provider, seller)
+        .column("customer_id", "uuid", column(&changed, |(_, c)| c.id.0))
+        .column("name", "text", column(&changed, |(_, c)| c.name.clone()))
+        .column("language", "text", column(&changed, |(_, c)| c.language.clone()))
+        .column("created_at", "timestamptz", column(&changed, |(_, c)| c.created_at.to_sqlx()))
+        .insert_or_set("customer_pk", &["language"]);
+    let new: Vec<_> = changed.into_iter().filter(|(_, customer)| customer.is_new).collect();
+    if !new.is_empty() {
+        tx.writes()
+            .rows("tickets.customer_identity", provider, seller)
+            .column("kind", "text", column(&new, |(identity, _)| identity.kind.clone()))
+            .column("address", "text", column(&new, |(identity, _)| identity.address.clone()))
+            .column("customer_id", "uuid", column(&new, |(_, c)| c.id.0))
+            .insert();
+    }
     Ok(())
 }
 
-async fn tickets(tx: &mut TenantTx, tickets: &[&Ticket]) -> Result<(), Failure> {
+fn tickets(tx: &mut TenantTx, tickets: &[&Ticket]) -> Result<(), Failure> {
     let (provider, seller) = (tx.provider().0, tx.seller()?.0);
-    sqlx::query(
-        "insert into tickets.ticket as t (
-             provider_id, seller_id, ticket_id, number, subject, state, priority, channel, channel_account_id,
-             external_thread_id, language, customer_id, assignee_id, order_id, marketplace, country, kind, historical,
-             created_at, updated_at, first_response_at, solved_at, due_at, first_message_at, first_outbound_at,
-             inbound_count, outbound_count, message_count, event_count, contact_id, contact_since, contact_messages,
-             contact_assigned_at, last_user_id, merged_into_id, version)
-         select $1, $2, n.*
-           from unnest($3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::uuid[],
-                       $10::text[], $11::text[], $12::uuid[], $13::uuid[], $14::text[], $15::text[], $16::text[],
-                       $17::text[], $18::bool[], $19::timestamptz[], $20::timestamptz[], $21::timestamptz[],
-                       $22::timestamptz[], $23::timestamptz[], $24::timestamptz[], $25::timestamptz[], $26::int4[],
-                       $27::int4[], $28::int4[], $29::int8[], $30::uuid[], $31::timestamptz[], $32::int4[],
-                       $33::timestamptz[], $34::uuid[], $35::uuid[], $36::int8[]) as n
-         on conflict on constraint ticket_pk do update set
-             state = excluded.state, priority = excluded.priority, language = excluded.language,
-             assignee_id = excluded.assignee_id, order_id = excluded.order_id, kind = excluded.kind,
-             historical = excluded.historical,
-             updated_at = excluded.updated_at, first_response_at = excluded.first_response_at,
-             solved_at = excluded.solved_at, due_at = excluded.due_at, first_message_at = excluded.first_message_at,
-             first_outbound_at = excluded.first_outbound_at, inbound_count = excluded.inbound_count,
-             outbound_count = excluded.outbound_count, message_count = excluded.message_count,
-             event_count = excluded.event_count, contact_id = excluded.contact_id,
-             contact_since = excluded.contact_since, contact_messages = excluded.contact_messages,
-             contact_assigned_at = excluded.contact_assigned_at, last_user_id = excluded.last_user_id,
-             merged_into_id = excluded.merged_into_id, version = excluded.version",
-    )
-    .bind(provider)
-    .bind(seller)
-    .bind(column(tickets, |t| t.id.0))
-    .bind(column(tickets, |t| t.number.clone()))
-    .bind(column(tickets, |t| t.subject.clone()))
-    .bind(column(tickets, |t| t.state.name()))
-    .bind(column(tickets, |t| t.priority.name()))
-    .bind(column(tickets, |t| t.channel.clone()))
-    .bind(column(tickets, |t| t.account.0))
-    .bind(column(tickets, |t| t.external_thread_id.clone()))
-    .bind(column(tickets, |t| t.language.clone()))
-    .bind(column(tickets, |t| t.customer.0))
-    .bind(column(tickets, |t| bare(t.assignee)))
-    .bind(column(tickets, |t| t.order_id.clone()))
-    .bind(column(tickets, |t| t.marketplace.clone()))
-    .bind(column(tickets, |t| t.country.clone()))
-    .bind(column(tickets, |t| t.kind.map(MessageKind::name)))
-    .bind(column(tickets, |t| t.historical))
-    .bind(column(tickets, |t| t.created_at.to_sqlx()))
-    .bind(column(tickets, |t| t.updated_at.to_sqlx()))
-    .bind(column(tickets, |t| t.first_response_at.map(|at| at.to_sqlx())))
-    .bind(column(tickets, |t| t.solved_at.map(|at| at.to_sqlx())))
-    .bind(column(tickets, |t| t.due_at.map(|at| at.to_sqlx())))
-    .bind(column(tickets, |t| t.first_message_at.to_sqlx()))
-    .bind(column(tickets, |t| t.first_outbound_at.map(|at| at.to_sqlx())))
-    .bind(column(tickets, |t| t.inbound_count))
-    .bind(column(tickets, |t| t.outbound_count))
-    .bind(column(tickets, |t| t.message_count))
-    .bind(column(tickets, |t| t.event_count))
-    .bind(column(tickets, |t| t.contact.map(|contact| contact.id.0)))
-    .bind(column(tickets, |t| t.contact.map(|contact| contact.since.to_sqlx())))
-    .bind(column(tickets, |t| t.contact.map_or(0, |contact| contact.messages)))
-    .bind(column(tickets, |t| t.contact.and_then(|contact| contact.assigned_at).map(|at| at.to_sqlx())))
-    .bind(column(tickets, |t| bare(t.last_user)))
-    .bind(column(tickets, |t| t.merged_into.map(|target| target.0)))
-    .bind(column(tickets, |t| t.version))
-    .execute(tx.conn())
-    .await?;
+    tx.writes()
+        .rows("tickets.ticket", provider, seller)
+        .column("ticket_id", "uuid", column(tickets, |t| t.id.0))
+        .column("number", "text", column(tickets, |t| t.number.clone()))
+        .column("subject", "text", column(tickets, |t| t.subject.clone()))
+        .column("state", "text", column(tickets, |t| t.state.name()))
+        .column("priority", "text", column(tickets, |t| t.priority.name()))
+        .column("channel", "text", column(tickets, |t| t.channel.clone()))
+        .column("channel_account_id", "uuid", column(tickets, |t| t.account.0))
+        .column("external_thread_id", "text", column(tickets, |t| t.external_thread_id.clone()))
+        .column("language", "text", column(tickets, |t| t.language.clone()))
+        .column("customer_id", "uuid", column(tickets, |t| t.customer.0))
+        .column("assignee_id", "uuid", column(tickets, |t| bare(t.assignee)))
+        .column("order_id", "text", column(tickets, |t| t.order_id.clone()))
+        .column("marketplace", "text", column(tickets, |t| t.marketplace.clone()))
+        .column("country", "text", column(tickets, |t| t.country.clone()))
+        .column("kind", "text", column(tickets, |t| t.kind.map(MessageKind::name)))
+        .column("historical", "bool", column(tickets, |t| t.historical))
+        .column("created_at", "timestamptz", column(tickets, |t| t.created_at.to_sqlx()))
+        .column("updated_at", "timestamptz", column(tickets, |t| t.updated_at.to_sqlx()))
+        .column("first_response_at", "timestamptz", column(tickets, |t| t.first_response_at.map(|at| at.to_sqlx())))
+        .column("solved_at", "timestamptz", column(tickets, |t| t.solved_at.map(|at| at.to_sqlx())))
+        .column("due_at", "timestamptz", column(tickets, |t| t.due_at.map(|at| at.to_sqlx())))
+        .column("first_message_at", "timestamptz", column(tickets, |t| t.first_message_at.to_sqlx()))
+        .column("first_outbound_at", "timestamptz", column(tickets, |t| t.first_outbound_at.map(|at| at.to_sqlx())))
+        .column("inbound_count", "int4", column(tickets, |t| t.inbound_count))
+        .column("outbound_count", "int4", column(tickets, |t| t.outbound_count))
+        .column("message_count", "int4", column(tickets, |t| t.message_count))
+        .column("event_count", "int8", column(tickets, |t| t.event_count))
+        .column("contact_id", "uuid", column(tickets, |t| t.contact.map(|contact| contact.id.0)))
+        .column("contact_since", "timestamptz", column(tickets, |t| t.contact.map(|contact| contact.since.to_sqlx())))
+        .column("contact_messages", "int4", column(tickets, |t| t.contact.map_or(0, |contact| contact.messages)))
+        .column(
+            "contact_assigned_at",
+            "timestamptz",
+            column(tickets, |t| t.contact.and_then(|contact| contact.assigned_at).map(|at| at.to_sqlx())),
+        )
+        .column("last_user_id", "uuid", column(tickets, |t| bare(t.last_user)))
+        .column("merged_into_id", "uuid", column(tickets, |t| t.merged_into.map(|target| target.0)))
+        .column("version", "int8", column(tickets, |t| t.version))
+        .insert_or_set(
+            "ticket_pk",
+            &[
+                "state",
+                "priority",
+                "language",
+                "assignee_id",
+                "order_id",
+                "kind",
+                "historical",
+                "updated_at",
+                "first_response_at",
+                "solved_at",
+                "due_at",
+                "first_message_at",
+                "first_outbound_at",
+                "inbound_count",
+                "outbound_count",
+                "message_count",
+                "event_count",
+                "contact_id",
+                "contact_since",
+                "contact_messages",
+                "contact_assigned_at",
+                "last_user_id",
+                "merged_into_id",
+                "version",
+            ],
+        );
     Ok(())
 }
 
-async fn messages(tx: &mut TenantTx, messages: &[&Message]) -> Result<(), Failure> {
+fn messages(tx: &mut TenantTx, messages: &[&Message]) -> Result<(), Failure> {
     if messages.is_empty() {
         return Ok(());
     }
     let (provider, seller) = (tx.provider().0, tx.seller()?.0);
-    sqlx::query(
-        "insert into tickets.message (
-             provider_id, seller_id, message_id, ticket_id, position, direction, channel, channel_account_id,
-             external_id, external_thread_id, in_reply_to, order_id, author_address, author_name, user_id, subject,
-             body, language, language_confidence, occurred_at, stored_at, automatic, marketplace, country, kind, verified,
-             decisions)
-         select $1, $2, n.*
-           from unnest($3::uuid[], $4::uuid[], $5::int4[], $6::text[], $7::text[], $8::uuid[], $9::text[],
-                       $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::uuid[], $16::text[],
-                       $17::text[], $18::text[], $19::float8[], $20::timestamptz[], $21::timestamptz[],
-                       $22::bool[], $23::text[], $24::text[], $25::text[], $26::bool[], $27::text[]) as n",
-    )
-    .bind(provider)
-    .bind(seller)
-    .bind(column(messages, |m| m.id.0))
-    .bind(column(messages, |m| m.ticket.0))
-    .bind(column(messages, |m| m.position))
-    .bind(column(messages, |m| m.direction.name()))
-    .bind(column(messages, |m| m.channel.clone()))
-    .bind(column(messages, |m| m.account.map(|account| account.0)))
-    .bind(column(messages, |m| m.external_id.clone()))
-    .bind(column(messages, |m| m.external_thread_id.clone()))
-    .bind(column(messages, |m| m.in_reply_to.clone()))
-    .bind(column(messages, |m| m.order_id.clone()))
-    .bind(column(messages, |m| m.author_address.clone()))
-    .bind(column(messages, |m| m.author_name.clone()))
-    .bind(column(messages, |m| bare(m.user)))
-    .bind(column(messages, |m| m.subject.clone()))
-    .bind(column(messages, |m| m.text.clone()))
-    .bind(column(messages, |m| m.language.clone()))
-    .bind(column(messages, |m| m.confidence))
-    .bind(column(messages, |m| m.occurred_at.to_sqlx()))
-    .bind(column(messages, |m| m.stored_at.to_sqlx()))
-    .bind(column(messages, |m| m.automatic))
-    .bind(column(messages, |m| m.matter.marketplace.clone()))
-    .bind(column(messages, |m| m.matter.country.clone()))
-    .bind(column(messages, |m| m.matter.kind.map(MessageKind::name)))
-    .bind(column(messages, |m| m.matter.verified))
-    .bind(column(messages, |m| decisions_text(&m.decisions)))
-    .execute(tx.conn())
-    .await?;
+    tx.writes()
+        .rows("tickets.message", provider, seller)
+        .column("message_id", "uuid", column(messages, |m| m.id.0))
+        .column("ticket_id", "uuid", column(messages, |m| m.ticket.0))
+        .column("position", "int4", column(messages, |m| m.position))
+        .column("direction", "text", column(messages, |m| m.direction.name()))
+        .column("channel", "text", column(messages, |m| m.channel.clone()))
+        .column("channel_account_id", "uuid", column(messages, |m| m.account.map(|account| account.0)))
+        .column("external_id", "text", column(messages, |m| m.external_id.clone()))
+        .column("external_thread_id", "text", column(messages, |m| m.external_thread_id.clone()))
+        .column("in_reply_to", "text", column(messages, |m| m.in_reply_to.clone()))
+        .column("order_id", "text", column(messages, |m| m.order_id.clone()))
+        .column("author_address", "text", column(messages, |m| m.author_address.clone()))
+        .column("author_name", "text", column(messages, |m| m.author_name.clone()))
+        .column("user_id", "uuid", column(messages, |m| bare(m.user)))
+        .column("subject", "text", column(messages, |m| m.subject.clone()))
+        .column("body", "text", column(messages, |m| m.text.clone()))
+        .column("language", "text", column(messages, |m| m.language.clone()))
+        .column("language_confidence", "float8", column(messages, |m| m.confidence))
+        .column("occurred_at", "timestamptz", column(messages, |m| m.occurred_at.to_sqlx()))
+        .column("stored_at", "timestamptz", column(messages, |m| m.stored_at.to_sqlx()))
+        .column("automatic", "bool", column(messages, |m| m.automatic))
+        .column("marketplace", "text", column(messages, |m| m.matter.marketplace.clone()))
+        .column("country", "text", column(messages, |m| m.matter.country.clone()))
+        .column("kind", "text", column(messages, |m| m.matter.kind.map(MessageKind::name)))
+        .column("verified", "bool", column(messages, |m| m.matter.verified))
+        .column("decisions", "text", column(messages, |m| decisions_text(&m.decisions)))
+        .insert();
     Ok(())
 }
 
-async fn events(tx: &mut TenantTx, dossiers: &[&Dossier]) -> Result<(), Failure> {
+fn events(tx: &mut TenantTx, dossiers: &[&Dossier]) -> Result<(), Failure> {
     let (provider, seller) = (tx.provider().0, tx.seller()?.0);
     let events: Vec<_> =
         dossiers.iter().flat_map(|d| d.new_events.iter().map(|event| (d.ticket.id.0, event))).collect();
     if events.is_empty() {
         return Ok(());
     }
-    sqlx::query(
-        "insert into tickets.ticket_event (
-             provider_id, seller_id, ticket_id, sequence, at, kind, state, automatic, user_id, message_id, assignee_id)
-         select $1, $2, n.*
-           from unnest($3::uuid[], $4::int8[], $5::timestamptz[], $6::text[], $7::text[], $8::bool[], $9::uuid[],
-                       $10::uuid[], $11::uuid[]) as n",
-    )
-    .bind(provider)
-    .bind(seller)
-    .bind(column(&events, |(ticket, _)| *ticket))
-    .bind(column(&events, |(_, e)| e.sequence))
-    .bind(column(&events, |(_, e)| e.at.to_sqlx()))
-    .bind(column(&events, |(_, e)| e.kind.name()))
-    .bind(column(&events, |(_, e)| e.state.name()))
-    .bind(column(&events, |(_, e)| e.automatic))
-    .bind(column(&events, |(_, e)| bare(e.user)))
-    .bind(column(&events, |(_, e)| e.message.map(|message| message.0)))
-    .bind(column(&events, |(_, e)| bare(e.assignee)))
-    .execute(tx.conn())
-    .await?;
+    tx.writes()
+        .rows("tickets.ticket_event", provider, seller)
+        .column("ticket_id", "uuid", column(&events, |(ticket, _)| *ticket))
+        .column("sequence", "int8", column(&events, |(_, e)| e.sequence))
+        .column("at", "timestamptz", column(&events, |(_, e)| e.at.to_sqlx()))
+        .column("kind", "text", column(&events, |(_, e)| e.kind.name()))
+        .column("state", "text", column(&events, |(_, e)| e.state.name()))
+        .column("automatic", "bool", column(&events, |(_, e)| e.automatic))
+        .column("user_id", "uuid", column(&events, |(_, e)| bare(e.user)))
+        .column("message_id", "uuid", column(&events, |(_, e)| e.message.map(|message| message.0)))
+        .column("assignee_id", "uuid", column(&events, |(_, e)| bare(e.assignee)))
+        .insert();
     Ok(())
 }
 
-/// Writes every clock of the tickets that changed, and removes those that run without a promise.
-async fn clocks(tx: &mut TenantTx, dossiers: &[&Dossier]) -> Result<(), Failure> {
+/// Writes every clock of the tickets that changed.
+fn clocks(tx: &mut TenantTx, dossiers: &[&Dossier]) -> Result<(), Failure> {
     let (provider, seller) = (tx.provider().0, tx.seller()?.0);
     let clocks: Vec<(Uuid, &Clock)> =
         dossiers.iter().flat_map(|d| d.clocks.iter().map(|clock| (d.ticket.id.0, clock))).collect();
+    if clocks.is_empty() {
+        return Ok(());
+    }
+    tx.writes()
+        .rows("tickets.sla_clock", provider, seller)
+        .column("ticket_id", "uuid", column(&clocks, |(ticket, _)| *ticket))
+        .column("family", "text", column(&clocks, |(_, c)| c.family.name()))
+        .column("metric", "text", column(&clocks, |(_, c)| c.metric.name()))
+        .column("cycle", "int4", column(&clocks, |(_, c)| c.cycle))
+        .column("state", "text", column(&clocks, |(_, c)| c.hand.name()))
+        .column("verdict", "text", column(&clocks, |(_, c)| c.verdict.name()))
+        .column("target_seconds", "int8", column(&clocks, |(_, c)| c.target))
+        .column("elapsed_seconds", "int8", column(&clocks, |(_, c)| c.elapsed))
+        .column("started_at", "timestamptz", column(&clocks, |(_, c)| at_second(c.started_at)))
+        .column("stopped_at", "timestamptz", column(&clocks, |(_, c)| c.stopped_at.map(at_second)))
+        .column("due_at", "timestamptz", column(&clocks, |(_, c)| c.due_at.map(at_second)))
+        .column("policy_version", "int8", column(&clocks, |(_, c)| c.version))
+        .column("calendar", "text", column(&clocks, |(_, c)| c.calendar.clone()))
+        .column("source", "text", column(&clocks, |(_, c)| c.source.clone()))
+        .column("told_verdict", "text", column(&clocks, |(_, c)| c.told.map(Verdict::name)))
+        .insert_or_set(
+            "sla_clock_pk",
+            &[
+                "state",
+                "verdict",
+                "target_seconds",
+                "elapsed_seconds",
+                "started_at",
+                "stopped_at",
+                "due_at",
+                "policy_version",
+                "calendar",
+                "source",
+                "told_verdict",
+            ],
+        );
+    Ok(())
+}
+
+/// Removes the clocks that run without a promise.
+async fn drop_clocks(tx: &mut TenantTx, dossiers: &[&Dossier]) -> Result<(), Failure> {
+    let (provider, seller) = (tx.provider().0, tx.seller()?.0);
     let dropped: Vec<(Uuid, &str, &str, i32)> = dossiers
         .iter()
         .flat_map(|d| {
             d.dropped.iter().map(|(family, metric, cycle)| (d.ticket.id.0, family.name(), metric.name(), *cycle))
         })
         .collect();
-    if !dropped.is_empty() {
-        sqlx::query(
-            "delete from tickets.sla_clock c
-              using unnest($3::uuid[], $4::text[], $5::text[], $6::int4[]) as d (ticket_id, family, metric, cycle)
-              where c.provider_id = $1 and c.seller_id = $2 and c.ticket_id = d.ticket_id and c.family = d.family
-                and c.metric = d.metric and c.cycle = d.cycle",
-        )
-        .bind(provider)
-        .bind(seller)
-        .bind(column(&dropped, |d| d.0))
-        .bind(column(&dropped, |d| d.1))
-        .bind(column(&dropped, |d| d.2))
-        .bind(column(&dropped, |d| d.3))
-        .execute(tx.conn())
-        .await?;
-    }
-    if clocks.is_empty() {
+    if dropped.is_empty() {
         return Ok(());
     }
     sqlx::query(
-        "insert into tickets.sla_clock as c (
-             provider_id, seller_id, ticket_id, family, metric, cycle, state, verdict, target_seconds,
-             elapsed_seconds, started_at, stopped_at, due_at, policy_version, calendar, source, told_verdict)
-         select $1, $2, n.*
-           from unnest($3::uuid[], $4::text[], $5::text[], $6::int4[], $7::text[], $8::text[], $9::int8[],
-                       $10::int8[], $11::timestamptz[], $12::timestamptz[], $13::timestamptz[], $14::int8[],
-                       $15::text[], $16::text[], $17::text[]) as n
-         on conflict on constraint sla_clock_pk do update set
-             state = excluded.state, verdict = excluded.verdict, target_seconds = excluded.target_seconds,
-             elapsed_seconds = excluded.elapsed_seconds, started_at = excluded.started_at,
-             stopped_at = excluded.stopped_at, due_at = excluded.due_at, policy_version = excluded.policy_version,
-             calendar = excluded.calendar, source = excluded.source, told_verdict = excluded.told_verdict",
+        "delete from tickets.sla_clock c
+          using unnest($3::uuid[], $4::text[], $5::text[], $6::int4[]) as d (ticket_id, family, metric, cycle)
+          where c.provider_id = $1 and c.seller_id = $2 and c.ticket_id = d.ticket_id and c.family = d.family
+            and c.metric = d.metric and c.cycle = d.cycle",
     )
     .bind(provider)
     .bind(seller)
-    .bind(column(&clocks, |(ticket, _)| *ticket))
-    .bind(column(&clocks, |(_, c)| c.family.name()))
-    .bind(column(&clocks, |(_, c)| c.metric.name()))
-    .bind(column(&clocks, |(_, c)| c.cycle))
-    .bind(column(&clocks, |(_, c)| c.hand.name()))
-    .bind(column(&clocks, |(_, c)| c.verdict.name()))
-    .bind(column(&clocks, |(_, c)| c.target))
-    .bind(column(&clocks, |(_, c)| c.elapsed))
-    .bind(column(&clocks, |(_, c)| at_second(c.started_at)))
-    .bind(column(&clocks, |(_, c)| c.stopped_at.map(at_second)))
-    .bind(column(&clocks, |(_, c)| c.due_at.map(at_second)))
-    .bind(column(&clocks, |(_, c)| c.version))
-    .bind(column(&clocks, |(_, c)| c.calendar.clone()))
-    .bind(column(&clocks, |(_, c)| c.source.clone()))
-    .bind(column(&clocks, |(_, c)| c.told.map(Verdict::name)))
+    .bind(column(&dropped, |d| d.0))
+    .bind(column(&dropped, |d| d.1))
+    .bind(column(&dropped, |d| d.2))
+    .bind(column(&dropped, |d| d.3))
     .execute(tx.conn())
     .await?;
     Ok(())
 }
 
-async fn verdicts(tx: &mut TenantTx, dossiers: &[&Dossier]) -> Result<(), Failure> {
+fn verdicts(tx: &mut TenantTx, dossiers: &[&Dossier]) -> Result<(), Failure> {
     let (provider, seller) = (tx.provider().0, tx.seller()?.0);
     let reached: Vec<_> =
         dossiers.iter().flat_map(|d| d.verdicts.iter().map(|(clock, at)| (d.ticket.id.0, clock, *at))).collect();
     if reached.is_empty() {
         return Ok(());
     }
-    sqlx::query(
-        "insert into tickets.verdict (
-             provider_id, seller_id, ticket_id, family, metric, cycle, reached_at, verdict, target_seconds,
-             elapsed_seconds, due_at, policy_version)
-         select $1, $2, n.*
-           from unnest($3::uuid[], $4::text[], $5::text[], $6::int4[], $7::timestamptz[], $8::text[], $9::int8[],
-                       $10::int8[], $11::timestamptz[], $12::int8[]) as n
-         on conflict on constraint verdict_pk do nothing",
-    )
-    .bind(provider)
-    .bind(seller)
-    .bind(column(&reached, |r| r.0))
-    .bind(column(&reached, |r| r.1.family.name()))
-    .bind(column(&reached, |r| r.1.metric.name()))
-    .bind(column(&reached, |r| r.1.cycle))
-    .bind(column(&reached, |r| r.2.to_sqlx()))
-    .bind(column(&reached, |r| r.1.verdict.name()))
-    .bind(column(&reached, |r| r.1.target))
-    .bind(column(&reached, |r| r.1.elapsed))
-    .bind(column(&reached, |r| r.1.due_at.map(at_second)))
-    .bind(column(&reached, |r| r.1.version))
-    .execute(tx.conn())
-    .await?;
+    tx.writes()
+        .rows("tickets.verdict", provider, seller)
+        .column("ticket_id", "uuid", column(&reached, |r| r.0))
+        .column("family", "text", column(&reached, |r| r.1.family.name()))
+        .column("metric", "text", column(&reached, |r| r.1.metric.name()))
+        .column("cycle", "int4", column(&reached, |r| r.1.cycle))
+        .column("reached_at", "timestamptz", column(&reached, |r| r.2.to_sqlx()))
+        .column("verdict", "text", column(&reached, |r| r.1.verdict.name()))
+        .column("target_seconds", "int8", column(&reached, |r| r.1.target))
+        .column("elapsed_seconds", "int8", column(&reached, |r| r.1.elapsed))
+        .column("due_at", "timestamptz", column(&reached, |r| r.1.due_at.map(at_second)))
+        .column("policy_version", "int8", column(&reached, |r| r.1.version))
+        .insert_new("verdict_pk");
     Ok(())
 }
 

@@ -78,6 +78,7 @@ impl Desk {
     /// Writes a book of received messages and notes what others are told.
     pub async fn keep_book(&self, tx: &mut TenantTx, settings: &Settings, book: &mut Book) -> Result<(), Failure> {
         store::keep::book(tx, &settings.prefix, book).await?;
+        tx.write_now().await?;
         book.dossiers.iter().try_for_each(|dossier| told::emit(tx, dossier))
     }
 

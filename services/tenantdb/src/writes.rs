@@ -1,0 +1,142 @@
+//! Writes that go to the database as one statement. What costs is the way there
+//! and back, not the rows: the writes of a transaction gather here and are sent
+//! together, at the latest with its commit.
+
+use sqlx::error::BoxDynError;
+use sqlx::postgres::{PgArguments, Postgres};
+use sqlx::{Arguments, AssertSqlSafe, Encode, Type};
+use uuid::Uuid;
+
+use crate::{Failure, TenantTx};
+
+/// Statements that gather.
+#[derive(Default)]
+pub struct Writes {
+    statements: Vec<String>,
+    values: PgArguments,
+    bound: usize,
+    wrong: Option<BoxDynError>,
+}
+
+impl Writes {
+    /// Binds a value of a kind, such as `uuid[]`; the placeholder that stands for
+    /// it in a statement.
+    pub fn bind<'v, T>(&mut self, kind: &str, value: T) -> String
+    where
+        T: Encode<'v, Postgres> + Type<Postgres>,
+    {
+        if let Err(wrong) = self.values.add(value) {
+            self.wrong.get_or_insert(wrong);
+        }
+        self.bound += 1;
+        format!("${}::{kind}", self.bound)
+    }
+
+    /// Adds a statement. All of them see the tables as they were before the
+    /// first, so that none may touch a row that another one writes.
+    pub fn push(&mut self, statement: String) {
+        self.statements.push(statement);
+    }
+
+    /// Begins rows of one tenant for a table.
+    pub fn rows(&mut self, table: &'static str, provider: Uuid, seller: Uuid) -> Rows<'_> {
+        let tenant = [self.bind("uuid", provider), self.bind("uuid", seller)].join(", ");
+        Rows { writes: self, table, tenant, names: Vec::new(), columns: Vec::new() }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.statements.is_empty()
+    }
+
+    /// One statement of all, whose parts are done whether or not they are read.
+    fn text(&self) -> String {
+        if let [only] = self.statements.as_slice() {
+            return only.clone();
+        }
+        let parts: Vec<String> =
+            self.statements.iter().enumerate().map(|(place, part)| format!("part_{place} as ({part})")).collect();
+        format!("with {} select 1", parts.join(", "))
+    }
+}
+
+/// Rows of a table, column by column.
+pub struct Rows<'a> {
+    writes: &'a mut Writes,
+    table: &'static str,
+    tenant: String,
+    names: Vec<&'static str>,
+    columns: Vec<String>,
+}
+
+impl Rows<'_> {
+    /// A column: its name, its type, and a value for every row.
+    pub fn column<'v, T>(mut self, name: &'static str, kind: &str, values: Vec<T>) -> Self
+    where
+        Vec<T>: Encode<'v, Postgres> + Type<Postgres>,
+    {
+        self.names.push(name);
+        self.columns.push(self.writes.bind(&format!("{kind}[]"), values));
+        self
+    }
+
+    /// Inserts the rows; a row that is there already is an error.
+    pub fn insert(self) {
+        self.insert_unless("");
+    }
+
+    /// Inserts the rows that are not there by a constraint.
+    pub fn insert_new(self, constraint: &str) {
+        self.insert_unless(&format!(" on conflict on constraint {constraint} do nothing"));
+    }
+
+    /// Inserts the rows; of those that are there by a constraint it sets these columns.
+    pub fn insert_or_set(self, constraint: &str, columns: &[&str]) {
+        let set: Vec<String> = columns.iter().map(|name| format!("{name} = excluded.{name}")).collect();
+        self.insert_unless(&format!(" on conflict on constraint {constraint} do update set {}", set.join(", ")));
+    }
+
+    fn insert_unless(self, conflict: &str) {
+        let (table, tenant, names, columns) = (self.table, self.tenant, self.names.join(", "), self.columns.join(", "));
+        self.writes.push(format!(
+            "insert into {table} (provider_id, seller_id, {names}) select {tenant}, {names} from unnest({columns}) with ordinality as n ({names}, place) order by place{conflict}"
+        ));
+    }
+}
+
+impl TenantTx {
+    /// Writes that may wait until the commit. Statements of the transaction before
+    /// then do not see them; see [`TenantTx::write_now`].
+    pub fn writes(&mut self) -> &mut Writes {
+        &mut self.writes
+    }
+
+    /// Sends what was written so far.
+    pub async fn write_now(&mut self) -> Result<(), Failure> {
+        let writes = std::mem::take(&mut self.writes);
+        if writes.is_empty() {
+            return Ok(());
+        }
+        let text = writes.text();
+        if let Some(wrong) = writes.wrong {
+            return Err(Failure::Sql(sqlx::Error::Encode(wrong)));
+        }
+        sqlx::query_with(AssertSqlSafe(text), writes.values).execute(self.conn()).await?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_statement_stays_as_it_is_and_several_become_parts_of_one() {
+        let mut writes = Writes::default();
+        writes.rows("t", Uuid::nil(), Uuid::nil()).column("a", "text", vec!["x"]).insert();
+        let first = "insert into t (provider_id, seller_id, a) select $1::uuid, $2::uuid, a from unnest($3::text[]) with ordinality as n (a, place) order by place";
+        assert_eq!(writes.text(), first);
+        writes.rows("u", Uuid::nil(), Uuid::nil()).column("b", "int8", vec![1_i64]).insert_or_set("u_pk", &["b"]);
+        let second = "insert into u (provider_id, seller_id, b) select $4::uuid, $5::uuid, b from unnest($6::int8[]) with ordinality as n (b, place) order by place on conflict on constraint u_pk do update set b = excluded.b";
+        assert_eq!(writes.text(), format!("with part_0 as ({first}), part_1 as ({second}) select 1"));
+    }
+}
