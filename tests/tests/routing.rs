@@ -237,12 +237,16 @@ async fn what_nobody_can_take_is_shown_with_its_reason_and_no_hand_overrules_it(
     let contact = enqueue(&mut floor.boss.session, mail(&floor.seller, "pl", "pl")).await;
     let boss = routing!(floor.boss.session);
     let list = ListQueueRequest { seller_id: floor.seller.clone(), blocked_only: true, ..ListQueueRequest::default() };
-    let shown = eventually("the contact to be shown as blocked", || {
+    // until routing has heard of her certification, it says that nobody is certified
+    let shown = eventually("the contact to be shown as blocked by its language", || {
         let (mut boss, list) = (boss.clone(), list.clone());
-        async move { boss.list_queue(list).await.ok()?.into_inner().contacts.into_iter().next() }
+        async move {
+            let mut contacts = boss.list_queue(list).await.ok()?.into_inner().contacts.into_iter();
+            contacts.next().filter(|contact| contact.blocked_reason == "no_language")
+        }
     })
     .await;
-    assert_eq!((shown.id.as_str(), shown.blocked_reason.as_str()), (contact.id.as_str(), "no_language"));
+    assert_eq!(shown.id, contact.id);
     let assign = AssignContactRequest {
         seller_id: floor.seller.clone(),
         contact_id: contact.id.clone(),
