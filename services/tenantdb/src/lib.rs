@@ -144,6 +144,13 @@ impl TenantDb {
         self.begin_as(events::UNHURRIED, scope).await
     }
 
+    /// As [`TenantDb::begin`], for the work of a [`group`]. Its statements take
+    /// lists, and are written so that one plan suits all lengths: planning them
+    /// anew for each length costs more than carrying them out.
+    pub async fn begin_group(&self, scope: &Scope) -> Result<TenantTx, Failure> {
+        self.begin_as("BEGIN; SET LOCAL plan_cache_mode = force_generic_plan", scope).await
+    }
+
     async fn begin_as(&self, begin: &str, scope: &Scope) -> Result<TenantTx, Failure> {
         let pool = self.app.clone();
         let statement = context_statement(begin, scope);

@@ -117,7 +117,7 @@ impl Received {
     async fn attempt(&self, jobs: &[Job]) -> Result<Vec<Answer>, Tried> {
         let Some(newest) = jobs.iter().max_by_key(|job| job.settings.version) else { return Ok(Vec::new()) };
         let settings = &newest.settings;
-        let mut tx = self.desk.deps.db.begin(&newest.scope).await?;
+        let mut tx = self.desk.deps.db.begin_group(&newest.scope).await?;
         let asked: Vec<Asked> = jobs.iter().map(|job| job.asked.clone()).collect();
         let claims = tx.claim_group(newest.method, &asked).await?;
         let fresh: Vec<&Job> =
