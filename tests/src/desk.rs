@@ -11,7 +11,7 @@ use tokio::sync::OnceCell;
 use tonic::transport::Channel;
 
 use crate::people::Tenant;
-use cluster::temporary::TemporaryCluster;
+use scratch::TemporaryCluster;
 
 /// A running platform.
 pub struct Desk {

@@ -16,7 +16,7 @@ use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity
 
 use crate::desk::{Desk, OPERATOR, Recorder};
 use crate::people::PASSWORD;
-use cluster::temporary::TemporaryCluster;
+use scratch::TemporaryCluster;
 
 /// What tokens name as their issuer.
 const ISSUER: &str = "https://desk.fleet.example";

@@ -1,7 +1,6 @@
 //! The demo loads on an empty platform, shows something of everything, and a
 //! load that is repeated changes nothing.
 
-use cluster::temporary::TemporaryCluster;
 use manydesk::cli::{Session, demo};
 use manydesk::platform::{Database, Platform};
 use manydesk::secrets::Secrets;
@@ -13,6 +12,7 @@ use proto::tickets::v1::tickets_service_client::TicketsServiceClient;
 use proto::tickets::v1::{GetSlaReportRequest, ListTicketsRequest, TicketState};
 use proto::workforce::v1::workforce_service_client::WorkforceServiceClient;
 use proto::workforce::v1::{ListSchedulesRequest, ScheduleState};
+use scratch::TemporaryCluster;
 
 const OPERATOR: &str = "operator@platform.example";
 

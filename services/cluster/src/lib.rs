@@ -14,7 +14,6 @@ mod install;
 mod process;
 mod server;
 mod settings;
-pub mod temporary;
 #[cfg(test)]
 mod tests;
 mod trouble;

@@ -7,7 +7,6 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::HeaderMap;
 use http_body::Frame;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 use tonic::Status;
@@ -89,8 +88,7 @@ impl http_body::Body for Downward {
         while this.look.poll_tick(cx).is_ready() {
             if let Err(status) = this.watch.look() {
                 this.body = None;
-                let mut trailers = HeaderMap::new();
-                return Poll::Ready(Some(status.add_header(&mut trailers).map(|()| Frame::trailers(trailers))));
+                return Poll::Ready(Some(crate::peers::trailers(&status)));
             }
         }
         Pin::new(body).poll_frame(cx)

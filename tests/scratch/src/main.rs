@@ -6,7 +6,7 @@
 use std::io::Write;
 use std::path::Path;
 
-use cluster::temporary::TemporaryCluster;
+use scratch::TemporaryCluster;
 
 #[tokio::main]
 async fn main() {

@@ -1,6 +1,6 @@
 //! A private PostgreSQL in a folder that goes with it, for tests and for checking queries.
 
-use crate::{Cluster, Options};
+use cluster::{Cluster, Options};
 
 /// A cluster in a temporary folder; both go when it is dropped.
 pub struct TemporaryCluster {
