@@ -184,7 +184,8 @@ impl Engine {
         for seller in sellers {
             let seller = self.seller_slot(*seller);
             for class in self.sellers[seller as usize].classes.clone() {
-                if self.judge(class, agent) {
+                // Even where nobody could take it before, the reason may be another now.
+                if self.judge(class, agent) || self.classes[class].eligible_count == 0 {
                     self.mark_blocked(class);
                 }
             }
@@ -209,15 +210,26 @@ impl Engine {
     /// Notes on every waiting contact of a class whether anybody can take it.
     fn mark_blocked(&mut self, class: u32) {
         let waiting: Vec<u32> = self.classes[class].queue.iter().map(|key| key.job).collect();
+        if waiting.is_empty() {
+            return;
+        }
+        let block = self.block_of(class);
         for job in waiting {
-            self.note_block(job);
+            self.set_block(job, block);
         }
     }
 
     /// Notes on a contact whether anybody at all can take it.
     pub(super) fn note_block(&mut self, job: u32) {
-        let class = self.jobs[job].class;
-        let block = if self.classes[class].eligible_count == 0 { Some(self.why_blocked(class)) } else { None };
+        let block = self.block_of(self.jobs[job].class);
+        self.set_block(job, block);
+    }
+
+    fn block_of(&self, class: u32) -> Option<Block> {
+        (self.classes[class].eligible_count == 0).then(|| self.why_blocked(class))
+    }
+
+    fn set_block(&mut self, job: u32, block: Option<Block>) {
         if self.jobs[job].contact.blocked == block {
             return;
         }
@@ -229,7 +241,7 @@ impl Engine {
         }
     }
 
-    /// The first need that nobody meets together with those before it.
+    /// The first need that no certified agent meets.
     fn why_blocked(&self, class: u32) -> Block {
         let of = &self.classes[class];
         let SellerSlot { terms, granted, .. } = &self.sellers[of.seller as usize];

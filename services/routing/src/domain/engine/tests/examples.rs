@@ -1,6 +1,6 @@
 //! One promise a test.
 
-use crate::domain::agent::{Activity, Presence};
+use crate::domain::agent::{Activity, Presence, Profile};
 use crate::domain::contact::{Block, ContactState};
 use crate::domain::engine::{Completion, Event, Kind, LEASE_SECONDS, Rule};
 use crate::domain::ids::At;
@@ -82,6 +82,12 @@ fn the_language_must_be_spoken_well_enough_and_natives_go_first() {
     desk.mail(1, "it");
     assert_eq!(desk.contacts[&contact(1)].blocked, Some(Block::NoLevel));
     desk.mail(2, "pl");
+    assert_eq!(desk.contacts[&contact(2)].blocked, Some(Block::NoLanguage));
+    let trained = profile(1, &[1], &[("it", Level::B1)]);
+    let untrained = Profile { certifications: Default::default(), revision: 2, ..trained.clone() };
+    desk.hire(untrained);
+    assert_eq!(desk.contacts[&contact(2)].blocked, Some(Block::NoCertifiedAgent), "the reason follows what changes");
+    desk.hire(Profile { revision: 3, ..trained });
     assert_eq!(desk.contacts[&contact(2)].blocked, Some(Block::NoLanguage));
     desk.hire(profile(2, &[1], &[("it", Level::C1)]));
     desk.hire(profile(3, &[1], &[("it", Level::Native), ("de", Level::C1), ("fr", Level::C1)]));

@@ -5,7 +5,7 @@
 use proptest::prelude::*;
 
 use crate::domain::agent::{Presence, Profile};
-use crate::domain::contact::ContactState;
+use crate::domain::contact::{Block, Contact, ContactState};
 use crate::domain::engine::{Completion, Event, Kind};
 use crate::domain::ids::At;
 use crate::domain::needs::{Channel, Channels, FULL_UNITS, Level};
@@ -182,8 +182,52 @@ fn check(desk: &Desk) -> Result<(), TestCaseError> {
         let idle = why.verdicts.iter().find(|v| v.obstacles.is_empty());
         prop_assert!(idle.is_none(), "I10 {:?} beside {:?}", idle, contact);
         prop_assert_eq!(contact.blocked.is_some(), why.eligible == 0, "blocked is shown {:?}", contact);
+        if let Some(shown) = contact.blocked {
+            prop_assert_eq!(shown, reason(desk, contact), "with today's reason {:?}", contact);
+        }
     }
     Ok(())
+}
+
+/// Why nobody can take a contact, by an oracle that shares nothing with the engine.
+fn reason(desk: &Desk, contact: &Contact) -> Block {
+    let terms = &desk.terms[&contact.seller];
+    if !terms.served {
+        return Block::SellerNotLive;
+    }
+    let certified: Vec<_> = desk
+        .profiles
+        .values()
+        .filter(|p| p.active && p.sellers.contains(&contact.seller))
+        .filter(|p| match p.certifications.get(&contact.seller) {
+            Some(Some(end)) => end.0 > desk.now.0 || !terms.certification_required,
+            Some(None) => true,
+            None => !terms.certification_required,
+        })
+        .collect();
+    let level = |p: &Profile| {
+        let spoken = p.languages.iter().filter(|(l, _)| {
+            let wanted = terms.languages.is_empty() || terms.languages.contains(*l);
+            *l == &contact.needs.language || contact.needs.language.as_str() == "und" && wanted
+        });
+        spoken.map(|(_, level)| *level).max()
+    };
+    let able: Vec<_> = certified.iter().filter(|p| level(p) >= Some(contact.needs.minimum_level)).collect();
+    let preferred = contact.needs.preferred.iter().filter(|_| !contact.relaxed);
+    let skills: Vec<_> = contact.needs.required.iter().chain(preferred).collect();
+    let serves = |p: &Profile| p.channels.has(contact.needs.channel);
+    let skilled = |p: &Profile| skills.iter().all(|skill| p.skills.contains(*skill));
+    if certified.is_empty() {
+        Block::NoCertifiedAgent
+    } else if able.is_empty() {
+        if certified.iter().any(|p| level(p).is_some()) { Block::NoLevel } else { Block::NoLanguage }
+    } else if !certified.iter().any(|p| serves(p)) {
+        Block::NoChannel
+    } else if !certified.iter().any(|p| skilled(p)) {
+        Block::NoSkill
+    } else {
+        Block::NoCombination
+    }
 }
 
 /// An oracle of the hard needs that shares nothing with the engine.
