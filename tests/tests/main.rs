@@ -17,6 +17,7 @@ mod licences;
 mod main_job;
 mod onboarding;
 mod process;
+mod promises;
 mod retention;
 mod revocation;
 mod rooms;

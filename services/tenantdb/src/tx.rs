@@ -72,6 +72,11 @@ impl TenantTx {
         self.clock.now()
     }
 
+    /// A new id, in the order of time.
+    pub fn new_uuid(&self) -> Uuid {
+        self.clock.new_uuid()
+    }
+
     /// The provider, to be written into rows.
     pub fn provider(&self) -> ProviderId {
         self.scope.provider_id()
@@ -283,6 +288,7 @@ pub fn kind_of(body: &Body) -> &'static str {
         Body::TicketWorkWithdrawn(_) => "ticket_work_withdrawn",
         Body::ContactHandled(_) => "contact_handled",
         Body::SlaVerdictReached(_) => "sla_verdict_reached",
+        Body::SlaAlertRaised(_) => "sla_alert_raised",
         Body::ContactAssigned(_) => "contact_assigned",
         Body::ContactReleased(_) => "contact_released",
         Body::AgentTimeRecorded(_) => "agent_time_recorded",

@@ -1,6 +1,6 @@
 //! The calls: read, decide, keep, reply. [`intake`] and [`mails`] take messages in, [`quarantine`] holds
 //! what could not be, [`steps`] works on tickets, [`reads`] answers questions, [`promises`] explains and
-//! reports.
+//! reports, [`sla`] warns and tells how sellers stand.
 
 mod faults;
 mod fields;
@@ -12,6 +12,7 @@ mod promises;
 mod quarantine;
 mod reads;
 mod received;
+pub mod sla;
 mod steps;
 mod streams;
 mod wire;

@@ -262,6 +262,9 @@ pub fn metric(metric: Metric) -> pb::SlaMetric {
         Metric::FirstResponse => pb::SlaMetric::FirstResponse,
         Metric::NextResponse => pb::SlaMetric::NextResponse,
         Metric::Resolution => pb::SlaMetric::Resolution,
+        Metric::PeriodicUpdate => pb::SlaMetric::PeriodicUpdate,
+        Metric::AgentWork => pb::SlaMetric::AgentWork,
+        Metric::RequesterWait => pb::SlaMetric::RequesterWait,
     }
 }
 

@@ -3,7 +3,7 @@
 use tenantdb::{Failure, TenantTx};
 
 /// The tables of a seller, children first. The seller's own entry stays until its terms say erased.
-const STATEMENTS: [&str; 19] = [
+const STATEMENTS: [&str; 21] = [
     "delete from tickets.attachment where provider_id = $1 and seller_id = $2",
     "delete from tickets.file_part where provider_id = $1 and seller_id = $2",
     "delete from tickets.file where provider_id = $1 and seller_id = $2",
@@ -11,6 +11,7 @@ const STATEMENTS: [&str; 19] = [
     "delete from tickets.quarantine where provider_id = $1 and seller_id = $2",
     "delete from tickets.import_conversation where provider_id = $1 and seller_id = $2",
     "delete from tickets.import where provider_id = $1 and seller_id = $2",
+    "delete from tickets.sla_alert where provider_id = $1 and seller_id = $2",
     "delete from tickets.verdict where provider_id = $1 and seller_id = $2",
     "delete from tickets.sla_clock where provider_id = $1 and seller_id = $2",
     "delete from tickets.message_raw where provider_id = $1 and seller_id = $2",
@@ -20,6 +21,7 @@ const STATEMENTS: [&str; 19] = [
     "delete from tickets.customer_identity where provider_id = $1 and seller_id = $2",
     "delete from tickets.customer where provider_id = $1 and seller_id = $2",
     "delete from tickets.number_series where provider_id = $1 and seller_id = $2",
+    "delete from tickets.terms_look where provider_id = $1 and seller_id = $2",
     "delete from tickets.terms_version where provider_id = $1 and seller_id = $2",
     "delete from tickets.replay where provider_id = $1 and seller_id = $2",
     "delete from tickets.dead_letter where provider_id = $1 and seller_id = $2",

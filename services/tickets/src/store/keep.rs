@@ -11,6 +11,7 @@ use crate::domain::intake::book::{Book, Customer};
 use crate::domain::intake::identity::Identity;
 use crate::domain::intake::kind::MessageKind;
 use crate::domain::intake::mail::report::Report;
+use crate::domain::sla::alert::Alert;
 use crate::domain::sla::clock::Verdict;
 
 /// Numbers begin after this one.
@@ -63,7 +64,8 @@ async fn changed(tx: &mut TenantTx, dossiers: &mut [Dossier]) -> Result<(), Fail
     messages(tx, &new)?;
     events(tx, &changed)?;
     clocks(tx, &changed)?;
-    verdicts(tx, &changed)
+    verdicts(tx, &changed)?;
+    alerts(tx, &changed)
 }
 
 async fn take_serials(tx: &mut TenantTx, count: i64) -> Result<i64, Failure> {
@@ -133,6 +135,7 @@ fn tickets(tx: &mut TenantTx, tickets: &[&Ticket]) -> Result<(), Failure> {
         .column("first_response_at", "timestamptz", column(tickets, |t| t.first_response_at.map(|at| at.to_sqlx())))
         .column("solved_at", "timestamptz", column(tickets, |t| t.solved_at.map(|at| at.to_sqlx())))
         .column("due_at", "timestamptz", column(tickets, |t| t.due_at.map(|at| at.to_sqlx())))
+        .column("look_at", "timestamptz", column(tickets, |t| t.look_at.map(|at| at.to_sqlx())))
         .column("first_message_at", "timestamptz", column(tickets, |t| t.first_message_at.to_sqlx()))
         .column("first_outbound_at", "timestamptz", column(tickets, |t| t.first_outbound_at.map(|at| at.to_sqlx())))
         .column("inbound_count", "int4", column(tickets, |t| t.inbound_count))
@@ -164,6 +167,7 @@ fn tickets(tx: &mut TenantTx, tickets: &[&Ticket]) -> Result<(), Failure> {
                 "first_response_at",
                 "solved_at",
                 "due_at",
+                "look_at",
                 "first_message_at",
                 "first_outbound_at",
                 "inbound_count",
@@ -265,6 +269,7 @@ fn clocks(tx: &mut TenantTx, dossiers: &[&Dossier]) -> Result<(), Failure> {
         .column("calendar", "text", column(&clocks, |(_, c)| c.calendar.clone()))
         .column("source", "text", column(&clocks, |(_, c)| c.source.clone()))
         .column("told_verdict", "text", column(&clocks, |(_, c)| c.told.map(Verdict::name)))
+        .column("warned_percent", "int4", column(&clocks, |(_, c)| c.warned))
         .insert_or_set(
             "sla_clock_pk",
             &[
@@ -279,6 +284,7 @@ fn clocks(tx: &mut TenantTx, dossiers: &[&Dossier]) -> Result<(), Failure> {
                 "calendar",
                 "source",
                 "told_verdict",
+                "warned_percent",
             ],
         );
     Ok(())
@@ -336,6 +342,29 @@ fn verdicts(tx: &mut TenantTx, dossiers: &[&Dossier]) -> Result<(), Failure> {
     Ok(())
 }
 
+fn alerts(tx: &mut TenantTx, dossiers: &[&Dossier]) -> Result<(), Failure> {
+    let (provider, seller) = (tx.provider().0, tx.seller()?.0);
+    let reached: Vec<(Uuid, Uuid, &Alert)> =
+        dossiers.iter().flat_map(|d| d.alerts.iter().map(|alert| (d.ticket.id.0, tx.new_uuid(), alert))).collect();
+    if reached.is_empty() {
+        return Ok(());
+    }
+    tx.writes()
+        .rows("tickets.sla_alert", provider, seller)
+        .column("ticket_id", "uuid", column(&reached, |r| r.0))
+        .column("alert_id", "uuid", column(&reached, |r| r.1))
+        .column("family", "text", column(&reached, |r| r.2.family.name()))
+        .column("metric", "text", column(&reached, |r| r.2.metric.name()))
+        .column("cycle", "int4", column(&reached, |r| r.2.cycle))
+        .column("percent", "int4", column(&reached, |r| r.2.percent))
+        .column("reached_at", "timestamptz", column(&reached, |r| r.2.reached_at.to_sqlx()))
+        .column("due_at", "timestamptz", column(&reached, |r| r.2.due_at.map(|at| at.to_sqlx())))
+        .column("notice_level", "int4", column(&reached, |r| r.2.notice_level))
+        .column("notice_at", "timestamptz", column(&reached, |r| r.2.notice_at.to_sqlx()))
+        .insert_new("sla_alert_pk");
+    Ok(())
+}
+
 async fn raws(tx: &mut TenantTx, raws: &[(MessageId, Arc<[u8]>)]) -> Result<(), Failure> {
     let (provider, seller) = (tx.provider().0, tx.seller()?.0);
     for (id, raw) in raws {
@@ -387,22 +416,6 @@ pub async fn terms(tx: &mut TenantTx, version: i64, terms: &[u8]) -> Result<(), 
     .execute(tx.conn())
     .await?;
     Ok(())
-}
-
-/// Makes every running clock of the seller due for another look, because its policy changed.
-pub async fn look_again(tx: &mut TenantTx) -> Result<u64, Failure> {
-    let (provider, seller, now) = (tx.provider().0, tx.seller()?.0, tx.now());
-    let done = sqlx::query!(
-        "update tickets.sla_clock set due_at = $3
-          where provider_id = $1 and seller_id = $2 and state = 'running' and verdict = 'open'
-            and (due_at is null or $3 < due_at)",
-        provider,
-        seller,
-        now.to_sqlx() as _,
-    )
-    .execute(tx.conn())
-    .await?;
-    Ok(done.rows_affected())
 }
 
 /// Adds a batch to an import, which begins with its first one.

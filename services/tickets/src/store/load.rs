@@ -339,7 +339,7 @@ async fn clocks(tx: &mut TenantTx, ids: &[Uuid]) -> Result<HashMap<Uuid, Vec<Clo
     let rows = sqlx::query_as!(
         ClockRow,
         "select ticket_id, family, metric, cycle, state, verdict, target_seconds, elapsed_seconds, started_at,
-                stopped_at, due_at, policy_version, calendar, source, told_verdict
+                stopped_at, due_at, policy_version, calendar, source, told_verdict, warned_percent
            from tickets.sla_clock
           where provider_id = $1 and seller_id = any ($2) and ticket_id = any ($3)
           order by ticket_id, family, metric, cycle",

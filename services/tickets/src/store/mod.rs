@@ -1,9 +1,11 @@
 //! The rows of this service: SQL in, domain values out.
 //!
 //! [`load`] reads what some messages or one step touch, [`keep`] writes what changed, [`read`],
-//! [`list`] and [`report`] answer questions, [`quarantine`] holds mails that could not be taken in,
+//! [`list`], [`report`] and [`standing`] answer questions, [`alerts`] are what people are warned of, [`again`] follows changed terms, [`quarantine`] holds mails that could not be taken in,
 //! [`files`] what came with messages, [`erase`] removes a seller.
 
+pub mod again;
+pub mod alerts;
 pub mod erase;
 pub mod files;
 pub mod keep;
@@ -13,3 +15,4 @@ pub mod quarantine;
 pub mod read;
 pub mod report;
 pub mod rows;
+pub mod standing;

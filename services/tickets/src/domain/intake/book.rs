@@ -441,6 +441,7 @@ fn begin(
         first_response_at: None,
         solved_at: None,
         due_at: None,
+        look_at: None,
         first_message_at: at,
         first_outbound_at: None,
         inbound_count: 0,
