@@ -13,7 +13,7 @@ use sqlx::{AssertSqlSafe, Postgres, Row, Transaction};
 use uuid::Uuid;
 
 use crate::failure::Failure;
-use crate::writes::Writes;
+use crate::writes::{Writes, unnested};
 use crate::{Hints, braces};
 
 /// A transaction that sees and writes what its scope says. Dropped means
@@ -266,11 +266,8 @@ impl TenantTx {
         ];
         writes.push(format!(
             "insert into outbox (provider_id, seller_id, event_id, key, kind, payload, traceparent, occurred_at)
-             select {provider}, e.seller_id, e.event_id, e.key, e.kind, e.payload, e.traceparent, e.occurred_at
-               from unnest({}) with ordinality
-                    as e (seller_id, event_id, key, kind, payload, traceparent, occurred_at, place)
-              order by e.place",
-            columns.join(", ")
+             select {provider}, {}",
+            unnested(&columns)
         ));
     }
 }

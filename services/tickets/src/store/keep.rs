@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tenantdb::group::TWICE;
 use tenantdb::{Failure, TenantTx, ToSqlx};
 
 use super::rows::{at_second, decisions_text};
@@ -20,19 +21,18 @@ const SERIAL_START: i64 = 1_000;
 /// Whether a failure says that somebody else stored the same at the same time; then the work is done
 /// again from the start and finds it.
 pub fn met_a_twin(failure: &Failure) -> bool {
-    matches!(failure.constraint(), Some("message_external_once" | "ticket_thread_once" | "customer_identity_pk"))
+    matches!(
+        failure.constraint(),
+        Some("message_external_once" | "ticket_thread_once" | "ticket_number_once" | "customer_identity_pk" | TWICE)
+    )
 }
 
 /// Writes a book. Tickets that began in it get their numbers here. What every message brings is written with
 /// the commit, or with [`TenantTx::write_now`].
 pub async fn book(tx: &mut TenantTx, prefix: &str, book: &mut Book) -> Result<(), Failure> {
-    let opened = i64::try_from(book.opened()).unwrap_or(i64::MAX);
-    if 0 < opened {
-        let first = take_serials(tx, opened).await?;
-        book.number(prefix, first);
-    }
+    number(tx, prefix, book)?;
     customers(tx, book)?;
-    changed(tx, &mut book.dossiers).await?;
+    dossiers(tx, &mut book.dossiers).await?;
     if book.raws.is_empty() && book.reports.is_empty() && book.files.is_empty() {
         return Ok(());
     }
@@ -42,13 +42,8 @@ pub async fn book(tx: &mut TenantTx, prefix: &str, book: &mut Book) -> Result<()
     super::files::keep(tx, &book.files).await
 }
 
-/// Writes the dossiers that changed, raising their versions.
+/// Writes the dossiers that changed, raising their versions; with the commit, or with [`TenantTx::write_now`].
 pub async fn dossiers(tx: &mut TenantTx, dossiers: &mut [Dossier]) -> Result<(), Failure> {
-    changed(tx, dossiers).await?;
-    tx.write_now().await
-}
-
-async fn changed(tx: &mut TenantTx, dossiers: &mut [Dossier]) -> Result<(), Failure> {
     let mut changed: Vec<&mut Dossier> = dossiers.iter_mut().filter(|dossier| dossier.is_changed).collect();
     if changed.is_empty() {
         return Ok(());
@@ -68,20 +63,21 @@ async fn changed(tx: &mut TenantTx, dossiers: &mut [Dossier]) -> Result<(), Fail
     alerts(tx, &changed)
 }
 
-async fn take_serials(tx: &mut TenantTx, count: i64) -> Result<i64, Failure> {
+/// Gives numbers to the tickets that began in a book, after the last one given, which the book holds. Two who
+/// both find a series without one meet in the numbers.
+fn number(tx: &mut TenantTx, prefix: &str, book: &mut Book) -> Result<(), Failure> {
+    let opened = i64::try_from(book.opened()).unwrap_or(i64::MAX);
+    if opened == 0 {
+        return Ok(());
+    }
     let (provider, seller) = (tx.provider().0, tx.seller()?.0);
-    let last = sqlx::query_scalar!(
-        "insert into tickets.number_series as n (provider_id, seller_id, last_serial) values ($1, $2, $3::bigint + $4::bigint)
-         on conflict on constraint number_series_pk do update set last_serial = n.last_serial + $4
-         returning last_serial",
-        provider,
-        seller,
-        SERIAL_START,
-        count,
-    )
-    .fetch_one(tx.conn())
-    .await?;
-    Ok(last - count + 1)
+    let last = book.last_serial.unwrap_or(SERIAL_START);
+    book.number(prefix, last + 1);
+    tx.writes()
+        .rows("tickets.number_series", provider, seller)
+        .column("last_serial", "int8", vec![last + opened])
+        .insert_or_set("number_series_pk", &["last_serial"]);
+    Ok(())
 }
 
 fn customers(tx: &mut TenantTx, book: &Book) -> Result<(), Failure> {

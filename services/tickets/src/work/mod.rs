@@ -84,6 +84,12 @@ impl Desk {
 
     /// Writes one dossier and notes what others are told.
     pub async fn keep(&self, tx: &mut TenantTx, dossier: &mut Dossier) -> Result<(), Failure> {
+        self.keep_with_commit(tx, dossier).await?;
+        tx.write_now().await
+    }
+
+    /// As [`Desk::keep`], where nothing of it is read again before the commit.
+    pub async fn keep_with_commit(&self, tx: &mut TenantTx, dossier: &mut Dossier) -> Result<(), Failure> {
         store::keep::dossiers(tx, std::slice::from_mut(dossier)).await?;
         told::emit(tx, dossier)
     }

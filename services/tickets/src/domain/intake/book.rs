@@ -51,6 +51,8 @@ impl Place {
 #[derive(Default)]
 pub struct Book {
     pub dossiers: Vec<Dossier>,
+    /// The last number given in the seller's series; none if no ticket has one yet.
+    pub last_serial: Option<i64>,
     /// Stored messages by external id.
     pub messages: HashMap<String, Vec<Place>>,
     pub customers: HashMap<Identity, Customer>,
