@@ -3,7 +3,7 @@
 use tenantdb::{Failure, TenantTx};
 
 /// The tables of a seller, children first. The seller's own entry stays until its terms say erased.
-const STATEMENTS: [&str; 19] = [
+const STATEMENTS: [&str; 21] = [
     "delete from tickets.attachment where provider_id = $1 and seller_id = $2",
     "delete from tickets.file_part where provider_id = $1 and seller_id = $2",
     "delete from tickets.file where provider_id = $1 and seller_id = $2",
@@ -17,6 +17,8 @@ const STATEMENTS: [&str; 19] = [
     "delete from tickets.message where provider_id = $1 and seller_id = $2",
     "delete from tickets.ticket_event where provider_id = $1 and seller_id = $2",
     "delete from tickets.ticket where provider_id = $1 and seller_id = $2",
+    "delete from tickets.customer_event where provider_id = $1 and seller_id = $2",
+    "delete from tickets.customer_term where provider_id = $1 and seller_id = $2",
     "delete from tickets.customer_identity where provider_id = $1 and seller_id = $2",
     "delete from tickets.customer where provider_id = $1 and seller_id = $2",
     "delete from tickets.number_series where provider_id = $1 and seller_id = $2",

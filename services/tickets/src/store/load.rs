@@ -1,7 +1,7 @@
 //! Reads what some messages or one step touch, and locks it against others until the end of the
 //! transaction.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use tenantdb::{Failure, TenantTx};
 
@@ -24,7 +24,7 @@ struct Wanted {
     orders: HashSet<String>,
     thread_accounts: Vec<Uuid>,
     threads: Vec<String>,
-    identities: HashSet<Identity>,
+    identities: BTreeSet<Identity>,
 }
 
 impl Wanted {
@@ -104,19 +104,22 @@ async fn stored_messages(tx: &mut TenantTx, wanted: &mut Wanted, book: &mut Book
     Ok(())
 }
 
+/// Who wrote. Their identities are held until the end of the transaction, so that nobody joins or erases
+/// a customer while her message is being stored; who waits for that meets the one she became.
 async fn customers(tx: &mut TenantTx, wanted: &Wanted, book: &mut Book) -> Result<(), Failure> {
     let (provider, seller) = (tx.provider().0, tx.seller()?.0);
     let kinds: Vec<String> = wanted.identities.iter().map(|i| i.kind.clone()).collect();
     let addresses: Vec<String> = wanted.identities.iter().map(|i| i.address.clone()).collect();
     let rows = sqlx::query!(
-        "select i.kind, i.address, c.customer_id, c.name, c.language, c.created_at
+        "select i.kind, i.address, c.customer_id, c.name, c.language, c.preferred_language, c.created_at
            from unnest($3::text[], $4::text[]) as w (kind, address)
           cross join lateral (
                 select x.kind, x.address, x.customer_id from tickets.customer_identity x
                  where x.provider_id = $1 and x.seller_id = $2 and x.kind = w.kind and x.address = w.address
-                 limit 1) as i
+                 limit 1 for key share) as i
           cross join lateral (
-                select x.customer_id, x.name, x.language, x.created_at from tickets.customer x
+                select x.customer_id, x.name, x.language, x.preferred_language, x.created_at
+                  from tickets.customer x
                  where x.provider_id = $1 and x.seller_id = $2 and x.customer_id = i.customer_id
                  limit 1) as c",
         provider,
@@ -131,6 +134,7 @@ async fn customers(tx: &mut TenantTx, wanted: &Wanted, book: &mut Book) -> Resul
             id: CustomerId(row.customer_id),
             name: row.name,
             language: row.language,
+            preferred_language: row.preferred_language,
             created_at: row.created_at.to_jiff(),
             is_new: false,
             is_changed: false,

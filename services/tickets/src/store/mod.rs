@@ -2,8 +2,9 @@
 //!
 //! [`load`] reads what some messages or one step touch, [`keep`] writes what changed, [`read`],
 //! [`list`] and [`report`] answer questions, [`quarantine`] holds mails that could not be taken in,
-//! [`files`] what came with messages, [`erase`] removes a seller.
+//! [`files`] what came with messages, [`customers`] who wrote, [`erase`] removes a seller.
 
+pub mod customers;
 pub mod erase;
 pub mod files;
 pub mod keep;
