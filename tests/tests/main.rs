@@ -2,6 +2,7 @@
 
 mod billing;
 mod catalog;
+mod customers;
 mod demo;
 mod edge;
 mod exports;

@@ -17,6 +17,7 @@ mod work;
 
 use std::sync::Arc;
 
+use proto::tickets::v1::customers_service_server::CustomersServiceServer;
 use proto::tickets::v1::sla_service_server::SlaServiceServer;
 use proto::tickets::v1::tickets_service_server::TicketsServiceServer;
 use tenantdb::service::{Deps, Parts, Worker};
@@ -30,12 +31,12 @@ pub fn build(deps: Deps) -> Result<Parts, kit::Fault> {
     let desk = Arc::new(work::Desk::new(deps.clone()));
     let server = TicketsServiceServer::new(api::Api::new(Arc::clone(&desk)))
         .max_decoding_message_size(kit::serve::MAX_MESSAGE_BYTES);
-    let sla = SlaServiceServer::new(api::sla::Sla::new(Arc::clone(&desk)))
-        .max_decoding_message_size(kit::serve::MAX_MESSAGE_BYTES);
+    let sla = SlaServiceServer::new(api::sla::Sla::new(Arc::clone(&desk)));
+    let customers = CustomersServiceServer::new(api::Customers::new(Arc::clone(&desk)));
     let breaches = Arc::clone(&desk);
     let handler = tenantdb::events::WithSellers { inner: events::OfOthers::new(desk), terms: deps.terms.clone() };
     Ok(Parts {
-        routes: tonic::service::Routes::new(server).add_service(sla),
+        routes: tonic::service::Routes::new(server).add_service(sla).add_service(customers),
         workers: vec![Worker::new("tickets breaches", |stop| work::breach::watch(breaches, stop))],
         events: Some((&["tenants", "routing"], Arc::new(handler))),
     })

@@ -29,6 +29,7 @@ const PREFIXES: &[(&str, &str)] = &[
     ("provider", "prov"),
     ("api_key", "key"),
     ("target_ticket", "ticket"),
+    ("target_customer", "customer"),
     ("session", "session"),
 ];
 

@@ -3,6 +3,7 @@
 use kit::{Explain, Fault};
 use tonic::Code;
 
+use crate::domain::customer;
 use crate::domain::intake::book::NotTaken;
 use crate::domain::ticket::Refusal;
 
@@ -31,6 +32,29 @@ impl Explain for Refusal {
             Refusal::Closed => vec![("state", "closed".into())],
             Refusal::IntoItself | Refusal::NotToBeSplit => Vec::new(),
             Refusal::State(state) | Refusal::NoWaitingState(state) => vec![("state", state.name().into())],
+        }
+    }
+}
+
+impl Explain for customer::Refusal {
+    fn code(&self) -> Code {
+        Code::FailedPrecondition
+    }
+
+    fn reason(&self) -> &'static str {
+        match self {
+            customer::Refusal::IdentityTaken(_) => "IDENTITY_TAKEN",
+            customer::Refusal::LastIdentity => "LAST_IDENTITY",
+            customer::Refusal::TooManyTickets => "TOO_MANY_TICKETS",
+            customer::Refusal::Erased => "CUSTOMER_ERASED",
+        }
+    }
+
+    fn metadata(&self) -> Vec<(&'static str, String)> {
+        match self {
+            customer::Refusal::IdentityTaken(id) => vec![("customer_id", id.to_string())],
+            customer::Refusal::LastIdentity | customer::Refusal::Erased => Vec::new(),
+            customer::Refusal::TooManyTickets => vec![("limit", customer::TICKETS_LIMIT.to_string())],
         }
     }
 }

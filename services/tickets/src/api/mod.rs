@@ -2,6 +2,7 @@
 //! what could not be, [`steps`] works on tickets, [`reads`] answers questions, [`promises`] explains and
 //! reports, [`sla`] warns and tells how sellers stand.
 
+mod customers;
 mod faults;
 mod fields;
 mod files;
@@ -44,6 +45,8 @@ impl Api {
         Api { desk, received }
     }
 }
+
+pub use customers::Customers;
 
 /// Whether the caller sees what only provider staff sees: notes, people, intake's decisions.
 fn sees_all(caller: &Caller) -> bool {

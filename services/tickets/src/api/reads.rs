@@ -153,8 +153,8 @@ impl Api {
         let id: CustomerId = checks.id("customer_id", &request.customer_id);
         checks.finish()?;
         let mut tx = self.desk.deps.db.begin(&caller.view(&request.seller_id)?).await?;
-        let found = store::read::customer(&mut tx, id).await?.ok_or(Fault::NotFound("customer"))?;
-        Ok(pb::GetCustomerResponse { customer: Some(wire::customer(found)) })
+        let found = store::customers::find(&mut tx, id).await?.ok_or(Fault::NotFound("customer"))?;
+        Ok(pb::GetCustomerResponse { customer: Some(wire::customer(found.seller, &found.value)) })
     }
 
     pub(super) async fn list_imports(

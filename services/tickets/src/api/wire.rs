@@ -5,18 +5,21 @@ use kit::SellerId;
 use kit::wire::{etag, timestamp};
 use proto::tickets::v1 as pb;
 
+use crate::domain::customer::Customer;
 use crate::domain::dossier::{Event, Message, Ticket};
 use crate::domain::ids::TicketId;
 use crate::domain::intake::Direction;
+use crate::domain::intake::identity::Identity;
 use crate::domain::intake::kind::MessageKind;
 use crate::domain::intake::mail::report::Action;
 use crate::domain::intake::quarantine::{Entry, Lot};
+use crate::domain::settings::CHANNELS;
 use crate::domain::sla::clock::{Hand, Verdict};
 use crate::domain::sla::explain::{Piece, Why};
 use crate::domain::sla::policy::{Family, Metric};
 use crate::domain::ticket::{Priority, State};
 use crate::store::files::Attached;
-use crate::store::read::{CustomerFile, Import};
+use crate::store::read::Import;
 
 pub fn ticket(seller: SellerId, ticket: &Ticket, sees_all: bool) -> pb::Ticket {
     pb::Ticket {
@@ -101,15 +104,21 @@ pub fn event(event: &Event) -> pb::TicketEvent {
     }
 }
 
-pub fn customer(customer: CustomerFile) -> pb::Customer {
-    let identity = |(kind, address): (String, String)| pb::CustomerIdentity { channel: channel(&kind).into(), address };
+pub fn customer(seller: SellerId, customer: &Customer) -> pb::Customer {
+    let identity = |i: &Identity| pb::CustomerIdentity { channel: channel(&i.kind).into(), address: i.address.clone() };
     pb::Customer {
         id: customer.id.to_string(),
-        seller_id: customer.seller.to_string(),
-        name: customer.name,
-        language: customer.language.unwrap_or_default(),
-        identities: customer.identities.into_iter().map(identity).collect(),
+        seller_id: seller.to_string(),
+        name: customer.name.clone(),
+        language: customer.language.clone().unwrap_or_default(),
+        identities: customer.identities.iter().map(identity).collect(),
         created_at: Some(timestamp(customer.created_at)),
+        preferred_language: customer.preferred_language.clone().unwrap_or_default(),
+        country: customer.country.clone(),
+        time_zone: customer.time_zone.clone(),
+        tier: customer.tier.clone(),
+        erased_at: customer.erased_at.map(timestamp),
+        etag: etag(customer.version),
     }
 }
 
@@ -235,7 +244,7 @@ fn direction(direction: Direction) -> pb::Direction {
     }
 }
 
-fn channel(word: &str) -> pb::Channel {
+pub fn channel(word: &str) -> pb::Channel {
     match word {
         "email" => pb::Channel::Email,
         "marketplace" => pb::Channel::Marketplace,
@@ -248,6 +257,12 @@ fn channel(word: &str) -> pb::Channel {
         "api" => pb::Channel::Api,
         _ => pb::Channel::Unspecified,
     }
+}
+
+/// The word of a channel on the wire.
+pub fn channel_of(number: i32) -> Option<&'static str> {
+    let named = pb::Channel::try_from(number).ok()?;
+    CHANNELS.into_iter().find(|word| channel(word) == named)
 }
 
 pub fn family(family: Family) -> pb::ClockFamily {

@@ -3,6 +3,7 @@
 //! Read [`intake`] for how a message finds its ticket, [`dossier`] for what a step does to a ticket,
 //! [`sla`] for the promises.
 
+pub mod customer;
 pub mod dossier;
 pub mod ids;
 pub mod intake;

@@ -3,7 +3,7 @@
 use tenantdb::{Failure, TenantTx};
 
 /// The tables of a seller, children first. The seller's own entry stays until its terms say erased.
-const STATEMENTS: [&str; 21] = [
+const STATEMENTS: &[&str] = &[
     "delete from tickets.attachment where provider_id = $1 and seller_id = $2",
     "delete from tickets.file_part where provider_id = $1 and seller_id = $2",
     "delete from tickets.file where provider_id = $1 and seller_id = $2",
@@ -18,6 +18,8 @@ const STATEMENTS: [&str; 21] = [
     "delete from tickets.message where provider_id = $1 and seller_id = $2",
     "delete from tickets.ticket_event where provider_id = $1 and seller_id = $2",
     "delete from tickets.ticket where provider_id = $1 and seller_id = $2",
+    "delete from tickets.customer_event where provider_id = $1 and seller_id = $2",
+    "delete from tickets.customer_term where provider_id = $1 and seller_id = $2",
     "delete from tickets.customer_identity where provider_id = $1 and seller_id = $2",
     "delete from tickets.customer where provider_id = $1 and seller_id = $2",
     "delete from tickets.number_series where provider_id = $1 and seller_id = $2",
@@ -31,7 +33,7 @@ const STATEMENTS: [&str; 21] = [
 pub async fn seller(tx: &mut TenantTx) -> Result<u64, Failure> {
     let (provider, seller) = (tx.provider().0, tx.seller()?.0);
     let mut rows = 0;
-    for statement in STATEMENTS {
+    for &statement in STATEMENTS {
         rows += sqlx::query(statement).bind(provider).bind(seller).execute(tx.conn()).await?.rows_affected();
     }
     Ok(rows)

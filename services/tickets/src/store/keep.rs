@@ -6,6 +6,7 @@ use tenantdb::group::TWICE;
 use tenantdb::{Failure, TenantTx, ToSqlx};
 
 use super::rows::{at_second, decisions_text};
+use crate::domain::customer;
 use crate::domain::dossier::{Clock, Dossier, Message, Ticket, bare};
 use crate::domain::ids::{ImportId, MessageId, TicketId, Uuid};
 use crate::domain::intake::book::{Book, Customer};
@@ -101,6 +102,15 @@ fn customers(tx: &mut TenantTx, book: &Book) -> Result<(), Failure> {
             .column("kind", "text", column(&new, |(identity, _)| identity.kind.clone()))
             .column("address", "text", column(&new, |(identity, _)| identity.address.clone()))
             .column("customer_id", "uuid", column(&new, |(_, c)| c.id.0))
+            .insert();
+        let terms: Vec<(String, Uuid)> = new
+            .iter()
+            .flat_map(|(identity, c)| customer::terms(&c.name, [*identity]).into_iter().map(|term| (term, c.id.0)))
+            .collect();
+        tx.writes()
+            .rows("tickets.customer_term", provider, seller)
+            .column("term", "text", column(&terms, |(term, _)| term.clone()))
+            .column("customer_id", "uuid", column(&terms, |(_, id)| *id))
             .insert();
     }
     Ok(())

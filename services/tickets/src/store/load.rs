@@ -1,7 +1,7 @@
 //! Reads what some messages or one step touch, and locks it against others until the end of the
 //! transaction.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use tenantdb::{Failure, TenantTx};
 
@@ -24,7 +24,7 @@ struct Wanted {
     orders: HashSet<String>,
     thread_accounts: Vec<Uuid>,
     threads: Vec<String>,
-    identities: HashSet<Identity>,
+    identities: BTreeSet<Identity>,
 }
 
 impl Wanted {
@@ -81,7 +81,9 @@ pub async fn book(tx: &mut TenantTx, settings: &Settings, messages: &[Incoming])
 
 /// The last number given, and the messages and customers that are known already: all in one statement,
 /// since every message comes this way. The first columns stand beside each other and have nothing to do with
-/// each other; `offset 0` keeps a generic plan from joining whole sellers.
+/// each other; `offset 0` keeps a generic plan from joining whole sellers. The identities are held until the end
+/// of the transaction, so that nobody joins or erases a customer while her message is being stored; who waits for
+/// that meets the one she became.
 async fn what_is_known(tx: &mut TenantTx, wanted: &mut Wanted, book: &mut Book) -> Result<(), Failure> {
     let (provider, seller) = (tx.provider().0, tx.seller()?.0);
     let externals: Vec<String> = wanted.externals.iter().cloned().collect();
@@ -94,7 +96,8 @@ async fn what_is_known(tx: &mut TenantTx, wanted: &mut Wanted, book: &mut Book) 
            select w.external_id, w.kind, w.address, (select last_serial from series) as last_serial,
                   m.channel_account_id as "channel_account_id?", m.ticket_id as "ticket_id?",
                   m.message_id as "message_id?", m.direction as "direction?", c.customer_id as "customer_id?",
-                  c.name as "name?", c.language as "language?", c.created_at as "created_at?"
+                  c.name as "name?", c.language as "language?",
+                  c.preferred_language as "preferred_language?", c.created_at as "created_at?"
              from unnest($3::text[], $4::text[], $5::text[]) as w (external_id, kind, address)
              left join lateral (
                   select x.channel_account_id, x.ticket_id, x.message_id, x.direction from tickets.message x
@@ -103,9 +106,10 @@ async fn what_is_known(tx: &mut TenantTx, wanted: &mut Wanted, book: &mut Book) 
              left join lateral (
                   select x.customer_id from tickets.customer_identity x
                    where x.provider_id = $1 and x.seller_id = $2 and x.kind = w.kind and x.address = w.address
-                  offset 0) as i on true
+                  offset 0 for key share) as i on true
              left join lateral (
-                  select x.customer_id, x.name, x.language, x.created_at from tickets.customer x
+                  select x.customer_id, x.name, x.language, x.preferred_language, x.created_at
+                    from tickets.customer x
                    where x.provider_id = $1 and x.seller_id = $2 and x.customer_id = i.customer_id
                   offset 0) as c on true"#,
         provider,
@@ -136,6 +140,7 @@ async fn what_is_known(tx: &mut TenantTx, wanted: &mut Wanted, book: &mut Book) 
                 id: CustomerId(id),
                 name,
                 language: row.language,
+                preferred_language: row.preferred_language,
                 created_at: created_at.to_jiff(),
                 is_new: false,
                 is_changed: false,

@@ -1,11 +1,13 @@
 //! The rows of this service: SQL in, domain values out.
 //!
 //! [`load`] reads what some messages or one step touch, [`keep`] writes what changed, [`read`],
-//! [`list`], [`report`] and [`standing`] answer questions, [`alerts`] are what people are warned of, [`again`] follows changed terms, [`quarantine`] holds mails that could not be taken in,
-//! [`files`] what came with messages, [`erase`] removes a seller.
+//! [`list`], [`report`] and [`standing`] answer questions, [`quarantine`] holds mails that could not be taken in,
+//! [`files`] what came with messages, [`customers`] who wrote, [`alerts`] what people are warned of, [`again`]
+//! follows changed terms, [`erase`] removes a seller.
 
 pub mod again;
 pub mod alerts;
+pub mod customers;
 pub mod erase;
 pub mod files;
 pub mod keep;

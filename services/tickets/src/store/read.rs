@@ -5,7 +5,7 @@ use tenantdb::{At, Failure, TenantTx, ToSqlx};
 
 use super::rows::{MessageRow, OfSeller, TicketRow, ticket_columns};
 use crate::domain::dossier::{Event, Message, Ticket};
-use crate::domain::ids::{CustomerId, ImportId, MessageId, SellerId, TicketId, UserId, Uuid};
+use crate::domain::ids::{ImportId, MessageId, SellerId, TicketId, UserId, Uuid};
 use crate::domain::ticket::{Kind, State};
 
 /// The place in a list: the instant of its order, and the ticket.
@@ -78,6 +78,26 @@ pub async fn message(tx: &mut TenantTx, id: MessageId) -> Result<Option<OfSeller
     row.map(TryInto::try_into).transpose()
 }
 
+/// Messages of a seller by their ids.
+pub async fn messages_of(tx: &mut TenantTx, seller: SellerId, ids: &[Uuid]) -> Result<Vec<OfSeller<Message>>, Failure> {
+    let provider = tx.provider().0;
+    let rows = sqlx::query_as!(
+        MessageRow,
+        "select seller_id, message_id, ticket_id, position, direction, channel, channel_account_id, external_id,
+                external_thread_id, in_reply_to, order_id, author_address, author_name, user_id, subject, body,
+                language, language_confidence, occurred_at, stored_at, automatic, marketplace, country, kind, verified,
+                delivery, delivery_status, decisions
+           from tickets.message
+          where provider_id = $1 and seller_id = $2 and message_id = any ($3)",
+        provider,
+        seller.0,
+        ids,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    rows.into_iter().map(TryInto::try_into).collect()
+}
+
 /// The bytes of a message that came as bytes.
 pub async fn raw(tx: &mut TenantTx, id: MessageId) -> Result<Option<(String, Vec<u8>)>, Failure> {
     let (provider, sellers) = (tx.provider().0, sellers(tx));
@@ -125,46 +145,6 @@ pub async fn events(tx: &mut TenantTx, ticket: TicketId, after: i64, limit: i64)
             })
         })
         .collect()
-}
-
-/// A customer with all identities.
-pub struct CustomerFile {
-    pub seller: SellerId,
-    pub id: CustomerId,
-    pub name: String,
-    pub language: Option<String>,
-    pub created_at: Timestamp,
-    /// Kind and address.
-    pub identities: Vec<(String, String)>,
-}
-
-/// One customer.
-pub async fn customer(tx: &mut TenantTx, id: CustomerId) -> Result<Option<CustomerFile>, Failure> {
-    let (provider, sellers) = (tx.provider().0, sellers(tx));
-    let row = sqlx::query!(
-        r#"select c.seller_id, c.name, c.language, c.created_at,
-                  array(select i.kind from tickets.customer_identity i
-                         where i.provider_id = c.provider_id and i.seller_id = c.seller_id
-                           and i.customer_id = c.customer_id order by i.kind, i.address) as "kinds!",
-                  array(select i.address from tickets.customer_identity i
-                         where i.provider_id = c.provider_id and i.seller_id = c.seller_id
-                           and i.customer_id = c.customer_id order by i.kind, i.address) as "addresses!"
-             from tickets.customer c
-            where c.provider_id = $1 and c.seller_id = any ($2) and c.customer_id = $3"#,
-        provider,
-        &sellers,
-        id.0,
-    )
-    .fetch_optional(tx.conn())
-    .await?;
-    Ok(row.map(|row| CustomerFile {
-        seller: SellerId(row.seller_id),
-        id,
-        name: row.name,
-        language: row.language,
-        created_at: row.created_at.to_jiff(),
-        identities: row.kinds.into_iter().zip(row.addresses).collect(),
-    }))
 }
 
 /// An import and what it holds.

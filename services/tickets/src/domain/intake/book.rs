@@ -26,7 +26,10 @@ use crate::domain::ticket::{Priority, Refusal, State};
 pub struct Customer {
     pub id: CustomerId,
     pub name: String,
+    /// Last written.
     pub language: Option<String>,
+    /// As somebody noted.
+    pub preferred_language: Option<String>,
     pub created_at: Timestamp,
     pub is_new: bool,
     pub is_changed: bool,
@@ -172,8 +175,8 @@ impl Book {
         let usual = settings.languages.first().map(String::as_str);
         let dossier = &mut self.dossiers[index];
         if let Some((_, customer)) = &customer {
-            let decided =
-                language::decide(found, dossier.ticket.language.as_deref(), customer.language.as_deref(), usual);
+            let hers = customer.preferred_language.as_deref().or(customer.language.as_deref());
+            let decided = language::decide(found, dossier.ticket.language.as_deref(), hers, usual);
             if let Some((language, how)) = decided {
                 decisions.push(Decision::new("language", how, language.clone()));
                 dossier.ticket.language = Some(language);
@@ -264,6 +267,7 @@ impl Book {
             id: CustomerId(new_id()),
             name: message.author.name.clone(),
             language: None,
+            preferred_language: None,
             created_at: at,
             is_new: true,
             is_changed: true,
