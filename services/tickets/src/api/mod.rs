@@ -2,12 +2,14 @@
 //! what could not be, [`steps`] works on tickets, [`reads`] answers questions, [`promises`] explains and
 //! reports.
 
+mod connections;
 mod faults;
 mod fields;
 mod files;
 mod intake;
 mod mails;
 mod merges;
+mod outgoing;
 mod promises;
 mod quarantine;
 mod reads;
