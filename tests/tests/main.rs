@@ -15,6 +15,7 @@ mod identity_bad;
 mod intake;
 mod isolation;
 mod licences;
+mod mail;
 mod main_job;
 mod onboarding;
 mod process;

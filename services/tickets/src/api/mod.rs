@@ -2,6 +2,7 @@
 //! what could not be, [`steps`] works on tickets, [`reads`] answers questions, [`promises`] explains and
 //! reports, [`sla`] warns and tells how sellers stand.
 
+mod connections;
 mod customers;
 mod faults;
 mod fields;
@@ -9,6 +10,7 @@ mod files;
 mod intake;
 mod mails;
 mod merges;
+mod outgoing;
 mod promises;
 mod quarantine;
 mod reads;

@@ -167,7 +167,7 @@ pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn delivery(action: Option<Action>) -> pb::DeliveryState {
+pub fn delivery(action: Option<Action>) -> pb::DeliveryState {
     match action {
         None => pb::DeliveryState::Unspecified,
         Some(Action::Failed) => pb::DeliveryState::Failed,
