@@ -1,5 +1,6 @@
 //! All end-to-end tests: one binary, one platform, one database.
 
+mod answering;
 mod billing;
 mod catalog;
 mod demo;
@@ -26,4 +27,5 @@ mod support;
 mod telemetry;
 mod tickets;
 mod transactions;
+mod workflow;
 mod workforce;

@@ -1,6 +1,7 @@
 //! What other services told: a contact was given to an agent or came back, a seller's terms changed, a
 //! seller is to be erased.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
@@ -13,6 +14,7 @@ use tenantdb::TenantTx;
 use tenantdb::events::Handler;
 
 use crate::domain::dossier::Act;
+use crate::domain::guard::{self, Identity, Kind};
 use crate::domain::ids::{ContactId, TicketId};
 use crate::store;
 use crate::work::Desk;
@@ -64,11 +66,17 @@ impl OfOthers {
     async fn terms_changed(&self, tx: &mut TenantTx, terms: &SellerTerms) -> Result<(), Fault> {
         store::keep::terms(tx, terms.version, &terms.encode_to_vec()).await?;
         store::keep::look_again(tx).await?;
+        let identity = if terms.state == "erased" { Identity::default() } else { identity_of(terms) };
+        let seller = tx.seller()?;
+        let told = [Kind::Name, Kind::Alias, Kind::Domain, Kind::Address, Kind::TicketNumber];
+        store::guard::replace(tx, seller, &told, &guard::marks(&identity)).await?;
         Ok(())
     }
 
     async fn erase(&self, tx: &mut TenantTx, erasure_id: &str) -> Result<(), Fault> {
         let rows = store::erase::seller(tx).await?;
+        let erased = tx.seller()?;
+        store::guard::replace(tx, erased, &Kind::ALL, &BTreeSet::new()).await?;
         let done = SellerErasureDone {
             erasure_id: erasure_id.to_owned(),
             service: "tickets".into(),
@@ -78,6 +86,18 @@ impl OfOthers {
         let (seller, now) = (tx.seller()?, tx.now());
         tx.emit(seller, Body::SellerErasureDone(done), now)?;
         Ok(())
+    }
+}
+
+/// By what a seller is known, as its terms tell.
+fn identity_of(terms: &SellerTerms) -> Identity {
+    let mut names = vec![terms.name.clone()];
+    names.extend(terms.brands.iter().cloned());
+    Identity {
+        names,
+        aliases: terms.agent_aliases.clone(),
+        addresses: terms.channel_accounts.iter().map(|account| account.address.clone()).collect(),
+        ticket_prefix: terms.ticket_prefix.clone(),
     }
 }
 

@@ -17,7 +17,11 @@ mod work;
 
 use std::sync::Arc;
 
+use proto::tickets::v1::answering_service_server::AnsweringServiceServer;
+use proto::tickets::v1::concessions_service_server::ConcessionsServiceServer;
+use proto::tickets::v1::presence_service_server::PresenceServiceServer;
 use proto::tickets::v1::tickets_service_server::TicketsServiceServer;
+use proto::tickets::v1::workflow_service_server::WorkflowServiceServer;
 use tenantdb::service::{Deps, Parts, Worker};
 
 /// The migrations of this schema.
@@ -27,13 +31,22 @@ pub static MIGRATOR: tenantdb::Migrator = sqlx::migrate!();
 pub fn build(deps: Deps) -> Result<Parts, kit::Fault> {
     domain::intake::relay::sheets().map_err(|bad| kit::Fault::internal(kit::fault::chain(bad)))?;
     let desk = Arc::new(work::Desk::new(deps.clone()));
-    let server = TicketsServiceServer::new(api::Api::new(Arc::clone(&desk)))
-        .max_decoding_message_size(kit::serve::MAX_MESSAGE_BYTES);
-    let breaches = Arc::clone(&desk);
+    let api = Arc::new(api::Api::new(Arc::clone(&desk)));
+    let most = kit::serve::MAX_MESSAGE_BYTES;
+    let routes =
+        tonic::service::Routes::new(TicketsServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
+            .add_service(AnsweringServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
+            .add_service(ConcessionsServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
+            .add_service(PresenceServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
+            .add_service(WorkflowServiceServer::from_arc(api).max_decoding_message_size(most));
+    let (breaches, wakes) = (Arc::clone(&desk), Arc::clone(&desk));
     let handler = tenantdb::events::WithSellers { inner: events::OfOthers::new(desk), terms: deps.terms.clone() };
     Ok(Parts {
-        routes: tonic::service::Routes::new(server),
-        workers: vec![Worker::new("tickets breaches", |stop| work::breach::watch(breaches, stop))],
+        routes,
+        workers: vec![
+            Worker::new("tickets breaches", |stop| work::breach::watch(breaches, stop)),
+            Worker::new("tickets wake", |stop| work::wake::watch(wakes, stop)),
+        ],
         events: Some((&["tenants", "routing"], Arc::new(handler))),
     })
 }

@@ -5,3 +5,4 @@ pub mod http;
 pub mod process;
 pub mod python;
 pub mod rows;
+pub mod shop;

@@ -1,5 +1,9 @@
 //! What the rules' refusals tell the wire.
 
+use super::templates::Retired;
+use super::workflow;
+use crate::domain::template::Unresolved;
+use crate::domain::{case, concession};
 use kit::{Explain, Fault};
 use tonic::Code;
 
@@ -31,6 +35,99 @@ impl Explain for Refusal {
             Refusal::Closed => vec![("state", "closed".into())],
             Refusal::IntoItself | Refusal::NotToBeSplit => Vec::new(),
             Refusal::State(state) | Refusal::NoWaitingState(state) => vec![("state", state.name().into())],
+        }
+    }
+}
+
+impl Explain for case::Refusal {
+    fn code(&self) -> Code {
+        match self {
+            case::Refusal::Ticket(refusal) => refusal.code(),
+            case::Refusal::TooManyTags => Code::FailedPrecondition,
+            case::Refusal::NoSuchField(_) | case::Refusal::BadValue { .. } | case::Refusal::BadMoment => {
+                Code::InvalidArgument
+            }
+        }
+    }
+
+    fn reason(&self) -> &'static str {
+        match self {
+            case::Refusal::Ticket(refusal) => refusal.reason(),
+            case::Refusal::TooManyTags => "TOO_MANY_TAGS",
+            case::Refusal::NoSuchField(_) => "NO_SUCH_FIELD",
+            case::Refusal::BadValue { .. } => "FIELD_VALUE",
+            case::Refusal::BadMoment => "BAD_MOMENT",
+        }
+    }
+
+    fn metadata(&self) -> Vec<(&'static str, String)> {
+        match self {
+            case::Refusal::Ticket(refusal) => refusal.metadata(),
+            case::Refusal::TooManyTags | case::Refusal::BadMoment => Vec::new(),
+            case::Refusal::NoSuchField(key) | case::Refusal::BadValue { key, .. } => vec![("key", key.clone())],
+        }
+    }
+}
+
+impl Explain for workflow::Refusal {
+    fn code(&self) -> Code {
+        match self {
+            workflow::Refusal::Linked => Code::AlreadyExists,
+            workflow::Refusal::FieldType
+            | workflow::Refusal::TooManyFields
+            | workflow::Refusal::HasProblem
+            | workflow::Refusal::TooManyLinks => Code::FailedPrecondition,
+        }
+    }
+
+    fn reason(&self) -> &'static str {
+        match self {
+            workflow::Refusal::FieldType => "FIELD_TYPE",
+            workflow::Refusal::TooManyFields => "TOO_MANY_FIELDS",
+            workflow::Refusal::HasProblem => "HAS_PROBLEM",
+            workflow::Refusal::Linked => "LINKED",
+            workflow::Refusal::TooManyLinks => "TOO_MANY_LINKS",
+        }
+    }
+}
+
+impl Explain for Unresolved {
+    fn code(&self) -> Code {
+        Code::FailedPrecondition
+    }
+
+    fn reason(&self) -> &'static str {
+        "TEMPLATE_UNRESOLVED"
+    }
+
+    fn metadata(&self) -> Vec<(&'static str, String)> {
+        vec![("variables", self.0.join(","))]
+    }
+}
+
+impl Explain for Retired {
+    fn code(&self) -> Code {
+        Code::FailedPrecondition
+    }
+
+    fn reason(&self) -> &'static str {
+        "TEMPLATE_RETIRED"
+    }
+}
+
+impl Explain for concession::Refusal {
+    fn code(&self) -> Code {
+        match self {
+            concession::Refusal::Decided => Code::FailedPrecondition,
+            concession::Refusal::OwnRequest | concession::Refusal::AboveAuthority => Code::PermissionDenied,
+        }
+    }
+
+    fn reason(&self) -> &'static str {
+        match self {
+            concession::Refusal::Decided => "DECIDED",
+            concession::Refusal::OwnRequest => "OWN_REQUEST",
+            concession::Refusal::AboveAuthority => "ABOVE_AUTHORITY",
         }
     }
 }

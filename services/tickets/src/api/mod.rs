@@ -1,27 +1,41 @@
 //! The calls: read, decide, keep, reply. [`intake`] and [`mails`] take messages in, [`quarantine`] holds
 //! what could not be, [`steps`] works on tickets, [`reads`] answers questions, [`promises`] explains and
-//! reports.
+//! reports; [`templates`], [`writing`], [`guidance`], [`guard`] and [`presence`] help to answer,
+//! [`workflow`] and [`concessions`] do the rest.
 
+mod actions;
+mod concessions;
 mod faults;
 mod fields;
 mod files;
+mod guard;
+mod guidance;
 mod intake;
 mod mails;
 mod merges;
+mod opened;
+mod presence;
 mod promises;
 mod quarantine;
 mod reads;
 mod received;
 mod steps;
 mod streams;
+mod templates;
 mod wire;
+mod workflow;
+mod writing;
 
 use std::sync::Arc;
 
 use futures_util::stream::BoxStream;
 use kit::{Caller, ProviderId, SellerId};
 use proto::tickets::v1 as pb;
+use proto::tickets::v1::answering_service_server::AnsweringService;
+use proto::tickets::v1::concessions_service_server::ConcessionsService;
+use proto::tickets::v1::presence_service_server::PresenceService;
 use proto::tickets::v1::tickets_service_server::TicketsService;
+use proto::tickets::v1::workflow_service_server::WorkflowService;
 use tenantdb::export::{self, Line, Wanted};
 use tenantdb::group::Groups;
 use tonic::{Request, Response, Status};
@@ -123,5 +137,93 @@ calls! {
     {
         download_attachment, DownloadAttachmentRequest, DownloadAttachmentStream, DownloadAttachmentResponse;
         download_quarantined_mail, DownloadQuarantinedMailRequest, DownloadQuarantinedMailStream, DownloadQuarantinedMailResponse;
+    }
+}
+
+/// As above, for a service of calls with one answer.
+macro_rules! service {
+    ($service:ident { $($name:ident, $request:ident, $response:ident;)* }) => {
+        #[tonic::async_trait]
+        impl $service for Api {
+            $(
+                async fn $name(&self, request: Request<pb::$request>) -> Result<Response<pb::$response>, Status> {
+                    let (caller, request) = kit::admitted(request)?;
+                    Ok(Response::new(self.$name(&caller, request).await?))
+                }
+            )*
+        }
+    };
+}
+
+service! {
+    WorkflowService {
+        get_transition_table, GetTransitionTableRequest, GetTransitionTableResponse;
+        get_ticket_extras, GetTicketExtrasRequest, GetTicketExtrasResponse;
+        tag_ticket, TagTicketRequest, TagTicketResponse;
+        list_tags, ListTagsRequest, ListTagsResponse;
+        list_tagged_tickets, ListTaggedTicketsRequest, ListTaggedTicketsResponse;
+        set_ticket_priority, SetTicketPriorityRequest, SetTicketPriorityResponse;
+        put_field_definition, PutFieldDefinitionRequest, PutFieldDefinitionResponse;
+        list_field_definitions, ListFieldDefinitionsRequest, ListFieldDefinitionsResponse;
+        set_ticket_fields, SetTicketFieldsRequest, SetTicketFieldsResponse;
+        snooze_ticket, SnoozeTicketRequest, SnoozeTicketResponse;
+        link_tickets, LinkTicketsRequest, LinkTicketsResponse;
+        unlink_tickets, UnlinkTicketsRequest, UnlinkTicketsResponse;
+        bulk_edit_tickets, BulkEditTicketsRequest, BulkEditTicketsResponse;
+        suggest_duplicates, SuggestDuplicatesRequest, SuggestDuplicatesResponse;
+    }
+}
+
+service! {
+    AnsweringService {
+        put_template, PutTemplateRequest, PutTemplateResponse;
+        retire_template, RetireTemplateRequest, RetireTemplateResponse;
+        get_template, GetTemplateRequest, GetTemplateResponse;
+        list_templates, ListTemplatesRequest, ListTemplatesResponse;
+        list_template_versions, ListTemplateVersionsRequest, ListTemplateVersionsResponse;
+        render_template, RenderTemplateRequest, RenderTemplateResponse;
+        suggest_templates, SuggestTemplatesRequest, SuggestTemplatesResponse;
+        apply_macro, ApplyMacroRequest, ApplyMacroResponse;
+        put_draft, PutDraftRequest, PutDraftResponse;
+        get_draft, GetDraftRequest, GetDraftResponse;
+        delete_draft, DeleteDraftRequest, DeleteDraftResponse;
+        put_signature, PutSignatureRequest, PutSignatureResponse;
+        list_signatures, ListSignaturesRequest, ListSignaturesResponse;
+        get_guidance, GetGuidanceRequest, GetGuidanceResponse;
+        put_order_patterns, PutOrderPatternsRequest, PutOrderPatternsResponse;
+        get_order_patterns, GetOrderPatternsRequest, GetOrderPatternsResponse;
+        check_reply, CheckReplyRequest, CheckReplyResponse;
+        override_guard, OverrideGuardRequest, OverrideGuardResponse;
+    }
+}
+
+service! {
+    ConcessionsService {
+        put_authority_limit, PutAuthorityLimitRequest, PutAuthorityLimitResponse;
+        list_authority_limits, ListAuthorityLimitsRequest, ListAuthorityLimitsResponse;
+        request_concession, RequestConcessionRequest, RequestConcessionResponse;
+        decide_concession, DecideConcessionRequest, DecideConcessionResponse;
+        list_concessions, ListConcessionsRequest, ListConcessionsResponse;
+    }
+}
+
+#[tonic::async_trait]
+impl PresenceService for Api {
+    type WatchTicketStream = BoxStream<'static, Result<pb::WatchTicketResponse, Status>>;
+
+    async fn touch_ticket(
+        &self,
+        request: Request<pb::TouchTicketRequest>,
+    ) -> Result<Response<pb::TouchTicketResponse>, Status> {
+        let (caller, request) = kit::admitted(request)?;
+        Ok(Response::new(self.touch_ticket(&caller, request).await?))
+    }
+
+    async fn watch_ticket(
+        &self,
+        request: Request<pb::WatchTicketRequest>,
+    ) -> Result<Response<Self::WatchTicketStream>, Status> {
+        let (caller, request) = kit::admitted(request)?;
+        Ok(Response::new(self.watch_ticket(&caller, request).await?))
     }
 }

@@ -9,4 +9,7 @@ kit::id!(AttachmentId, "attachment", "A file of a message.");
 kit::id!(QuarantineId, "quarantine", "A mail that could not be taken in.");
 kit::id!(ImportId, "import", "A bulk import of past messages.");
 
+kit::id!(TemplateId, "template", "A reply template of a seller.");
+kit::id!(ConcessionId, "concession", "Money asked for on a ticket.");
+
 pub use kit::ids::{SellerId, UserId, Uuid};

@@ -1,11 +1,19 @@
 //! The rules of tickets: pure functions over plain values. No I/O, no clock, no SQL, no wire.
 //!
 //! Read [`intake`] for how a message finds its ticket, [`dossier`] for what a step does to a ticket,
-//! [`sla`] for the promises.
+//! [`sla`] for the promises, [`case`] for what macros, triggers and people do beside answering, [`guard`]
+//! for what must not leave.
 
+pub mod case;
+pub mod concession;
 pub mod dossier;
+pub mod duplicates;
+pub mod field;
+pub mod guard;
 pub mod ids;
 pub mod intake;
+pub mod outgoing;
 pub mod settings;
 pub mod sla;
+pub mod template;
 pub mod ticket;

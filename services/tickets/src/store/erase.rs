@@ -3,7 +3,22 @@
 use tenantdb::{Failure, TenantTx};
 
 /// The tables of a seller, children first. The seller's own entry stays until its terms say erased.
-const STATEMENTS: [&str; 19] = [
+const STATEMENTS: [&str; 34] = [
+    "delete from tickets.guard_override where provider_id = $1 and seller_id = $2",
+    "delete from tickets.concession where provider_id = $1 and seller_id = $2",
+    "delete from tickets.authority_limit where provider_id = $1 and seller_id = $2",
+    "delete from tickets.presence where provider_id = $1 and seller_id = $2",
+    "delete from tickets.draft where provider_id = $1 and seller_id = $2",
+    "delete from tickets.signature where provider_id = $1 and seller_id = $2",
+    "delete from tickets.order_pattern where provider_id = $1 and seller_id = $2",
+    "delete from tickets.template_version where provider_id = $1 and seller_id = $2",
+    "delete from tickets.template where provider_id = $1 and seller_id = $2",
+    "delete from tickets.ticket_link where provider_id = $1 and seller_id = $2",
+    "delete from tickets.snooze where provider_id = $1 and seller_id = $2",
+    "delete from tickets.ticket_field where provider_id = $1 and seller_id = $2",
+    "delete from tickets.field_definition where provider_id = $1 and seller_id = $2",
+    "delete from tickets.ticket_tag where provider_id = $1 and seller_id = $2",
+    "delete from tickets.tag where provider_id = $1 and seller_id = $2",
     "delete from tickets.attachment where provider_id = $1 and seller_id = $2",
     "delete from tickets.file_part where provider_id = $1 and seller_id = $2",
     "delete from tickets.file where provider_id = $1 and seller_id = $2",

@@ -2,14 +2,22 @@
 //!
 //! [`load`] reads what some messages or one step touch, [`keep`] writes what changed, [`read`],
 //! [`list`] and [`report`] answer questions, [`quarantine`] holds mails that could not be taken in,
-//! [`files`] what came with messages, [`erase`] removes a seller.
+//! [`files`] what came with messages, [`extras`] what tickets carry beside themselves, [`templates`] and
+//! [`writing`] help to answer, [`guard`] knows what must not leave, [`concessions`] hold money asked for,
+//! [`presence`] who is at a ticket, [`erase`] removes a seller.
 
+pub mod concessions;
 pub mod erase;
+pub mod extras;
 pub mod files;
+pub mod guard;
 pub mod keep;
 pub mod list;
 pub mod load;
+pub mod presence;
 pub mod quarantine;
 pub mod read;
 pub mod report;
 pub mod rows;
+pub mod templates;
+pub mod writing;

@@ -4,6 +4,8 @@
 pub mod breach;
 pub mod settings;
 pub mod told;
+pub mod values;
+pub mod wake;
 
 use std::sync::Arc;
 
@@ -12,7 +14,9 @@ use proto::tenants::v1::GetSellerTermsRequest;
 use proto::tenants::v1::sellers_service_client::SellersServiceClient;
 use tenantdb::service::Deps;
 use tenantdb::{Failure, TenantTx};
+use tokio::sync::watch;
 
+use crate::domain::case::Case;
 use crate::domain::dossier::Dossier;
 use crate::domain::ids::ChannelAccountId;
 use crate::domain::intake::book::Book;
@@ -23,11 +27,14 @@ use crate::store;
 pub struct Desk {
     pub deps: Deps,
     remembered: settings::Remembered,
+    /// Moves when somebody of this process told what she does. Only a hint: other processes are looked at
+    /// regularly.
+    pub presence: watch::Sender<u64>,
 }
 
 impl Desk {
     pub fn new(deps: Deps) -> Desk {
-        Desk { deps, remembered: settings::Remembered::default() }
+        Desk { deps, remembered: settings::Remembered::default(), presence: watch::Sender::new(0) }
     }
 
     /// The settings of the scope's seller, ready to use.
@@ -80,6 +87,14 @@ impl Desk {
         store::keep::book(tx, &settings.prefix, book).await?;
         tx.write_now().await?;
         book.dossiers.iter().try_for_each(|dossier| told::emit(tx, dossier))
+    }
+
+    /// Writes a ticket with what it carries, its clocks read anew, and notes what others are told.
+    pub async fn keep_case(&self, tx: &mut TenantTx, settings: &Settings, case: &mut Case) -> Result<(), Failure> {
+        let now = tx.now();
+        case.dossier.settle(settings, now);
+        self.keep(tx, &mut case.dossier).await?;
+        store::extras::keep(tx, case).await
     }
 
     /// Writes one dossier and notes what others are told.
