@@ -18,6 +18,7 @@ mod licences;
 mod main_job;
 mod onboarding;
 mod process;
+mod questions;
 mod retention;
 mod revocation;
 mod rooms;

@@ -215,3 +215,128 @@ async fn the_transition_table_is_published_whole() {
     assert_eq!(to(pb::TicketState::Open, "hold_pending_seller"), pb::TicketState::PendingSeller);
     assert_eq!(to(pb::TicketState::Closed, "reopen"), pb::TicketState::Unspecified);
 }
+
+#[tokio::test]
+async fn triggers_act_once_answer_no_machine_and_can_be_tried_on_the_past() {
+    let mut shop = shop("Triggers").await;
+    let before = shop.ticket("past", "Pacco perso", "Dov'è il mio pacco? È perso").await;
+    let mut lead = hands(&mut shop.tenant.admin).await;
+    let mut agent = hands(&mut shop.agent.session).await;
+    let text = pb::PutTemplateRequest {
+        seller_id: shop.seller.clone(),
+        key: "welcome".into(),
+        language: "it".into(),
+        title: "Welcome".into(),
+        text: "Gentile {{customer.first_name}}, abbiamo ricevuto il Suo messaggio: {{ticket.number}}.".into(),
+        ..Default::default()
+    };
+    lead.answering.put_template(text).await.expect("a template");
+    use pb::action::Action::{AddTag, ReplyTemplateKey, SetPriority};
+    use pb::condition::Test::{SubjectHas, Tag};
+    let action = |action| pb::Action { action: Some(action) };
+    let has = |words: &[&str]| pb::Words { values: words.iter().map(|word| (*word).to_owned()).collect() };
+    let condition = |test| pb::Condition { test: Some(test) };
+    let put = |key: &str, when: &str, all: Vec<pb::Condition>, then: Vec<pb::Action>| pb::PutTriggerRequest {
+        seller_id: shop.seller.clone(),
+        key: key.into(),
+        name: key.into(),
+        rule: Some(pb::TriggerRule { when: vec![when.into()], all, then, ..Default::default() }),
+        ..Default::default()
+    };
+    let lost = put(
+        "lost",
+        "opened",
+        vec![condition(SubjectHas(has(&["PERSO", "lost"])))],
+        vec![action(AddTag("lost".into())), action(ReplyTemplateKey("welcome".into()))],
+    );
+    let urgent = put(
+        "urgent",
+        "tagged",
+        vec![condition(Tag(has(&["lost"])))],
+        vec![action(SetPriority(pb::Priority::Urgent.into()))],
+    );
+    let blank = put("blank", "opened", vec![], vec![action(AddTag("never".into()))]);
+    let empty = put("empty", "opened", vec![condition(SubjectHas(has(&[])))], vec![action(AddTag("never".into()))]);
+    assert_eq!(lead.triggers.put_trigger(empty).await.unwrap_err().code(), Code::InvalidArgument);
+
+    let at = |second: i64| {
+        let now = kit::Clock::System.now() + jiff::SignedDuration::from_secs(second);
+        Some(kit::wire::timestamp(now))
+    };
+    let dry = pb::DryRunTriggerRequest {
+        seller_id: shop.seller.clone(),
+        rule: lost.rule.clone(),
+        since: at(-3_600),
+        until: at(60),
+    };
+    let tried = lead.triggers.dry_run_trigger(dry).await.expect("a trial").into_inner();
+    assert_eq!((tried.looked_at, tried.matched, tried.tickets[0].id.as_str()), (1, 1, before.id.as_str()));
+    for request in [lost.clone(), urgent, blank] {
+        lead.triggers.put_trigger(request).await.expect("a trigger");
+    }
+    assert_eq!(agent.triggers.put_trigger(lost).await.unwrap_err().code(), Code::PermissionDenied);
+
+    // Whether a seller has triggers is remembered for a moment.
+    let mut serial = 0;
+    let found = loop {
+        serial += 1;
+        let ticket = shop.ticket(&format!("new{serial}"), "Pacco perso", "Dov'è il mio pacco? È perso").await;
+        let workflow = agent.workflow.clone();
+        let tagged = tests::eventually("triggers looked at the ticket, or did not know of any", || {
+            let mut workflow = workflow.clone();
+            let request = pb::GetTicketExtrasRequest { ticket_id: ticket.id.clone(), ..Default::default() };
+            let old =
+                ticket.created_at.as_ref().is_some_and(|at| at.seconds + 8 < kit::Clock::System.now().as_second());
+            async move {
+                let tags = workflow.get_ticket_extras(request).await.ok()?.into_inner().extras?.tags;
+                (!tags.is_empty() || old).then_some(!tags.is_empty())
+            }
+        })
+        .await;
+        if tagged {
+            break ticket;
+        }
+        assert!(serial < 3, "no trigger fired");
+    };
+    let want = [
+        ("customer_wrote", ""),
+        ("triggered", "lost v1"),
+        ("tagged", "lost"),
+        ("answered", ""),
+        ("triggered", "urgent v1"),
+        ("prioritized", "urgent"),
+    ];
+    assert_eq!(agent.history(&found.id).await, want.map(|(kind, detail)| (kind.to_owned(), detail.to_owned())));
+    let list = pb::ListMessagesRequest { ticket_id: found.id.clone(), ..Default::default() };
+    let messages = agent.tickets.list_messages(list).await.unwrap().into_inner().messages;
+    assert!(messages[1].automatic && messages[1].text.contains(&found.number), "{}", messages[1].text);
+    let after = agent.ticket(&found.id).await;
+    assert_eq!((after.state(), after.first_response_at), (pb::TicketState::New, None), "no person answered");
+
+    // A machine's mail is tagged by nobody and answered by nobody.
+    let mail = "From: robot@example.it\r\nTo: help@masque.example\r\nMessage-ID: <auto@example.it>\r\n\
+        Auto-Submitted: auto-replied\r\nSubject: Pacco perso\r\n\r\nSono in vacanza.\r\n";
+    let mail = pb::ReceiveEmailRequest {
+        seller_id: shop.seller.clone(),
+        raw: mail.as_bytes().to_vec().into(),
+        ..Default::default()
+    };
+    let robot = lead.tickets.receive_email(mail).await.expect("taken in").into_inner().ticket.expect("a ticket");
+    let later = shop.ticket("later", "Pacco perso di nuovo", "Dov'è il mio pacco? È perso").await;
+    let extras = pb::GetTicketExtrasRequest { ticket_id: later.id, ..Default::default() };
+    let workflow = agent.workflow.clone();
+    tests::eventually("what came after it was looked at", || {
+        let (mut workflow, extras) = (workflow.clone(), extras.clone());
+        async move {
+            let extras = workflow.get_ticket_extras(extras).await.ok()?.into_inner().extras?;
+            (!extras.tags.is_empty()).then_some(())
+        }
+    })
+    .await;
+    assert_eq!(agent.ticket(&robot.id).await.message_count, 1);
+
+    let list = pb::ListTriggersRequest { seller_id: shop.seller.clone(), ..Default::default() };
+    let all = agent.triggers.list_triggers(list).await.unwrap().into_inner().triggers;
+    let fired: Vec<_> = all.iter().map(|trigger| (trigger.key.as_str(), trigger.fired_count > 0)).collect();
+    assert_eq!(fired, [("blank", false), ("lost", true), ("urgent", true)]);
+}

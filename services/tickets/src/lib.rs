@@ -18,9 +18,12 @@ mod work;
 use std::sync::Arc;
 
 use proto::tickets::v1::answering_service_server::AnsweringServiceServer;
+use proto::tickets::v1::articles_service_server::ArticlesServiceServer;
 use proto::tickets::v1::concessions_service_server::ConcessionsServiceServer;
 use proto::tickets::v1::presence_service_server::PresenceServiceServer;
+use proto::tickets::v1::questions_service_server::QuestionsServiceServer;
 use proto::tickets::v1::tickets_service_server::TicketsServiceServer;
+use proto::tickets::v1::triggers_service_server::TriggersServiceServer;
 use proto::tickets::v1::workflow_service_server::WorkflowServiceServer;
 use tenantdb::service::{Deps, Parts, Worker};
 
@@ -36,15 +39,19 @@ pub fn build(deps: Deps) -> Result<Parts, kit::Fault> {
     let routes =
         tonic::service::Routes::new(TicketsServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
             .add_service(AnsweringServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
+            .add_service(ArticlesServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
             .add_service(ConcessionsServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
             .add_service(PresenceServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
+            .add_service(QuestionsServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
+            .add_service(TriggersServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
             .add_service(WorkflowServiceServer::from_arc(api).max_decoding_message_size(most));
-    let (breaches, wakes) = (Arc::clone(&desk), Arc::clone(&desk));
+    let (breaches, wakes, triggers) = (Arc::clone(&desk), Arc::clone(&desk), Arc::clone(&desk));
     let handler = tenantdb::events::WithSellers { inner: events::OfOthers::new(desk), terms: deps.terms.clone() };
     Ok(Parts {
         routes,
         workers: vec![
             Worker::new("tickets breaches", |stop| work::breach::watch(breaches, stop)),
+            Worker::new("tickets triggers", |stop| work::triggers::watch(triggers, stop)),
             Worker::new("tickets wake", |stop| work::wake::watch(wakes, stop)),
         ],
         events: Some((&["tenants", "routing"], Arc::new(handler))),

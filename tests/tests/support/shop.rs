@@ -3,9 +3,12 @@
 use manydesk::cli::{Session, Transport};
 use proto::tickets::v1 as pb;
 use proto::tickets::v1::answering_service_client::AnsweringServiceClient;
+use proto::tickets::v1::articles_service_client::ArticlesServiceClient;
 use proto::tickets::v1::concessions_service_client::ConcessionsServiceClient;
 use proto::tickets::v1::presence_service_client::PresenceServiceClient;
+use proto::tickets::v1::questions_service_client::QuestionsServiceClient;
 use proto::tickets::v1::tickets_service_client::TicketsServiceClient;
+use proto::tickets::v1::triggers_service_client::TriggersServiceClient;
 use proto::tickets::v1::workflow_service_client::WorkflowServiceClient;
 use tests::{Person, Tenant, desk, eventually};
 
@@ -33,6 +36,9 @@ pub struct Hands {
     pub workflow: WorkflowServiceClient<Transport>,
     pub concessions: ConcessionsServiceClient<Transport>,
     pub presence: PresenceServiceClient<Transport>,
+    pub triggers: TriggersServiceClient<Transport>,
+    pub questions: QuestionsServiceClient<Transport>,
+    pub articles: ArticlesServiceClient<Transport>,
 }
 
 /// Somebody's clients.
@@ -43,7 +49,10 @@ pub async fn hands(session: &mut Session) -> Hands {
         answering: AnsweringServiceClient::new(transport.clone()),
         workflow: WorkflowServiceClient::new(transport.clone()),
         concessions: ConcessionsServiceClient::new(transport.clone()),
-        presence: PresenceServiceClient::new(transport),
+        presence: PresenceServiceClient::new(transport.clone()),
+        triggers: TriggersServiceClient::new(transport.clone()),
+        questions: QuestionsServiceClient::new(transport.clone()),
+        articles: ArticlesServiceClient::new(transport),
     }
 }
 

@@ -1,9 +1,10 @@
 //! What the rules' refusals tell the wire.
 
 use super::templates::Retired;
+use super::triggers::TooMany;
 use super::workflow;
 use crate::domain::template::Unresolved;
-use crate::domain::{case, concession};
+use crate::domain::{case, concession, question};
 use kit::{Explain, Fault};
 use tonic::Code;
 
@@ -112,6 +113,40 @@ impl Explain for Retired {
 
     fn reason(&self) -> &'static str {
         "TEMPLATE_RETIRED"
+    }
+}
+
+impl Explain for question::Refusal {
+    fn code(&self) -> Code {
+        match self {
+            question::Refusal::Over(_) | question::Refusal::NotAnswered => Code::FailedPrecondition,
+            question::Refusal::IsArticle => Code::AlreadyExists,
+        }
+    }
+
+    fn reason(&self) -> &'static str {
+        match self {
+            question::Refusal::Over(_) => "QUESTION_OVER",
+            question::Refusal::NotAnswered => "NOT_ANSWERED",
+            question::Refusal::IsArticle => "IS_ARTICLE",
+        }
+    }
+
+    fn metadata(&self) -> Vec<(&'static str, String)> {
+        match self {
+            question::Refusal::Over(state) => vec![("state", state.name().into())],
+            question::Refusal::NotAnswered | question::Refusal::IsArticle => Vec::new(),
+        }
+    }
+}
+
+impl Explain for TooMany {
+    fn code(&self) -> Code {
+        Code::FailedPrecondition
+    }
+
+    fn reason(&self) -> &'static str {
+        "TOO_MANY_TRIGGERS"
     }
 }
 

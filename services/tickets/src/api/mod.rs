@@ -1,9 +1,11 @@
 //! The calls: read, decide, keep, reply. [`intake`] and [`mails`] take messages in, [`quarantine`] holds
 //! what could not be, [`steps`] works on tickets, [`reads`] answers questions, [`promises`] explains and
 //! reports; [`templates`], [`writing`], [`guidance`], [`guard`] and [`presence`] help to answer,
-//! [`workflow`] and [`concessions`] do the rest.
+//! [`workflow`], [`triggers`] and [`concessions`] do the rest; [`questions`] go to the seller and become
+//! [`articles`].
 
 mod actions;
+mod articles;
 mod concessions;
 mod faults;
 mod fields;
@@ -17,11 +19,13 @@ mod opened;
 mod presence;
 mod promises;
 mod quarantine;
+mod questions;
 mod reads;
 mod received;
 mod steps;
 mod streams;
 mod templates;
+mod triggers;
 mod wire;
 mod workflow;
 mod writing;
@@ -32,9 +36,12 @@ use futures_util::stream::BoxStream;
 use kit::{Caller, ProviderId, SellerId};
 use proto::tickets::v1 as pb;
 use proto::tickets::v1::answering_service_server::AnsweringService;
+use proto::tickets::v1::articles_service_server::ArticlesService;
 use proto::tickets::v1::concessions_service_server::ConcessionsService;
 use proto::tickets::v1::presence_service_server::PresenceService;
+use proto::tickets::v1::questions_service_server::QuestionsService;
 use proto::tickets::v1::tickets_service_server::TicketsService;
+use proto::tickets::v1::triggers_service_server::TriggersService;
 use proto::tickets::v1::workflow_service_server::WorkflowService;
 use tenantdb::export::{self, Line, Wanted};
 use tenantdb::group::Groups;
@@ -171,6 +178,43 @@ service! {
         unlink_tickets, UnlinkTicketsRequest, UnlinkTicketsResponse;
         bulk_edit_tickets, BulkEditTicketsRequest, BulkEditTicketsResponse;
         suggest_duplicates, SuggestDuplicatesRequest, SuggestDuplicatesResponse;
+    }
+}
+
+service! {
+    QuestionsService {
+        ask_seller, AskSellerRequest, AskSellerResponse;
+        list_questions, ListQuestionsRequest, ListQuestionsResponse;
+        get_question, GetQuestionRequest, GetQuestionResponse;
+        answer_question, AnswerQuestionRequest, AnswerQuestionResponse;
+        withdraw_question, WithdrawQuestionRequest, WithdrawQuestionResponse;
+        promote_answer, PromoteAnswerRequest, PromoteAnswerResponse;
+        get_asking_report, GetAskingReportRequest, GetAskingReportResponse;
+    }
+}
+
+service! {
+    ArticlesService {
+        create_article, CreateArticleRequest, CreateArticleResponse;
+        update_article, UpdateArticleRequest, UpdateArticleResponse;
+        publish_article, PublishArticleRequest, PublishArticleResponse;
+        withdraw_article, WithdrawArticleRequest, WithdrawArticleResponse;
+        get_knowledge_article, GetKnowledgeArticleRequest, GetKnowledgeArticleResponse;
+        list_knowledge_articles, ListKnowledgeArticlesRequest, ListKnowledgeArticlesResponse;
+        list_article_versions, ListArticleVersionsRequest, ListArticleVersionsResponse;
+        search_articles, SearchArticlesRequest, SearchArticlesResponse;
+        suggest_articles, SuggestArticlesRequest, SuggestArticlesResponse;
+        rate_article, RateArticleRequest, RateArticleResponse;
+        list_faq, ListFaqRequest, ListFaqResponse;
+    }
+}
+
+service! {
+    TriggersService {
+        put_trigger, PutTriggerRequest, PutTriggerResponse;
+        retire_trigger, RetireTriggerRequest, RetireTriggerResponse;
+        list_triggers, ListTriggersRequest, ListTriggersResponse;
+        dry_run_trigger, DryRunTriggerRequest, DryRunTriggerResponse;
     }
 }
 

@@ -213,4 +213,4 @@ impl Case {
 
 #[cfg(test)]
 #[path = "case_tests.rs"]
-mod tests;
+pub(super) mod tests;

@@ -10,7 +10,7 @@ fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
 }
 
-fn case(state: State) -> Case {
+pub fn case(state: State) -> Case {
     let ticket = Ticket {
         id: TicketId(Uuid::from_u128(1)),
         number: "MAS-1".into(),
@@ -47,7 +47,7 @@ fn case(state: State) -> Case {
     Case::new(Dossier::stored(ticket, Vec::new(), Vec::new()), Extras::default())
 }
 
-fn settings() -> Settings {
+pub fn settings() -> Settings {
     Settings {
         version: 1,
         prefix: "MAS".into(),

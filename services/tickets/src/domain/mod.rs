@@ -4,6 +4,7 @@
 //! [`sla`] for the promises, [`case`] for what macros, triggers and people do beside answering, [`guard`]
 //! for what must not leave.
 
+pub mod article;
 pub mod case;
 pub mod concession;
 pub mod dossier;
@@ -13,7 +14,9 @@ pub mod guard;
 pub mod ids;
 pub mod intake;
 pub mod outgoing;
+pub mod question;
 pub mod settings;
 pub mod sla;
 pub mod template;
 pub mod ticket;
+pub mod trigger;

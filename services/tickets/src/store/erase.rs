@@ -3,7 +3,13 @@
 use tenantdb::{Failure, TenantTx};
 
 /// The tables of a seller, children first. The seller's own entry stays until its terms say erased.
-const STATEMENTS: [&str; 34] = [
+const STATEMENTS: [&str; 40] = [
+    "delete from tickets.trigger_work where provider_id = $1 and seller_id = $2",
+    "delete from tickets.trigger_version where provider_id = $1 and seller_id = $2",
+    "delete from tickets.trigger where provider_id = $1 and seller_id = $2",
+    "delete from tickets.question where provider_id = $1 and seller_id = $2",
+    "delete from tickets.article_version where provider_id = $1 and seller_id = $2",
+    "delete from tickets.article where provider_id = $1 and seller_id = $2",
     "delete from tickets.guard_override where provider_id = $1 and seller_id = $2",
     "delete from tickets.concession where provider_id = $1 and seller_id = $2",
     "delete from tickets.authority_limit where provider_id = $1 and seller_id = $2",

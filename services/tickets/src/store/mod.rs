@@ -4,8 +4,9 @@
 //! [`list`] and [`report`] answer questions, [`quarantine`] holds mails that could not be taken in,
 //! [`files`] what came with messages, [`extras`] what tickets carry beside themselves, [`templates`] and
 //! [`writing`] help to answer, [`guard`] knows what must not leave, [`concessions`] hold money asked for,
-//! [`presence`] who is at a ticket, [`erase`] removes a seller.
+//! [`triggers`] what the desk does by itself, [`presence`] who is at a ticket, [`questions`] and [`articles`] what was asked and is known, [`erase`] removes a seller.
 
+pub mod articles;
 pub mod concessions;
 pub mod erase;
 pub mod extras;
@@ -16,8 +17,10 @@ pub mod list;
 pub mod load;
 pub mod presence;
 pub mod quarantine;
+pub mod questions;
 pub mod read;
 pub mod report;
 pub mod rows;
 pub mod templates;
+pub mod triggers;
 pub mod writing;

@@ -4,12 +4,14 @@
 pub mod breach;
 pub mod settings;
 pub mod told;
+pub mod triggers;
 pub mod values;
 pub mod wake;
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
 
-use kit::{Caller, Fault, Scope};
+use kit::{Caller, Fault, ProviderId, Scope, SellerId};
 use proto::tenants::v1::GetSellerTermsRequest;
 use proto::tenants::v1::sellers_service_client::SellersServiceClient;
 use tenantdb::service::Deps;
@@ -30,11 +32,14 @@ pub struct Desk {
     /// Moves when somebody of this process told what she does. Only a hint: other processes are looked at
     /// regularly.
     pub presence: watch::Sender<u64>,
+    /// Whether sellers have triggers, and when that was looked up.
+    triggered: Mutex<HashMap<(ProviderId, SellerId), (i64, bool)>>,
 }
 
 impl Desk {
     pub fn new(deps: Deps) -> Desk {
-        Desk { deps, remembered: settings::Remembered::default(), presence: watch::Sender::new(0) }
+        let triggered = Mutex::default();
+        Desk { deps, remembered: settings::Remembered::default(), presence: watch::Sender::new(0), triggered }
     }
 
     /// The settings of the scope's seller, ready to use.
@@ -86,20 +91,34 @@ impl Desk {
     pub async fn keep_book(&self, tx: &mut TenantTx, settings: &Settings, book: &mut Book) -> Result<(), Failure> {
         store::keep::book(tx, &settings.prefix, book).await?;
         tx.write_now().await?;
+        self.note_for_triggers(tx, &book.dossiers).await?;
         book.dossiers.iter().try_for_each(|dossier| told::emit(tx, dossier))
     }
 
     /// Writes a ticket with what it carries, its clocks read anew, and notes what others are told.
     pub async fn keep_case(&self, tx: &mut TenantTx, settings: &Settings, case: &mut Case) -> Result<(), Failure> {
+        self.keep_case_unnoted(tx, settings, case).await?;
+        self.note_for_triggers(tx, std::slice::from_ref(&case.dossier)).await
+    }
+
+    /// As [`Desk::keep_case`], for what triggers did: it sets none off.
+    pub async fn keep_case_unnoted(
+        &self,
+        tx: &mut TenantTx,
+        settings: &Settings,
+        case: &mut Case,
+    ) -> Result<(), Failure> {
         let now = tx.now();
         case.dossier.settle(settings, now);
-        self.keep(tx, &mut case.dossier).await?;
+        store::keep::dossiers(tx, std::slice::from_mut(&mut case.dossier)).await?;
+        told::emit(tx, &case.dossier)?;
         store::extras::keep(tx, case).await
     }
 
     /// Writes one dossier and notes what others are told.
     pub async fn keep(&self, tx: &mut TenantTx, dossier: &mut Dossier) -> Result<(), Failure> {
         store::keep::dossiers(tx, std::slice::from_mut(dossier)).await?;
+        self.note_for_triggers(tx, std::slice::from_ref(dossier)).await?;
         told::emit(tx, dossier)
     }
 }
