@@ -1,5 +1,6 @@
 //! All end-to-end tests: one binary, one platform, one database.
 
+mod answering;
 mod billing;
 mod catalog;
 mod customers;
@@ -20,6 +21,7 @@ mod main_job;
 mod onboarding;
 mod process;
 mod promises;
+mod questions;
 mod retention;
 mod revocation;
 mod rooms;
@@ -29,4 +31,5 @@ mod support;
 mod telemetry;
 mod tickets;
 mod transactions;
+mod workflow;
 mod workforce;

@@ -1,6 +1,7 @@
 //! What other services told: a contact was given to an agent or came back, a seller's terms changed, a
 //! seller is to be erased.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
@@ -8,12 +9,16 @@ use jiff::Timestamp;
 use kit::{Fault, UserId};
 use prost::Message as _;
 use proto::events::v1::envelope::Body;
-use proto::events::v1::{ContactAssigned, ContactReleased, Envelope, SellerErasureDone, SellerTerms};
+use proto::events::v1::{
+    ContactAssigned, ContactReleased, Envelope, KnowledgeApproved, SellerErasureDone, SellerTerms,
+};
 use tenantdb::TenantTx;
 use tenantdb::events::Handler;
 
+use crate::domain::article::{Article, State as ArticleState, Text};
 use crate::domain::dossier::Act;
-use crate::domain::ids::{ContactId, TicketId};
+use crate::domain::guard::{self, Identity, Kind};
+use crate::domain::ids::{ArticleId, ContactId, TicketId};
 use crate::store;
 use crate::work::Desk;
 
@@ -64,11 +69,56 @@ impl OfOthers {
     async fn terms_changed(&self, tx: &mut TenantTx, terms: &SellerTerms) -> Result<(), Fault> {
         store::keep::terms(tx, terms.version, &terms.encode_to_vec()).await?;
         store::again::changed(tx).await?;
+        let identity = if terms.state == "erased" { Identity::default() } else { identity_of(terms) };
+        let seller = tx.seller()?;
+        let told = [Kind::Name, Kind::Alias, Kind::Domain, Kind::Address, Kind::TicketNumber];
+        store::guard::replace(tx, seller, &told, &guard::marks(&identity)).await?;
+        Ok(())
+    }
+
+    /// An approved answer of the questionnaire is an article, under the id it has there; one that was
+    /// retired there is out of use here.
+    async fn approved(&self, tx: &mut TenantTx, event: &KnowledgeApproved) -> Result<(), Fault> {
+        let Some(id) = kit::ids::decode("article", &event.article_id).map(ArticleId) else { return Ok(()) };
+        let now = tx.now();
+        let held = store::articles::held(tx, id).await?;
+        let text = Text {
+            title: event.title.clone(),
+            body: event.body.clone(),
+            product: held.as_ref().map(|held| held.text.product.clone()).unwrap_or_default(),
+            marketplace: held.as_ref().map(|held| held.text.marketplace.clone()).unwrap_or_default(),
+            public: held.as_ref().is_some_and(|held| held.text.public),
+            review_on: held.as_ref().and_then(|held| held.text.review_on),
+        };
+        let newest = held.as_ref().map_or(0, |held| held.newest);
+        let is_same = held.as_ref().is_some_and(|held| held.text == text);
+        let version = if is_same { held.as_ref().map_or(1, |held| held.version) } else { newest + 1 };
+        let article = Article {
+            id,
+            source: "questionnaire".into(),
+            language: event.language.clone(),
+            state: if event.retired { ArticleState::Withdrawn } else { ArticleState::Published },
+            text,
+            version,
+            newest: newest.max(version),
+            used: 0,
+            helpful: 0,
+            unhelpful: 0,
+            published_at: Some(now),
+            updated_at: now,
+            revision: held.as_ref().map_or(1, |held| held.revision + 1),
+        };
+        store::articles::keep(tx, &article).await?;
+        if !is_same {
+            store::articles::keep_version(tx, id, version, &article.text, None, true).await?;
+        }
         Ok(())
     }
 
     async fn erase(&self, tx: &mut TenantTx, erasure_id: &str) -> Result<(), Fault> {
         let rows = store::erase::seller(tx).await?;
+        let erased = tx.seller()?;
+        store::guard::replace(tx, erased, &Kind::ALL, &BTreeSet::new()).await?;
         let done = SellerErasureDone {
             erasure_id: erasure_id.to_owned(),
             service: "tickets".into(),
@@ -81,9 +131,21 @@ impl OfOthers {
     }
 }
 
+/// By what a seller is known, as its terms tell.
+fn identity_of(terms: &SellerTerms) -> Identity {
+    let mut names = vec![terms.name.clone()];
+    names.extend(terms.brands.iter().cloned());
+    Identity {
+        names,
+        aliases: terms.agent_aliases.clone(),
+        addresses: terms.channel_accounts.iter().map(|account| account.address.clone()).collect(),
+        ticket_prefix: terms.ticket_prefix.clone(),
+    }
+}
+
 impl Handler for OfOthers {
     fn kinds(&self) -> &'static [&'static str] {
-        &["seller_changed", "seller_erasure_requested", "contact_assigned", "contact_released"]
+        &["seller_changed", "seller_erasure_requested", "knowledge_approved", "contact_assigned", "contact_released"]
     }
 
     fn apply<'a>(&'a self, tx: &'a mut TenantTx, event: &'a Envelope) -> BoxFuture<'a, Result<(), Fault>> {
@@ -95,6 +157,7 @@ impl Handler for OfOthers {
                     Some(terms) => self.terms_changed(tx, terms).await,
                     None => Ok(()),
                 },
+                Some(Body::KnowledgeApproved(event)) => self.approved(tx, event).await,
                 Some(Body::SellerErasureRequested(event)) => self.erase(tx, &event.erasure_id).await,
                 _ => Ok(()),
             }

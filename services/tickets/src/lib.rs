@@ -22,11 +22,18 @@ pub mod mail {
 
 use std::sync::Arc;
 
+use proto::tickets::v1::answering_service_server::AnsweringServiceServer;
+use proto::tickets::v1::articles_service_server::ArticlesServiceServer;
+use proto::tickets::v1::concessions_service_server::ConcessionsServiceServer;
 use proto::tickets::v1::customers_service_server::CustomersServiceServer;
 use proto::tickets::v1::mail_connections_service_server::MailConnectionsServiceServer;
 use proto::tickets::v1::outgoing_mails_service_server::OutgoingMailsServiceServer;
+use proto::tickets::v1::presence_service_server::PresenceServiceServer;
+use proto::tickets::v1::questions_service_server::QuestionsServiceServer;
 use proto::tickets::v1::sla_service_server::SlaServiceServer;
 use proto::tickets::v1::tickets_service_server::TicketsServiceServer;
+use proto::tickets::v1::triggers_service_server::TriggersServiceServer;
+use proto::tickets::v1::workflow_service_server::WorkflowServiceServer;
 use tenantdb::service::{Deps, Parts, Worker};
 
 /// The migrations of this schema.
@@ -37,20 +44,30 @@ pub fn build(deps: Deps, mail: mail::Settings) -> Result<Parts, kit::Fault> {
     domain::intake::relay::sheets().map_err(|bad| kit::Fault::internal(kit::fault::chain(bad)))?;
     let desk = Arc::new(work::Desk::new(deps.clone(), work::mail::Mail::new(mail)?));
     let api = Arc::new(api::Api::new(Arc::clone(&desk)));
-    let server =
-        TicketsServiceServer::from_arc(Arc::clone(&api)).max_decoding_message_size(kit::serve::MAX_MESSAGE_BYTES);
-    let routes = tonic::service::Routes::new(server)
-        .add_service(OutgoingMailsServiceServer::from_arc(Arc::clone(&api)))
-        .add_service(MailConnectionsServiceServer::from_arc(api))
-        .add_service(SlaServiceServer::new(api::sla::Sla::new(Arc::clone(&desk))))
-        .add_service(CustomersServiceServer::new(api::Customers::new(Arc::clone(&desk))));
+    let most = kit::serve::MAX_MESSAGE_BYTES;
+    let routes =
+        tonic::service::Routes::new(TicketsServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
+            .add_service(AnsweringServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
+            .add_service(ArticlesServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
+            .add_service(ConcessionsServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
+            .add_service(CustomersServiceServer::new(api::Customers::new(Arc::clone(&desk))))
+            .add_service(MailConnectionsServiceServer::from_arc(api.clone()))
+            .add_service(OutgoingMailsServiceServer::from_arc(api.clone()))
+            .add_service(PresenceServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
+            .add_service(QuestionsServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
+            .add_service(SlaServiceServer::new(api::sla::Sla::new(Arc::clone(&desk))))
+            .add_service(TriggersServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
+            .add_service(WorkflowServiceServer::from_arc(api).max_decoding_message_size(most));
     let (breaches, post) = (Arc::clone(&desk), Arc::clone(&desk));
+    let (wakes, triggers) = (Arc::clone(&desk), Arc::clone(&desk));
     let handler = tenantdb::events::WithSellers { inner: events::OfOthers::new(desk), terms: deps.terms.clone() };
     Ok(Parts {
         routes,
         workers: vec![
             Worker::new("tickets breaches", |stop| work::breach::watch(breaches, stop)),
             Worker::new("tickets outgoing mails", |stop| work::mail::post::watch(post, stop)),
+            Worker::new("tickets triggers", |stop| work::triggers::watch(triggers, stop)),
+            Worker::new("tickets wake", |stop| work::wake::watch(wakes, stop)),
         ],
         events: Some((&["tenants", "routing"], Arc::new(handler))),
     })

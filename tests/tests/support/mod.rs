@@ -6,3 +6,4 @@ pub mod mail;
 pub mod process;
 pub mod python;
 pub mod rows;
+pub mod shop;

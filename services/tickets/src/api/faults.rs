@@ -3,9 +3,13 @@
 use kit::{Explain, Fault};
 use tonic::Code;
 
-use crate::domain::customer;
+use super::templates::Retired;
+use super::triggers::TooMany;
+use super::workflow;
 use crate::domain::intake::book::NotTaken;
+use crate::domain::template::Unresolved;
 use crate::domain::ticket::Refusal;
+use crate::domain::{case, concession, customer, question};
 
 impl Explain for Refusal {
     fn code(&self) -> Code {
@@ -55,6 +59,133 @@ impl Explain for customer::Refusal {
             customer::Refusal::IdentityTaken(id) => vec![("customer_id", id.to_string())],
             customer::Refusal::LastIdentity | customer::Refusal::Erased => Vec::new(),
             customer::Refusal::TooManyTickets => vec![("limit", customer::TICKETS_LIMIT.to_string())],
+        }
+    }
+}
+
+impl Explain for case::Refusal {
+    fn code(&self) -> Code {
+        match self {
+            case::Refusal::Ticket(refusal) => refusal.code(),
+            case::Refusal::TooManyTags => Code::FailedPrecondition,
+            case::Refusal::NoSuchField(_) | case::Refusal::BadValue { .. } | case::Refusal::BadMoment => {
+                Code::InvalidArgument
+            }
+        }
+    }
+
+    fn reason(&self) -> &'static str {
+        match self {
+            case::Refusal::Ticket(refusal) => refusal.reason(),
+            case::Refusal::TooManyTags => "TOO_MANY_TAGS",
+            case::Refusal::NoSuchField(_) => "NO_SUCH_FIELD",
+            case::Refusal::BadValue { .. } => "FIELD_VALUE",
+            case::Refusal::BadMoment => "BAD_MOMENT",
+        }
+    }
+
+    fn metadata(&self) -> Vec<(&'static str, String)> {
+        match self {
+            case::Refusal::Ticket(refusal) => refusal.metadata(),
+            case::Refusal::TooManyTags | case::Refusal::BadMoment => Vec::new(),
+            case::Refusal::NoSuchField(key) | case::Refusal::BadValue { key, .. } => vec![("key", key.clone())],
+        }
+    }
+}
+
+impl Explain for workflow::Refusal {
+    fn code(&self) -> Code {
+        match self {
+            workflow::Refusal::Linked => Code::AlreadyExists,
+            workflow::Refusal::FieldType
+            | workflow::Refusal::TooManyFields
+            | workflow::Refusal::HasProblem
+            | workflow::Refusal::TooManyLinks => Code::FailedPrecondition,
+        }
+    }
+
+    fn reason(&self) -> &'static str {
+        match self {
+            workflow::Refusal::FieldType => "FIELD_TYPE",
+            workflow::Refusal::TooManyFields => "TOO_MANY_FIELDS",
+            workflow::Refusal::HasProblem => "HAS_PROBLEM",
+            workflow::Refusal::Linked => "LINKED",
+            workflow::Refusal::TooManyLinks => "TOO_MANY_LINKS",
+        }
+    }
+}
+
+impl Explain for Unresolved {
+    fn code(&self) -> Code {
+        Code::FailedPrecondition
+    }
+
+    fn reason(&self) -> &'static str {
+        "TEMPLATE_UNRESOLVED"
+    }
+
+    fn metadata(&self) -> Vec<(&'static str, String)> {
+        vec![("variables", self.0.join(","))]
+    }
+}
+
+impl Explain for Retired {
+    fn code(&self) -> Code {
+        Code::FailedPrecondition
+    }
+
+    fn reason(&self) -> &'static str {
+        "TEMPLATE_RETIRED"
+    }
+}
+
+impl Explain for question::Refusal {
+    fn code(&self) -> Code {
+        match self {
+            question::Refusal::Over(_) | question::Refusal::NotAnswered => Code::FailedPrecondition,
+            question::Refusal::IsArticle => Code::AlreadyExists,
+        }
+    }
+
+    fn reason(&self) -> &'static str {
+        match self {
+            question::Refusal::Over(_) => "QUESTION_OVER",
+            question::Refusal::NotAnswered => "NOT_ANSWERED",
+            question::Refusal::IsArticle => "IS_ARTICLE",
+        }
+    }
+
+    fn metadata(&self) -> Vec<(&'static str, String)> {
+        match self {
+            question::Refusal::Over(state) => vec![("state", state.name().into())],
+            question::Refusal::NotAnswered | question::Refusal::IsArticle => Vec::new(),
+        }
+    }
+}
+
+impl Explain for TooMany {
+    fn code(&self) -> Code {
+        Code::FailedPrecondition
+    }
+
+    fn reason(&self) -> &'static str {
+        "TOO_MANY_TRIGGERS"
+    }
+}
+
+impl Explain for concession::Refusal {
+    fn code(&self) -> Code {
+        match self {
+            concession::Refusal::Decided => Code::FailedPrecondition,
+            concession::Refusal::OwnRequest | concession::Refusal::AboveAuthority => Code::PermissionDenied,
+        }
+    }
+
+    fn reason(&self) -> &'static str {
+        match self {
+            concession::Refusal::Decided => "DECIDED",
+            concession::Refusal::OwnRequest => "OWN_REQUEST",
+            concession::Refusal::AboveAuthority => "ABOVE_AUTHORITY",
         }
     }
 }

@@ -1,31 +1,52 @@
 //! The calls: read, decide, keep, reply. [`intake`] and [`mails`] take messages in, [`quarantine`] holds
 //! what could not be, [`steps`] works on tickets, [`reads`] answers questions, [`promises`] explains and
-//! reports, [`sla`] warns and tells how sellers stand.
+//! reports, [`sla`] warns and tells how sellers stand; [`templates`], [`writing`], [`guidance`], [`guard`] and
+//! [`presence`] help to answer, [`workflow`], [`triggers`] and [`concessions`] do the rest; [`questions`] go to the
+//! seller and become [`articles`].
 
+mod actions;
+mod articles;
+mod concessions;
 mod connections;
 mod customers;
 mod faults;
 mod fields;
 mod files;
+mod guard;
+mod guidance;
 mod intake;
 mod mails;
 mod merges;
+mod opened;
 mod outgoing;
+mod presence;
 mod promises;
 mod quarantine;
+mod questions;
 mod reads;
 mod received;
 pub mod sla;
 mod steps;
 mod streams;
+mod templates;
+mod triggers;
 mod wire;
+mod workflow;
+mod writing;
 
 use std::sync::Arc;
 
 use futures_util::stream::BoxStream;
 use kit::{Caller, ProviderId, SellerId};
 use proto::tickets::v1 as pb;
+use proto::tickets::v1::answering_service_server::AnsweringService;
+use proto::tickets::v1::articles_service_server::ArticlesService;
+use proto::tickets::v1::concessions_service_server::ConcessionsService;
+use proto::tickets::v1::presence_service_server::PresenceService;
+use proto::tickets::v1::questions_service_server::QuestionsService;
 use proto::tickets::v1::tickets_service_server::TicketsService;
+use proto::tickets::v1::triggers_service_server::TriggersService;
+use proto::tickets::v1::workflow_service_server::WorkflowService;
 use tenantdb::export::{self, Line, Wanted};
 use tenantdb::group::Groups;
 use tonic::{Request, Response, Status};
@@ -129,5 +150,130 @@ calls! {
     {
         download_attachment, DownloadAttachmentRequest, DownloadAttachmentStream, DownloadAttachmentResponse;
         download_quarantined_mail, DownloadQuarantinedMailRequest, DownloadQuarantinedMailStream, DownloadQuarantinedMailResponse;
+    }
+}
+
+/// As above, for a service of calls with one answer.
+macro_rules! service {
+    ($service:ident { $($name:ident, $request:ident, $response:ident;)* }) => {
+        #[tonic::async_trait]
+        impl $service for Api {
+            $(
+                async fn $name(&self, request: Request<pb::$request>) -> Result<Response<pb::$response>, Status> {
+                    let (caller, request) = kit::admitted(request)?;
+                    Ok(Response::new(self.$name(&caller, request).await?))
+                }
+            )*
+        }
+    };
+}
+
+service! {
+    WorkflowService {
+        get_transition_table, GetTransitionTableRequest, GetTransitionTableResponse;
+        get_ticket_extras, GetTicketExtrasRequest, GetTicketExtrasResponse;
+        tag_ticket, TagTicketRequest, TagTicketResponse;
+        list_tags, ListTagsRequest, ListTagsResponse;
+        list_tagged_tickets, ListTaggedTicketsRequest, ListTaggedTicketsResponse;
+        set_ticket_priority, SetTicketPriorityRequest, SetTicketPriorityResponse;
+        put_field_definition, PutFieldDefinitionRequest, PutFieldDefinitionResponse;
+        list_field_definitions, ListFieldDefinitionsRequest, ListFieldDefinitionsResponse;
+        set_ticket_fields, SetTicketFieldsRequest, SetTicketFieldsResponse;
+        snooze_ticket, SnoozeTicketRequest, SnoozeTicketResponse;
+        link_tickets, LinkTicketsRequest, LinkTicketsResponse;
+        unlink_tickets, UnlinkTicketsRequest, UnlinkTicketsResponse;
+        bulk_edit_tickets, BulkEditTicketsRequest, BulkEditTicketsResponse;
+        suggest_duplicates, SuggestDuplicatesRequest, SuggestDuplicatesResponse;
+    }
+}
+
+service! {
+    QuestionsService {
+        ask_seller, AskSellerRequest, AskSellerResponse;
+        list_questions, ListQuestionsRequest, ListQuestionsResponse;
+        get_question, GetQuestionRequest, GetQuestionResponse;
+        answer_question, AnswerQuestionRequest, AnswerQuestionResponse;
+        withdraw_question, WithdrawQuestionRequest, WithdrawQuestionResponse;
+        promote_answer, PromoteAnswerRequest, PromoteAnswerResponse;
+        get_asking_report, GetAskingReportRequest, GetAskingReportResponse;
+    }
+}
+
+service! {
+    ArticlesService {
+        create_article, CreateArticleRequest, CreateArticleResponse;
+        update_article, UpdateArticleRequest, UpdateArticleResponse;
+        publish_article, PublishArticleRequest, PublishArticleResponse;
+        withdraw_article, WithdrawArticleRequest, WithdrawArticleResponse;
+        get_knowledge_article, GetKnowledgeArticleRequest, GetKnowledgeArticleResponse;
+        list_knowledge_articles, ListKnowledgeArticlesRequest, ListKnowledgeArticlesResponse;
+        list_article_versions, ListArticleVersionsRequest, ListArticleVersionsResponse;
+        search_articles, SearchArticlesRequest, SearchArticlesResponse;
+        suggest_articles, SuggestArticlesRequest, SuggestArticlesResponse;
+        rate_article, RateArticleRequest, RateArticleResponse;
+        list_faq, ListFaqRequest, ListFaqResponse;
+    }
+}
+
+service! {
+    TriggersService {
+        put_trigger, PutTriggerRequest, PutTriggerResponse;
+        retire_trigger, RetireTriggerRequest, RetireTriggerResponse;
+        list_triggers, ListTriggersRequest, ListTriggersResponse;
+        dry_run_trigger, DryRunTriggerRequest, DryRunTriggerResponse;
+    }
+}
+
+service! {
+    AnsweringService {
+        put_template, PutTemplateRequest, PutTemplateResponse;
+        retire_template, RetireTemplateRequest, RetireTemplateResponse;
+        get_template, GetTemplateRequest, GetTemplateResponse;
+        list_templates, ListTemplatesRequest, ListTemplatesResponse;
+        list_template_versions, ListTemplateVersionsRequest, ListTemplateVersionsResponse;
+        render_template, RenderTemplateRequest, RenderTemplateResponse;
+        suggest_templates, SuggestTemplatesRequest, SuggestTemplatesResponse;
+        apply_macro, ApplyMacroRequest, ApplyMacroResponse;
+        put_draft, PutDraftRequest, PutDraftResponse;
+        get_draft, GetDraftRequest, GetDraftResponse;
+        delete_draft, DeleteDraftRequest, DeleteDraftResponse;
+        put_signature, PutSignatureRequest, PutSignatureResponse;
+        list_signatures, ListSignaturesRequest, ListSignaturesResponse;
+        get_guidance, GetGuidanceRequest, GetGuidanceResponse;
+        put_order_patterns, PutOrderPatternsRequest, PutOrderPatternsResponse;
+        get_order_patterns, GetOrderPatternsRequest, GetOrderPatternsResponse;
+        check_reply, CheckReplyRequest, CheckReplyResponse;
+        override_guard, OverrideGuardRequest, OverrideGuardResponse;
+    }
+}
+
+service! {
+    ConcessionsService {
+        put_authority_limit, PutAuthorityLimitRequest, PutAuthorityLimitResponse;
+        list_authority_limits, ListAuthorityLimitsRequest, ListAuthorityLimitsResponse;
+        request_concession, RequestConcessionRequest, RequestConcessionResponse;
+        decide_concession, DecideConcessionRequest, DecideConcessionResponse;
+        list_concessions, ListConcessionsRequest, ListConcessionsResponse;
+    }
+}
+
+#[tonic::async_trait]
+impl PresenceService for Api {
+    type WatchTicketStream = BoxStream<'static, Result<pb::WatchTicketResponse, Status>>;
+
+    async fn touch_ticket(
+        &self,
+        request: Request<pb::TouchTicketRequest>,
+    ) -> Result<Response<pb::TouchTicketResponse>, Status> {
+        let (caller, request) = kit::admitted(request)?;
+        Ok(Response::new(self.touch_ticket(&caller, request).await?))
+    }
+
+    async fn watch_ticket(
+        &self,
+        request: Request<pb::WatchTicketRequest>,
+    ) -> Result<Response<Self::WatchTicketStream>, Status> {
+        let (caller, request) = kit::admitted(request)?;
+        Ok(Response::new(self.watch_ticket(&caller, request).await?))
     }
 }

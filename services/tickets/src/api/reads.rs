@@ -138,7 +138,11 @@ impl Api {
             .map(wire::event)
             .map(|event| match all {
                 true => event,
-                false => pb::TicketEvent { user_id: String::new(), assignee_id: String::new(), ..event },
+                false => {
+                    // Why a text left all the same may name another seller.
+                    let detail = if event.kind == "guard_overridden" { String::new() } else { event.detail };
+                    pb::TicketEvent { user_id: String::new(), assignee_id: String::new(), detail, ..event }
+                }
             })
             .collect();
         Ok(pb::ListTicketEventsResponse { events, next_page_token })

@@ -5,9 +5,10 @@ use proto::tickets::v1 as pb;
 use tenantdb::TenantTx;
 
 use super::{Api, fields, sees_all, wire};
-use crate::domain::dossier::{Act, Dossier, Matter, Message};
+use crate::domain::dossier::{Act, Dossier};
 use crate::domain::ids::{ContactId, MessageId, TicketId};
-use crate::domain::intake::{Direction, language};
+use crate::domain::intake::Direction;
+use crate::domain::ours;
 use crate::domain::settings::Settings;
 use crate::domain::ticket::Refusal;
 use crate::store;
@@ -21,6 +22,8 @@ struct About<'a, Req> {
     ticket_id: &'a str,
     etag: &'a str,
     request: &'a Req,
+    /// What leaves to the customer, for the guard to look at.
+    leaves: Option<&'a str>,
 }
 
 /// A call about one ticket, from a request that names it in the usual fields.
@@ -34,6 +37,7 @@ macro_rules! about {
             ticket_id: &$request.ticket_id,
             etag: &$request.etag,
             request: &$request,
+            leaves: None,
         }
     };
 }
@@ -43,13 +47,14 @@ impl Api {
         let mut checks = Checks::new();
         checks.request_id(&request.request_id);
         let text = fields::text(&mut checks, "text".into(), &request.text, true);
-        let about = about!(caller, "Reply", request);
+        let leaving = text.clone();
+        let about = About { leaves: Some(&leaving), ..about!(caller, "Reply", request) };
         let solve = request.solve;
         self.change(
             checks,
             about,
             |dossier, act, settings, id| {
-                let message = outgoing(dossier, act, settings, id, Direction::Outbound, text);
+                let message = ours::message(dossier, act, settings, id, Direction::Outbound, text);
                 dossier.answered(message, solve, false)
             },
             |dossier, ticket, seller, all| pb::ReplyResponse {
@@ -76,12 +81,13 @@ impl Api {
             ticket_id: &request.ticket_id,
             etag: "",
             request: &request,
+            leaves: None,
         };
         self.change(
             checks,
             about,
             |dossier, act, settings, id| {
-                let message = outgoing(dossier, act, settings, id, Direction::Note, text);
+                let message = ours::message(dossier, act, settings, id, Direction::Note, text);
                 dossier.noted(message)
             },
             |dossier, ticket, seller, all| pb::AddNoteResponse {
@@ -216,6 +222,12 @@ impl Api {
         let mut dossier = self.locked(&mut tx, id).await?;
         fields::matches(about.etag, dossier.ticket.version)?;
         let act = Act { user: about.caller.user(), at: tx.now() };
+        if let Some(text) = about.leaves {
+            self.guarded(&mut tx, about.caller, id, text).await?;
+            if let Some(user) = act.user {
+                store::writing::drop_draft(&mut tx, id, user).await?;
+            }
+        }
         step(&mut dossier, act, &settings, self.desk.deps.clock.new_id())?;
         dossier.settle(&settings, act.at);
         self.desk.keep_with_commit(&mut tx, &mut dossier).await?;
@@ -227,46 +239,5 @@ impl Api {
 
     async fn locked(&self, tx: &mut TenantTx, id: TicketId) -> Result<Dossier, Fault> {
         store::load::dossier(tx, id).await?.ok_or(Fault::NotFound("ticket"))
-    }
-}
-
-/// An answer or a note of ours. An answer by mail gets the Message-ID by which the customer's mail
-/// program will name it.
-fn outgoing(
-    dossier: &Dossier,
-    act: Act,
-    settings: &Settings,
-    id: MessageId,
-    direction: Direction,
-    text: String,
-) -> Message {
-    let ticket = &dossier.ticket;
-    let account = settings.account(ticket.account).filter(|_| direction == Direction::Outbound);
-    let domain = account.and_then(|account| account.address.rsplit_once('@')).map(|(_, domain)| domain.to_owned());
-    let found = language::detect(&text);
-    Message {
-        id,
-        ticket: ticket.id,
-        position: 0,
-        direction,
-        channel: ticket.channel.clone(),
-        account: (direction == Direction::Outbound).then_some(ticket.account),
-        external_id: domain.map(|domain| format!("{id}@{domain}")),
-        external_thread_id: None,
-        in_reply_to: None,
-        order_id: None,
-        author_address: account.map(|account| account.address.clone()).unwrap_or_default(),
-        author_name: String::new(),
-        user: act.user,
-        subject: String::new(),
-        text,
-        language: found.map(|found| found.language.to_owned()),
-        confidence: found.map_or(0.0, |found| found.confidence),
-        occurred_at: act.at,
-        stored_at: act.at,
-        automatic: false,
-        matter: Matter::default(),
-        delivery: None,
-        decisions: Vec::new(),
     }
 }

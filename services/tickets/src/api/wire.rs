@@ -101,6 +101,7 @@ pub fn event(event: &Event) -> pb::TicketEvent {
         message_id: event.message.map(|message| message.to_string()).unwrap_or_default(),
         state: state(event.state).into(),
         assignee_id: event.assignee.map(|user| user.to_string()).unwrap_or_default(),
+        detail: event.detail.clone(),
     }
 }
 
@@ -207,13 +208,19 @@ pub fn state_of(number: i32) -> Option<State> {
     State::ALL.into_iter().find(|known| state(*known) == named)
 }
 
-fn priority(priority: Priority) -> pb::Priority {
+pub fn priority(priority: Priority) -> pb::Priority {
     match priority {
         Priority::Low => pb::Priority::Low,
         Priority::Normal => pb::Priority::Normal,
         Priority::High => pb::Priority::High,
         Priority::Urgent => pb::Priority::Urgent,
     }
+}
+
+/// The priority a wire number stands for.
+pub fn priority_of(number: i32) -> Option<Priority> {
+    let named = pb::Priority::try_from(number).ok()?;
+    Priority::ALL.into_iter().find(|known| priority(*known) == named)
 }
 
 fn kind(kind: Option<MessageKind>) -> pb::MessageKind {

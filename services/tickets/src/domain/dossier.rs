@@ -17,6 +17,9 @@ use super::sla::clock::{self, Hand, Reading, Verdict};
 use super::sla::policy::{About, Family, Metric};
 use super::ticket::{self, Fact, Kind, Priority, Refusal, State, Step};
 
+/// Longest detail of an entry of the history, in bytes.
+const DETAIL_LIMIT: usize = 400;
+
 /// A ticket as it stands.
 #[derive(Clone, PartialEq)]
 pub struct Ticket {
@@ -80,6 +83,8 @@ pub struct Event {
     pub user: Option<UserId>,
     pub message: Option<MessageId>,
     pub assignee: Option<UserId>,
+    /// What the kind alone does not say: a tag, an amount, a reason; never message text.
+    pub detail: String,
 }
 
 /// A message as stored.
@@ -388,6 +393,66 @@ impl Dossier {
         self.record(act, Kind::Split, self.ticket.state, true, Some(message), None);
     }
 
+    /// Writes down a change that leaves the ticket where it is, with what the kind alone does not say.
+    pub fn mark(&mut self, act: Act, kind: Kind, automatic: bool, detail: &str) -> Result<(), Refusal> {
+        let state = ticket::next(self.ticket.state, Step::Mark)?;
+        self.record_with(act, kind, state, automatic, detail);
+        Ok(())
+    }
+
+    /// Gives it another priority.
+    pub fn prioritize(&mut self, act: Act, priority: Priority, automatic: bool) -> Result<bool, Refusal> {
+        ticket::next(self.ticket.state, Step::Mark)?;
+        if self.ticket.priority == priority {
+            return Ok(false);
+        }
+        self.ticket.priority = priority;
+        self.mark(act, Kind::Prioritized, automatic, priority.name())?;
+        Ok(true)
+    }
+
+    /// Lets it wait in a state until a moment.
+    pub fn snooze(&mut self, act: Act, state: State, until: Timestamp, automatic: bool) -> Result<(), Refusal> {
+        let state = ticket::next(self.ticket.state, Step::Hold(state))?;
+        self.record_with(act, Kind::Snoozed, state, automatic, &until.to_string());
+        Ok(())
+    }
+
+    /// The moment it waited for has come: it is open again and asks for work. One that something else
+    /// happened to since stays as it is.
+    pub fn wake(&mut self, at: Timestamp, contact: ContactId) -> bool {
+        let Some(place) = self.facts.iter().rposition(|fact| fact.kind == Kind::Snoozed) else { return false };
+        let asleep = self.facts[place].state;
+        if self.facts[place + 1..].iter().any(|fact| fact.state != asleep || fact.kind == Kind::Held) {
+            return false;
+        }
+        let Ok(state) = ticket::next(self.ticket.state, Step::Resume) else { return false };
+        self.record_with(Act { user: None, at }, Kind::Woken, state, true, "");
+        if self.ticket.contact.is_none() {
+            self.open_contact(contact, at, 0);
+        }
+        true
+    }
+
+    /// The seller is asked: it waits for the seller.
+    pub fn ask_seller(&mut self, act: Act, question: &str) -> Result<(), Refusal> {
+        let state = ticket::next(self.ticket.state, Step::Hold(State::PendingSeller))?;
+        self.record_with(act, Kind::SellerAsked, state, false, question);
+        Ok(())
+    }
+
+    /// The seller answered: where it waited for that it is open again and asks for work.
+    pub fn seller_answered(&mut self, act: Act, question: &str, contact: ContactId) -> Result<(), Refusal> {
+        ticket::next(self.ticket.state, Step::Mark)?;
+        let waited = self.ticket.state == State::PendingSeller;
+        let state = if waited { State::Open } else { self.ticket.state };
+        self.record_with(act, Kind::SellerAnswered, state, false, question);
+        if waited && self.ticket.contact.is_none() {
+            self.open_contact(contact, act.at, 0);
+        }
+        Ok(())
+    }
+
     /// What decides the promises about it.
     pub fn about(&self) -> About<'_> {
         About {
@@ -403,6 +468,26 @@ impl Dossier {
     /// Reads the clocks at a moment and writes down what changed. A clock that was settled stays as it
     /// is; one that the policy no longer knows goes, unless it was settled.
     pub fn settle(&mut self, settings: &Settings, now: Timestamp) {
+        self.settle_once(settings, now);
+        // A share that is used up may raise the priority, and another priority may have other promises; each
+        // share is warned of once, so this ends.
+        while self.raise(now) {
+            self.settle_once(settings, now);
+        }
+    }
+
+    /// Raises the priority as the newest alerts ask; says whether it was lower.
+    fn raise(&mut self, now: Timestamp) -> bool {
+        let asked = self.alerts.iter().filter_map(|alert| alert.priority).max();
+        match asked {
+            Some(priority) if self.ticket.priority < priority => {
+                self.prioritize(Act { user: None, at: now }, priority, true).unwrap_or(false)
+            }
+            _ => false,
+        }
+    }
+
+    fn settle_once(&mut self, settings: &Settings, now: Timestamp) {
         let readings = clock::read(&settings.promises(&self.about()), &self.facts, now.as_second());
         let key = |r: &Reading| (r.family, r.metric, r.cycle);
         let dropped = &mut self.dropped;
@@ -535,6 +620,13 @@ impl Dossier {
         self.new_messages.push(message);
     }
 
+    fn record_with(&mut self, act: Act, kind: Kind, state: State, automatic: bool, detail: &str) {
+        self.record(act, kind, state, automatic, None, None);
+        if let Some(event) = self.new_events.last_mut() {
+            event.detail = super::intake::storable(detail, DETAIL_LIMIT);
+        }
+    }
+
     fn record(
         &mut self,
         act: Act,
@@ -555,7 +647,17 @@ impl Dossier {
         };
         let sequence = ticket.event_count;
         self.facts.push(Fact { sequence, at: act.at.as_second(), kind, state, automatic });
-        self.new_events.push(Event { sequence, at: act.at, kind, state, automatic, user: act.user, message, assignee });
+        self.new_events.push(Event {
+            sequence,
+            at: act.at,
+            kind,
+            state,
+            automatic,
+            user: act.user,
+            message,
+            assignee,
+            detail: String::new(),
+        });
         self.is_changed = true;
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::tz::TimeZone;
 
 use super::*;
-use crate::domain::sla::policy::{Policy, Target};
+use crate::domain::sla::policy::{Escalation, Policy, Target};
 
 fn at(minute: i64) -> Timestamp {
     Timestamp::from_second(1_705_309_200 + minute * 60).unwrap()
@@ -331,4 +331,39 @@ fn a_merge_of_a_ticket_at_rest_wakes_nobody_and_a_late_clock_stays_missed() {
     assert_eq!((target.ticket.state, target.ticket.contact), (State::Solved, None));
     let verdicts: Vec<Verdict> = source.clocks.iter().map(|clock| clock.verdict).collect();
     assert!(verdicts.contains(&Verdict::Missed) && !verdicts.contains(&Verdict::Kept), "{verdicts:?}");
+}
+
+#[test]
+fn a_share_that_is_used_up_raises_the_priority_once_and_the_promises_follow() {
+    let escalation =
+        Escalation { metric: None, percent: 50, priority: Some(Priority::High), notice_level: 0, inside_hours: false };
+    let mut settings = settings(3_600);
+    settings.policy.escalations = vec![escalation];
+    let urgent = Target {
+        priorities: vec![Priority::High],
+        catch_all: false,
+        ..Target::for_all(Metric::FirstResponse, 2_700, "")
+    };
+    settings.policy.targets.insert(0, urgent);
+    let mut dossier = ticket(false, "");
+    inbound(&mut dossier, 10, 0);
+    dossier.settle(&settings, at(29));
+    assert_eq!((dossier.ticket.priority, dossier.ticket.look_at), (Priority::Normal, Some(at(30))));
+    dossier.settle(&settings, at(30));
+    assert_eq!((dossier.ticket.priority, dossier.ticket.due_at), (Priority::High, Some(at(45))));
+    let raised = |dossier: &Dossier| dossier.new_events.iter().filter(|e| e.kind == Kind::Prioritized).count();
+    assert_eq!((raised(&dossier), kinds(&dossier).iter().filter(|k| **k == "warned").count()), (1, 1));
+    dossier.settle(&settings, at(31));
+    assert_eq!((raised(&dossier), dossier.alerts.len()), (1, 1));
+}
+
+#[test]
+fn rule_18_a_policy_that_is_gone_clears_due_times_and_warnings_of_missed_tickets_too() {
+    let mut dossier = ticket(false, "");
+    inbound(&mut dossier, 10, 0);
+    dossier.settle(&settings(3_600), at(200));
+    assert!(dossier.clocks.iter().any(|clock| clock.verdict == Verdict::Missed));
+    let none = Settings { policy: Policy::none(), ..settings(3_600) };
+    dossier.settle(&none, at(201));
+    assert_eq!((dossier.ticket.due_at, dossier.ticket.look_at, dossier.clocks.len()), (None, None, 0));
 }

@@ -10,4 +10,10 @@ kit::id!(QuarantineId, "quarantine", "A mail that could not be taken in.");
 kit::id!(AlertId, "alert", "A warning about a clock.");
 kit::id!(ImportId, "import", "A bulk import of past messages.");
 
+kit::id!(TemplateId, "template", "A reply template of a seller.");
+kit::id!(ConcessionId, "concession", "Money asked for on a ticket.");
+kit::id!(TriggerId, "trigger", "A trigger of a seller.");
+kit::id!(QuestionId, "question", "A question to the seller.");
+kit::id!(ArticleId, "article", "What customers ask and what to answer.");
+
 pub use kit::ids::{SellerId, UserId, Uuid};

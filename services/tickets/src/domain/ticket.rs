@@ -100,10 +100,32 @@ pub enum Kind {
     Joined,
     /// One of its messages got a ticket of its own.
     Split,
+    Tagged,
+    Untagged,
+    Prioritized,
+    /// A custom field got another value.
+    FieldSet,
+    /// It waits until a moment that somebody chose.
+    Snoozed,
+    /// That moment came.
+    Woken,
+    Linked,
+    Unlinked,
+    /// Money for the customer was asked for, above what the asker may grant alone.
+    ApprovalRequested,
+    Approved,
+    Rejected,
+    /// A supervisor let a text leave that names another seller.
+    GuardOverridden,
+    /// A trigger of the seller acted on it.
+    Triggered,
+    /// The seller was asked a question about it.
+    SellerAsked,
+    SellerAnswered,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 14] = [
+    pub const ALL: [Kind; 29] = [
         Kind::CustomerWrote,
         Kind::Answered,
         Kind::Noted,
@@ -118,6 +140,21 @@ impl Kind {
         Kind::Merged,
         Kind::Joined,
         Kind::Split,
+        Kind::Tagged,
+        Kind::Untagged,
+        Kind::Prioritized,
+        Kind::FieldSet,
+        Kind::Snoozed,
+        Kind::Woken,
+        Kind::Linked,
+        Kind::Unlinked,
+        Kind::ApprovalRequested,
+        Kind::Approved,
+        Kind::Rejected,
+        Kind::GuardOverridden,
+        Kind::Triggered,
+        Kind::SellerAsked,
+        Kind::SellerAnswered,
     ];
 
     pub fn name(self) -> &'static str {
@@ -136,6 +173,21 @@ impl Kind {
             Kind::Merged => "merged",
             Kind::Joined => "joined",
             Kind::Split => "split",
+            Kind::Tagged => "tagged",
+            Kind::Untagged => "untagged",
+            Kind::Prioritized => "prioritized",
+            Kind::FieldSet => "field_set",
+            Kind::Snoozed => "snoozed",
+            Kind::Woken => "woken",
+            Kind::Linked => "linked",
+            Kind::Unlinked => "unlinked",
+            Kind::ApprovalRequested => "approval_requested",
+            Kind::Approved => "approved",
+            Kind::Rejected => "rejected",
+            Kind::GuardOverridden => "guard_overridden",
+            Kind::Triggered => "triggered",
+            Kind::SellerAsked => "seller_asked",
+            Kind::SellerAnswered => "seller_answered",
         }
     }
 
@@ -180,6 +232,28 @@ pub enum Step {
     Join {
         waiting: bool,
     },
+    /// Something about it changes that leaves it where it is: a tag, a field, its priority, a link.
+    Mark,
+}
+
+impl Step {
+    /// The steps that people and programs take, with the word by which the table is published.
+    pub const PUBLISHED: [(&str, Step); 14] = [
+        ("customer_writes", Step::CustomerWrites),
+        ("answer", Step::Answer { solve: false }),
+        ("answer_and_solve", Step::Answer { solve: true }),
+        ("note", Step::Note),
+        ("assign", Step::Assign),
+        ("unassign", Step::Unassign),
+        ("hold_pending_customer", Step::Hold(State::PendingCustomer)),
+        ("hold_pending_seller", Step::Hold(State::PendingSeller)),
+        ("hold_on_hold", Step::Hold(State::OnHold)),
+        ("resume", Step::Resume),
+        ("solve", Step::Solve),
+        ("reopen", Step::Reopen),
+        ("close", Step::Close),
+        ("merge", Step::Merge),
+    ];
 }
 
 /// Why a step is refused.
@@ -208,7 +282,7 @@ pub fn next(state: State, step: Step) -> Result<State, Refusal> {
         Step::Answer { solve: true } => Ok(State::Solved),
         Step::Answer { solve: false } if state == State::Solved => Ok(State::Solved),
         Step::Answer { solve: false } => Ok(State::PendingCustomer),
-        Step::Note => Ok(state),
+        Step::Note | Step::Mark => Ok(state),
         Step::Assign if state == State::New => Ok(State::Open),
         Step::Assign | Step::Unassign => Ok(state),
         Step::Hold(to) if !to.waits() => Err(Refusal::NoWaitingState(to)),

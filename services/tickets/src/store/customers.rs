@@ -588,9 +588,11 @@ pub async fn ticket_events(
         user_id: Option<Uuid>,
         message_id: Option<Uuid>,
         assignee_id: Option<Uuid>,
+        detail: String,
     }
     let rows: Vec<EventRow> = sqlx::query_as(
-        "select e.ticket_id, e.sequence, e.at, e.kind, e.state, e.automatic, e.user_id, e.message_id, e.assignee_id
+        "select e.ticket_id, e.sequence, e.at, e.kind, e.state, e.automatic, e.user_id, e.message_id, e.assignee_id,
+                e.detail
            from unnest($3::uuid[], $4::int8[]) as w (ticket_id, sequence)
            join tickets.ticket_event e on e.provider_id = $1 and e.seller_id = $2
                                       and e.ticket_id = w.ticket_id and e.sequence = w.sequence",
@@ -612,6 +614,7 @@ pub async fn ticket_events(
                 user: row.user_id.map(UserId),
                 message: row.message_id.map(MessageId),
                 assignee: row.assignee_id.map(UserId),
+                detail: row.detail,
             };
             Ok((TicketId(row.ticket_id), event))
         })

@@ -246,6 +246,7 @@ fn events(tx: &mut TenantTx, dossiers: &[&Dossier]) -> Result<(), Failure> {
         .column("user_id", "uuid", column(&events, |(_, e)| bare(e.user)))
         .column("message_id", "uuid", column(&events, |(_, e)| e.message.map(|message| message.0)))
         .column("assignee_id", "uuid", column(&events, |(_, e)| bare(e.assignee)))
+        .column("detail", "text", column(&events, |(_, e)| e.detail.clone()))
         .insert();
     Ok(())
 }

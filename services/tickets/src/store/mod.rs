@@ -2,22 +2,33 @@
 //!
 //! [`load`] reads what some messages or one step touch, [`keep`] writes what changed, [`read`],
 //! [`list`], [`report`] and [`standing`] answer questions, [`quarantine`] holds mails that could not be taken in,
-//! [`files`] what came with messages, [`customers`] who wrote, [`outgoing`] what leaves as mail and
-//! [`connections`] by which servers, [`alerts`] what people are warned of, [`again`] follows changed terms,
-//! [`erase`] removes a seller.
+//! [`files`] what came with messages, [`customers`] who wrote, [`extras`] what tickets carry beside themselves,
+//! [`templates`] and [`writing`] help to answer, [`guard`] knows what must not leave, [`concessions`] hold money
+//! asked for, [`triggers`] what the desk does by itself, [`presence`] who is at a ticket, [`questions`] and
+//! [`articles`] what was asked and is known, [`outgoing`] what leaves as mail and [`connections`] by which
+//! servers, [`alerts`] what people are warned of, [`again`] follows changed terms, [`erase`] removes a seller.
 
 pub mod again;
 pub mod alerts;
+pub mod articles;
+pub mod concessions;
 pub mod connections;
 pub mod customers;
 pub mod erase;
+pub mod extras;
 pub mod files;
+pub mod guard;
 pub mod keep;
 pub mod list;
 pub mod load;
 pub mod outgoing;
+pub mod presence;
 pub mod quarantine;
+pub mod questions;
 pub mod read;
 pub mod report;
 pub mod rows;
 pub mod standing;
+pub mod templates;
+pub mod triggers;
+pub mod writing;

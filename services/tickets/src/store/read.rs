@@ -117,7 +117,7 @@ pub async fn raw(tx: &mut TenantTx, id: MessageId) -> Result<Option<(String, Vec
 pub async fn events(tx: &mut TenantTx, ticket: TicketId, after: i64, limit: i64) -> Result<Vec<Event>, Failure> {
     let (provider, sellers) = (tx.provider().0, sellers(tx));
     let rows = sqlx::query!(
-        "select sequence, at, kind, state, automatic, user_id, message_id, assignee_id
+        "select sequence, at, kind, state, automatic, user_id, message_id, assignee_id, detail
            from tickets.ticket_event
           where provider_id = $1 and seller_id = any ($2) and ticket_id = $3 and $4 < sequence
           order by sequence
@@ -142,6 +142,7 @@ pub async fn events(tx: &mut TenantTx, ticket: TicketId, after: i64, limit: i64)
                 user: row.user_id.map(UserId),
                 message: row.message_id.map(MessageId),
                 assignee: row.assignee_id.map(UserId),
+                detail: row.detail,
             })
         })
         .collect()

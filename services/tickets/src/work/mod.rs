@@ -5,15 +5,21 @@ pub mod breach;
 pub mod mail;
 pub mod settings;
 pub mod told;
+pub mod triggers;
+pub mod values;
+pub mod wake;
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
 
-use kit::{Caller, Fault, Scope};
+use kit::{Caller, Fault, ProviderId, Scope, SellerId};
 use proto::tenants::v1::GetSellerTermsRequest;
 use proto::tenants::v1::sellers_service_client::SellersServiceClient;
 use tenantdb::service::Deps;
 use tenantdb::{Failure, TenantTx};
+use tokio::sync::watch;
 
+use crate::domain::case::Case;
 use crate::domain::dossier::{Dossier, Message, Ticket};
 use crate::domain::ids::ChannelAccountId;
 use crate::domain::intake::Direction;
@@ -28,11 +34,18 @@ pub struct Desk {
     pub deps: Deps,
     pub mail: mail::Mail,
     remembered: settings::Remembered,
+    /// Moves when somebody of this process told what she does. Only a hint: other processes are looked at
+    /// regularly.
+    pub presence: watch::Sender<u64>,
+    /// Whether sellers have triggers, and when that was looked up.
+    triggered: Mutex<HashMap<(ProviderId, SellerId), (i64, bool)>>,
 }
 
 impl Desk {
     pub fn new(deps: Deps, mail: mail::Mail) -> Desk {
-        Desk { deps, mail, remembered: settings::Remembered::default() }
+        let triggered = Mutex::default();
+        let (remembered, presence) = (settings::Remembered::default(), watch::Sender::new(0));
+        Desk { deps, mail, remembered, presence, triggered }
     }
 
     /// The settings of the scope's seller, ready to use.
@@ -84,6 +97,7 @@ impl Desk {
     pub async fn keep_book(&self, tx: &mut TenantTx, settings: &Settings, book: &mut Book) -> Result<(), Failure> {
         store::keep::book(tx, &settings.prefix, book).await?;
         tx.write_now().await?;
+        self.note_for_triggers(tx, &book.dossiers).await?;
         book.dossiers.iter().try_for_each(|dossier| told::emit(tx, dossier))
     }
 
@@ -128,6 +142,29 @@ impl Desk {
         Ok(letter::address(&of, &said).ok_or(NotSent::NoAddress))
     }
 
+    /// Writes a ticket with what it carries, its clocks read anew, and notes what others are told.
+    pub async fn keep_case(&self, tx: &mut TenantTx, settings: &Settings, case: &mut Case) -> Result<(), Failure> {
+        self.keep_case_unnoted(tx, settings, case).await?;
+        self.note_for_triggers(tx, std::slice::from_ref(&case.dossier)).await
+    }
+
+    /// As [`Desk::keep_case`], for what triggers did: it sets none off.
+    pub async fn keep_case_unnoted(
+        &self,
+        tx: &mut TenantTx,
+        settings: &Settings,
+        case: &mut Case,
+    ) -> Result<(), Failure> {
+        let now = tx.now();
+        case.dossier.settle(settings, now);
+        let mails = self.to_be_sent(tx, &case.dossier).await?;
+        store::outgoing::queue(tx, &mails)?;
+        store::keep::dossiers(tx, std::slice::from_mut(&mut case.dossier)).await?;
+        told::emit(tx, &case.dossier)?;
+        tx.write_now().await?;
+        store::extras::keep(tx, case).await
+    }
+
     /// Writes one dossier, queues its new answers that leave as mails, and notes what others are told.
     pub async fn keep(&self, tx: &mut TenantTx, dossier: &mut Dossier) -> Result<(), Failure> {
         self.keep_with_commit(tx, dossier).await?;
@@ -139,6 +176,7 @@ impl Desk {
         let mails = self.to_be_sent(tx, dossier).await?;
         store::outgoing::queue(tx, &mails)?;
         store::keep::dossiers(tx, std::slice::from_mut(dossier)).await?;
+        self.note_for_triggers(tx, std::slice::from_ref(dossier)).await?;
         told::emit(tx, dossier)
     }
 }

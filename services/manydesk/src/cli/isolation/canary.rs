@@ -9,8 +9,19 @@ use proto::events::v1::ChannelAccount;
 use proto::tenants::v1::sellers_service_client::SellersServiceClient;
 use proto::tenants::v1::users_service_client::UsersServiceClient;
 use proto::tenants::v1::{CreateSellerRequest, CreateUserRequest, ListSellersRequest, PutChannelAccountRequest};
+use proto::tickets::v1::answering_service_client::AnsweringServiceClient;
+use proto::tickets::v1::articles_service_client::ArticlesServiceClient;
+use proto::tickets::v1::concessions_service_client::ConcessionsServiceClient;
+use proto::tickets::v1::questions_service_client::QuestionsServiceClient;
 use proto::tickets::v1::tickets_service_client::TicketsServiceClient;
-use proto::tickets::v1::{Author, ReceiveEmailRequest, ReceiveMessageRequest};
+use proto::tickets::v1::triggers_service_client::TriggersServiceClient;
+use proto::tickets::v1::workflow_service_client::WorkflowServiceClient;
+use proto::tickets::v1::{
+    Action, ArticleDraft, AskSellerRequest, Author, ConcessionKind, CreateArticleRequest, PutTemplateRequest,
+    PutTriggerRequest, ReceiveEmailRequest, ReceiveMessageRequest, RequestConcessionRequest, TagTicketRequest,
+    TriggerRule, action,
+};
+use proto::types::v1::Money;
 
 use crate::cli::client::{Session, channel, told};
 use crate::probe::{self, Victim};
@@ -79,7 +90,7 @@ pub async fn fill(url: &str, admin: &mut Session, seller_id: &str) -> anyhow::Re
         .channel_account
         .ok_or_else(|| anyhow!("the answer holds no account"))?;
     let mailbox = account.channel_account_id.clone();
-    TicketsServiceClient::new(admin.transport().await?)
+    let received = TicketsServiceClient::new(admin.transport().await?)
         .receive_message(ReceiveMessageRequest {
             seller_id: seller_id.to_owned(),
             request_id: format!("canary-{}", kit::Clock::System.new_uuid().simple()),
@@ -91,7 +102,10 @@ pub async fn fill(url: &str, admin: &mut Session, seller_id: &str) -> anyhow::Re
             ..ReceiveMessageRequest::default()
         })
         .await
-        .map_err(|s| told(&s))?;
+        .map_err(|s| told(&s))?
+        .into_inner();
+    let ticket = received.ticket.ok_or_else(|| anyhow!("the answer holds no ticket"))?;
+    work_on(admin, seller_id, &ticket.id).await?;
     // A mail with a file, and one that cannot be taken in.
     let unique = kit::Clock::System.new_uuid().simple().to_string();
     let with_file = format!(
@@ -131,6 +145,73 @@ pub async fn fill(url: &str, admin: &mut Session, seller_id: &str) -> anyhow::Re
         }
     }
     Ok(victim)
+}
+
+/// Gives the canary what people add to a ticket and to a seller's knowledge.
+async fn work_on(admin: &mut Session, seller_id: &str, ticket_id: &str) -> anyhow::Result<()> {
+    let transport = admin.transport().await?;
+    let (seller_id, ticket_id) = (seller_id.to_owned(), ticket_id.to_owned());
+    let unique = || format!("canary-{}", kit::Clock::System.new_uuid().simple());
+    let template = PutTemplateRequest {
+        seller_id: seller_id.clone(),
+        key: "canary".to_owned(),
+        language: "it".to_owned(),
+        title: MARK.to_owned(),
+        text: MARK.to_owned(),
+        ..PutTemplateRequest::default()
+    };
+    AnsweringServiceClient::new(transport.clone()).put_template(template).await.map_err(|s| told(&s))?;
+    let tag = TagTicketRequest {
+        seller_id: seller_id.clone(),
+        ticket_id: ticket_id.clone(),
+        add: vec![MARK.to_owned()],
+        ..TagTicketRequest::default()
+    };
+    WorkflowServiceClient::new(transport.clone()).tag_ticket(tag).await.map_err(|s| told(&s))?;
+    let rule = TriggerRule {
+        when: vec!["reopened".to_owned()],
+        catch_all: true,
+        then: vec![Action { action: Some(action::Action::AddTag(MARK.to_owned())) }],
+        ..TriggerRule::default()
+    };
+    let trigger = PutTriggerRequest {
+        seller_id: seller_id.clone(),
+        key: "canary".to_owned(),
+        name: MARK.to_owned(),
+        rule: Some(rule),
+        ..PutTriggerRequest::default()
+    };
+    TriggersServiceClient::new(transport.clone()).put_trigger(trigger).await.map_err(|s| told(&s))?;
+    let draft = ArticleDraft {
+        language: "it".to_owned(),
+        title: MARK.to_owned(),
+        body: MARK.to_owned(),
+        public: true,
+        ..ArticleDraft::default()
+    };
+    let article = CreateArticleRequest { seller_id: seller_id.clone(), request_id: unique(), draft: Some(draft) };
+    ArticlesServiceClient::new(transport.clone()).create_article(article).await.map_err(|s| told(&s))?;
+    let money = Money { currency: "EUR".to_owned(), amount: "1".to_owned() };
+    let concession = RequestConcessionRequest {
+        seller_id: seller_id.clone(),
+        request_id: unique(),
+        ticket_id: ticket_id.clone(),
+        kind: ConcessionKind::Refund.into(),
+        amount: Some(money),
+        reason: MARK.to_owned(),
+        ..RequestConcessionRequest::default()
+    };
+    ConcessionsServiceClient::new(transport.clone()).request_concession(concession).await.map_err(|s| told(&s))?;
+    let question = AskSellerRequest {
+        seller_id,
+        request_id: unique(),
+        ticket_id,
+        original: MARK.to_owned(),
+        original_language: "it".to_owned(),
+        ..AskSellerRequest::default()
+    };
+    QuestionsServiceClient::new(transport).ask_seller(question).await.map_err(|s| told(&s))?;
+    Ok(())
 }
 
 fn output(pool: &DescriptorPool, path: &str) -> Option<prost_reflect::MessageDescriptor> {

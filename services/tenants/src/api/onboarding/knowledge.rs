@@ -1,6 +1,8 @@
 //! Articles: read and retired. They are made by the review of answers.
 
 use kit::{Caller, Checks, Fault};
+use proto::events::v1::KnowledgeApproved;
+use proto::events::v1::envelope::Body;
 use proto::tenants::v1 as pb;
 use proto::tenants::v1::knowledge_service_server::KnowledgeService;
 use tonic::{Request, Response, Status};
@@ -51,7 +53,17 @@ impl Onboarding {
         }
         let mut seller = open(&mut tx).await?;
         let article = articles::retire(&mut tx, id).await?.ok_or(Fault::NotFound("article"))?;
-        keep(&mut tx, &mut seller, Reach::Kept, self.deps.clock.now()).await?;
+        let now = self.deps.clock.now();
+        keep(&mut tx, &mut seller, Reach::Kept, now).await?;
+        let told = KnowledgeApproved {
+            article_id: article.id.to_string(),
+            language: article.language.clone(),
+            title: article.title.clone(),
+            body: article.body.clone(),
+            version: article.version,
+            retired: true,
+        };
+        tx.emit(article.id, Body::KnowledgeApproved(told), now)?;
         let response = pb::RetireArticleResponse { article: Some(shown(article)) };
         tx.commit_with(&response).await?;
         Ok(response)

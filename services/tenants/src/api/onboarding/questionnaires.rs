@@ -222,6 +222,7 @@ impl Onboarding {
                 title: article.title,
                 body: article.body,
                 version: article.version,
+                retired: false,
             };
             tx.emit(article.id, Body::KnowledgeApproved(told), now)?;
         }

@@ -7,7 +7,7 @@ use tenantdb::TenantTx;
 
 use super::{Onboarding, wire};
 use crate::domain::onboarding::seller::Seller;
-use crate::store::onboarding::{channels, hours, papers};
+use crate::store::onboarding::{channels, hours, papers, voices};
 
 /// The terms as they are in the transaction.
 pub(super) async fn of(tx: &mut TenantTx, seller: &Seller) -> Result<SellerTerms, Fault> {
@@ -15,6 +15,10 @@ pub(super) async fn of(tx: &mut TenantTx, seller: &Seller) -> Result<SellerTerms
     let calendars = hours::current(tx, seller.id).await?;
     let policy = hours::policy(tx, seller.id, 0).await?;
     let record = papers::data_protection(tx, seller.id).await?;
+    let mut aliases: Vec<String> = voices::voices(tx, seller.id).await?.into_iter().map(|voice| voice.alias).collect();
+    aliases.retain(|alias| !alias.is_empty());
+    aliases.sort();
+    aliases.dedup();
     let profile = &seller.profile;
     Ok(SellerTerms {
         seller_id: seller.id.to_string(),
@@ -32,6 +36,8 @@ pub(super) async fn of(tx: &mut TenantTx, seller: &Seller) -> Result<SellerTerms
         currency: profile.currency.clone(),
         certification_required: profile.certification_required,
         retention_days: record.map_or(0, |(_, record)| record.retention_days),
+        brands: profile.brands.clone(),
+        agent_aliases: aliases,
     })
 }
 

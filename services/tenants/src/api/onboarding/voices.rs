@@ -33,7 +33,10 @@ impl Onboarding {
         }
         if before != Some(&voice) {
             voices::put_voice(&mut tx, &voice).await?;
-            keep(&mut tx, &mut seller, Reach::Kept, self.deps.clock.now()).await?;
+            // Other services know the names that agents sign with, and nothing else of a voice.
+            let renamed = before.map_or("", |before| &before.alias) != voice.alias;
+            let reach = if renamed { Reach::Terms } else { Reach::Kept };
+            keep(&mut tx, &mut seller, reach, self.deps.clock.now()).await?;
         }
         let response = pb::PutBrandVoiceResponse { brand_voice: Some(wire::voice(&voice)) };
         tx.commit_with(&response).await?;

@@ -56,6 +56,11 @@ const LETTERS: [(&str, &[&str]); 9] = [
     ("ìò", &["it"]),
 ];
 
+/// Whether a word is one of the frequent words of a language.
+pub fn is_frequent(word: &str) -> bool {
+    WORDS.bits.contains_key(word)
+}
+
 /// The language of a text; None where it holds too little to say.
 pub fn detect(text: &str) -> Option<Found> {
     let text = spoken(text);

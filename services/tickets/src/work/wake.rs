@@ -1,0 +1,81 @@
+//! Wakes tickets whose moment has come, each once: its row goes in the transaction that wakes it. Forgets
+//! who has left a ticket without a word.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kit::Fault;
+use tenantdb::Due;
+use tokio_util::sync::CancellationToken;
+
+use super::Desk;
+use crate::domain::case::Case;
+use crate::domain::ids::{ContactId, TicketId};
+use crate::store;
+
+/// Tickets looked at in one round.
+const BATCH: i64 = 200;
+/// The pause between rounds.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Looks until told to stop.
+pub async fn watch(desk: Arc<Desk>, stop: CancellationToken) {
+    loop {
+        let progressed = match look(&desk).await {
+            Ok(progressed) => progressed,
+            Err(fault) => {
+                tracing::warn!(error = kit::fault::chain(&fault), "tickets to wake were not looked for");
+                false
+            }
+        };
+        if progressed && !stop.is_cancelled() {
+            continue;
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+        }
+    }
+}
+
+/// One round; whether a full batch was found and some of it done, so that more may wait.
+async fn look(desk: &Desk) -> Result<bool, Fault> {
+    let now = desk.deps.clock.now();
+    let asleep =
+        "select provider_id, seller_id, ticket_id from tickets.snooze where wakes_at <= $1 order by wakes_at limit $2";
+    let due = desk.deps.db.due(asleep, now, BATCH).await?;
+    let full = i64::try_from(due.len()).unwrap_or(i64::MAX) == BATCH;
+    let mut woken = 0;
+    for ticket in due {
+        match wake(desk, ticket).await {
+            Ok(true) => woken += 1,
+            Ok(false) => {}
+            Err(fault) => {
+                tracing::error!(ticket.id = %TicketId(ticket.id), error = kit::fault::chain(&fault), "a ticket was not woken");
+            }
+        }
+    }
+    let gone = "select distinct provider_id, seller_id, ticket_id from (
+                    select provider_id, seller_id, ticket_id from tickets.presence
+                     where expires_at <= $1 order by expires_at limit $2) as p";
+    for at in desk.deps.db.due(gone, now, BATCH).await? {
+        let mut tx = desk.deps.db.begin(&at.scope()).await?;
+        store::presence::forget(&mut tx, TicketId(at.id), now).await?;
+        tx.commit().await?;
+    }
+    Ok(full && 0 < woken)
+}
+
+async fn wake(desk: &Desk, due: Due) -> Result<bool, Fault> {
+    let mut tx = desk.deps.db.begin(&due.scope()).await?;
+    let settings = desk.settings_in(&mut tx).await?;
+    let Some(dossier) = store::load::dossier_if_free(&mut tx, TicketId(due.id)).await? else { return Ok(false) };
+    // Read under the ticket's lock: whoever woke it took the moment away.
+    let extras = store::extras::of(&mut tx, TicketId(due.id)).await?;
+    let mut case = Case::new(dossier, extras);
+    let contact: ContactId = desk.deps.clock.new_id();
+    case.wake(tx.now(), contact);
+    desk.keep_case(&mut tx, &settings, &mut case).await?;
+    tx.commit().await?;
+    Ok(case.before != case.extras)
+}
