@@ -18,6 +18,8 @@ mod work;
 use std::sync::Arc;
 
 use proto::tickets::v1::customers_service_server::CustomersServiceServer;
+use proto::tickets::v1::imports_service_server::ImportsServiceServer;
+use proto::tickets::v1::privacy_service_server::PrivacyServiceServer;
 use proto::tickets::v1::tickets_service_server::TicketsServiceServer;
 use tenantdb::service::{Deps, Parts, Worker};
 
@@ -31,11 +33,19 @@ pub fn build(deps: Deps) -> Result<Parts, kit::Fault> {
     let server = TicketsServiceServer::new(api::Api::new(Arc::clone(&desk)))
         .max_decoding_message_size(kit::serve::MAX_MESSAGE_BYTES);
     let customers = CustomersServiceServer::new(api::Customers::new(Arc::clone(&desk)));
+    let privacy = PrivacyServiceServer::new(api::Privacy::new(Arc::clone(&desk)))
+        .max_decoding_message_size(kit::serve::MAX_MESSAGE_BYTES);
+    let imports = ImportsServiceServer::new(api::Imports::new(Arc::clone(&desk)))
+        .max_decoding_message_size(kit::serve::MAX_MESSAGE_BYTES);
+    let old = Arc::clone(&desk);
     let breaches = Arc::clone(&desk);
     let handler = tenantdb::events::WithSellers { inner: events::OfOthers::new(desk), terms: deps.terms.clone() };
     Ok(Parts {
-        routes: tonic::service::Routes::new(server).add_service(customers),
-        workers: vec![Worker::new("tickets breaches", |stop| work::breach::watch(breaches, stop))],
+        routes: tonic::service::Routes::new(server).add_service(customers).add_service(privacy).add_service(imports),
+        workers: vec![
+            Worker::new("tickets breaches", |stop| work::breach::watch(breaches, stop)),
+            Worker::new("tickets retention", |stop| work::retention::watch(old, stop)),
+        ],
         events: Some((&["tenants", "routing"], Arc::new(handler))),
     })
 }

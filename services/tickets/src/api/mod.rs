@@ -6,9 +6,11 @@ mod customers;
 mod faults;
 mod fields;
 mod files;
+mod imports;
 mod intake;
 mod mails;
 mod merges;
+mod privacy;
 mod promises;
 mod quarantine;
 mod reads;
@@ -46,6 +48,8 @@ impl Api {
 }
 
 pub use customers::Customers;
+pub use imports::Imports;
+pub use privacy::Privacy;
 
 /// Whether the caller sees what only provider staff sees: notes, people, intake's decisions.
 fn sees_all(caller: &Caller) -> bool {

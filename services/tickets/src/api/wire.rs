@@ -186,6 +186,8 @@ pub fn import(import: Import) -> pb::Import {
         conversations: import.conversations,
         messages: import.messages,
         duplicates: import.duplicates,
+        rejected: import.rejected,
+        cursor: import.cursor,
     }
 }
 
@@ -213,6 +215,15 @@ fn priority(priority: Priority) -> pb::Priority {
         Priority::Normal => pb::Priority::Normal,
         Priority::High => pb::Priority::High,
         Priority::Urgent => pb::Priority::Urgent,
+    }
+}
+
+/// The priority a wire number stands for; not given is the usual one.
+pub fn priority_of(number: i32) -> Option<Priority> {
+    let named = pb::Priority::try_from(number).ok()?;
+    match named {
+        pb::Priority::Unspecified => Some(Priority::Normal),
+        _ => Priority::ALL.into_iter().find(|known| priority(*known) == named),
     }
 }
 

@@ -8,5 +8,6 @@ kit::id!(ChannelAccountId, "chan", "A mailbox, a marketplace account, a number."
 kit::id!(AttachmentId, "attachment", "A file of a message.");
 kit::id!(QuarantineId, "quarantine", "A mail that could not be taken in.");
 kit::id!(ImportId, "import", "A bulk import of past messages.");
+kit::id!(ErasureId, "cerasure", "An erasure of what was kept of customers.");
 
 pub use kit::ids::{SellerId, UserId, Uuid};

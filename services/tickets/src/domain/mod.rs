@@ -7,6 +7,8 @@ pub mod customer;
 pub mod dossier;
 pub mod ids;
 pub mod intake;
+pub mod past;
+pub mod privacy;
 pub mod settings;
 pub mod sla;
 pub mod ticket;

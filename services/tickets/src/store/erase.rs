@@ -3,7 +3,7 @@
 use tenantdb::{Failure, TenantTx};
 
 /// The tables of a seller, children first. The seller's own entry stays until its terms say erased.
-const STATEMENTS: [&str; 21] = [
+const STATEMENTS: [&str; 25] = [
     "delete from tickets.attachment where provider_id = $1 and seller_id = $2",
     "delete from tickets.file_part where provider_id = $1 and seller_id = $2",
     "delete from tickets.file where provider_id = $1 and seller_id = $2",
@@ -17,6 +17,10 @@ const STATEMENTS: [&str; 21] = [
     "delete from tickets.message where provider_id = $1 and seller_id = $2",
     "delete from tickets.ticket_event where provider_id = $1 and seller_id = $2",
     "delete from tickets.ticket where provider_id = $1 and seller_id = $2",
+    "delete from tickets.erasure_row where provider_id = $1 and seller_id = $2",
+    "delete from tickets.erasure_customer where provider_id = $1 and seller_id = $2",
+    "delete from tickets.erasure where provider_id = $1 and seller_id = $2",
+    "delete from tickets.retention where provider_id = $1 and seller_id = $2",
     "delete from tickets.customer_event where provider_id = $1 and seller_id = $2",
     "delete from tickets.customer_term where provider_id = $1 and seller_id = $2",
     "delete from tickets.customer_identity where provider_id = $1 and seller_id = $2",

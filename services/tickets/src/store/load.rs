@@ -240,6 +240,13 @@ pub async fn end_of_merges(tx: &mut TenantTx, id: TicketId) -> Result<TicketId, 
 
 /// Two tickets with their histories and clocks, locked in the order of their ids.
 pub async fn pair(tx: &mut TenantTx, first: TicketId, second: TicketId) -> Result<Option<(Dossier, Dossier)>, Failure> {
+    let dossiers = several(tx, &[first, second]).await?;
+    let find = |id: TicketId| dossiers.iter().find(|dossier| dossier.ticket.id == id).cloned();
+    Ok(find(first).zip(find(second)))
+}
+
+/// Tickets with their histories and clocks, locked in the order of their ids.
+pub async fn several(tx: &mut TenantTx, ids: &[TicketId]) -> Result<Vec<Dossier>, Failure> {
     let (provider, seller) = (tx.provider().0, tx.seller()?.0);
     let rows: Vec<TicketRow> = sqlx::query_as(concat!(
         "select ",
@@ -249,14 +256,12 @@ pub async fn pair(tx: &mut TenantTx, first: TicketId, second: TicketId) -> Resul
     ))
     .bind(provider)
     .bind(seller)
-    .bind(vec![first.0, second.0])
+    .bind(ids.iter().map(|id| id.0).collect::<Vec<Uuid>>())
     .fetch_all(tx.conn())
     .await?;
     let tickets: Result<Vec<Ticket>, Failure> =
         rows.into_iter().map(|row| OfSeller::<Ticket>::try_from(row).map(|of| of.value)).collect();
-    let dossiers = dossiers(tx, tickets?).await?;
-    let find = |id: TicketId| dossiers.iter().find(|dossier| dossier.ticket.id == id).cloned();
-    Ok(find(first).zip(find(second)))
+    dossiers(tx, tickets?).await
 }
 
 /// One ticket with its history and clocks, locked; None if it is not there.

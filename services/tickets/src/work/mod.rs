@@ -2,6 +2,8 @@
 //! writing dossiers together with what other services are told.
 
 pub mod breach;
+pub mod erasing;
+pub mod retention;
 pub mod settings;
 pub mod told;
 
