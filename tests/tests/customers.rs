@@ -146,13 +146,13 @@ async fn customers_are_found_by_name_address_and_order() {
     let annabella = shop.write(&mailbox, "ab@casa.example", "Annabella Annunziata", "404-2").await.customer_id;
     let caller = shop.write(&whatsapp, "+39 02 555-1234", "", "").await.customer_id;
 
-    assert_eq!(shop.list("mull", "").await, [zoe.clone()]);
-    assert_eq!(shop.list("MÜLLER zoe", "").await, [zoe.clone()]);
+    assert_eq!(shop.list("mull", "").await, [zoe.as_str()]);
+    assert_eq!(shop.list("MÜLLER zoe", "").await, [zoe.as_str()]);
     assert_eq!(sorted(shop.list("ann", "").await), sorted(vec![anna.clone(), annabella.clone()]), "each once");
-    assert_eq!(shop.list("ann ross", "").await, [anna.clone()]);
-    assert_eq!(shop.list("rossi@cas", "").await, [anna.clone()]);
-    assert_eq!(shop.list("zoe.muller@post.example", "").await, [zoe.clone()]);
-    assert_eq!(shop.list("+39 025", "").await, [caller.clone()]);
+    assert_eq!(shop.list("ann ross", "").await, [anna.as_str()]);
+    assert_eq!(shop.list("rossi@cas", "").await, [anna.as_str()]);
+    assert_eq!(shop.list("zoe.muller@post.example", "").await, [zoe.as_str()]);
+    assert_eq!(shop.list("+39 025", "").await, [caller.as_str()]);
     assert_eq!(sorted(shop.list("", "404-1").await), sorted(vec![zoe.clone(), anna.clone()]));
     assert_eq!(shop.list("", "404-").await, Vec::<String>::new(), "an order is named whole");
     assert_eq!(shop.list("ossi", "").await, Vec::<String>::new());
@@ -193,7 +193,7 @@ async fn what_is_known_of_a_customer_is_changed_field_by_field() {
     assert_eq!((changed.name.as_str(), changed.tier.as_str()), ("Anna Bianchi", "vip"));
     assert_eq!((changed.preferred_language.as_str(), changed.language.as_str()), ("de", "it"));
     assert_ne!(changed.etag, before.etag);
-    assert_eq!(shop.list("bianchi", "").await, [id.clone()], "the new name is found");
+    assert_eq!(shop.list("bianchi", "").await, [id.as_str()], "the new name is found");
 
     let stale = shop.customers.update_customer(change).await.expect_err("an old etag");
     assert_eq!((stale.code(), reason(&stale)), (Code::Aborted, "ETAG_MISMATCH".into()));
@@ -260,7 +260,7 @@ async fn joined_customers_are_one_through_chains_and_circles_and_a_split_undoes_
     let mut tickets = vec![by_mail.id.clone(), by_phone.id.clone(), at_work.id.clone()];
     tickets.sort();
     assert_eq!(shop.tickets_of(&a).await, tickets);
-    assert_eq!(shop.list("rossi", "").await, [a.clone()], "only the one is found");
+    assert_eq!(shop.list("rossi", "").await, [a.as_str()], "only the one is found");
 
     // Later messages from any address reach the one customer.
     let later = shop.write(&whatsapp, "0039 02 555 1234", "", "").await;
@@ -324,7 +324,7 @@ async fn addresses_are_added_and_removed_but_never_taken() {
         assert_eq!(addresses(&added), ["anna.neu@casa.example", "anna@casa.example"]);
     }
     assert_eq!(shop.mail("ANNA.NEU@casa.example", "").await.customer_id, anna);
-    assert_eq!(shop.list("anna.neu@", "").await, [anna.clone()]);
+    assert_eq!(shop.list("anna.neu@", "").await, [anna.as_str()]);
 
     let request = add(&shop, &bruno, "anna.neu@casa.example");
     let taken = shop.customers.add_customer_identity(request).await.expect_err("it is Anna's");

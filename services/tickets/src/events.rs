@@ -73,6 +73,8 @@ impl OfOthers {
         let seller = tx.seller()?;
         let told = [Kind::Name, Kind::Alias, Kind::Domain, Kind::Address, Kind::TicketNumber];
         store::guard::replace(tx, seller, &told, &guard::marks(&identity)).await?;
+        let now = tx.now();
+        store::privacy::look_at(tx, now).await?;
         Ok(())
     }
 

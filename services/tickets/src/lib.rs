@@ -31,6 +31,8 @@ use proto::tickets::v1::outgoing_mails_service_server::OutgoingMailsServiceServe
 use proto::tickets::v1::presence_service_server::PresenceServiceServer;
 use proto::tickets::v1::questions_service_server::QuestionsServiceServer;
 use proto::tickets::v1::sla_service_server::SlaServiceServer;
+use proto::tickets::v1::imports_service_server::ImportsServiceServer;
+use proto::tickets::v1::privacy_service_server::PrivacyServiceServer;
 use proto::tickets::v1::tickets_service_server::TicketsServiceServer;
 use proto::tickets::v1::triggers_service_server::TriggersServiceServer;
 use proto::tickets::v1::workflow_service_server::WorkflowServiceServer;
@@ -51,14 +53,21 @@ pub fn build(deps: Deps, mail: mail::Settings) -> Result<Parts, kit::Fault> {
             .add_service(ArticlesServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
             .add_service(ConcessionsServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
             .add_service(CustomersServiceServer::new(api::Customers::new(Arc::clone(&desk))))
+            .add_service(
+                ImportsServiceServer::new(api::Imports::new(Arc::clone(&desk))).max_decoding_message_size(most),
+            )
             .add_service(MailConnectionsServiceServer::from_arc(api.clone()))
             .add_service(OutgoingMailsServiceServer::from_arc(api.clone()))
             .add_service(PresenceServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
+            .add_service(
+                PrivacyServiceServer::new(api::Privacy::new(Arc::clone(&desk))).max_decoding_message_size(most),
+            )
             .add_service(QuestionsServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
             .add_service(SlaServiceServer::new(api::sla::Sla::new(Arc::clone(&desk))))
             .add_service(TriggersServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
             .add_service(WorkflowServiceServer::from_arc(api).max_decoding_message_size(most));
     let (breaches, post) = (Arc::clone(&desk), Arc::clone(&desk));
+    let old = Arc::clone(&desk);
     let (wakes, triggers) = (Arc::clone(&desk), Arc::clone(&desk));
     let handler = tenantdb::events::WithSellers { inner: events::OfOthers::new(desk), terms: deps.terms.clone() };
     Ok(Parts {
@@ -66,6 +75,7 @@ pub fn build(deps: Deps, mail: mail::Settings) -> Result<Parts, kit::Fault> {
         workers: vec![
             Worker::new("tickets breaches", |stop| work::breach::watch(breaches, stop)),
             Worker::new("tickets outgoing mails", |stop| work::mail::post::watch(post, stop)),
+            Worker::new("tickets retention", |stop| work::retention::watch(old, stop)),
             Worker::new("tickets triggers", |stop| work::triggers::watch(triggers, stop)),
             Worker::new("tickets wake", |stop| work::wake::watch(wakes, stop)),
         ],

@@ -3,9 +3,11 @@
 mod client;
 mod conversations;
 pub mod demo;
+mod erasures;
 pub mod isolation;
 mod local;
 pub mod onboard;
+mod past;
 mod provider;
 mod up;
 
@@ -65,6 +67,10 @@ enum Command {
     /// Bring past conversations in.
     #[command(subcommand)]
     Import(Import),
+    /// The log of customers whose data was erased: kept beside the backups, and done again after one of
+    /// them came back.
+    #[command(subcommand)]
+    Erasures(Erasures),
     /// Show figures.
     #[command(subcommand)]
     Report(Report),
@@ -89,6 +95,58 @@ enum Import {
         /// Write rejected lines, with number and reason, to this file.
         #[arg(long)]
         rejected: Option<PathBuf>,
+        #[command(flatten)]
+        at: At,
+    },
+    /// Mails of an mbox file, into one seller, as they were written. Interrupted, it goes on where it was;
+    /// repeated, it doubles nothing. Mails from the mailbox itself are answers.
+    Mbox {
+        /// The file.
+        file: PathBuf,
+        #[command(flatten)]
+        into: past::Into,
+    },
+    /// Mails of a folder, one a file: .eml files, and maildirs.
+    Eml {
+        /// The folder; folders in it are read too.
+        folder: PathBuf,
+        #[command(flatten)]
+        into: past::Into,
+    },
+    /// Tickets of Zendesk's CSV export. It holds no comments: a ticket brings its subject, requester,
+    /// state, priority and times.
+    Zendesk {
+        /// The file.
+        file: PathBuf,
+        #[command(flatten)]
+        reading: past::Reading,
+        #[command(flatten)]
+        into: past::Into,
+    },
+    /// Tickets of Freshdesk's CSV export.
+    Freshdesk {
+        /// The file.
+        file: PathBuf,
+        #[command(flatten)]
+        reading: past::Reading,
+        #[command(flatten)]
+        into: past::Into,
+    },
+}
+
+#[derive(Subcommand)]
+enum Erasures {
+    /// Write the log to a file, an erasure a line.
+    Export {
+        /// The file; what is in it is replaced.
+        file: PathBuf,
+        #[command(flatten)]
+        at: At,
+    },
+    /// Do the erasures of a log again; repeating it changes nothing.
+    Replay {
+        /// The file.
+        file: PathBuf,
         #[command(flatten)]
         at: At,
     },
@@ -151,6 +209,12 @@ impl Cli {
             Command::Import(Import::Conversations { file, rejected, at }) => {
                 conversations::import(&at, &file, rejected.as_deref()).await
             }
+            Command::Import(Import::Mbox { file, into }) => past::mbox(&into, &file).await,
+            Command::Import(Import::Eml { folder, into }) => past::eml(&into, &folder).await,
+            Command::Import(Import::Zendesk { file, reading, into }) => past::zendesk(&into, &reading, &file).await,
+            Command::Import(Import::Freshdesk { file, reading, into }) => past::freshdesk(&into, &reading, &file).await,
+            Command::Erasures(Erasures::Export { file, at }) => erasures::export(&at, &file).await,
+            Command::Erasures(Erasures::Replay { file, at }) => erasures::replay(&at, &file).await,
             Command::Report(Report::Conversations { json, all, at }) => conversations::report(&at, json, all).await,
             Command::Verify(Verify::Isolation { noted, at }) => isolation::verify(&at, &noted).await,
             Command::Onboard { file, at } => provider::onboard(&at, &file).await,

@@ -30,6 +30,7 @@ const PREFIXES: &[(&str, &str)] = &[
     ("api_key", "key"),
     ("target_ticket", "ticket"),
     ("target_customer", "customer"),
+    ("customer_erasure", "cerasure"),
     ("session", "session"),
 ];
 

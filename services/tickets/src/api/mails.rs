@@ -110,7 +110,7 @@ impl Api {
         }
     }
 
-    fn incoming(&self, settings: &Settings, account: ChannelAccountId, raw: &Bytes, mail: Mail) -> Incoming {
+    pub(super) fn incoming(&self, settings: &Settings, account: ChannelAccountId, raw: &Bytes, mail: Mail) -> Incoming {
         let mailbox = settings.account(account).map(|account| account.address.as_str()).unwrap_or_default();
         let automatic = mail.automatic_at(mailbox);
         let original = mail.report.as_ref().and_then(|report| report.original.clone());
@@ -142,7 +142,7 @@ impl Api {
     }
 
     /// Keeps a mail that cannot be taken in; the same bytes once.
-    async fn set_aside(
+    pub(super) async fn set_aside(
         &self,
         scope: &Scope,
         raw: &Bytes,
@@ -158,7 +158,8 @@ impl Api {
             reason: why.name().to_owned(),
             size: i64::try_from(raw.len()).unwrap_or(i64::MAX),
             sha256: digest::digest(&digest::SHA256, raw).as_ref().to_vec(),
-            sender,
+            // As customers' addresses are kept, by which it is found when one is erased.
+            sender: sender.to_lowercase(),
             subject: storable(&subject, 200),
             lot: Lot::Waiting,
             decided_at: None,
@@ -175,7 +176,7 @@ impl Api {
 }
 
 /// Reads a mail; a large one beside the others.
-async fn read(raw: &Bytes, care: Care) -> Result<Result<Mail, NoMail>, Fault> {
+pub(super) async fn read(raw: &Bytes, care: Care) -> Result<Result<Mail, NoMail>, Fault> {
     if raw.len() <= LARGE {
         return Ok(mail::read_with(raw, care));
     }
@@ -185,7 +186,7 @@ async fn read(raw: &Bytes, care: Care) -> Result<Result<Mail, NoMail>, Fault> {
 }
 
 /// The mailbox that a mail was sent to; of several that share an address the marketplace's.
-fn mailbox(settings: &Settings, mail: &Mail) -> Option<ChannelAccountId> {
+pub(super) fn mailbox(settings: &Settings, mail: &Mail) -> Option<ChannelAccountId> {
     let store = mail.relayed.as_ref().map(|relayed| (relayed.marketplace.as_str(), relayed.country.as_str()));
     settings.mailbox(&mail.recipients, store).map(|account| account.id)
 }

@@ -14,12 +14,14 @@ mod fields;
 mod files;
 mod guard;
 mod guidance;
+mod imports;
 mod intake;
 mod mails;
 mod merges;
 mod opened;
 mod outgoing;
 mod presence;
+mod privacy;
 mod promises;
 mod quarantine;
 mod questions;
@@ -70,6 +72,8 @@ impl Api {
 }
 
 pub use customers::Customers;
+pub use imports::Imports;
+pub use privacy::Privacy;
 
 /// Whether the caller sees what only provider staff sees: notes, people, intake's decisions.
 fn sees_all(caller: &Caller) -> bool {

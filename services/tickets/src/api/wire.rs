@@ -187,6 +187,8 @@ pub fn import(import: Import) -> pb::Import {
         conversations: import.conversations,
         messages: import.messages,
         duplicates: import.duplicates,
+        rejected: import.rejected,
+        cursor: import.cursor,
     }
 }
 

@@ -362,6 +362,17 @@ impl Dossier {
         Ok(())
     }
 
+    /// Ends it, whatever it was in: what was still to be done is withdrawn, and nothing follows.
+    pub fn shut(&mut self, act: Act) -> Result<(), Refusal> {
+        if !self.ticket.state.is_done() {
+            self.solve(act)?;
+        }
+        match self.ticket.state {
+            State::Closed => Ok(()),
+            _ => self.close(act),
+        }
+    }
+
     /// Joins it into another, which goes on. What was to be done here is withdrawn; where a customer
     /// waited, the other one waits on. The messages stay where they are.
     pub fn merge_into(&mut self, act: Act, target: &mut Dossier, contact: ContactId) -> Result<(), Refusal> {

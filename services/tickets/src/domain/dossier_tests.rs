@@ -34,6 +34,7 @@ fn settings(first_response: i64) -> Settings {
         languages: vec!["it".into()],
         accounts: vec![],
         policy: Policy::new(1, targets, BTreeMap::new()).unwrap(),
+        retention: None,
         receives: true,
     }
 }

@@ -17,6 +17,8 @@ pub mod ids;
 pub mod intake;
 pub mod ours;
 pub mod outgoing;
+pub mod past;
+pub mod privacy;
 pub mod question;
 pub mod settings;
 pub mod sla;

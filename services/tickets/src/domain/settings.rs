@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 
 use super::ids::ChannelAccountId;
 use super::sla::marketplace::{Case, RULES};
@@ -38,6 +38,8 @@ pub struct Settings {
     pub languages: Vec<String>,
     pub accounts: Vec<Account>,
     pub policy: Policy,
+    /// How long tickets that are over keep what was said; None for ever.
+    pub retention: Option<SignedDuration>,
     /// False for a seller that is leaving or has left.
     pub receives: bool,
 }
@@ -126,6 +128,7 @@ mod tests {
                 account(5, "chat", "", ""),
             ],
             policy: Policy::new(1, Vec::new(), BTreeMap::new()).unwrap(),
+            retention: None,
             receives: true,
         };
         let found =

@@ -468,6 +468,23 @@ pub async fn import(
     Ok(ImportId(id))
 }
 
+/// Notes where the client of an import goes on, and what was not stored.
+pub async fn import_cursor(tx: &mut TenantTx, id: ImportId, cursor: &str, rejected: i64) -> Result<(), Failure> {
+    let (provider, seller) = (tx.provider().0, tx.seller()?.0);
+    sqlx::query(
+        "update tickets.import set cursor = $4, rejected = rejected + $5
+          where provider_id = $1 and seller_id = $2 and import_id = $3",
+    )
+    .bind(provider)
+    .bind(seller)
+    .bind(id.0)
+    .bind(cursor)
+    .bind(rejected)
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
 fn column<T, C>(rows: &[T], of: impl Fn(&T) -> C) -> Vec<C> {
     rows.iter().map(of).collect()
 }

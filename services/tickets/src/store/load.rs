@@ -247,13 +247,13 @@ pub async fn end_of_merges(tx: &mut TenantTx, id: TicketId) -> Result<TicketId, 
 
 /// Two tickets with their histories and clocks, locked in the order of their ids.
 pub async fn pair(tx: &mut TenantTx, first: TicketId, second: TicketId) -> Result<Option<(Dossier, Dossier)>, Failure> {
-    let dossiers = several(tx, &[first.0, second.0]).await?;
+    let dossiers = several(tx, &[first, second]).await?;
     let find = |id: TicketId| dossiers.iter().find(|dossier| dossier.ticket.id == id).cloned();
     Ok(find(first).zip(find(second)))
 }
 
-/// Some tickets with their histories and clocks, locked in the order of their ids.
-pub async fn several(tx: &mut TenantTx, ids: &[Uuid]) -> Result<Vec<Dossier>, Failure> {
+/// Tickets with their histories and clocks, locked in the order of their ids.
+pub async fn several(tx: &mut TenantTx, ids: &[TicketId]) -> Result<Vec<Dossier>, Failure> {
     let (provider, seller) = (tx.provider().0, tx.seller()?.0);
     let rows: Vec<TicketRow> = sqlx::query_as(concat!(
         "select ",
@@ -263,7 +263,7 @@ pub async fn several(tx: &mut TenantTx, ids: &[Uuid]) -> Result<Vec<Dossier>, Fa
     ))
     .bind(provider)
     .bind(seller)
-    .bind(ids)
+    .bind(ids.iter().map(|id| id.0).collect::<Vec<Uuid>>())
     .fetch_all(tx.conn())
     .await?;
     let tickets: Result<Vec<Ticket>, Failure> =

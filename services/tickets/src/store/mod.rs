@@ -6,7 +6,8 @@
 //! [`templates`] and [`writing`] help to answer, [`guard`] knows what must not leave, [`concessions`] hold money
 //! asked for, [`triggers`] what the desk does by itself, [`presence`] who is at a ticket, [`questions`] and
 //! [`articles`] what was asked and is known, [`outgoing`] what leaves as mail and [`connections`] by which
-//! servers, [`alerts`] what people are warned of, [`again`] follows changed terms, [`erase`] removes a seller.
+//! servers, [`alerts`] what people are warned of, [`again`] follows changed terms, [`privacy`] exports
+//! and erases a customer, [`erase`] removes a seller.
 
 pub mod again;
 pub mod alerts;
@@ -23,6 +24,7 @@ pub mod list;
 pub mod load;
 pub mod outgoing;
 pub mod presence;
+pub mod privacy;
 pub mod quarantine;
 pub mod questions;
 pub mod read;

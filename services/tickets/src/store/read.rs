@@ -158,6 +158,8 @@ pub struct Import {
     pub conversations: i64,
     pub messages: i64,
     pub duplicates: i64,
+    pub rejected: i64,
+    pub cursor: String,
 }
 
 #[derive(sqlx::FromRow)]
@@ -170,6 +172,8 @@ struct ImportRow {
     conversations: i64,
     messages: i64,
     duplicates: i64,
+    rejected: i64,
+    cursor: String,
 }
 
 impl From<ImportRow> for Import {
@@ -183,6 +187,8 @@ impl From<ImportRow> for Import {
             conversations: row.conversations,
             messages: row.messages,
             duplicates: row.duplicates,
+            rejected: row.rejected,
+            cursor: row.cursor,
         }
     }
 }
@@ -191,6 +197,7 @@ impl From<ImportRow> for Import {
 pub async fn imports(tx: &mut TenantTx, after: Option<Place>, limit: i64) -> Result<Vec<Import>, Failure> {
     let rows: Vec<ImportRow> = sqlx::query_as(
         "select p.seller_id, p.import_id, p.import_key, p.started_at, p.updated_at, p.messages, p.duplicates,
+                p.rejected, p.cursor,
                 (select count(*) from tickets.import_conversation c
                   where c.provider_id = p.provider_id and c.seller_id = p.seller_id
                     and c.import_id = p.import_id) as conversations
@@ -217,6 +224,7 @@ pub async fn imports(tx: &mut TenantTx, after: Option<Place>, limit: i64) -> Res
 pub async fn import(tx: &mut TenantTx, id: ImportId) -> Result<Option<Import>, Failure> {
     let row: Option<ImportRow> = sqlx::query_as(
         "select i.seller_id, i.import_id, i.import_key, i.started_at, i.updated_at, i.messages, i.duplicates,
+                i.rejected, i.cursor,
                 (select count(*) from tickets.import_conversation c
                   where c.provider_id = i.provider_id and c.seller_id = i.seller_id
                     and c.import_id = i.import_id) as conversations
@@ -229,6 +237,24 @@ pub async fn import(tx: &mut TenantTx, id: ImportId) -> Result<Option<Import>, F
     .fetch_optional(tx.conn())
     .await?;
     Ok(row.map(Import::from))
+}
+
+/// One import by its key. Of several sellers that have it, the one that is read first.
+pub async fn import_by_key(tx: &mut TenantTx, key: &str) -> Result<Option<Import>, Failure> {
+    let id: Option<Uuid> = sqlx::query_scalar(
+        "select import_id from tickets.import
+          where provider_id = $1 and seller_id = any ($2) and import_key = $3
+          order by started_at desc limit 1",
+    )
+    .bind(tx.provider().0)
+    .bind(sellers(tx))
+    .bind(key)
+    .fetch_optional(tx.conn())
+    .await?;
+    match id {
+        Some(id) => import(tx, ImportId(id)).await,
+        None => Ok(None),
+    }
 }
 
 /// A kept version of a seller's terms, encoded.

@@ -2,7 +2,9 @@
 //! writing dossiers together with what other services are told and what leaves as mail.
 
 pub mod breach;
+pub mod erasing;
 pub mod mail;
+pub mod retention;
 pub mod settings;
 pub mod told;
 pub mod triggers;

@@ -56,6 +56,8 @@ pub fn settings_of(terms: &wire::SellerTerms) -> Settings {
         languages: terms.languages.clone(),
         accounts: terms.channel_accounts.iter().filter_map(account_of).collect(),
         policy,
+        retention: (0 < terms.retention_days)
+            .then(|| jiff::SignedDuration::from_hours(24 * i64::from(terms.retention_days))),
         receives: !matches!(terms.state.as_str(), "offboarding" | "erased"),
     }
 }

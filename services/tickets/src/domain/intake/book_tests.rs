@@ -40,6 +40,7 @@ impl Desk {
             languages: vec!["it".into()],
             accounts: vec![account(1, "email", ""), account(2, "marketplace", "amazon"), account(3, "social", "")],
             policy: Policy::new(1, targets, BTreeMap::new()).unwrap(),
+            retention: None,
             receives: true,
         };
         Desk { book: Book::default(), settings, serial: 1_000 }

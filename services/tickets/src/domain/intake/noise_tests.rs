@@ -61,6 +61,7 @@ fn settings() -> Settings {
         languages: vec!["it".into()],
         accounts: vec![account],
         policy: Policy::new(1, Vec::new(), BTreeMap::new()).unwrap(),
+        retention: None,
         receives: true,
     }
 }

@@ -127,6 +127,15 @@ pub fn head(raw: &[u8]) -> (String, String) {
     (sender, line(message.subject().unwrap_or_default(), ID_LIMIT))
 }
 
+/// When a mail says it was written; None where it says nothing that is a time. Only what is brought in
+/// from the past is believed.
+pub fn written_at(raw: &[u8]) -> Option<jiff::Timestamp> {
+    let head = raw.get(..64 * 1024).unwrap_or(raw);
+    let parsed = std::panic::catch_unwind(|| MessageParser::default().parse_headers(head)).ok().flatten()?;
+    let date = parsed.date().filter(|date| date.is_valid())?;
+    jiff::Timestamp::from_second(date.to_timestamp()).ok()
+}
+
 /// Reads a mail, or a part of it.
 pub fn read_with(raw: &[u8], care: Care) -> Result<Mail, NoMail> {
     guard::check(raw)?;

@@ -1,0 +1,166 @@
+//! What every table holds of a customer, how it is found, and what becomes of it when the customer is
+//! erased. A test compares this with the catalog: a table or a column that is not told about here is a
+//! table that somebody forgot.
+
+/// How the rows of a customer are found in a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holds {
+    /// Rows of the customer: `customer_id`.
+    Customer,
+    /// Rows of the customer's tickets: `ticket_id`.
+    Ticket,
+    /// Rows of the messages of those tickets: `message_id`.
+    Message,
+    /// Files of those messages that nobody else sent: `sha256`.
+    File,
+    /// Mails that could not be taken in, of the customer's addresses or replayed into those messages:
+    /// `quarantine_id`.
+    Quarantine,
+    /// Answers kept for retries that name the customer.
+    Answer,
+    /// Nothing of a customer, and why.
+    Nothing(&'static str),
+}
+
+/// What becomes of the rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// They go.
+    Removed,
+    /// They stay for the figures, and these columns get these values.
+    Blanked(&'static [(&'static str, &'static str)]),
+    /// They stay as they are, since they tell of no person.
+    Kept,
+}
+
+/// A table of the service.
+#[derive(Debug, Clone, Copy)]
+pub struct Table {
+    pub name: &'static str,
+    pub holds: Holds,
+    pub fate: Fate,
+    /// Columns that could hold words and stay all the same: they hold words of ours.
+    pub ours: &'static [&'static str],
+    /// The column of bytes, which an export gives out as bytes.
+    pub bytes: Option<&'static str>,
+}
+
+const fn table(name: &'static str, holds: Holds, fate: Fate) -> Table {
+    Table { name, holds, fate, ours: &[], bytes: None }
+}
+
+const fn nothing(name: &'static str, why: &'static str) -> Table {
+    table(name, Holds::Nothing(why), Fate::Kept)
+}
+
+/// Every table, in an order in which rows can be removed: what points before what is pointed at.
+pub const TABLES: [Table; 29] = [
+    table("replay", Holds::Answer, Fate::Blanked(&[("response", "''")])),
+    table("attachment", Holds::Message, Fate::Removed),
+    Table { bytes: Some("bytes"), ..table("file_part", Holds::File, Fate::Removed) },
+    table("file", Holds::File, Fate::Removed),
+    Table { bytes: Some("bytes"), ..table("quarantine_part", Holds::Quarantine, Fate::Removed) },
+    table("quarantine", Holds::Quarantine, Fate::Removed),
+    Table { bytes: Some("raw"), ..table("message_raw", Holds::Message, Fate::Removed) },
+    Table {
+        ours: &["direction", "channel", "language", "marketplace", "country", "kind", "delivery", "delivery_status"],
+        ..table(
+            "message",
+            Holds::Ticket,
+            Fate::Blanked(&[
+                ("external_id", "null"),
+                ("external_thread_id", "null"),
+                ("in_reply_to", "null"),
+                ("order_id", "null"),
+                ("author_address", "''"),
+                ("author_name", "''"),
+                ("subject", "''"),
+                ("body", "''"),
+                ("decisions", "''"),
+            ]),
+        )
+    },
+    Table { ours: &["kind", "state"], ..table("ticket_event", Holds::Ticket, Fate::Kept) },
+    Table {
+        ours: &["family", "metric", "state", "verdict", "calendar", "source", "told_verdict"],
+        ..table("sla_clock", Holds::Ticket, Fate::Kept)
+    },
+    Table { ours: &["family", "metric", "verdict"], ..table("verdict", Holds::Ticket, Fate::Kept) },
+    table("import_conversation", Holds::Ticket, Fate::Kept),
+    Table {
+        ours: &["number", "state", "priority", "channel", "language", "marketplace", "country", "kind"],
+        ..table(
+            "ticket",
+            Holds::Ticket,
+            Fate::Blanked(&[
+                ("subject", "''"),
+                ("external_thread_id", "null"),
+                ("order_id", "null"),
+                ("erased_at", "$6"),
+                ("version", "version + 1"),
+            ]),
+        )
+    },
+    table("customer_event", Holds::Customer, Fate::Removed),
+    table("customer_term", Holds::Customer, Fate::Removed),
+    table("customer_identity", Holds::Customer, Fate::Removed),
+    table(
+        "customer",
+        Holds::Customer,
+        Fate::Blanked(&[
+            ("name", "''"),
+            ("language", "null"),
+            ("preferred_language", "null"),
+            ("country", "''"),
+            ("time_zone", "''"),
+            ("tier", "''"),
+            ("erased_at", "$6"),
+            ("version", "version + 1"),
+        ]),
+    ),
+    table("erasure_customer", Holds::Customer, Fate::Kept),
+    nothing("erasure", "the log of erasures: ids alone"),
+    nothing("erasure_row", "figures of erasures"),
+    nothing("retention", "when a seller's old tickets are looked for"),
+    nothing("number_series", "the last short number of a seller"),
+    nothing("terms_version", "the seller's terms"),
+    nothing("import", "figures of an import and its client's key"),
+    nothing("seller", "the read copy of the seller's terms"),
+    nothing("outbox", "events, which name ids and never persons"),
+    nothing("inbox", "ids of events"),
+    nothing("dead_letter", "events of other services, which know no customers"),
+    nothing("_migrations", "the versions of the schema"),
+];
+
+/// The table of a name.
+pub fn of(name: &str) -> Option<&'static Table> {
+    TABLES.iter().find(|table| table.name == name)
+}
+
+/// What an erasure did to a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Done {
+    pub table: String,
+    pub removed: i64,
+    pub blanked: i64,
+}
+
+/// Why something was erased.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    Requested,
+    Retention,
+}
+
+impl Reason {
+    pub fn name(self) -> &'static str {
+        match self {
+            Reason::Requested => "requested",
+            Reason::Retention => "retention",
+        }
+    }
+
+    pub fn named(name: &str) -> Option<Reason> {
+        [Reason::Requested, Reason::Retention].into_iter().find(|reason| reason.name() == name)
+    }
+}

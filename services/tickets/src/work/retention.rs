@@ -1,0 +1,133 @@
+//! Erases what got old: tickets that are over, so many days after their last change, as the seller's terms
+//! say. Every seller has a moment at which it is looked at next, found by an index and taken by one
+//! replica; a look erases a batch, and says when the next is.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use kit::Fault;
+use tenantdb::Due;
+use tokio_util::sync::CancellationToken;
+
+use super::{Desk, erasing};
+use crate::domain::ids::{CustomerId, TicketId};
+use crate::domain::privacy::Reason;
+use crate::store;
+
+/// Sellers looked at in one round.
+const SELLERS: i64 = 100;
+/// Tickets erased at once.
+const BATCH: i64 = 100;
+/// The pause between rounds.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// The longest until a seller is looked at again; what changes sooner says so.
+const AT_LATEST: SignedDuration = SignedDuration::from_hours(24);
+/// How long a seller waits whose look failed.
+const AFTER_TROUBLE: SignedDuration = SignedDuration::from_mins(10);
+
+/// Looks until told to stop.
+pub async fn watch(desk: Arc<Desk>, stop: CancellationToken) {
+    loop {
+        let goes_on = match look(&desk).await {
+            Ok(goes_on) => goes_on,
+            Err(fault) => {
+                tracing::warn!(error = kit::fault::chain(&fault), "old tickets were not looked for");
+                false
+            }
+        };
+        if goes_on && !stop.is_cancelled() {
+            continue;
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+        }
+    }
+}
+
+/// One round; whether something was erased, so that more may be old.
+async fn look(desk: &Desk) -> Result<bool, Fault> {
+    let due = desk
+        .deps
+        .db
+        .due(
+            "select provider_id, seller_id, seller_id from tickets.retention where look_at <= $1 order by look_at limit $2",
+            desk.deps.clock.now(),
+            SELLERS,
+        )
+        .await?;
+    let mut erased = false;
+    for seller in due {
+        match look_at(desk, seller).await {
+            Ok(some) => erased |= some,
+            Err(fault) => {
+                tracing::error!(error = kit::fault::chain(&fault), "the old tickets of a seller were not erased");
+                let mut tx = desk.deps.db.begin(&seller.scope()).await?;
+                let later = tx.now().checked_add(AFTER_TROUBLE).unwrap_or(Timestamp::MAX);
+                store::privacy::look_at(&mut tx, later).await?;
+                tx.commit().await?;
+            }
+        }
+    }
+    Ok(erased)
+}
+
+/// Looks at one seller; whether something was erased.
+async fn look_at(desk: &Desk, seller: Due) -> Result<bool, Fault> {
+    let mut tx = desk.deps.db.begin(&seller.scope()).await?;
+    let now = tx.now();
+    if !store::privacy::take_look(&mut tx, now).await? {
+        return Ok(false);
+    }
+    let settings = desk.settings_in(&mut tx).await?;
+    let at_latest = now.checked_add(AT_LATEST).unwrap_or(Timestamp::MAX);
+    let Some(kept) = settings.retention else {
+        store::privacy::look_at(&mut tx, at_latest).await?;
+        tx.commit().await?;
+        return Ok(false);
+    };
+    let before = now.checked_sub(kept).unwrap_or(Timestamp::MIN);
+    let old = store::privacy::old(&mut tx, before, BATCH).await?;
+    if !old.is_empty() {
+        let tickets: Vec<TicketId> = old.iter().map(|(ticket, _)| *ticket).collect();
+        let customers = without_others(&mut tx, &old, &tickets).await?;
+        let wanted =
+            erasing::Wanted { id: desk.deps.clock.new_id(), reason: Reason::Retention, customers, tickets, user: None };
+        let certificate = erasing::erase(desk, &mut tx, &settings, &wanted).await?;
+        store::privacy::keep(&mut tx, &certificate).await?;
+        tracing::info!(
+            erasure.id = %certificate.id,
+            tickets = certificate.tickets.len(),
+            customers = certificate.customers.len(),
+            "old tickets were erased"
+        );
+    }
+    let next = match store::privacy::oldest(&mut tx).await? {
+        Some(oldest) => oldest.checked_add(kept).unwrap_or(Timestamp::MAX).clamp(now, at_latest),
+        None => at_latest,
+    };
+    store::privacy::look_at(&mut tx, next).await?;
+    tx.commit().await?;
+    Ok(!old.is_empty())
+}
+
+/// The customers of old tickets who have no others: they go too, with all who were joined into them.
+async fn without_others(
+    tx: &mut tenantdb::TenantTx,
+    old: &[(TicketId, CustomerId)],
+    tickets: &[TicketId],
+) -> Result<Vec<CustomerId>, Fault> {
+    let mut customers: Vec<CustomerId> = old.iter().map(|(_, customer)| *customer).collect();
+    customers.sort_unstable();
+    customers.dedup();
+    // Held before it is looked, so that nobody writes in between.
+    store::privacy::hold(tx, &customers).await?;
+    let others = store::privacy::with_other_tickets(tx, &customers, tickets).await?;
+    let seller = tx.seller()?;
+    let mut out = Vec::new();
+    for customer in customers.into_iter().filter(|customer| !others.contains(customer)) {
+        out.extend(store::privacy::family(tx, seller, customer).await?);
+    }
+    Ok(out)
+}
