@@ -9,6 +9,7 @@ use tests::fleet::Fleet;
 use tests::{Desk, Tenant, desk, eventually, reason};
 use tonic::Code;
 
+use crate::support::dovecot::Dovecot;
 use crate::support::mail::{PASSWORD, SmtpServer};
 use crate::support::process::executable;
 
@@ -117,6 +118,33 @@ impl Shop {
                 let request = pb::GetOutgoingMailRequest { message_id: message, ..Default::default() };
                 let mail = outgoing.get_outgoing_mail(request).await.ok()?.into_inner().mail?;
                 (mail.state() == state).then_some(mail)
+            }
+        })
+        .await
+    }
+
+    /// The tickets with this subject, once there is one.
+    async fn begun(&self, subject: &str) -> Vec<pb::Ticket> {
+        eventually(&format!("a ticket about {subject}"), || {
+            let (mut tickets, subject) = (self.tickets.clone(), subject.to_owned());
+            async move {
+                let request = pb::ListTicketsRequest { page_size: 200, ..Default::default() };
+                let mut found = tickets.list_tickets(request).await.ok()?.into_inner().tickets;
+                found.retain(|ticket| ticket.subject == subject);
+                (!found.is_empty()).then_some(found)
+            }
+        })
+        .await
+    }
+
+    /// Waits until so many mails were fetched.
+    async fn fetched(&self, mails: i64) -> pb::MailPull {
+        eventually(&format!("{mails} mails to be fetched"), || {
+            let (mut connections, account) = (self.connections.clone(), self.account.clone());
+            async move {
+                let request = pb::GetMailConnectionRequest { channel_account_id: account, ..Default::default() };
+                let pull = connections.get_mail_connection(request).await.ok()?.into_inner().connection?.pull?;
+                (mails <= pull.taken && pull.looked_at.is_some()).then_some(pull)
             }
         })
         .await
@@ -463,4 +491,153 @@ async fn a_process_that_dies_sends_no_answer_twice_that_had_not_left() {
         }
     })
     .await;
+}
+
+fn both(smtp: &SmtpServer, dovecot: &Dovecot) -> pb::MailConnection {
+    let imap = pb::MailServer { user: "help@masque.example".into(), ..server(dovecot.imap, pb::MailSecurity::None) };
+    pb::MailConnection { imap: Some(imap), ..sending_by(smtp.port) }
+}
+
+fn question(id: &str, subject: &str, headers: &str) -> String {
+    format!(
+        "From: Carla <carla@customer.example>\r\nTo: help@masque.example\r\nMessage-ID: <{id}@customer.example>\r\n\
+         Subject: {subject}\r\n{headers}\r\nDove si trova?\r\n.\r\nCarla\r\n"
+    )
+}
+
+#[tokio::test]
+async fn a_conversation_goes_out_by_smtp_and_comes_in_by_imap() {
+    let Some(smtp) = SmtpServer::start("a conversation by mail") else { return };
+    let Some(dovecot) = Dovecot::start("a conversation by mail") else { return };
+    let mut shop = shop(desk().await, "Conversation").await;
+    dovecot.deliver("help@masque.example", &question("q0", "Pacco zero", ""));
+    shop.connect(both(&smtp, &dovecot)).await.expect("a connection");
+    let check = shop.check().await;
+    assert!(check.smtp.expect("tried").works);
+    assert_eq!(check.imap.expect("tried"), pb::MailCheck { works: true, ..Default::default() });
+
+    dovecot.deliver("help@masque.example", &question("q1", "Pacco uno", ""));
+    let ticket = shop.begun("Pacco uno").await.remove(0);
+    let message = shop.reply(&ticket.id, "answer").await;
+    shop.until(&message.id, pb::OutgoingMailState::Sent).await;
+    let sent = smtp.taken("carla@customer.example").remove(0);
+    let id = sent.header("Message-ID").expect("a Message-ID");
+    // The customer's mail program knows the mail that it got and nothing else.
+    let answer = question("q2", "R: qualcosa", &format!("In-Reply-To: {id}\r\nReferences: {id}\r\n"));
+    dovecot.deliver("help@masque.example", &answer);
+    // What cannot be taken in is set aside and does not stop the others; what came already is known.
+    dovecot.deliver("help@masque.example", "To: help@masque.example\r\nSubject: nobody\r\n\r\nFrom nobody.\r\n");
+    dovecot.deliver("help@masque.example", &question("q1", "Pacco uno", ""));
+    dovecot.deliver("help@masque.example", &question("q3", "Pacco tre", ""));
+    shop.begun("Pacco tre").await;
+    assert_eq!(shop.begun("Pacco uno").await.len(), 1);
+    let request = pb::ListMessagesRequest { ticket_id: ticket.id.clone(), ..Default::default() };
+    let messages = shop.tickets.list_messages(request).await.expect("messages").into_inner().messages;
+    assert_eq!(messages.len(), 3, "{messages:?}");
+    assert_eq!(messages[2].external_id, "q2@customer.example");
+    assert_eq!(messages[2].text.lines().collect::<Vec<_>>(), ["Dove si trova?", ".", "Carla"]);
+    let request = pb::ListQuarantinedMailsRequest { page_size: 10, ..Default::default() };
+    let aside = shop.tickets.list_quarantined_mails(request).await.expect("a list").into_inner().mails;
+    assert_eq!(aside.iter().map(|mail| mail.reason.as_str()).collect::<Vec<_>>(), ["no_sender"]);
+    let pull = shop.fetched(5).await;
+    assert_eq!((pull.reason.as_str(), pull.skipped), ("", 0));
+
+    // A folder that is not there, a wrong password: told by the check and beside the connection.
+    let mut folder = both(&smtp, &dovecot);
+    folder.imap_folder = "Nowhere".into();
+    shop.connect(folder).await.expect("kept");
+    assert_eq!(shop.check().await.imap.expect("tried").reason, "folder");
+    let mut wrong = both(&smtp, &dovecot);
+    wrong.imap.as_mut().expect("a server").password = "wrong".into();
+    shop.connect(wrong).await.expect("kept");
+    assert_eq!(shop.check().await.imap.expect("tried").reason, "sign_in");
+    eventually("the reason beside the connection", || {
+        let (mut connections, account) = (shop.connections.clone(), shop.account.clone());
+        async move {
+            let request = pb::GetMailConnectionRequest { channel_account_id: account, ..Default::default() };
+            let pull = connections.get_mail_connection(request).await.ok()?.into_inner().connection?.pull?;
+            (pull.reason == "sign_in" && !pull.detail.is_empty()).then_some(())
+        }
+    })
+    .await;
+    // What came meanwhile is fetched when it works again.
+    dovecot.deliver("help@masque.example", &question("q4", "Pacco quattro", ""));
+    shop.connect(both(&smtp, &dovecot)).await.expect("kept");
+    shop.begun("Pacco quattro").await;
+
+    // The server numbers its mails anew: what was taken in is known, what was not is found.
+    dovecot.renumber("help@masque.example");
+    dovecot.deliver("help@masque.example", &question("q5", "Pacco cinque", ""));
+    shop.connect(both(&smtp, &dovecot)).await.expect("kept");
+    shop.begun("Pacco cinque").await;
+    for subject in ["Pacco zero", "Pacco uno", "Pacco tre", "Pacco quattro", "Pacco cinque"] {
+        assert_eq!(shop.begun(subject).await.len(), 1, "{subject}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_that_dies_while_it_fetches_loses_and_doubles_no_mail() {
+    let Some(manydesk) = executable("fetching across a crash") else { return };
+    let Some(smtp) = SmtpServer::start("fetching across a crash") else { return };
+    let Some(dovecot) = Dovecot::start("fetching across a crash") else { return };
+    let mut fleet = Fleet::start(&manydesk, false).await;
+    let mut shop = shop(fleet.desk, "Fetching").await;
+    shop.connect(both(&smtp, &dovecot)).await.expect("a connection");
+    const MAILS: usize = 60;
+    for n in 0..MAILS {
+        dovecot.deliver("help@masque.example", &question(&format!("m{n}"), &format!("Pacco {n}"), ""));
+        if n % 20 == 10 {
+            shop.begun(&format!("Pacco {}", n - 5)).await;
+            fleet.kill_and_restart("tickets").await;
+        }
+    }
+    shop.begun(&format!("Pacco {}", MAILS - 1)).await;
+    let request = pb::ListTicketsRequest { page_size: 200, ..Default::default() };
+    let tickets = shop.tickets.list_tickets(request).await.expect("tickets").into_inner().tickets;
+    let mut subjects: Vec<_> = tickets.iter().map(|ticket| ticket.subject.clone()).collect();
+    subjects.sort();
+    subjects.dedup();
+    assert_eq!((tickets.len(), subjects.len()), (MAILS, MAILS));
+    assert!(tickets.iter().all(|ticket| ticket.message_count == 1));
+}
+
+#[tokio::test]
+async fn connections_are_kept_from_being_read() {
+    let Some(first) = SmtpServer::start_secure("mail over TLS", "starttls") else { return };
+    let Some(second) = SmtpServer::start_secure("mail over TLS", "tls") else { return };
+    let Some(dovecot) = Dovecot::start("mail over TLS") else { return };
+    let mut shop = shop(desk().await, "Secret").await;
+    let user = "help@masque.example";
+    for (smtp, imap, security) in
+        [(&first, dovecot.imap, pb::MailSecurity::Starttls), (&second, dovecot.imaps, pb::MailSecurity::Tls)]
+    {
+        let imap = pb::MailServer { user: user.into(), ..server(imap, security) };
+        let connection =
+            pb::MailConnection { smtp: Some(server(smtp.port, security)), imap: Some(imap), ..Default::default() };
+        shop.connect(connection.clone()).await.expect("a connection");
+        let works = Some(pb::MailCheck { works: true, ..Default::default() });
+        let check = shop.check().await;
+        assert_eq!((check.smtp, check.imap), (works.clone(), works), "{security:?}");
+        let name = security.as_str_name().to_lowercase();
+        let address = format!("{name}@customer.example");
+        let ticket = shop.written_by(&address).await;
+        let message = shop.reply(&ticket.id, &name).await;
+        shop.until(&message.id, pb::OutgoingMailState::Sent).await;
+        let taken = smtp.taken(&address);
+        assert_eq!((taken.len(), taken[0].tls, taken[0].user.as_deref()), (1, true, Some("help")));
+        dovecot.deliver(user, &question(&name, &format!("Over {name}"), ""));
+        shop.begun(&format!("Over {name}")).await;
+
+        // The certificate is for another name than this one.
+        let mut elsewhere = connection;
+        for server in [elsewhere.smtp.as_mut(), elsewhere.imap.as_mut()].into_iter().flatten() {
+            server.host = "127.0.0.1".into();
+        }
+        shop.connect(elsewhere).await.expect("kept");
+        let check = shop.check().await;
+        assert_eq!(
+            (check.smtp.expect("tried").reason, check.imap.expect("tried").reason),
+            ("tls".into(), "tls".into())
+        );
+    }
 }

@@ -40,13 +40,14 @@ pub fn build(deps: Deps, mail: mail::Settings) -> Result<Parts, kit::Fault> {
     let routes = tonic::service::Routes::new(server)
         .add_service(OutgoingMailsServiceServer::from_arc(Arc::clone(&api)))
         .add_service(MailConnectionsServiceServer::from_arc(api));
-    let (breaches, post) = (Arc::clone(&desk), Arc::clone(&desk));
+    let (breaches, post, pull) = (Arc::clone(&desk), Arc::clone(&desk), Arc::clone(&desk));
     let handler = tenantdb::events::WithSellers { inner: events::OfOthers::new(desk), terms: deps.terms.clone() };
     Ok(Parts {
         routes,
         workers: vec![
             Worker::new("tickets breaches", |stop| work::breach::watch(breaches, stop)),
             Worker::new("tickets outgoing mails", |stop| work::mail::post::watch(post, stop)),
+            Worker::new("tickets mailboxes", |stop| work::mail::pull::watch(pull, stop)),
         ],
         events: Some((&["tenants", "routing"], Arc::new(handler))),
     })

@@ -3,11 +3,12 @@
 use tenantdb::{Failure, TenantTx};
 
 /// The tables of a seller, children first. The seller's own entry stays until its terms say erased.
-const STATEMENTS: [&str; 22] = [
+const STATEMENTS: [&str; 23] = [
     "delete from tickets.attachment where provider_id = $1 and seller_id = $2",
     "delete from tickets.file_part where provider_id = $1 and seller_id = $2",
     "delete from tickets.file where provider_id = $1 and seller_id = $2",
     "delete from tickets.outgoing where provider_id = $1 and seller_id = $2",
+    "delete from tickets.mail_pull where provider_id = $1 and seller_id = $2",
     "delete from tickets.mail_secret where provider_id = $1 and seller_id = $2",
     "delete from tickets.mail_connection where provider_id = $1 and seller_id = $2",
     "delete from tickets.quarantine_part where provider_id = $1 and seller_id = $2",

@@ -3,6 +3,7 @@
 //! [`load`] reads what some messages or one step touch, [`keep`] writes what changed, [`read`],
 //! [`list`] and [`report`] answer questions, [`quarantine`] holds mails that could not be taken in,
 //! [`files`] what came with messages, [`outgoing`] what leaves as mail and [`connections`] by which servers,
+//! [`pulls`] how far mail was fetched,
 //! [`erase`] removes a seller.
 
 pub mod connections;
@@ -12,6 +13,7 @@ pub mod keep;
 pub mod list;
 pub mod load;
 pub mod outgoing;
+pub mod pulls;
 pub mod quarantine;
 pub mod read;
 pub mod report;
