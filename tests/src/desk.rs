@@ -65,6 +65,12 @@ pub fn certificates() -> &'static Certificates {
     &MADE.0
 }
 
+/// Where the shared platform is handed mail over SMTP and over LMTP.
+pub fn mail_ports() -> (u16, u16) {
+    static PORTS: LazyLock<(u16, u16)> = LazyLock::new(|| (crate::free_port(), crate::free_port()));
+    *PORTS
+}
+
 /// Settings for tests: port 0, no limits in the way.
 pub fn config() -> Config {
     let mut config =
@@ -93,7 +99,11 @@ fn start() -> Desk {
             let database = Database::Given { admin: cluster.admin(), name: Some("manydesk".to_owned()), trusted: true };
             let secrets = Secrets::ephemeral().expect("secrets");
             let operator_password = secrets.password(OPERATOR);
-            let platform = Platform::start(&config(), database, secrets, kit::Clock::System, &mut |_| {})
+            let mut config = config();
+            let (smtp, lmtp) = mail_ports();
+            config.mail.smtp_listen = Some(([127, 0, 0, 1], smtp).into());
+            config.mail.lmtp_listen = Some(([127, 0, 0, 1], lmtp).into());
+            let platform = Platform::start(&config, database, secrets, kit::Clock::System, &mut |_| {})
                 .await
                 .expect("the platform starts");
             manydesk::ensure_operator(&platform, OPERATOR, &operator_password).await.expect("an operator");

@@ -286,7 +286,7 @@ async fn what_fails_for_a_while_is_tried_again_and_what_is_refused_is_given_up()
     assert!(mail.server_reply.contains("550") && mail.server_reply.contains("nobody of that name"), "{mail:?}");
     assert!(mail.ended_at.is_some() && mail.next_attempt_at.is_none());
     assert!(shop.events(&ticket).await.contains(&"undelivered".to_owned()));
-    assert_eq!(shop.listed(pb::OutgoingMailState::Failed).await, [gone.id.clone()]);
+    assert_eq!(shop.listed(pb::OutgoingMailState::Failed).await, std::slice::from_ref(&gone.id));
 
     let endless = shop.written_by("busy99@customer.example").await;
     let endless = shop.reply(&endless.id, "endless").await;
@@ -640,4 +640,82 @@ async fn connections_are_kept_from_being_read() {
             ("tls".into(), "tls".into())
         );
     }
+}
+
+/// Says lines at a port, all at once, and reads answers until the other side has no more to say.
+fn said(port: u16, lines: &str) -> Vec<String> {
+    use std::io::{Read, Write};
+    let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).expect("the port answers");
+    stream.write_all(lines.as_bytes()).expect("sent");
+    stream.shutdown(std::net::Shutdown::Write).expect("that was all");
+    let mut answers = String::new();
+    stream.read_to_string(&mut answers).expect("answers");
+    answers.lines().filter(|line| line.as_bytes().get(3) == Some(&b' ')).map(|line| line[..3].to_owned()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn mail_is_handed_in_at_the_port_and_kept_before_it_is_acknowledged() {
+    let mut shop = shop(desk().await, "Port").await;
+    let (smtp, lmtp) = tests::mail_ports();
+    let to = shop.account.clone();
+    let nobody = |port, hello: &str| {
+        said(port, &format!("{hello} x\r\nMAIL FROM:<a@b>\r\nRCPT TO:<{to}@in.example>\r\nDATA\r\nQUIT\r\n"))
+    };
+    assert_eq!(nobody(smtp, "EHLO"), ["220", "250", "250", "550", "554", "221"], "nothing is set up for it");
+    shop.connect(pb::MailConnection::default()).await.expect("a connection");
+
+    // Two mails in one breath, one of them in two copies, and dots.
+    let head = |id: &str, subject: &str| {
+        format!(
+            "From: dora@customer.example\r\nMessage-ID: <{id}@c>\r\nSubject: {subject}\r\nTo: help@masque.example\r\n\r\n"
+        )
+    };
+    let first = format!("{}Ciao\r\n..\r\n..punto\r\n.\r\n", head("p1", "Al porto"));
+    let second = format!("{}Ancora\r\n.\r\n", head("p2", "Secondo"));
+    let answers = said(
+        smtp,
+        &format!(
+            "EHLO x\r\nMAIL FROM:<dora@customer.example> SIZE=100\r\nRCPT TO:<{to}+tag@in.example>\r\n\
+             RCPT TO:<gone@in.example>\r\nDATA\r\n{first}MAIL FROM:<>\r\nRCPT TO:<{}@in.example>\r\nDATA\r\n{second}QUIT\r\n",
+            to.to_uppercase()
+        ),
+    );
+    assert_eq!(answers, ["220", "250", "250", "250", "550", "354", "250", "250", "250", "354", "250", "221"]);
+    let ticket = shop.begun("Al porto").await.remove(0);
+    let request = pb::ListMessagesRequest { ticket_id: ticket.id.clone(), ..Default::default() };
+    let messages = shop.tickets.list_messages(request).await.expect("messages").into_inner().messages;
+    assert_eq!(messages[0].text.lines().collect::<Vec<_>>(), ["Ciao", ".", ".punto"]);
+    assert_eq!(shop.begun("Secondo").await.len(), 1);
+
+    // Over LMTP every recipient has an answer; what came before is known.
+    let answers = said(
+        lmtp,
+        &format!(
+            "LHLO x\r\nMAIL FROM:<dora@customer.example>\r\nRCPT TO:<{to}@x>\r\nRCPT TO:<{to}@y>\r\nDATA\r\n{first}QUIT\r\n"
+        ),
+    );
+    assert_eq!(answers, ["220", "250", "250", "250", "250", "354", "250", "250", "221"]);
+    assert_eq!(shop.begun("Al porto").await.len(), 1);
+
+    // What is no mail is kept for people; what would be two mails to somebody else is none.
+    let envelope = format!("EHLO x\r\nMAIL FROM:<dora@customer.example>\r\nRCPT TO:<{to}@x>\r\nDATA\r\n");
+    assert_eq!(said(smtp, &format!("{envelope}Subject: nobody\r\n\r\nx\r\n.\r\n")).last().expect("answers"), "250");
+    let request = pb::ListQuarantinedMailsRequest { page_size: 10, ..Default::default() };
+    let aside = shop.tickets.list_quarantined_mails(request).await.expect("a list").into_inner().mails;
+    assert_eq!(aside.iter().map(|mail| mail.reason.as_str()).collect::<Vec<_>>(), ["no_sender"]);
+    let smuggled = format!(
+        "{}x\n.\r\nMAIL FROM:<eve@x>\r\nRCPT TO:<{to}@x>\r\nDATA\r\n{}y\r\n.\r\nQUIT\r\n",
+        head("p3", "Uno"),
+        head("p4", "Due")
+    );
+    assert_eq!(said(smtp, &format!("{envelope}{smuggled}"))[5..], ["550", "221"]);
+    // A mail without its end was not handed in.
+    assert_eq!(said(smtp, &format!("{envelope}{}x\r\n", head("p5", "Tre"))).last().expect("answers"), "354");
+    let request = pb::ListTicketsRequest { page_size: 50, ..Default::default() };
+    let tickets = shop.tickets.list_tickets(request).await.expect("tickets").into_inner().tickets;
+    let mut subjects: Vec<_> = tickets.into_iter().map(|ticket| ticket.subject).collect();
+    subjects.sort();
+    assert_eq!(subjects, ["Al porto", "Secondo"]);
+    let long = "x".repeat(5_000);
+    assert_eq!(said(smtp, &format!("EHLO x\r\nNOOP {long}\r\n")), ["220", "250", "500"]);
 }

@@ -33,6 +33,7 @@ pub static MIGRATOR: tenantdb::Migrator = sqlx::migrate!();
 /// The service: its routes, its background work, and the events it applies.
 pub fn build(deps: Deps, mail: mail::Settings) -> Result<Parts, kit::Fault> {
     domain::intake::relay::sheets().map_err(|bad| kit::Fault::internal(kit::fault::chain(bad)))?;
+    let ports = work::mail::listen::bind(&mail)?;
     let desk = Arc::new(work::Desk::new(deps.clone(), work::mail::Mail::new(mail)?));
     let api = Arc::new(api::Api::new(Arc::clone(&desk)));
     let server =
@@ -40,7 +41,8 @@ pub fn build(deps: Deps, mail: mail::Settings) -> Result<Parts, kit::Fault> {
     let routes = tonic::service::Routes::new(server)
         .add_service(OutgoingMailsServiceServer::from_arc(Arc::clone(&api)))
         .add_service(MailConnectionsServiceServer::from_arc(api));
-    let (breaches, post, pull) = (Arc::clone(&desk), Arc::clone(&desk), Arc::clone(&desk));
+    let (breaches, post) = (Arc::clone(&desk), Arc::clone(&desk));
+    let (pull, listen) = (Arc::clone(&desk), Arc::clone(&desk));
     let handler = tenantdb::events::WithSellers { inner: events::OfOthers::new(desk), terms: deps.terms.clone() };
     Ok(Parts {
         routes,
@@ -48,6 +50,7 @@ pub fn build(deps: Deps, mail: mail::Settings) -> Result<Parts, kit::Fault> {
             Worker::new("tickets breaches", |stop| work::breach::watch(breaches, stop)),
             Worker::new("tickets outgoing mails", |stop| work::mail::post::watch(post, stop)),
             Worker::new("tickets mailboxes", |stop| work::mail::pull::watch(pull, stop)),
+            Worker::new("tickets mail ports", |stop| work::mail::listen::serve(listen, ports, stop)),
         ],
         events: Some((&["tenants", "routing"], Arc::new(handler))),
     })

@@ -7,6 +7,7 @@ pub mod connection;
 pub mod dossier;
 pub mod ids;
 pub mod intake;
+pub mod listener;
 pub mod outgoing;
 pub mod settings;
 pub mod sla;

@@ -122,3 +122,21 @@ impl Dial {
         Ok(parameters)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn nobody_is_led_to_the_platforms_own_network() {
+        let outside = Dial::new(&Settings::default()).unwrap();
+        for host in ["127.0.0.1", "localhost", "::1", "10.0.0.1", "169.254.169.254", "::ffff:192.168.0.1", "0.0.0.0"] {
+            let refused = outside.addresses(host, 25).await.map_err(|trouble| trouble.reason);
+            assert_eq!(refused, Err(Reason::AddressRefused), "{host}");
+            assert_eq!(outside.connect(host, 25).await.map_err(|trouble| trouble.reason).err(), refused.err());
+        }
+        assert!(outside.addresses("8.8.8.8", 25).await.is_ok());
+        let inside = Dial::new(&Settings { internal_servers: true, ..Settings::default() }).unwrap();
+        assert!(inside.addresses("127.0.0.1", 25).await.is_ok());
+    }
+}

@@ -1,12 +1,15 @@
 //! Mail on the wire: the servers of channel accounts ([`dial`], [`smtp`], [`imap`]), the queue that hands
-//! answers in ([`post`]), and what fetches the mail of customers ([`pull`]).
+//! answers in ([`post`]), what fetches the mail of customers ([`pull`]), and the port where it is handed in
+//! ([`listen`]).
 
 pub mod dial;
 pub mod imap;
+pub mod listen;
 pub mod post;
 pub mod pull;
 pub mod smtp;
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use aws_lc_rs::rand;
@@ -41,6 +44,10 @@ pub struct Settings {
     /// Longest attempt to hand a mail in, and to fetch one. What has not ended after twice as long is taken for
     /// dead.
     pub attempt_limit: Duration,
+    /// Where mail is handed in over SMTP; none = nowhere.
+    pub smtp_listen: Option<SocketAddr>,
+    /// Where mail is handed in over LMTP; none = nowhere.
+    pub lmtp_listen: Option<SocketAddr>,
 }
 
 impl Default for Settings {
@@ -53,6 +60,8 @@ impl Default for Settings {
             first_retry: Duration::from_secs(30),
             attempts: 12,
             attempt_limit: Duration::from_secs(300),
+            smtp_listen: None,
+            lmtp_listen: None,
         }
     }
 }
