@@ -7,7 +7,9 @@ cd "$(dirname "$0")/.."
 need cargo rustc cargo
 need cc build-essential
 need git git
+need openssl openssl
 postgres_tools
+mail_server
 python_env
 
 tests/lint.sh

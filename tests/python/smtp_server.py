@@ -50,7 +50,7 @@ class Handler:
             "from": envelope.mail_from,
             "to": envelope.rcpt_tos,
             "raw": envelope.content.decode("utf-8", "surrogateescape"),
-            "tls": session.ssl is not None,
+            "tls": server.transport.get_extra_info("ssl_object") is not None,
             "user": user.decode() if user else None,
         }
         with open(self.path, "a", encoding="utf-8", errors="surrogateescape") as file:

@@ -1,7 +1,8 @@
 //! The platform that all tests of a run share.
 
+use std::path::PathBuf;
 use std::pin::Pin;
-use std::sync::mpsc;
+use std::sync::{LazyLock, mpsc};
 
 use manydesk::cli::Session;
 use manydesk::config::Config;
@@ -37,6 +38,39 @@ pub async fn desk() -> &'static Desk {
     DESK.get_or_init(|| async { tokio::task::spawn_blocking(start).await.expect("the platform starts") }).await
 }
 
+/// Files of a certificate for localhost, of its key, and of the authority that the
+/// platform trusts for mail servers.
+pub struct Certificates {
+    /// The authority.
+    pub authority: PathBuf,
+    /// The certificate.
+    pub certificate: PathBuf,
+    /// Its key.
+    pub key: PathBuf,
+}
+
+/// The certificate of the mail servers of tests, made on first use.
+pub fn certificates() -> &'static Certificates {
+    static MADE: LazyLock<(Certificates, tempfile::TempDir)> = LazyLock::new(|| {
+        let folder = tempfile::tempdir().expect("a folder");
+        crate::fleet::make_certificates(folder.path());
+        let file = |name: &str| folder.path().join(name);
+        let made = Certificates {
+            authority: file(crate::fleet::AUTHORITY),
+            certificate: file(crate::fleet::CERTIFICATE),
+            key: file(crate::fleet::KEY),
+        };
+        (made, folder)
+    });
+    &MADE.0
+}
+
+/// Where the shared platform is handed mail over SMTP and over LMTP.
+pub fn mail_ports() -> (u16, u16) {
+    static PORTS: LazyLock<(u16, u16)> = LazyLock::new(|| (crate::free_port(), crate::free_port()));
+    *PORTS
+}
+
 /// Settings for tests: port 0, no limits in the way.
 pub fn config() -> Config {
     let mut config =
@@ -46,6 +80,7 @@ pub fn config() -> Config {
     config.address_rate = 1e6;
     // mail servers of tests are on this machine, and nobody waits long for them
     config.mail.internal_servers = true;
+    config.mail.authorities = Some(std::fs::read(&certificates().authority).expect("the authority"));
     config.mail.first_retry = std::time::Duration::from_millis(100);
     config.mail.attempts = 4;
     config.mail.attempt_limit = std::time::Duration::from_secs(10);
@@ -64,7 +99,11 @@ fn start() -> Desk {
             let database = Database::Given { admin: cluster.admin(), name: Some("manydesk".to_owned()), trusted: true };
             let secrets = Secrets::ephemeral().expect("secrets");
             let operator_password = secrets.password(OPERATOR);
-            let platform = Platform::start(&config(), database, secrets, kit::Clock::System, &mut |_| {})
+            let mut config = config();
+            let (smtp, lmtp) = mail_ports();
+            config.mail.smtp_listen = Some(([127, 0, 0, 1], smtp).into());
+            config.mail.lmtp_listen = Some(([127, 0, 0, 1], lmtp).into());
+            let platform = Platform::start(&config, database, secrets, kit::Clock::System, &mut |_| {})
                 .await
                 .expect("the platform starts");
             manydesk::ensure_operator(&platform, OPERATOR, &operator_password).await.expect("an operator");

@@ -384,9 +384,9 @@ fn recorder(folder: &Path, tls: bool, port: u16) -> Recorder {
     })
 }
 
-const AUTHORITY: &str = "authority.pem";
-const CERTIFICATE: &str = "fleet.pem";
-const KEY: &str = "fleet.key";
+pub(crate) const AUTHORITY: &str = "authority.pem";
+pub(crate) const CERTIFICATE: &str = "fleet.pem";
+pub(crate) const KEY: &str = "fleet.key";
 
 /// Whether certificates can be made here.
 pub fn has_openssl() -> bool {
@@ -400,7 +400,7 @@ pub fn has_openssl() -> bool {
 
 /// An authority, and one certificate for all processes. A stranger's own
 /// authority and certificate lie beside them.
-fn make_certificates(folder: &Path) {
+pub(crate) fn make_certificates(folder: &Path) {
     for (authority, certificate, key) in [(AUTHORITY, CERTIFICATE, KEY), STRANGER] {
         openssl(
             folder,

@@ -9,6 +9,7 @@ use tests::fleet::Fleet;
 use tests::{Desk, Tenant, desk, eventually, reason};
 use tonic::Code;
 
+use crate::support::dovecot::Dovecot;
 use crate::support::mail::{PASSWORD, SmtpServer};
 use crate::support::process::executable;
 
@@ -117,6 +118,33 @@ impl Shop {
                 let request = pb::GetOutgoingMailRequest { message_id: message, ..Default::default() };
                 let mail = outgoing.get_outgoing_mail(request).await.ok()?.into_inner().mail?;
                 (mail.state() == state).then_some(mail)
+            }
+        })
+        .await
+    }
+
+    /// The tickets with this subject, once there is one.
+    async fn begun(&self, subject: &str) -> Vec<pb::Ticket> {
+        eventually(&format!("a ticket about {subject}"), || {
+            let (mut tickets, subject) = (self.tickets.clone(), subject.to_owned());
+            async move {
+                let request = pb::ListTicketsRequest { page_size: 200, ..Default::default() };
+                let mut found = tickets.list_tickets(request).await.ok()?.into_inner().tickets;
+                found.retain(|ticket| ticket.subject == subject);
+                (!found.is_empty()).then_some(found)
+            }
+        })
+        .await
+    }
+
+    /// Waits until so many mails were fetched.
+    async fn fetched(&self, mails: i64) -> pb::MailPull {
+        eventually(&format!("{mails} mails to be fetched"), || {
+            let (mut connections, account) = (self.connections.clone(), self.account.clone());
+            async move {
+                let request = pb::GetMailConnectionRequest { channel_account_id: account, ..Default::default() };
+                let pull = connections.get_mail_connection(request).await.ok()?.into_inner().connection?.pull?;
+                (mails <= pull.taken && pull.looked_at.is_some()).then_some(pull)
             }
         })
         .await
@@ -258,7 +286,7 @@ async fn what_fails_for_a_while_is_tried_again_and_what_is_refused_is_given_up()
     assert!(mail.server_reply.contains("550") && mail.server_reply.contains("nobody of that name"), "{mail:?}");
     assert!(mail.ended_at.is_some() && mail.next_attempt_at.is_none());
     assert!(shop.events(&ticket).await.contains(&"undelivered".to_owned()));
-    assert_eq!(shop.listed(pb::OutgoingMailState::Failed).await, [gone.id.clone()]);
+    assert_eq!(shop.listed(pb::OutgoingMailState::Failed).await, std::slice::from_ref(&gone.id));
 
     let endless = shop.written_by("busy99@customer.example").await;
     let endless = shop.reply(&endless.id, "endless").await;
@@ -463,4 +491,231 @@ async fn a_process_that_dies_sends_no_answer_twice_that_had_not_left() {
         }
     })
     .await;
+}
+
+fn both(smtp: &SmtpServer, dovecot: &Dovecot) -> pb::MailConnection {
+    let imap = pb::MailServer { user: "help@masque.example".into(), ..server(dovecot.imap, pb::MailSecurity::None) };
+    pb::MailConnection { imap: Some(imap), ..sending_by(smtp.port) }
+}
+
+fn question(id: &str, subject: &str, headers: &str) -> String {
+    format!(
+        "From: Carla <carla@customer.example>\r\nTo: help@masque.example\r\nMessage-ID: <{id}@customer.example>\r\n\
+         Subject: {subject}\r\n{headers}\r\nDove si trova?\r\n.\r\nCarla\r\n"
+    )
+}
+
+#[tokio::test]
+async fn a_conversation_goes_out_by_smtp_and_comes_in_by_imap() {
+    let Some(smtp) = SmtpServer::start("a conversation by mail") else { return };
+    let Some(dovecot) = Dovecot::start("a conversation by mail") else { return };
+    let mut shop = shop(desk().await, "Conversation").await;
+    dovecot.deliver("help@masque.example", &question("q0", "Pacco zero", ""));
+    shop.connect(both(&smtp, &dovecot)).await.expect("a connection");
+    let check = shop.check().await;
+    assert!(check.smtp.expect("tried").works);
+    assert_eq!(check.imap.expect("tried"), pb::MailCheck { works: true, ..Default::default() });
+
+    dovecot.deliver("help@masque.example", &question("q1", "Pacco uno", ""));
+    let ticket = shop.begun("Pacco uno").await.remove(0);
+    let message = shop.reply(&ticket.id, "answer").await;
+    shop.until(&message.id, pb::OutgoingMailState::Sent).await;
+    let sent = smtp.taken("carla@customer.example").remove(0);
+    let id = sent.header("Message-ID").expect("a Message-ID");
+    // The customer's mail program knows the mail that it got and nothing else.
+    let answer = question("q2", "R: qualcosa", &format!("In-Reply-To: {id}\r\nReferences: {id}\r\n"));
+    dovecot.deliver("help@masque.example", &answer);
+    // What cannot be taken in is set aside and does not stop the others; what came already is known.
+    dovecot.deliver("help@masque.example", "To: help@masque.example\r\nSubject: nobody\r\n\r\nFrom nobody.\r\n");
+    dovecot.deliver("help@masque.example", &question("q1", "Pacco uno", ""));
+    dovecot.deliver("help@masque.example", &question("q3", "Pacco tre", ""));
+    shop.begun("Pacco tre").await;
+    assert_eq!(shop.begun("Pacco uno").await.len(), 1);
+    let request = pb::ListMessagesRequest { ticket_id: ticket.id.clone(), ..Default::default() };
+    let messages = shop.tickets.list_messages(request).await.expect("messages").into_inner().messages;
+    assert_eq!(messages.len(), 3, "{messages:?}");
+    assert_eq!(messages[2].external_id, "q2@customer.example");
+    assert_eq!(messages[2].text.lines().collect::<Vec<_>>(), ["Dove si trova?", ".", "Carla"]);
+    let request = pb::ListQuarantinedMailsRequest { page_size: 10, ..Default::default() };
+    let aside = shop.tickets.list_quarantined_mails(request).await.expect("a list").into_inner().mails;
+    assert_eq!(aside.iter().map(|mail| mail.reason.as_str()).collect::<Vec<_>>(), ["no_sender"]);
+    let pull = shop.fetched(5).await;
+    assert_eq!((pull.reason.as_str(), pull.skipped), ("", 0));
+
+    // A folder that is not there, a wrong password: told by the check and beside the connection.
+    let mut folder = both(&smtp, &dovecot);
+    folder.imap_folder = "Nowhere".into();
+    shop.connect(folder).await.expect("kept");
+    assert_eq!(shop.check().await.imap.expect("tried").reason, "folder");
+    let mut wrong = both(&smtp, &dovecot);
+    wrong.imap.as_mut().expect("a server").password = "wrong".into();
+    shop.connect(wrong).await.expect("kept");
+    assert_eq!(shop.check().await.imap.expect("tried").reason, "sign_in");
+    eventually("the reason beside the connection", || {
+        let (mut connections, account) = (shop.connections.clone(), shop.account.clone());
+        async move {
+            let request = pb::GetMailConnectionRequest { channel_account_id: account, ..Default::default() };
+            let pull = connections.get_mail_connection(request).await.ok()?.into_inner().connection?.pull?;
+            (pull.reason == "sign_in" && !pull.detail.is_empty()).then_some(())
+        }
+    })
+    .await;
+    // What came meanwhile is fetched when it works again.
+    dovecot.deliver("help@masque.example", &question("q4", "Pacco quattro", ""));
+    shop.connect(both(&smtp, &dovecot)).await.expect("kept");
+    shop.begun("Pacco quattro").await;
+
+    // The server numbers its mails anew: what was taken in is known, what was not is found.
+    dovecot.renumber("help@masque.example");
+    dovecot.deliver("help@masque.example", &question("q5", "Pacco cinque", ""));
+    shop.connect(both(&smtp, &dovecot)).await.expect("kept");
+    shop.begun("Pacco cinque").await;
+    for subject in ["Pacco zero", "Pacco uno", "Pacco tre", "Pacco quattro", "Pacco cinque"] {
+        assert_eq!(shop.begun(subject).await.len(), 1, "{subject}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_that_dies_while_it_fetches_loses_and_doubles_no_mail() {
+    let Some(manydesk) = executable("fetching across a crash") else { return };
+    let Some(smtp) = SmtpServer::start("fetching across a crash") else { return };
+    let Some(dovecot) = Dovecot::start("fetching across a crash") else { return };
+    let mut fleet = Fleet::start(&manydesk, false).await;
+    let mut shop = shop(fleet.desk, "Fetching").await;
+    shop.connect(both(&smtp, &dovecot)).await.expect("a connection");
+    const MAILS: usize = 60;
+    for n in 0..MAILS {
+        dovecot.deliver("help@masque.example", &question(&format!("m{n}"), &format!("Pacco {n}"), ""));
+        if n % 20 == 10 {
+            shop.begun(&format!("Pacco {}", n - 5)).await;
+            fleet.kill_and_restart("tickets").await;
+        }
+    }
+    shop.begun(&format!("Pacco {}", MAILS - 1)).await;
+    let request = pb::ListTicketsRequest { page_size: 200, ..Default::default() };
+    let tickets = shop.tickets.list_tickets(request).await.expect("tickets").into_inner().tickets;
+    let mut subjects: Vec<_> = tickets.iter().map(|ticket| ticket.subject.clone()).collect();
+    subjects.sort();
+    subjects.dedup();
+    assert_eq!((tickets.len(), subjects.len()), (MAILS, MAILS));
+    assert!(tickets.iter().all(|ticket| ticket.message_count == 1));
+}
+
+#[tokio::test]
+async fn connections_are_kept_from_being_read() {
+    let Some(first) = SmtpServer::start_secure("mail over TLS", "starttls") else { return };
+    let Some(second) = SmtpServer::start_secure("mail over TLS", "tls") else { return };
+    let Some(dovecot) = Dovecot::start("mail over TLS") else { return };
+    let mut shop = shop(desk().await, "Secret").await;
+    let user = "help@masque.example";
+    for (smtp, imap, security) in
+        [(&first, dovecot.imap, pb::MailSecurity::Starttls), (&second, dovecot.imaps, pb::MailSecurity::Tls)]
+    {
+        let imap = pb::MailServer { user: user.into(), ..server(imap, security) };
+        let connection =
+            pb::MailConnection { smtp: Some(server(smtp.port, security)), imap: Some(imap), ..Default::default() };
+        shop.connect(connection.clone()).await.expect("a connection");
+        let works = Some(pb::MailCheck { works: true, ..Default::default() });
+        let check = shop.check().await;
+        assert_eq!((check.smtp, check.imap), (works.clone(), works), "{security:?}");
+        let name = security.as_str_name().to_lowercase();
+        let address = format!("{name}@customer.example");
+        let ticket = shop.written_by(&address).await;
+        let message = shop.reply(&ticket.id, &name).await;
+        shop.until(&message.id, pb::OutgoingMailState::Sent).await;
+        let taken = smtp.taken(&address);
+        assert_eq!((taken.len(), taken[0].tls, taken[0].user.as_deref()), (1, true, Some("help")));
+        dovecot.deliver(user, &question(&name, &format!("Over {name}"), ""));
+        shop.begun(&format!("Over {name}")).await;
+
+        // The certificate is for another name than this one.
+        let mut elsewhere = connection;
+        for server in [elsewhere.smtp.as_mut(), elsewhere.imap.as_mut()].into_iter().flatten() {
+            server.host = "127.0.0.1".into();
+        }
+        shop.connect(elsewhere).await.expect("kept");
+        let check = shop.check().await;
+        assert_eq!(
+            (check.smtp.expect("tried").reason, check.imap.expect("tried").reason),
+            ("tls".into(), "tls".into())
+        );
+    }
+}
+
+/// Says lines at a port, all at once, and reads answers until the other side has no more to say.
+fn said(port: u16, lines: &str) -> Vec<String> {
+    use std::io::{Read, Write};
+    let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).expect("the port answers");
+    stream.write_all(lines.as_bytes()).expect("sent");
+    stream.shutdown(std::net::Shutdown::Write).expect("that was all");
+    let mut answers = String::new();
+    stream.read_to_string(&mut answers).expect("answers");
+    answers.lines().filter(|line| line.as_bytes().get(3) == Some(&b' ')).map(|line| line[..3].to_owned()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn mail_is_handed_in_at_the_port_and_kept_before_it_is_acknowledged() {
+    let mut shop = shop(desk().await, "Port").await;
+    let (smtp, lmtp) = tests::mail_ports();
+    let to = shop.account.clone();
+    let nobody = |port, hello: &str| {
+        said(port, &format!("{hello} x\r\nMAIL FROM:<a@b>\r\nRCPT TO:<{to}@in.example>\r\nDATA\r\nQUIT\r\n"))
+    };
+    assert_eq!(nobody(smtp, "EHLO"), ["220", "250", "250", "550", "554", "221"], "nothing is set up for it");
+    shop.connect(pb::MailConnection::default()).await.expect("a connection");
+
+    // Two mails in one breath, one of them in two copies, and dots.
+    let head = |id: &str, subject: &str| {
+        format!(
+            "From: dora@customer.example\r\nMessage-ID: <{id}@c>\r\nSubject: {subject}\r\nTo: help@masque.example\r\n\r\n"
+        )
+    };
+    let first = format!("{}Ciao\r\n..\r\n..punto\r\n.\r\n", head("p1", "Al porto"));
+    let second = format!("{}Ancora\r\n.\r\n", head("p2", "Secondo"));
+    let answers = said(
+        smtp,
+        &format!(
+            "EHLO x\r\nMAIL FROM:<dora@customer.example> SIZE=100\r\nRCPT TO:<{to}+tag@in.example>\r\n\
+             RCPT TO:<gone@in.example>\r\nDATA\r\n{first}MAIL FROM:<>\r\nRCPT TO:<{}@in.example>\r\nDATA\r\n{second}QUIT\r\n",
+            to.to_uppercase()
+        ),
+    );
+    assert_eq!(answers, ["220", "250", "250", "250", "550", "354", "250", "250", "250", "354", "250", "221"]);
+    let ticket = shop.begun("Al porto").await.remove(0);
+    let request = pb::ListMessagesRequest { ticket_id: ticket.id.clone(), ..Default::default() };
+    let messages = shop.tickets.list_messages(request).await.expect("messages").into_inner().messages;
+    assert_eq!(messages[0].text.lines().collect::<Vec<_>>(), ["Ciao", ".", ".punto"]);
+    assert_eq!(shop.begun("Secondo").await.len(), 1);
+
+    // Over LMTP every recipient has an answer; what came before is known.
+    let answers = said(
+        lmtp,
+        &format!(
+            "LHLO x\r\nMAIL FROM:<dora@customer.example>\r\nRCPT TO:<{to}@x>\r\nRCPT TO:<{to}@y>\r\nDATA\r\n{first}QUIT\r\n"
+        ),
+    );
+    assert_eq!(answers, ["220", "250", "250", "250", "250", "354", "250", "250", "221"]);
+    assert_eq!(shop.begun("Al porto").await.len(), 1);
+
+    // What is no mail is kept for people; what would be two mails to somebody else is none.
+    let envelope = format!("EHLO x\r\nMAIL FROM:<dora@customer.example>\r\nRCPT TO:<{to}@x>\r\nDATA\r\n");
+    assert_eq!(said(smtp, &format!("{envelope}Subject: nobody\r\n\r\nx\r\n.\r\n")).last().expect("answers"), "250");
+    let request = pb::ListQuarantinedMailsRequest { page_size: 10, ..Default::default() };
+    let aside = shop.tickets.list_quarantined_mails(request).await.expect("a list").into_inner().mails;
+    assert_eq!(aside.iter().map(|mail| mail.reason.as_str()).collect::<Vec<_>>(), ["no_sender"]);
+    let smuggled = format!(
+        "{}x\n.\r\nMAIL FROM:<eve@x>\r\nRCPT TO:<{to}@x>\r\nDATA\r\n{}y\r\n.\r\nQUIT\r\n",
+        head("p3", "Uno"),
+        head("p4", "Due")
+    );
+    assert_eq!(said(smtp, &format!("{envelope}{smuggled}"))[5..], ["550", "221"]);
+    // A mail without its end was not handed in.
+    assert_eq!(said(smtp, &format!("{envelope}{}x\r\n", head("p5", "Tre"))).last().expect("answers"), "354");
+    let request = pb::ListTicketsRequest { page_size: 50, ..Default::default() };
+    let tickets = shop.tickets.list_tickets(request).await.expect("tickets").into_inner().tickets;
+    let mut subjects: Vec<_> = tickets.into_iter().map(|ticket| ticket.subject).collect();
+    subjects.sort();
+    assert_eq!(subjects, ["Al porto", "Secondo"]);
+    let long = "x".repeat(5_000);
+    assert_eq!(said(smtp, &format!("EHLO x\r\nNOOP {long}\r\n")), ["220", "250", "500"]);
 }

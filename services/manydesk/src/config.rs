@@ -129,6 +129,14 @@ fn mail(reader: &mut Reader<'_>) -> tickets::mail::Settings {
         let usual = u64::try_from(usual.as_millis()).unwrap_or(u64::MAX);
         Duration::from_millis(reader.parsed(name, usual, "a number of milliseconds"))
     };
+    let address = |reader: &mut Reader<'_>, name| {
+        let text = reader.text(name)?;
+        let address = text.parse().ok();
+        if address.is_none() {
+            reader.wrong(name, "must be an address such as 127.0.0.1:2525");
+        }
+        address
+    };
     let settings = tickets::mail::Settings {
         master_keys: None,
         internal_servers: reader.parsed("MANYDESK_MAIL_INTERNAL_SERVERS", false, "true or false"),
@@ -137,6 +145,8 @@ fn mail(reader: &mut Reader<'_>) -> tickets::mail::Settings {
         first_retry: millis(reader, "MANYDESK_MAIL_FIRST_RETRY_MS", usual.first_retry),
         attempts: reader.parsed("MANYDESK_MAIL_ATTEMPTS", usual.attempts, "a number"),
         attempt_limit: millis(reader, "MANYDESK_MAIL_ATTEMPT_LIMIT_MS", usual.attempt_limit),
+        smtp_listen: address(reader, "MANYDESK_SMTP_LISTEN"),
+        lmtp_listen: address(reader, "MANYDESK_LMTP_LISTEN"),
     };
     if !settings.hello.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.[]:".contains(&b)) {
         reader.wrong("MANYDESK_MAIL_HELLO", "must be a host name");

@@ -186,15 +186,15 @@ impl TenantDb {
     /// looks again.
     pub async fn due(&self, query: &'static str, at: jiff::Timestamp, limit: i64) -> Result<Vec<Due>, Failure> {
         let rows = sqlx::query(query).bind(at.to_sqlx()).bind(limit).fetch_all(&self.relay).await?;
-        rows.iter()
-            .map(|row| {
-                Ok(Due {
-                    provider: ProviderId(row.try_get(0)?),
-                    seller: row.try_get::<Option<Uuid>, _>(1)?.map(SellerId).filter(|s| *s != NO_SELLER),
-                    id: row.try_get(2)?,
-                })
-            })
-            .collect()
+        rows.iter().map(due_of).collect()
+    }
+
+    /// Whose row an id is, across tenants: the query selects `provider_id`,
+    /// `seller_id` and the id, takes the id as `$1`, and reads only what
+    /// `ctx.expose_due_columns` shows the relay role.
+    pub async fn owner(&self, query: &'static str, id: Uuid) -> Result<Option<Due>, Failure> {
+        let row = sqlx::query(query).bind(id).fetch_optional(&self.relay).await?;
+        row.as_ref().map(due_of).transpose()
     }
 
     /// Whether the database answers.
@@ -231,6 +231,14 @@ impl Due {
     pub fn scope(&self) -> Scope {
         Scope::of_event(self.provider, self.seller)
     }
+}
+
+fn due_of(row: &sqlx::postgres::PgRow) -> Result<Due, Failure> {
+    Ok(Due {
+        provider: ProviderId(row.try_get(0)?),
+        seller: row.try_get::<Option<Uuid>, _>(1)?.map(SellerId).filter(|s| *s != NO_SELLER),
+        id: row.try_get(2)?,
+    })
 }
 
 fn pool(url: &str, connections: u32) -> Result<PgPool, sqlx::Error> {

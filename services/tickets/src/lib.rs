@@ -44,6 +44,7 @@ pub static MIGRATOR: tenantdb::Migrator = sqlx::migrate!();
 /// The service: its routes, its background work, and the events it applies.
 pub fn build(deps: Deps, mail: mail::Settings) -> Result<Parts, kit::Fault> {
     domain::intake::relay::sheets().map_err(|bad| kit::Fault::internal(kit::fault::chain(bad)))?;
+    let ports = work::mail::listen::bind(&mail)?;
     let desk = Arc::new(work::Desk::new(deps.clone(), work::mail::Mail::new(mail)?));
     let api = Arc::new(api::Api::new(Arc::clone(&desk)));
     let most = kit::serve::MAX_MESSAGE_BYTES;
@@ -69,6 +70,7 @@ pub fn build(deps: Deps, mail: mail::Settings) -> Result<Parts, kit::Fault> {
     let (breaches, post) = (Arc::clone(&desk), Arc::clone(&desk));
     let old = Arc::clone(&desk);
     let (wakes, triggers) = (Arc::clone(&desk), Arc::clone(&desk));
+    let (pull, listen) = (Arc::clone(&desk), Arc::clone(&desk));
     let handler = tenantdb::events::WithSellers { inner: events::OfOthers::new(desk), terms: deps.terms.clone() };
     Ok(Parts {
         routes,
@@ -78,6 +80,8 @@ pub fn build(deps: Deps, mail: mail::Settings) -> Result<Parts, kit::Fault> {
             Worker::new("tickets retention", |stop| work::retention::watch(old, stop)),
             Worker::new("tickets triggers", |stop| work::triggers::watch(triggers, stop)),
             Worker::new("tickets wake", |stop| work::wake::watch(wakes, stop)),
+            Worker::new("tickets mailboxes", |stop| work::mail::pull::watch(pull, stop)),
+            Worker::new("tickets mail ports", |stop| work::mail::listen::serve(listen, ports, stop)),
         ],
         events: Some((&["tenants", "routing"], Arc::new(handler))),
     })

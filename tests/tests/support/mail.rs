@@ -24,6 +24,7 @@ pub struct Taken {
     pub from: String,
     pub to: String,
     pub raw: String,
+    pub tls: bool,
     pub user: Option<String>,
 }
 
@@ -31,11 +32,10 @@ impl Taken {
     /// The first header of a name, unfolded.
     pub fn header(&self, name: &str) -> Option<String> {
         let head = self.raw.split("\r\n\r\n").next()?.replace("\r\n ", " ").replace("\r\n\t", " ");
-        let found = head.lines().find_map(|line| {
+        head.lines().find_map(|line| {
             let (key, value) = line.split_once(':')?;
             key.eq_ignore_ascii_case(name).then(|| value.trim().to_owned())
-        });
-        found
+        })
     }
 }
 
@@ -43,6 +43,12 @@ impl SmtpServer {
     /// Starts it without TLS; none, loudly, where its packages are missing.
     pub fn start(test: &str) -> Option<SmtpServer> {
         SmtpServer::start_with(test, &[])
+    }
+
+    /// Starts it with a certificate for localhost; `how` is `tls` or `starttls`.
+    pub fn start_secure(test: &str, how: &str) -> Option<SmtpServer> {
+        let files = tests::certificates();
+        SmtpServer::start_with(test, &[&files.certificate.display().to_string(), &files.key.display().to_string(), how])
     }
 
     fn start_with(test: &str, arguments: &[&str]) -> Option<SmtpServer> {
@@ -68,6 +74,7 @@ impl SmtpServer {
                 from: text(&mail["from"]),
                 to: text(&mail["to"][0]),
                 raw: text(&mail["raw"]),
+                tls: mail["tls"].as_bool().unwrap_or_default(),
                 user: mail["user"].as_str().map(str::to_owned),
             })
             .filter(|mail| mail.to == to)

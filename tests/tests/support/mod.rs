@@ -1,6 +1,7 @@
 //! What the tests of the platform's edges share: HTTP as it is on the wire,
 //! programs written in another language, and the platform as a process.
 
+pub mod dovecot;
 pub mod http;
 pub mod mail;
 pub mod process;

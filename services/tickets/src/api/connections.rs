@@ -11,12 +11,12 @@ use tokio::time::Instant;
 use tonic::{Code, Request, Response, Status};
 
 use super::{Api, fields};
-use crate::domain::connection::{Connection, INBOX, Security, Server, Use, keeps_password};
+use crate::domain::connection::{Connection, INBOX, Pull, Security, Server, Use, keeps_password};
 use crate::domain::ids::{ChannelAccountId, Uuid};
 use crate::domain::outgoing::attempt::{Reason, Trouble};
 use crate::store;
 use crate::work::mail::smtp::Visit;
-use crate::work::mail::{NoKey, place};
+use crate::work::mail::{NoKey, imap, place};
 
 /// How long one server is tried.
 const TRIED: Duration = Duration::from_secs(8);
@@ -51,7 +51,10 @@ impl MailConnectionsService for Api {
         let mut tx = self.desk.deps.db.begin(&scope).await.map_err(Fault::from)?;
         let found = store::connections::one(&mut tx, account).await.map_err(Fault::from)?;
         let found = found.ok_or(Fault::NotFound("mail connection"))?;
-        Ok(Response::new(pb::GetMailConnectionResponse { connection: Some(shown(found.seller, &found.value)) }))
+        let pulls = store::pulls::of(&mut tx, &[account]).await.map_err(Fault::from)?;
+        Ok(Response::new(pb::GetMailConnectionResponse {
+            connection: Some(with_pull(shown(found.seller, &found.value), &pulls)),
+        }))
     }
 
     async fn put_mail_connection(
@@ -97,7 +100,9 @@ impl Api {
         let mut tx = self.desk.deps.db.begin(&caller.view(&request.seller_id)?).await?;
         let mut found = store::connections::list(&mut tx, page.after, page.size + 1).await?;
         let next_page_token = pager.cut(&page, &mut found, |of| of.value.account.0)?;
-        let connections = found.iter().map(|of| shown(of.seller, &of.value)).collect();
+        let accounts: Vec<ChannelAccountId> = found.iter().map(|of| of.value.account).collect();
+        let pulls = store::pulls::of(&mut tx, &accounts).await?;
+        let connections = found.iter().map(|of| with_pull(shown(of.seller, &of.value), &pulls)).collect();
         Ok(pb::ListMailConnectionsResponse { connections, next_page_token })
     }
 
@@ -156,9 +161,19 @@ impl Api {
         };
         store::connections::put(&mut tx, &connection).await?;
         let before = before.as_ref();
+        let imap_before = before.and_then(|before| before.imap.as_ref());
+        match &connection.imap {
+            Some(server) => {
+                let same = |before: &Server| before.host == server.host && before.user == server.user;
+                let moved = !imap_before.is_some_and(same)
+                    || before.is_some_and(|before| before.imap_folder != connection.imap_folder);
+                store::pulls::begin(&mut tx, account, moved).await?;
+            }
+            None => store::pulls::end(&mut tx, account).await?,
+        }
         for (of, asked, server, before) in [
             (Use::Smtp, &smtp, &mut connection.smtp, before.and_then(|before| before.smtp.as_ref())),
-            (Use::Imap, &imap, &mut connection.imap, before.and_then(|before| before.imap.as_ref())),
+            (Use::Imap, &imap, &mut connection.imap, imap_before),
         ] {
             let has = self.put_password(&mut tx, account, of, asked.as_ref(), before).await?;
             if let Some(server) = server {
@@ -246,7 +261,23 @@ impl Api {
                 }
             })
         };
-        Ok(pb::CheckMailConnectionResponse { smtp: smtp.await.map(checked), imap: None })
+        let imap = async {
+            let Some(server) = &connection.imap else { return None };
+            Some(match self.password((provider, seller, account), Use::Imap, &sealed) {
+                Err(trouble) => Err(trouble),
+                Ok(password) => self.check_imap(server, &password.unwrap_or_default(), &connection.imap_folder).await,
+            })
+        };
+        let (smtp, imap) = tokio::join!(smtp, imap);
+        Ok(pb::CheckMailConnectionResponse { smtp: smtp.map(checked), imap: imap.map(checked) })
+    }
+
+    async fn check_imap(&self, server: &Server, password: &str, folder: &str) -> Result<(), Trouble> {
+        let opening = imap::open(&self.desk.mail.dial, server, password, folder);
+        let opened = tokio::time::timeout(TRIED, opening).await;
+        let late = |_| Trouble::new(Reason::Timeout, "the server did not answer in time");
+        opened.map_err(late)??.leave().await;
+        Ok(())
     }
 
     /// The password of a server, opened; none where none is stored.
@@ -316,7 +347,21 @@ fn shown(seller: SellerId, connection: &Connection) -> pb::MailConnection {
         reply_to_ticket: connection.reply_to_ticket,
         updated_at: Some(timestamp(connection.updated_at)),
         etag: etag(connection.version),
+        pull: None,
     }
+}
+
+/// The same with how fetching goes.
+fn with_pull(connection: pb::MailConnection, pulls: &[Pull]) -> pb::MailConnection {
+    let pull = pulls.iter().find(|pull| pull.account.to_string() == connection.channel_account_id);
+    let pull = pull.map(|pull| pb::MailPull {
+        looked_at: pull.looked_at.map(timestamp),
+        reason: pull.reason.clone(),
+        detail: pull.said.clone(),
+        taken: pull.taken,
+        skipped: pull.skipped,
+    });
+    pb::MailConnection { pull, ..connection }
 }
 
 fn server(server: &Server) -> pb::MailServer {

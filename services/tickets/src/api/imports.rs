@@ -340,7 +340,11 @@ fn past_ticket(checks: &mut Checks, ticket: &pb::ImportedTicket, now: Timestamp)
     let updated_at = ticket.updated_at.as_ref().map(|value| at("updated_at", Some(value)));
     let state = wire::state_of(ticket.state);
     checks.require(state.is_some(), "state", "must be a known state");
-    let priority = wire::priority_of(ticket.priority);
+    // Not given is the usual one.
+    let priority = match ticket.priority {
+        0 => Some(Priority::Normal),
+        number => wire::priority_of(number),
+    };
     checks.require(priority.is_some(), "priority", "must be a known priority");
     let done = state.is_some_and(|state| state.is_done());
     checks.require(!done || solved_at.is_some(), "solved_at", "must be given for a ticket that is over");

@@ -367,7 +367,7 @@ impl Api {
         let seller = tx.seller()?.0;
         let definitions = store::extras::definitions(&mut tx, seller).await?;
         let bare: Vec<_> = ids.iter().map(|id| id.0).collect();
-        let dossiers = store::load::several(&mut tx, &bare).await?;
+        let dossiers = store::load::several(&mut tx, &ids).await?;
         let mut extras = store::extras::of_all(&mut tx, &bare).await?;
         let act = Act { user: caller.user(), at: tx.now() };
         let clock = &self.desk.deps.clock;

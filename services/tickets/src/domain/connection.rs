@@ -77,6 +77,37 @@ pub struct Connection {
     pub version: i64,
 }
 
+/// How far a mailbox was fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cursor {
+    /// Counts while the server's numbers are unknown: what arrived before is left where it is.
+    pub since: Timestamp,
+    /// The server's numbers are those of this epoch.
+    pub uid_validity: Option<u32>,
+    pub last_uid: u32,
+}
+
+impl Cursor {
+    /// The place from which a mailbox of this epoch is fetched; none if its numbers are not those that
+    /// were known.
+    pub fn known_in(&self, uid_validity: u32) -> Option<u32> {
+        (self.uid_validity == Some(uid_validity)).then_some(self.last_uid)
+    }
+}
+
+/// How fetching goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pull {
+    pub account: ChannelAccountId,
+    pub looked_at: Option<Timestamp>,
+    /// What stopped it last; empty while it works.
+    pub reason: String,
+    pub said: String,
+    pub taken: i64,
+    /// Mails that could not be taken in after several attempts.
+    pub skipped: i64,
+}
+
 // Who signs in stays out of logs.
 impl std::fmt::Debug for Server {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

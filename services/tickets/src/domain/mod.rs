@@ -15,6 +15,7 @@ pub mod field;
 pub mod guard;
 pub mod ids;
 pub mod intake;
+pub mod listener;
 pub mod ours;
 pub mod outgoing;
 pub mod past;

@@ -175,6 +175,7 @@ pub async fn put(tx: &mut TenantTx, connection: &Connection) -> Result<(), Failu
 pub async fn delete(tx: &mut TenantTx, account: ChannelAccountId) -> Result<bool, Failure> {
     forget(tx, account, Use::Smtp).await?;
     forget(tx, account, Use::Imap).await?;
+    super::pulls::end(tx, account).await?;
     let (provider, seller) = (tx.provider().0, tx.seller()?.0);
     let done = sqlx::query!(
         "delete from tickets.mail_connection where provider_id = $1 and seller_id = $2 and channel_account_id = $3",

@@ -29,6 +29,7 @@ const STATEMENTS: &[&str] = &[
     "delete from tickets.file_part where provider_id = $1 and seller_id = $2",
     "delete from tickets.file where provider_id = $1 and seller_id = $2",
     "delete from tickets.outgoing where provider_id = $1 and seller_id = $2",
+    "delete from tickets.mail_pull where provider_id = $1 and seller_id = $2",
     "delete from tickets.mail_secret where provider_id = $1 and seller_id = $2",
     "delete from tickets.mail_connection where provider_id = $1 and seller_id = $2",
     "delete from tickets.quarantine_part where provider_id = $1 and seller_id = $2",

@@ -25,6 +25,7 @@ pub mod load;
 pub mod outgoing;
 pub mod presence;
 pub mod privacy;
+pub mod pulls;
 pub mod quarantine;
 pub mod questions;
 pub mod read;

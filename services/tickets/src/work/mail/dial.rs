@@ -3,14 +3,17 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use kit::Fault;
 use lettre::transport::smtp::client::{Certificate, CertificateStore, TlsParameters};
-use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use tokio::net::lookup_host;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::net::{TcpStream, lookup_host};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use super::Settings;
 use crate::domain::connection::is_public;
@@ -27,6 +30,7 @@ const CONNECT: Duration = Duration::from_secs(10);
 pub struct Dial {
     internal: bool,
     authorities: Vec<CertificateDer<'static>>,
+    tls: Arc<ClientConfig>,
     of_names: Mutex<HashMap<String, TlsParameters>>,
 }
 
@@ -37,7 +41,15 @@ impl Dial {
             .collect::<Result<Vec<_>, _>>()
             .map_err(|error| Fault::Internal(Box::new(error)))?;
         authorities.extend(rustls_native_certs::load_native_certs().certs);
-        Ok(Dial { internal: settings.internal_servers, authorities, of_names: Mutex::default() })
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(authorities.iter().cloned());
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let tls = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|error| Fault::Internal(Box::new(error)))?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Ok(Dial { internal: settings.internal_servers, authorities, tls: Arc::new(tls), of_names: Mutex::default() })
     }
 
     /// The addresses of a server that may be connected to.
@@ -60,7 +72,33 @@ impl Dial {
         Ok(admitted)
     }
 
-    /// How a connection to a server is made secret.
+    /// A connection to a server.
+    pub async fn connect(&self, host: &str, port: u16) -> Result<TcpStream, Trouble> {
+        let mut trouble = Trouble::new(Reason::Unreachable, "");
+        for address in self.addresses(host, port).await? {
+            match tokio::time::timeout(CONNECT, TcpStream::connect(address)).await {
+                Ok(Ok(stream)) => {
+                    let _ = stream.set_nodelay(true);
+                    return Ok(stream);
+                }
+                Ok(Err(error)) => trouble = Trouble::new(Reason::Unreachable, error),
+                Err(_) => trouble = Trouble::new(Reason::Timeout, "no connection in time"),
+            }
+        }
+        Err(trouble)
+    }
+
+    /// Makes a connection secret.
+    pub async fn secure<S>(&self, host: &str, stream: S) -> Result<TlsStream<S>, Trouble>
+    where
+        S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+    {
+        let name = ServerName::try_from(host.to_owned()).map_err(|error| Trouble::new(Reason::Tls, error))?;
+        let connector = TlsConnector::from(Arc::clone(&self.tls));
+        connector.connect(name, stream).await.map_err(|error| Trouble::new(Reason::Tls, error))
+    }
+
+    /// The same for the sending client, which makes its connections secret itself.
     pub fn tls_parameters(&self, host: &str) -> Result<TlsParameters, Trouble> {
         if let Ok(known) = self.of_names.lock()
             && let Some(parameters) = known.get(host)
@@ -82,5 +120,23 @@ impl Dial {
             known.insert(host.to_owned(), parameters.clone());
         }
         Ok(parameters)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn nobody_is_led_to_the_platforms_own_network() {
+        let outside = Dial::new(&Settings::default()).unwrap();
+        for host in ["127.0.0.1", "localhost", "::1", "10.0.0.1", "169.254.169.254", "::ffff:192.168.0.1", "0.0.0.0"] {
+            let refused = outside.addresses(host, 25).await.map_err(|trouble| trouble.reason);
+            assert_eq!(refused, Err(Reason::AddressRefused), "{host}");
+            assert_eq!(outside.connect(host, 25).await.map_err(|trouble| trouble.reason).err(), refused.err());
+        }
+        assert!(outside.addresses("8.8.8.8", 25).await.is_ok());
+        let inside = Dial::new(&Settings { internal_servers: true, ..Settings::default() }).unwrap();
+        assert!(inside.addresses("127.0.0.1", 25).await.is_ok());
     }
 }

@@ -1,12 +1,19 @@
-//! Mail on the wire: the servers of channel accounts ([`dial`], [`smtp`]), and the queue that hands
-//! answers in ([`post`]).
+//! Mail on the wire: the servers of channel accounts ([`dial`], [`smtp`], [`imap`]), the queue that hands
+//! answers in ([`post`]), what fetches the mail of customers ([`pull`]), and the port where it is handed in
+//! ([`listen`]).
 
 pub mod dial;
+pub mod imap;
+pub mod listen;
 pub mod post;
+pub mod pull;
 pub mod smtp;
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
+use aws_lc_rs::rand;
+use jiff::{SignedDuration, Timestamp};
 use kit::master::MasterKeys;
 use kit::seal::{Broken, Seal};
 use kit::{Fault, ProviderId, SellerId};
@@ -34,8 +41,13 @@ pub struct Settings {
     pub first_retry: Duration,
     /// Attempts until a mail is given up.
     pub attempts: i32,
-    /// Longest attempt. One that has not ended after twice as long is taken for dead.
+    /// Longest attempt to hand a mail in, and to fetch one. What has not ended after twice as long is taken for
+    /// dead.
     pub attempt_limit: Duration,
+    /// Where mail is handed in over SMTP; none = nowhere.
+    pub smtp_listen: Option<SocketAddr>,
+    /// Where mail is handed in over LMTP; none = nowhere.
+    pub lmtp_listen: Option<SocketAddr>,
 }
 
 impl Default for Settings {
@@ -48,6 +60,8 @@ impl Default for Settings {
             first_retry: Duration::from_secs(30),
             attempts: 12,
             attempt_limit: Duration::from_secs(300),
+            smtp_listen: None,
+            lmtp_listen: None,
         }
     }
 }
@@ -84,6 +98,17 @@ impl Mail {
         let seal = self.seal.as_ref().ok_or(Broken::DoesNotOpen)?;
         String::from_utf8(seal.open(place, sealed)?).map_err(|_| Broken::DoesNotOpen)
     }
+}
+
+fn later(at: Timestamp, pause: Duration) -> Timestamp {
+    SignedDuration::try_from(pause).ok().and_then(|pause| at.checked_add(pause).ok()).unwrap_or(at)
+}
+
+/// A number from 0 to 1 that nobody foresees.
+fn chance() -> Result<f64, Fault> {
+    let mut bytes = [0u8; 4];
+    rand::fill(&mut bytes).map_err(|_| Fault::internal("the system gives no random bytes"))?;
+    Ok(f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX))
 }
 
 /// What a password is sealed for.

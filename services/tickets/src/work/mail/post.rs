@@ -12,8 +12,6 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use aws_lc_rs::rand;
-use jiff::{SignedDuration, Timestamp};
 use kit::{Fault, ProviderId, SellerId};
 use tenantdb::Due;
 use tokio::sync::Semaphore;
@@ -21,8 +19,8 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::place;
 use super::smtp::{Handed, Visit};
+use super::{chance, later, place};
 use crate::domain::connection::{Connection, Security, Use};
 use crate::domain::ids::{MessageId, Uuid};
 use crate::domain::outgoing::attempt::{self, Next, Reason, Trouble};
@@ -163,7 +161,7 @@ async fn hand_in(desk: &Desk, due: Due) -> Result<(), Fault> {
         Ok(password) => password,
         Err(broken) => {
             let met = Handed::Refused(Trouble::new(Reason::Secret, broken));
-            return ended(desk, due, &claimed, claim, met).await;
+            return ended(desk, due, &claimed, claim, &met).await;
         }
     };
     let handed = match Prepared::new(connection, &claimed, &from) {
@@ -183,7 +181,19 @@ async fn hand_in(desk: &Desk, due: Due) -> Result<(), Fault> {
             visit.hand_in(&written, leaving(desk, due, claim)).await?
         }
     };
-    ended(desk, due, &claimed, claim, handed).await
+    // What the server answered is known now and must not be forgotten: where the database is away it is
+    // waited for, as long as nobody else takes the mail over.
+    let mut pause = Duration::from_millis(100);
+    loop {
+        match ended(desk, due, &claimed, claim, &handed).await {
+            Err(fault) if begun.elapsed() + pause < limit * 2 => {
+                tracing::warn!(error = kit::fault::chain(&fault), "what became of a mail is not written down yet");
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(Duration::from_secs(5));
+            }
+            done => return done,
+        }
+    }
 }
 
 struct Prepared {
@@ -219,7 +229,7 @@ async fn leaving(desk: &Desk, due: Due, claim: Uuid) -> Result<(), Fault> {
 }
 
 /// Commits what became of the attempt.
-async fn ended(desk: &Desk, due: Due, claimed: &Claimed, claim: Uuid, handed: Handed) -> Result<(), Fault> {
+async fn ended(desk: &Desk, due: Due, claimed: &Claimed, claim: Uuid, handed: &Handed) -> Result<(), Fault> {
     let mail = &claimed.mail;
     let mut tx = desk.deps.db.begin(&due.scope()).await?;
     let now = tx.now();
@@ -243,7 +253,7 @@ async fn ended(desk: &Desk, due: Due, claimed: &Claimed, claim: Uuid, handed: Ha
     match next {
         Next::Again(pause) => {
             let at = later(now, pause);
-            store::outgoing::ended(&mut tx, mail.message, claim, &Ended::Again(at, unknown, &trouble)).await?;
+            store::outgoing::ended(&mut tx, mail.message, claim, &Ended::Again(at, unknown, trouble)).await?;
             if trouble.reason.is_of_the_account() {
                 store::outgoing::postpone(&mut tx, mail.account, at).await?;
             }
@@ -251,7 +261,7 @@ async fn ended(desk: &Desk, due: Due, claimed: &Claimed, claim: Uuid, handed: Ha
         Next::GiveUp => {
             // The ticket is locked before its mail, as a call that answers does.
             let dossier = store::load::dossier(&mut tx, mail.ticket).await?;
-            let ended = Ended::GivenUp(unknown, &trouble);
+            let ended = Ended::GivenUp(unknown, trouble);
             let is_current = store::outgoing::ended(&mut tx, mail.message, claim, &ended).await?;
             if let Some(mut dossier) = dossier.filter(|_| is_current) {
                 let settings = desk.settings_in(&mut tx).await?;
@@ -262,15 +272,4 @@ async fn ended(desk: &Desk, due: Due, claimed: &Claimed, claim: Uuid, handed: Ha
         }
     }
     Ok(tx.commit().await?)
-}
-
-fn later(at: Timestamp, pause: Duration) -> Timestamp {
-    SignedDuration::try_from(pause).ok().and_then(|pause| at.checked_add(pause).ok()).unwrap_or(at)
-}
-
-/// A number from 0 to 1 that nobody foresees.
-fn chance() -> Result<f64, Fault> {
-    let mut bytes = [0u8; 4];
-    rand::fill(&mut bytes).map_err(|_| Fault::internal("the system gives no random bytes"))?;
-    Ok(f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX))
 }

@@ -160,10 +160,26 @@ fn told(error: &Error, otherwise: Reason) -> Trouble {
         (_, Some(530 | 534 | 535 | 538)) => Reason::SignIn,
         (_, Some(_)) if error.is_permanent() => Reason::Rejected,
         (_, Some(_)) => Reason::Later,
-        (_, None) if error.is_tls() => Reason::Tls,
+        (_, None) if error.is_tls() || is_of_tls(error) => Reason::Tls,
         (_, None) if error.is_timeout() => Reason::Timeout,
         (_, None) if error.is_response() => Reason::Protocol,
         (_, None) => Reason::Unreachable,
     };
     Trouble::new(reason, error)
+}
+
+/// Whether an error is one of securing the connection, wherever the client met it.
+fn is_of_tls(error: &Error) -> bool {
+    let of_tls = |error: &(dyn std::error::Error + 'static)| {
+        let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        error.is::<rustls::Error>() || inner.is_some_and(|inner| inner.is::<rustls::Error>())
+    };
+    let mut next = std::error::Error::source(error);
+    while let Some(found) = next {
+        if of_tls(found) {
+            return true;
+        }
+        next = found.source();
+    }
+    false
 }
