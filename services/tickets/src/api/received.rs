@@ -126,6 +126,7 @@ impl Received {
         let mut book = store::load::book(&mut tx, settings, &messages).await?;
         let outcomes = self.receive(&mut book, settings, messages, jobs.len() == 1)?;
         store::keep::book(&mut tx, &settings.prefix, &mut book).await?;
+        self.desk.note_for_triggers(&mut tx, &book.dossiers).await?;
         tell(&mut tx, &book, &fresh, &outcomes)?;
 
         let mut responses = Vec::with_capacity(fresh.len());

@@ -76,7 +76,8 @@ fn what_fires_is_told_with_its_version_and_acts_in_order() {
     assert_eq!(run(&mut of, &triggers, 0, WANTED), [0]);
     assert_eq!(told(&of), ["triggered welcome v2", "tagged late", "prioritized high", "answered "]);
     assert!(of.dossier.new_messages[0].automatic);
-    assert_eq!(run(&mut of, &triggers, of.dossier.ticket.event_count, WANTED), [], "what was seen is no occasion");
+    let seen = of.dossier.ticket.event_count;
+    assert!(run(&mut of, &triggers, seen, WANTED).is_empty(), "what was seen is no occasion");
 }
 
 #[test]
