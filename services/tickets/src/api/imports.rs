@@ -20,6 +20,7 @@ use crate::domain::intake::mail::{self, Care};
 use crate::domain::intake::{Direction, Incoming};
 use crate::domain::past::{Past, PastTicket, bring};
 use crate::domain::settings::Settings;
+use crate::domain::ticket::Priority;
 use crate::store;
 use crate::work::Desk;
 
