@@ -15,6 +15,9 @@ tests/lint.sh
 say "manifests"
 "$MANYDESK_TEST_PYTHON" tests/k8s/check.py
 
+say "public holidays against their source"
+"$MANYDESK_TEST_PYTHON" tests/tools/make_holidays.py --check
+
 say "queries against the migrations"
 tests/sqlx.sh check
 

@@ -345,8 +345,8 @@ def prepare(platform, admin, seller):
         f"{sellers}.PutSlaPolicy",
         sla_policy=dict(
             targets=[
-                dict(metric="first_response", target_seconds=28800, calendar="always"),
-                dict(metric="resolution", target_seconds=259200),
+                dict(metric="first_response", target_seconds=28800, calendar="always", catch_all=True),
+                dict(metric="resolution", target_seconds=259200, catch_all=True),
             ],
             warn_percent=[80],
         ),

@@ -44,6 +44,11 @@ pub fn config() -> Config {
     config.listen = ([127, 0, 0, 1], 0).into();
     config.tenant_rate = 1e6;
     config.address_rate = 1e6;
+    // mail servers of tests are on this machine, and nobody waits long for them
+    config.mail.internal_servers = true;
+    config.mail.first_retry = std::time::Duration::from_millis(100);
+    config.mail.attempts = 4;
+    config.mail.attempt_limit = std::time::Duration::from_secs(10);
     config
 }
 

@@ -107,8 +107,13 @@ impl Fleet {
             ("MANYDESK_ADDRESS_CALLS_PER_SECOND", "1000000".to_owned()),
             ("MANYDESK_LOG", "info".to_owned()),
         ];
-        if service == "tenants" {
+        if matches!(service, "tenants" | "tickets") {
             settings.push(("MANYDESK_MASTER_KEY_FILE", key("master.key")));
+        }
+        if service == "tickets" {
+            settings.push(("MANYDESK_MAIL_INTERNAL_SERVERS", "true".to_owned()));
+            settings.push(("MANYDESK_MAIL_FIRST_RETRY_MS", "100".to_owned()));
+            settings.push(("MANYDESK_MAIL_ATTEMPT_LIMIT_MS", "3000".to_owned()));
         }
         if service != "gateway" {
             settings.push(("MANYDESK_DATABASE_URL", self.cluster.url("manydesk", &format!("{service}_app"))));
@@ -146,6 +151,16 @@ impl Fleet {
         let key = self.folder.path().join("keys/master.key");
         vec![
             ("MANYDESK_DATABASE_URL".to_owned(), self.cluster.url("manydesk", "tenants_app")),
+            ("MANYDESK_MASTER_KEY_FILE".to_owned(), key.display().to_string()),
+        ]
+    }
+
+    /// The settings of `manydesk reseal tickets`.
+    pub fn reseal_tickets_settings(&self) -> Vec<(String, String)> {
+        let key = self.folder.path().join("keys/master.key");
+        vec![
+            ("MANYDESK_DATABASE_URL".to_owned(), self.cluster.url("manydesk", "tickets_app")),
+            ("MANYDESK_RELAY_DATABASE_URL".to_owned(), self.cluster.url("manydesk", "tickets_relay")),
             ("MANYDESK_MASTER_KEY_FILE".to_owned(), key.display().to_string()),
         ]
     }

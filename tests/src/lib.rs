@@ -32,6 +32,13 @@ pub fn reason(status: &tonic::Status) -> String {
     status.get_details_error_info().map(|info| info.reason).unwrap_or_default()
 }
 
+/// The fields that the refusal names, in its order.
+pub fn violated(status: &tonic::Status) -> Vec<String> {
+    use tonic_types::StatusExt;
+    let fields = status.get_details_bad_request().map(|bad| bad.field_violations).unwrap_or_default();
+    fields.into_iter().map(|violation| violation.field).collect()
+}
+
 /// A port that nobody listens on. Below the range from which the system takes
 /// ports for connections, and never the same one twice in a run, so that
 /// nothing takes it between now and its use.

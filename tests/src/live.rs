@@ -199,10 +199,12 @@ address = "help@{handle}.example"
 [sla]
 [[sla.targets]]
 metric = "first_response"
+catch_all = true
 target = "1h"
 
 [[sla.targets]]
 metric = "next_response"
+catch_all = true
 target = "2h"
 
 [[documents]]

@@ -1,6 +1,7 @@
 //! All end-to-end tests: one binary, one platform, one database.
 
 mod billing;
+mod calls;
 mod catalog;
 mod customers;
 mod demo;
@@ -16,10 +17,12 @@ mod imports;
 mod intake;
 mod isolation;
 mod licences;
+mod mail;
 mod main_job;
 mod onboarding;
 mod privacy;
 mod process;
+mod promises;
 mod retention;
 mod revocation;
 mod rooms;

@@ -26,9 +26,8 @@ use proto::types::v1::LocalizedText;
 use sqlx::{Connection, PgConnection};
 use tenants::api::onboarding::{apply, from_file};
 use tenants::domain::onboarding::file;
-use tests::{Tenant, desk, eventually, reason};
-use tonic::{Code, Status};
-use tonic_types::StatusExt;
+use tests::{Tenant, desk, eventually, reason, violated};
+use tonic::Code;
 
 type Transport = manydesk::cli::Transport;
 
@@ -50,11 +49,6 @@ async fn questionnaires(session: &mut Session) -> QuestionnaireServiceClient<Tra
 
 async fn offboarding(session: &mut Session) -> OffboardingServiceClient<Transport> {
     OffboardingServiceClient::new(transport(session).await)
-}
-
-fn violated(status: &Status) -> Vec<String> {
-    let fields = status.get_details_bad_request().map(|b| b.field_violations).unwrap_or_default();
-    fields.into_iter().map(|v| v.field).collect()
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -448,6 +442,7 @@ async fn what_is_wrong_is_told_field_by_field_and_nothing_is_kept() {
         metric: "first_response".into(),
         channels: channels.iter().map(|c| (*c).to_owned()).collect(),
         target_seconds: 60,
+        catch_all: Some(channels.is_empty()),
         ..Default::default()
     };
     let policy = SlaPolicy { targets: vec![target(&[]), target(&["chat"])], ..Default::default() };

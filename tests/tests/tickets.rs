@@ -27,7 +27,8 @@ async fn shop(name: &str) -> Shop {
 
 impl Shop {
     async fn promise(&mut self, metric: &str, seconds: i64) {
-        let target = SlaTarget { metric: metric.into(), target_seconds: seconds, ..SlaTarget::default() };
+        let target =
+            SlaTarget { metric: metric.into(), target_seconds: seconds, catch_all: Some(true), ..SlaTarget::default() };
         let policy = SlaPolicy { targets: vec![target], ..SlaPolicy::default() };
         SellersServiceClient::new(self.tenant.admin.transport().await.unwrap())
             .put_sla_policy(PutSlaPolicyRequest {

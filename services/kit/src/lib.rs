@@ -1,6 +1,7 @@
 //! What any gRPC process of the platform needs, without SQL: who is calling
 //! ([`caller`]), who may call ([`gate`]), how an error reaches the wire
-//! ([`fault`]), ids, pages, masks, checks, the clock, configuration, telemetry,
+//! ([`fault`]), ids, pages, masks, checks, the clock, configuration, secrets at rest
+//! ([`master`], [`seal`]), telemetry,
 //! the server with its stack ([`serve`]) and the way to other services ([`peers`])
 //! and to other replicas of the same one ([`replicas`]).
 //!
@@ -22,12 +23,14 @@ pub mod gate;
 pub mod ids;
 pub mod keys;
 pub mod lasting;
+pub mod master;
 pub mod page;
 #[cfg(test)]
 mod page_tests;
 pub mod peers;
 pub mod replicas;
 pub mod scope;
+pub mod seal;
 pub mod serve;
 pub mod spread;
 pub mod telemetry;

@@ -42,6 +42,8 @@ pub struct Config {
     pub trust_forwarded: bool,
     /// Database connections per service.
     pub connections: u32,
+    /// How mail is sent and received.
+    pub mail: tickets::mail::Settings,
 }
 
 /// The default data folder.
@@ -83,6 +85,7 @@ impl Config {
         let millis = |reader: &mut Reader<'_>, name, default: u64| {
             Duration::from_millis(reader.parsed(name, default, "a number of milliseconds"))
         };
+        let mail = mail(&mut reader);
         let config = Config {
             listen,
             metrics,
@@ -100,6 +103,7 @@ impl Config {
             address_rate: reader.parsed("MANYDESK_ADDRESS_CALLS_PER_SECOND", 50.0, "a number"),
             trust_forwarded: reader.parsed("MANYDESK_TRUST_FORWARDED", false, "true or false"),
             connections: reader.parsed("MANYDESK_CONNECTIONS", 6, "a number"),
+            mail,
         };
         if !(1..=200).contains(&config.connections) {
             reader.wrong("MANYDESK_CONNECTIONS", "must be 1 to 200");
@@ -114,6 +118,36 @@ impl Config {
     pub fn issuer(&self) -> String {
         self.public_url.clone().unwrap_or_else(|| format!("http://{}", self.listen))
     }
+}
+
+/// How mail is sent and received; each service that has master keys gets them apart.
+fn mail(reader: &mut Reader<'_>) -> tickets::mail::Settings {
+    let usual = tickets::mail::Settings::default();
+    let host =
+        reader.text("MANYDESK_PUBLIC_URL").and_then(|url| Some(url.parse::<http::Uri>().ok()?.host()?.to_owned()));
+    let millis = |reader: &mut Reader<'_>, name, usual: Duration| {
+        let usual = u64::try_from(usual.as_millis()).unwrap_or(u64::MAX);
+        Duration::from_millis(reader.parsed(name, usual, "a number of milliseconds"))
+    };
+    let settings = tickets::mail::Settings {
+        master_keys: None,
+        internal_servers: reader.parsed("MANYDESK_MAIL_INTERNAL_SERVERS", false, "true or false"),
+        authorities: reader.file("MANYDESK_MAIL_CA_FILE"),
+        hello: reader.text("MANYDESK_MAIL_HELLO").or(host).unwrap_or(usual.hello),
+        first_retry: millis(reader, "MANYDESK_MAIL_FIRST_RETRY_MS", usual.first_retry),
+        attempts: reader.parsed("MANYDESK_MAIL_ATTEMPTS", usual.attempts, "a number"),
+        attempt_limit: millis(reader, "MANYDESK_MAIL_ATTEMPT_LIMIT_MS", usual.attempt_limit),
+    };
+    if !settings.hello.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.[]:".contains(&b)) {
+        reader.wrong("MANYDESK_MAIL_HELLO", "must be a host name");
+    }
+    if !(1..=100).contains(&settings.attempts) {
+        reader.wrong("MANYDESK_MAIL_ATTEMPTS", "must be 1 to 100");
+    }
+    if !(1_000..=1_800_000).contains(&settings.attempt_limit.as_millis()) {
+        reader.wrong("MANYDESK_MAIL_ATTEMPT_LIMIT_MS", "must be 1000 to 1800000");
+    }
+    settings
 }
 
 #[cfg(test)]

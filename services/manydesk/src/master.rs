@@ -1,24 +1,33 @@
-//! Where the master keys of the tenants service come from: the secrets of an
-//! installation, or a file that a process running alone is given.
+//! Where the master keys of services come from: the secrets of an installation,
+//! or a file that a process running alone is given. One file gives each service
+//! keys of its own.
 
 use kit::config::Reader;
-use tenants::MasterKeys;
+use kit::master::MasterKeys;
 
 use crate::secrets::{Secrets, derived};
 
 const FILE: &str = "MANYDESK_MASTER_KEY_FILE";
 const PURPOSE: &str = "signing keys at rest";
 
-/// The master key of an installation.
-pub fn of_installation(secrets: &Secrets) -> MasterKeys {
-    MasterKeys::one(secrets.key(PURPOSE))
+/// What a service keeps secret.
+fn purpose(service: &str) -> &'static str {
+    if service == "tickets" { "mail passwords at rest" } else { PURPOSE }
 }
 
-/// The master keys of the file that a variable names.
-pub fn read(reader: &mut Reader<'_>) -> Option<MasterKeys> {
-    reader.required(FILE);
+/// The master key of a service of an installation.
+pub fn of_installation(secrets: &Secrets, service: &str) -> MasterKeys {
+    MasterKeys::one(secrets.key(purpose(service)))
+}
+
+/// The master keys of the file that a variable names. *tenants* cannot be without;
+/// *tickets* without keeps no passwords of mail servers.
+pub fn read(reader: &mut Reader<'_>, service: &str) -> Option<MasterKeys> {
+    if service != "tickets" {
+        reader.required(FILE);
+    }
     let file = reader.file(FILE)?;
-    let keys = of_file(&file);
+    let keys = of_file_for(&file, service);
     if keys.is_none() {
         reader.wrong(
             FILE,
@@ -28,14 +37,19 @@ pub fn read(reader: &mut Reader<'_>) -> Option<MasterKeys> {
     keys
 }
 
+/// The master keys of *tenants* in a file.
+pub fn of_file(file: &[u8]) -> Option<MasterKeys> {
+    of_file_for(file, "tenants")
+}
+
 /// One key a line, 64 hexadecimal digits: the first is used, the others open what
 /// was sealed with them.
-pub fn of_file(file: &[u8]) -> Option<MasterKeys> {
+pub fn of_file_for(file: &[u8], service: &str) -> Option<MasterKeys> {
     let text = std::str::from_utf8(file).ok()?;
     let is_key = |line: &str| line.len() == 64 && line.bytes().all(|b| b.is_ascii_hexdigit());
     let mut keys = Vec::new();
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
-        keys.push(is_key(line).then(|| derived(&line.to_ascii_lowercase(), PURPOSE))?);
+        keys.push(is_key(line).then(|| derived(&line.to_ascii_lowercase(), purpose(service)))?);
     }
     let (current, former) = keys.split_first()?;
     Some(MasterKeys { current: (*current).into(), former: former.iter().map(|key| (*key).into()).collect() })

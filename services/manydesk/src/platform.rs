@@ -101,7 +101,6 @@ impl Platform {
         let keyring = Keyring::default();
         let revoked = Revoked::default();
         let keys = service_keys(&keyring, &secrets)?;
-        let masters = crate::master::of_installation(&secrets);
         let peers = Peers::default();
         let published = Hints::shared();
         let mut databases = Vec::new();
@@ -125,7 +124,8 @@ impl Platform {
                 revoked: revoked.clone(),
                 replicas: Replicas::default(),
             };
-            let parts = build(service, &deps, &issuer, Some(&masters), &keyring, &revoked).await?;
+            let masters = crate::master::of_installation(&secrets, service);
+            let parts = build(service, &deps, &issuer, Some(&masters), &config.mail, &keyring, &revoked).await?;
             let verifier =
                 Verifier::new(keyring.clone(), revoked.clone(), clock.clone(), &issuer, &[AUDIENCE, service]);
             let stack = Stack { name: service, verifier, in_flight: config.in_flight, longest: config.call_timeout };
@@ -303,12 +303,13 @@ fn service_keys(keyring: &Keyring, secrets: &Secrets) -> anyhow::Result<Vec<Sign
     Ok(keys)
 }
 
-/// Builds one service; only tenants needs master keys.
+/// Builds one service; only tenants needs master keys, and tickets for passwords of mail servers.
 pub async fn build(
     service: &str,
     deps: &Deps,
     issuer: &str,
     masters: Option<&tenants::MasterKeys>,
+    mail: &tickets::mail::Settings,
     keyring: &Keyring,
     revoked: &Revoked,
 ) -> anyhow::Result<Parts> {
@@ -324,7 +325,7 @@ pub async fn build(
             };
             tenants::build(deps, settings).await?
         }
-        "tickets" => tickets::build(deps)?,
+        "tickets" => tickets::build(deps, tickets::mail::Settings { master_keys: masters.cloned(), ..mail.clone() })?,
         "routing" => routing::build(deps)?,
         "workforce" => workforce::build(deps)?,
         "billing" => billing::build(deps)?,

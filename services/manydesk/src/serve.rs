@@ -92,7 +92,7 @@ impl Alone {
             }
             Vec::new()
         });
-        let masters = if name == "tenants" { master::read(&mut reader) } else { None };
+        let masters = if matches!(name, "tenants" | "tickets") { master::read(&mut reader, name) } else { None };
         // everybody checks the issuer of tokens
         reader.required("MANYDESK_PUBLIC_URL");
         reader.finish(Alone {
@@ -229,7 +229,7 @@ async fn serve_one(
         let readiness = follow::Readiness { databases: vec![db.clone()], keyring: keyring.clone() };
         tasks.spawn(follow::serve_metrics(bind(address).await?, readiness, stop.clone()));
     }
-    let parts = build(alone.name, &deps, &issuer, alone.masters.as_ref(), &keyring, &revoked).await?;
+    let parts = build(alone.name, &deps, &issuer, alone.masters.as_ref(), &config.mail, &keyring, &revoked).await?;
     let verifier = Verifier::new(keyring, revoked, clock, &issuer, &[AUDIENCE, alone.name]);
     let stack = Stack { name: alone.name, verifier, in_flight: config.in_flight, longest: config.call_timeout };
     let local = kit::serve::stack(parts.routes.clone(), &stack);
@@ -304,15 +304,21 @@ pub async fn operator(
     Ok(made)
 }
 
-/// Seals the secrets of the tenants service anew, under the first of its master keys.
+/// Seals the secrets of *tenants* or *tickets* anew, under the first of its master keys.
 pub async fn reseal(
-    app_url: &Secret,
+    service: &'static str,
+    (app_url, relay_url): (&Secret, &Secret),
     masters: &tenants::MasterKeys,
     clock: Clock,
     stop: &CancellationToken,
-) -> anyhow::Result<tenants::Resealed> {
-    let db = open_tenants(app_url, &clock, stop).await?;
-    let done = tenants::reseal(&db, masters).await;
+) -> anyhow::Result<(u64, u64)> {
+    let (app_url, relay_url) = (app_url.0.clone(), relay_url.0.clone());
+    let settings = tenantdb::Settings { service, app_url, relay_url, connections: 1 };
+    let db = open_patiently(&settings, &clock, stop).await?;
+    let done = match service {
+        "tickets" => tickets::mail::reseal(&db, masters).await.map(|done| (done.kept, done.anew)),
+        _ => tenants::reseal(&db, masters).await.map(|done| (done.kept, done.anew)),
+    };
     db.close().await;
     done.map_err(|fault| anyhow!("not everything is sealed anew: {}", kit::fault::chain(&fault)))
 }

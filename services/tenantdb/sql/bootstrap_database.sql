@@ -17,6 +17,10 @@ begin
             service || '_owner', service || '_app', service || '_relay');
         execute format('alter role %I in database %I set search_path = %I', service || '_app', current_database(), service);
         execute format('alter role %I in database %I set search_path = %I', service || '_relay', current_database(), service);
+        -- A relay does the same few things over and over, each by one index, and nothing that must be on disk at
+        -- once: what a crash takes of its work is done again.
+        execute format('alter role %I in database %I set plan_cache_mode = force_generic_plan', service || '_relay', current_database());
+        execute format('alter role %I in database %I set synchronous_commit = off', service || '_relay', current_database());
     end loop;
     create schema if not exists bus authorization bus_owner;
 end $$;

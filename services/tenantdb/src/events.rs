@@ -34,10 +34,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// Rounds begin no closer together than this, so that under load a round moves
 /// what gathered meanwhile; the first event after a rest waits for nothing.
 const SPACING: Duration = Duration::from_millis(20);
-/// Begins a transaction that does not wait for the disk. What a crash takes from
-/// the bus is the end of the log, for every table alike: an event that was not
-/// moved or applied after all is moved or applied again, and whatever was built
-/// on it and did wait for the disk has taken it there.
+/// Begins a transaction that does not wait for the disk, as those of the relay role
+/// do. What a crash takes from the bus is the end of the log, for every table
+/// alike: an event that was not moved or applied after all is moved or applied
+/// again, and whatever was built on it and did wait for the disk has taken it there.
 pub(crate) const UNHURRIED: &str = "BEGIN; SET LOCAL synchronous_commit = off";
 /// Tries before an event becomes a dead letter.
 const TRIES: u32 = 3;
@@ -112,18 +112,14 @@ pub async fn relay(db: TenantDb, stop: CancellationToken) {
     let _ = move_once(&db).await;
 }
 
+/// One statement: it moves nothing while another replica's does.
 async fn move_once(db: &TenantDb) -> Result<i64, Failure> {
-    let mut tx = db.relay.begin_with(UNHURRIED).await?;
-    let leads: bool = sqlx::query_scalar("select pg_try_advisory_xact_lock(hashtext('manydesk relay ' || $1))")
-        .bind(db.service)
-        .fetch_one(&mut *tx)
-        .await?;
-    if !leads {
-        return Ok(0);
-    }
-    let moved: i64 = sqlx::query_scalar(
-        "with taken as (
-             delete from outbox where position in (select position from outbox order by position limit $2)
+    let row = sqlx::query(
+        "with lead as materialized (
+             select pg_try_advisory_xact_lock(hashtext('manydesk relay ' || $1)) as leads
+         ), taken as (
+             delete from outbox where (select leads from lead)
+                and position in (select position from outbox order by position limit $2)
              returning *
          ), told as (
              insert into bus.event (source, event_id, provider_id, seller_id, key, kind, payload, traceparent, occurred_at)
@@ -131,16 +127,14 @@ async fn move_once(db: &TenantDb) -> Result<i64, Failure> {
                from taken order by position
              returning 1
          )
-         select count(*) from told",
+         select moved, case when 0 < moved then pg_notify('manydesk_bus', '') end
+           from (select count(*) as moved from told) as done",
     )
     .bind(db.service)
     .bind(BATCH)
-    .fetch_one(&mut *tx)
+    .fetch_one(&db.relay)
     .await?;
-    if moved > 0 {
-        sqlx::query("notify manydesk_bus").execute(&mut *tx).await?;
-    }
-    tx.commit().await?;
+    let moved: i64 = row.try_get(0)?;
     if moved > 0 {
         metrics::counter!("manydesk_events_published_total", "service" => db.service).increment(moved.unsigned_abs());
         db.hints.published.send_modify(|n| *n += 1);
@@ -260,16 +254,8 @@ impl Arrived {
 
 /// One batch of every source; whether there may be more at once.
 async fn consume_once(db: &TenantDb, sources: &[&str], handler: &dyn Handler) -> Result<bool, Fault> {
-    let mut lock = db.relay.begin_with(UNHURRIED).await.map_err(Failure::from)?;
-    let rows = sqlx::query("select source, position from bus.cursor where consumer = $1 for update skip locked")
-        .bind(db.service)
-        .fetch_all(&mut *lock)
-        .await
-        .map_err(Failure::from)?;
-    let mut cursors: Vec<(String, i64)> = Vec::new();
-    for row in &rows {
-        cursors.push((row.try_get(0).map_err(Failure::from)?, row.try_get(1).map_err(Failure::from)?));
-    }
+    let mut lock = db.relay.begin().await.map_err(Failure::from)?;
+    let cursors = cursors(&mut lock, db.service).await?;
     if cursors.len() < sources.len() {
         // the first start, or another replica is at work
         sqlx::query(
@@ -284,58 +270,78 @@ async fn consume_once(db: &TenantDb, sources: &[&str], handler: &dyn Handler) ->
         lock.commit().await.map_err(Failure::from)?;
         return Ok(false);
     }
-    let mut more = false;
-    for (source, position) in cursors {
-        let batch = read(&mut lock, &source, position).await?;
-        if batch.is_empty() {
-            continue;
-        }
+    let arrived = read(&mut lock, &cursors).await?;
+    let (mut more, mut outcome) = (false, Ok(()));
+    let mut reached: Vec<(&str, i64)> = Vec::new();
+    for batch in arrived.chunk_by(|a, b| a.source == b.source) {
         more |= i64::try_from(batch.len()).is_ok_and(|read| read >= BATCH);
-        let applied_to = apply_batch(db, handler, &batch).await;
-        let (reached, outcome) = match applied_to {
-            Ok(reached) => (reached, Ok(())),
-            Err((reached, fault)) => (reached, Err(fault)),
+        let (to, end) = match apply_batch(db, handler, batch).await {
+            Ok(to) => (to, Ok(())),
+            Err((to, fault)) => (to, Err(fault)),
         };
-        if let Some(reached) = reached {
-            sqlx::query("update bus.cursor set position = $3 where consumer = $1 and source = $2")
-                .bind(db.service)
-                .bind(&source)
-                .bind(reached)
-                .execute(&mut *lock)
-                .await
-                .map_err(Failure::from)?;
-        }
-        if let Err(fault) = outcome {
-            lock.commit().await.map_err(Failure::from)?;
-            return Err(fault);
+        reached.extend(batch.first().zip(to).map(|(first, to)| (first.source.as_str(), to)));
+        outcome = end;
+        if outcome.is_err() {
+            break;
         }
     }
+    if !reached.is_empty() {
+        move_cursors(&mut lock, db.service, &reached).await?;
+    }
     lock.commit().await.map_err(Failure::from)?;
-    Ok(more)
+    outcome.map(|()| more)
 }
 
-async fn read(conn: &mut sqlx::PgConnection, source: &str, after: i64) -> Result<Vec<Arrived>, Failure> {
-    let rows = sqlx::query(
-        "select position, provider_id, seller_id, event_id, kind, payload, traceparent from bus.event
-          where source = $1 and position > $2 order by position limit $3",
+/// How far each source was read, held against other replicas; none while one of them holds them.
+async fn cursors(conn: &mut sqlx::PgConnection, consumer: &str) -> Result<Vec<(String, i64)>, Failure> {
+    let rows = sqlx::query("select source, position from bus.cursor where consumer = $1 for update skip locked")
+        .bind(consumer)
+        .fetch_all(conn)
+        .await?;
+    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
+}
+
+async fn move_cursors(conn: &mut sqlx::PgConnection, consumer: &str, reached: &[(&str, i64)]) -> Result<(), Failure> {
+    sqlx::query(
+        "update bus.cursor c set position = n.position
+           from unnest($2::text[], $3::bigint[]) as n (source, position)
+          where c.consumer = $1 and c.source = n.source",
     )
-    .bind(source)
-    .bind(after)
+    .bind(consumer)
+    .bind(reached.iter().map(|(source, _)| *source).collect::<Vec<_>>())
+    .bind(reached.iter().map(|(_, position)| *position).collect::<Vec<_>>())
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// The next events of every source, in the order of their logs.
+async fn read(conn: &mut sqlx::PgConnection, cursors: &[(String, i64)]) -> Result<Vec<Arrived>, Failure> {
+    let rows = sqlx::query(
+        "select c.source, e.position, e.provider_id, e.seller_id, e.event_id, e.kind, e.payload, e.traceparent
+           from unnest($1::text[], $2::bigint[]) as c (source, position)
+          cross join lateral (
+                select * from bus.event x where x.source = c.source and x.position > c.position
+                 order by x.position limit $3) as e
+          order by c.source, e.position",
+    )
+    .bind(cursors.iter().map(|(source, _)| source.as_str()).collect::<Vec<_>>())
+    .bind(cursors.iter().map(|(_, position)| *position).collect::<Vec<_>>())
     .bind(BATCH)
     .fetch_all(conn)
     .await?;
     rows.iter()
         .map(|row| {
-            let seller = SellerId(row.try_get(2)?);
+            let seller = SellerId(row.try_get(3)?);
             Ok(Arrived {
-                source: source.to_owned(),
-                position: row.try_get(0)?,
-                provider: ProviderId(row.try_get(1)?),
+                source: row.try_get(0)?,
+                position: row.try_get(1)?,
+                provider: ProviderId(row.try_get(2)?),
                 seller: (seller != NO_SELLER).then_some(seller),
-                event: row.try_get(3)?,
-                kind: row.try_get(4)?,
-                payload: row.try_get(5)?,
-                traceparent: row.try_get(6)?,
+                event: row.try_get(4)?,
+                kind: row.try_get(5)?,
+                payload: row.try_get(6)?,
+                traceparent: row.try_get(7)?,
             })
         })
         .collect()

@@ -22,8 +22,9 @@ use crate::service::Deps;
 use crate::{Failure, TenantDb, TenantTx};
 
 /// Tables of the plumbing: what passes through, answers kept for retries, and
-/// the read copy of what the tenants service exports itself.
-const PLUMBING: [&str; 5] = ["inbox", "outbox", "replay", "dead_letter", "seller"];
+/// the read copy of what the tenants service exports itself; and sealed secrets,
+/// which only the installation's keys open.
+const PLUMBING: [&str; 6] = ["inbox", "outbox", "replay", "dead_letter", "seller", "mail_secret"];
 /// Rows of one page. A page whose reader goes away is read to its end, so it is short.
 const PAGE: usize = 200;
 /// Rows that wait for the reader; one may be as large as a mail.

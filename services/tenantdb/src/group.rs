@@ -2,7 +2,8 @@
 //! moment are done in one transaction. Nobody waits for a timer: a lone request
 //! goes at once, and while it is at work those behind it gather.
 //!
-//! Answers kept for retries are claimed and kept for the whole group too.
+//! Answers are kept for retries with the writes of the group. Most requests come once, so they are not
+//! claimed first: one that was answered before makes the group's write fail, and then it is looked for.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
@@ -17,10 +18,13 @@ use sqlx::Row;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
+use crate::writes::unnested;
 use crate::{Failure, TenantTx};
 
 /// The largest group.
 pub const LARGEST: usize = 256;
+/// The constraint by which a write fails that would answer a request twice.
+pub const TWICE: &str = "replay_pk";
 /// Groups of one key at work at once. One: while it is at work the next one gathers, and two would wait for
 /// each other on the rows that all of a key share, such as its number series.
 const LEADERS: usize = 1;
@@ -139,90 +143,59 @@ pub enum Claimed {
 }
 
 impl TenantTx {
-    /// Claims the request ids of a group; see [`TenantTx::replayed`]. No two may
-    /// be the same.
-    pub async fn claim_group(&mut self, method: &str, asked: &[Asked]) -> Result<Vec<Claimed>, Failure> {
-        let named: Vec<&Asked> = asked.iter().filter(|a| !a.request_id.is_empty()).collect();
-        let mut outcomes: Vec<Claimed> = asked.iter().map(|_| Claimed::Fresh).collect();
-        if named.is_empty() {
-            return Ok(outcomes);
-        }
+    /// What is kept of the requests of a group, in their order; claims nothing.
+    pub async fn answered_group(&mut self, method: &str, asked: &[Asked]) -> Result<Vec<Claimed>, Failure> {
+        let mut known: Vec<Claimed> = asked.iter().map(|_| Claimed::Fresh).collect();
         let provider = self.provider();
-        let at = self.now();
-        let sellers: Vec<Uuid> = named.iter().map(|a| a.seller.0).collect();
-        let subjects: Vec<Uuid> = named.iter().map(|a| a.subject).collect();
-        let ids: Vec<&str> = named.iter().map(|a| a.request_id.as_str()).collect();
-        let prints: Vec<&[u8]> = named.iter().map(|a| a.fingerprint.as_slice()).collect();
         let rows = sqlx::query(
-            "insert into replay (provider_id, seller_id, subject, method, request_id, fingerprint, answered_at)
-             select $1, a.seller_id, a.subject, $2, a.request_id, a.fingerprint, $7
-               from unnest($3::uuid[], $4::uuid[], $5::text[], $6::bytea[]) as a (seller_id, subject, request_id, fingerprint)
-              order by a.seller_id, a.subject, a.request_id
-             on conflict on constraint replay_pk do nothing
-             returning seller_id, subject, request_id",
+            "select a.place, r.fingerprint, r.response
+               from unnest($3::uuid[], $4::uuid[], $5::text[]) with ordinality as a (seller_id, subject, request_id, place)
+              cross join lateral (
+                    select x.fingerprint, x.response from replay x
+                     where x.provider_id = $1 and x.seller_id = a.seller_id and x.subject = a.subject and x.method = $2
+                       and x.request_id = a.request_id and x.response is not null
+                     limit 1) as r",
         )
         .bind(provider.0)
         .bind(method)
-        .bind(&sellers)
-        .bind(&subjects)
-        .bind(&ids)
-        .bind(&prints)
-        .bind(at.to_sqlx())
-        .fetch_all(self.conn())
-        .await?;
-        if rows.len() == named.len() {
-            return Ok(outcomes);
-        }
-        let rows = sqlx::query(
-            "select r.seller_id, r.subject, r.request_id, r.fingerprint, r.response
-               from unnest($3::uuid[], $4::uuid[], $5::text[]) as a (seller_id, subject, request_id)
-               join replay r on r.provider_id = $1 and r.seller_id = a.seller_id and r.subject = a.subject
-                            and r.method = $2 and r.request_id = a.request_id
-              where r.response is not null",
-        )
-        .bind(provider.0)
-        .bind(method)
-        .bind(&sellers)
-        .bind(&subjects)
-        .bind(&ids)
+        .bind(asked.iter().map(|a| a.seller.0).collect::<Vec<Uuid>>())
+        .bind(asked.iter().map(|a| a.subject).collect::<Vec<Uuid>>())
+        .bind(asked.iter().map(|a| a.request_id.as_str()).collect::<Vec<&str>>())
         .fetch_all(self.conn())
         .await?;
         for row in &rows {
-            let (seller, subject): (Uuid, Uuid) = (row.try_get(0)?, row.try_get(1)?);
-            let (id, print): (String, Vec<u8>) = (row.try_get(2)?, row.try_get(3)?);
-            let place = asked.iter().position(|a| a.seller.0 == seller && a.subject == subject && a.request_id == id);
-            if let Some(place) = place {
-                outcomes[place] = if print == asked[place].fingerprint {
-                    Claimed::Answered(row.try_get(4)?)
-                } else {
-                    Claimed::Reused
-                };
+            let place = usize::try_from(row.try_get::<i64, _>(0)? - 1).unwrap_or(usize::MAX);
+            let print: Vec<u8> = row.try_get(1)?;
+            if let (Some(asked), Some(known)) = (asked.get(place), known.get_mut(place)) {
+                let same = print == asked.fingerprint;
+                *known = if same { Claimed::Answered(row.try_get(2)?) } else { Claimed::Reused };
             }
         }
-        Ok(outcomes)
+        Ok(known)
     }
 
-    /// Keeps the answers of a group for retries, with the commit.
+    /// Keeps the answers of a group for retries, with the commit. It fails by [`TWICE`] where a request was
+    /// answered before: then nothing of the group is done, and it is to be looked for first.
     pub fn answer_group(&mut self, method: &str, answers: &[(&Asked, Vec<u8>)]) {
         let named: Vec<&(&Asked, Vec<u8>)> = answers.iter().filter(|(a, _)| !a.request_id.is_empty()).collect();
         if named.is_empty() {
             return;
         }
-        let provider = self.provider().0;
+        let (provider, at) = (self.provider().0, self.now());
         let writes = self.writes();
         let (provider, method) = (writes.bind("uuid", provider), writes.bind("text", method));
+        let at = writes.bind("timestamptz", at.to_sqlx());
         let columns = [
             writes.bind("uuid[]", named.iter().map(|(a, _)| a.seller.0).collect::<Vec<Uuid>>()),
             writes.bind("uuid[]", named.iter().map(|(a, _)| a.subject).collect::<Vec<Uuid>>()),
             writes.bind("text[]", named.iter().map(|(a, _)| a.request_id.as_str()).collect::<Vec<&str>>()),
+            writes.bind("bytea[]", named.iter().map(|(a, _)| a.fingerprint.as_slice()).collect::<Vec<&[u8]>>()),
             writes.bind("bytea[]", named.iter().map(|(_, response)| response.as_slice()).collect::<Vec<&[u8]>>()),
         ];
         writes.push(format!(
-            "update replay r set response = a.response
-               from unnest({}) as a (seller_id, subject, request_id, response)
-              where r.provider_id = {provider} and r.seller_id = a.seller_id and r.subject = a.subject
-                and r.method = {method} and r.request_id = a.request_id",
-            columns.join(", ")
+            "insert into replay (provider_id, method, answered_at, seller_id, subject, request_id, fingerprint, response)
+             select {provider}, {method}, {at}, {}",
+            unnested(&columns)
         ));
     }
 }

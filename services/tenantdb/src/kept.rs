@@ -1,7 +1,7 @@
 //! Answers of a single writer, kept for retries. It looks for what is kept of
 //! requests before it decides, and keeps its own answers in the transaction of
 //! what it decided: in between nobody else decides. Everybody else claims first
-//! ([`TenantTx::replayed`], [`TenantTx::claim_group`]).
+//! ([`TenantTx::replayed`]), or finds out by the write ([`TenantTx::answer_group`]).
 
 use aws_lc_rs::digest;
 use jiff_sqlx::ToSqlx;

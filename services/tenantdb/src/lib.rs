@@ -144,10 +144,10 @@ impl TenantDb {
         self.begin_as(events::UNHURRIED, scope).await
     }
 
-    /// As [`TenantDb::begin`], for the work of a [`group`]. Its statements take
-    /// lists, and are written so that one plan suits all lengths: planning them
-    /// anew for each length costs more than carrying them out.
-    pub async fn begin_group(&self, scope: &Scope) -> Result<TenantTx, Failure> {
+    /// As [`TenantDb::begin`], for work that writes lists, such as that of a
+    /// [`group`]. Its statements find rows by their keys, so that one plan suits all
+    /// lengths: planning them anew for each length costs more than carrying them out.
+    pub async fn begin_writing(&self, scope: &Scope) -> Result<TenantTx, Failure> {
         self.begin_as("BEGIN; SET LOCAL plan_cache_mode = force_generic_plan", scope).await
     }
 

@@ -13,7 +13,7 @@ use sqlx::{AssertSqlSafe, Postgres, Row, Transaction};
 use uuid::Uuid;
 
 use crate::failure::Failure;
-use crate::writes::Writes;
+use crate::writes::{Writes, unnested};
 use crate::{Hints, braces};
 
 /// A transaction that sees and writes what its scope says. Dropped means
@@ -70,6 +70,11 @@ impl TenantTx {
     /// Now, by the clock given at the start.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// A new id, in the order of time.
+    pub fn new_uuid(&self) -> Uuid {
+        self.clock.new_uuid()
     }
 
     /// The provider, to be written into rows.
@@ -261,11 +266,8 @@ impl TenantTx {
         ];
         writes.push(format!(
             "insert into outbox (provider_id, seller_id, event_id, key, kind, payload, traceparent, occurred_at)
-             select {provider}, e.seller_id, e.event_id, e.key, e.kind, e.payload, e.traceparent, e.occurred_at
-               from unnest({}) with ordinality
-                    as e (seller_id, event_id, key, kind, payload, traceparent, occurred_at, place)
-              order by e.place",
-            columns.join(", ")
+             select {provider}, {}",
+            unnested(&columns)
         ));
     }
 }
@@ -283,6 +285,7 @@ pub fn kind_of(body: &Body) -> &'static str {
         Body::TicketWorkWithdrawn(_) => "ticket_work_withdrawn",
         Body::ContactHandled(_) => "contact_handled",
         Body::SlaVerdictReached(_) => "sla_verdict_reached",
+        Body::SlaAlertRaised(_) => "sla_alert_raised",
         Body::ContactAssigned(_) => "contact_assigned",
         Body::ContactReleased(_) => "contact_released",
         Body::AgentTimeRecorded(_) => "agent_time_recorded",

@@ -96,11 +96,17 @@ impl Rows<'_> {
     }
 
     fn insert_unless(self, conflict: &str) {
-        let (table, tenant, names, columns) = (self.table, self.tenant, self.names.join(", "), self.columns.join(", "));
+        let (table, tenant, names, columns) = (self.table, self.tenant, self.names.join(", "), unnested(&self.columns));
         self.writes.push(format!(
-            "insert into {table} (provider_id, seller_id, {names}) select {tenant}, {names} from unnest({columns}) with ordinality as n ({names}, place) order by place{conflict}"
+            "insert into {table} (provider_id, seller_id, {names}) select {tenant}, {columns}{conflict}"
         ));
     }
+}
+
+/// Arrays of the same length as columns of rows, in their order. Taken apart row by row: as a table in the
+/// `from` each array would be copied whole into a store of its own first, at twice the cost.
+pub(crate) fn unnested(arrays: &[String]) -> String {
+    arrays.iter().map(|array| format!("unnest({array})")).collect::<Vec<_>>().join(", ")
 }
 
 impl TenantTx {
@@ -133,10 +139,10 @@ mod tests {
     fn one_statement_stays_as_it_is_and_several_become_parts_of_one() {
         let mut writes = Writes::default();
         writes.rows("t", Uuid::nil(), Uuid::nil()).column("a", "text", vec!["x"]).insert();
-        let first = "insert into t (provider_id, seller_id, a) select $1::uuid, $2::uuid, a from unnest($3::text[]) with ordinality as n (a, place) order by place";
+        let first = "insert into t (provider_id, seller_id, a) select $1::uuid, $2::uuid, unnest($3::text[])";
         assert_eq!(writes.text(), first);
         writes.rows("u", Uuid::nil(), Uuid::nil()).column("b", "int8", vec![1_i64]).insert_or_set("u_pk", &["b"]);
-        let second = "insert into u (provider_id, seller_id, b) select $4::uuid, $5::uuid, b from unnest($6::int8[]) with ordinality as n (b, place) order by place on conflict on constraint u_pk do update set b = excluded.b";
+        let second = "insert into u (provider_id, seller_id, b) select $4::uuid, $5::uuid, unnest($6::int8[]) on conflict on constraint u_pk do update set b = excluded.b";
         assert_eq!(writes.text(), format!("with part_0 as ({first}), part_1 as ({second}) select 1"));
     }
 }

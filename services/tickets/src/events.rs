@@ -63,7 +63,7 @@ impl OfOthers {
 
     async fn terms_changed(&self, tx: &mut TenantTx, terms: &SellerTerms) -> Result<(), Fault> {
         store::keep::terms(tx, terms.version, &terms.encode_to_vec()).await?;
-        store::keep::look_again(tx).await?;
+        store::again::changed(tx).await?;
         let now = tx.now();
         store::privacy::look_at(tx, now).await?;
         Ok(())

@@ -15,11 +15,20 @@ mod events;
 mod store;
 mod work;
 
+/// How mail is sent and received.
+pub mod mail {
+    pub use crate::work::mail::{Resealed, Settings, reseal};
+}
+
 use std::sync::Arc;
 
+use proto::tickets::v1::calls_service_server::CallsServiceServer;
 use proto::tickets::v1::customers_service_server::CustomersServiceServer;
 use proto::tickets::v1::imports_service_server::ImportsServiceServer;
+use proto::tickets::v1::mail_connections_service_server::MailConnectionsServiceServer;
+use proto::tickets::v1::outgoing_mails_service_server::OutgoingMailsServiceServer;
 use proto::tickets::v1::privacy_service_server::PrivacyServiceServer;
+use proto::tickets::v1::sla_service_server::SlaServiceServer;
 use proto::tickets::v1::tickets_service_server::TicketsServiceServer;
 use tenantdb::service::{Deps, Parts, Worker};
 
@@ -27,24 +36,34 @@ use tenantdb::service::{Deps, Parts, Worker};
 pub static MIGRATOR: tenantdb::Migrator = sqlx::migrate!();
 
 /// The service: its routes, its background work, and the events it applies.
-pub fn build(deps: Deps) -> Result<Parts, kit::Fault> {
+pub fn build(deps: Deps, mail: mail::Settings) -> Result<Parts, kit::Fault> {
     domain::intake::relay::sheets().map_err(|bad| kit::Fault::internal(kit::fault::chain(bad)))?;
-    let desk = Arc::new(work::Desk::new(deps.clone()));
-    let server = TicketsServiceServer::new(api::Api::new(Arc::clone(&desk)))
-        .max_decoding_message_size(kit::serve::MAX_MESSAGE_BYTES);
-    let customers = CustomersServiceServer::new(api::Customers::new(Arc::clone(&desk)));
-    let privacy = PrivacyServiceServer::new(api::Privacy::new(Arc::clone(&desk)))
-        .max_decoding_message_size(kit::serve::MAX_MESSAGE_BYTES);
-    let imports = ImportsServiceServer::new(api::Imports::new(Arc::clone(&desk)))
-        .max_decoding_message_size(kit::serve::MAX_MESSAGE_BYTES);
-    let old = Arc::clone(&desk);
-    let breaches = Arc::clone(&desk);
+    let desk = Arc::new(work::Desk::new(deps.clone(), work::mail::Mail::new(mail)?));
+    let api = Arc::new(api::Api::new(Arc::clone(&desk)));
+    let server =
+        TicketsServiceServer::from_arc(Arc::clone(&api)).max_decoding_message_size(kit::serve::MAX_MESSAGE_BYTES);
+    let routes = tonic::service::Routes::new(server)
+        .add_service(OutgoingMailsServiceServer::from_arc(Arc::clone(&api)))
+        .add_service(MailConnectionsServiceServer::from_arc(api))
+        .add_service(SlaServiceServer::new(api::sla::Sla::new(Arc::clone(&desk))))
+        .add_service(CustomersServiceServer::new(api::Customers::new(Arc::clone(&desk))))
+        .add_service(CallsServiceServer::new(api::Calls::new(Arc::clone(&desk))))
+        .add_service(
+            PrivacyServiceServer::new(api::Privacy::new(Arc::clone(&desk)))
+                .max_decoding_message_size(kit::serve::MAX_MESSAGE_BYTES),
+        )
+        .add_service(
+            ImportsServiceServer::new(api::Imports::new(Arc::clone(&desk)))
+                .max_decoding_message_size(kit::serve::MAX_MESSAGE_BYTES),
+        );
+    let (breaches, post, old) = (Arc::clone(&desk), Arc::clone(&desk), Arc::clone(&desk));
     let handler = tenantdb::events::WithSellers { inner: events::OfOthers::new(desk), terms: deps.terms.clone() };
     Ok(Parts {
-        routes: tonic::service::Routes::new(server).add_service(customers).add_service(privacy).add_service(imports),
+        routes,
         workers: vec![
             Worker::new("tickets breaches", |stop| work::breach::watch(breaches, stop)),
             Worker::new("tickets retention", |stop| work::retention::watch(old, stop)),
+            Worker::new("tickets outgoing mails", |stop| work::mail::post::watch(post, stop)),
         ],
         events: Some((&["tenants", "routing"], Arc::new(handler))),
     })

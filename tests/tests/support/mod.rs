@@ -2,6 +2,7 @@
 //! programs written in another language, and the platform as a process.
 
 pub mod http;
+pub mod mail;
 pub mod process;
 pub mod python;
 pub mod rows;

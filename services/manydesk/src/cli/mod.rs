@@ -57,9 +57,13 @@ enum Command {
     },
     /// Seal the secrets of a platform whose services run alone under a new master
     /// key: the first line of the file that MANYDESK_MASTER_KEY_FILE names, with
-    /// the former key in the second. Reads the database of the tenants service
-    /// from MANYDESK_DATABASE_URL.
-    Reseal,
+    /// the former key in the second. Reads the database of the service from
+    /// MANYDESK_DATABASE_URL, and for tickets MANYDESK_RELAY_DATABASE_URL too.
+    Reseal {
+        /// Whose secrets: tenants or tickets.
+        #[arg(default_value = "tenants", value_parser = ["tenants", "tickets"])]
+        service: String,
+    },
     /// Bring past conversations in.
     #[command(subcommand)]
     Import(Import),
@@ -200,7 +204,7 @@ impl Cli {
             Command::Serve { service } => up::serve(&service).await,
             Command::Migrate { database_url } => up::migrate(&database_url).await,
             Command::Operator { email } => up::operator(&email).await,
-            Command::Reseal => up::reseal().await,
+            Command::Reseal { service } => up::reseal(&service).await,
             Command::Keys { folder } => crate::keys::write(&folder),
             Command::Import(Import::Conversations { file, rejected, at }) => {
                 conversations::import(&at, &file, rejected.as_deref()).await

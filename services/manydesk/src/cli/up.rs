@@ -107,17 +107,22 @@ pub async fn operator(email: &str) -> anyhow::Result<()> {
 }
 
 /// `manydesk reseal`.
-pub async fn reseal() -> anyhow::Result<()> {
+pub async fn reseal(service: &str) -> anyhow::Result<()> {
     let config = local::read_config()?;
     let vars = kit::config::environment;
     let mut reader = Reader::new(&vars);
+    let service = if service == "tickets" { "tickets" } else { "tenants" };
     let app_url = Secret(reader.required("MANYDESK_DATABASE_URL"));
-    let masters = crate::master::read(&mut reader);
+    // rows are found across tenants by the role that sees only which are due
+    let relay = "MANYDESK_RELAY_DATABASE_URL";
+    let relay_url = if service == "tickets" { Secret(reader.required(relay)) } else { app_url.clone() };
+    let masters = crate::master::read(&mut reader, service);
     reader.finish(()).map_err(|wrong| local::not_valid(&wrong))?;
     let masters = masters.ok_or_else(|| anyhow::anyhow!("there is no master key"))?;
     let _telemetry = start_telemetry(&config, "reseal")?;
-    let done = crate::serve::reseal(&app_url, &masters, Clock::System, &stop_signal()?).await?;
-    println!("{} of {} secrets were sealed anew; all are under the first key of the file", done.anew, done.kept);
+    let urls = (&app_url, &relay_url);
+    let (kept, anew) = crate::serve::reseal(service, urls, &masters, Clock::System, &stop_signal()?).await?;
+    println!("{anew} of {kept} secrets were sealed anew; all are under the first key of the file");
     Ok(())
 }
 

@@ -6,13 +6,12 @@
 //! where it is kept, in `store`.
 
 pub mod issuer;
-pub mod master;
 pub mod passwords;
 pub mod signer;
 pub mod vault;
 
 pub use issuer::Issuers;
-pub use master::{MasterKey, MasterKeys};
+pub use kit::master::{MasterKey, MasterKeys};
 pub use passwords::Passwords;
 pub use signer::Signer;
 pub use vault::Vault;

@@ -12,8 +12,8 @@ use aws_lc_rs::{constant_time, digest, hkdf, hmac, rand};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use kit::ids::Uuid;
+use kit::master::{MasterKey, MasterKeys};
 
-use super::master::{MasterKey, MasterKeys};
 use crate::domain::identity::token::{Refresh, Secret};
 
 /// Cryptography failed: no randomness, or what was sealed does not open (another

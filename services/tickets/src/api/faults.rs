@@ -3,9 +3,9 @@
 use kit::{Explain, Fault};
 use tonic::Code;
 
-use crate::domain::customer;
 use crate::domain::intake::book::NotTaken;
 use crate::domain::ticket::Refusal;
+use crate::domain::{call, customer};
 
 impl Explain for Refusal {
     fn code(&self) -> Code {
@@ -55,6 +55,24 @@ impl Explain for customer::Refusal {
             customer::Refusal::IdentityTaken(id) => vec![("customer_id", id.to_string())],
             customer::Refusal::LastIdentity | customer::Refusal::Erased => Vec::new(),
             customer::Refusal::TooManyTickets => vec![("limit", customer::TICKETS_LIMIT.to_string())],
+        }
+    }
+}
+
+impl Explain for call::Refusal {
+    fn code(&self) -> Code {
+        Code::FailedPrecondition
+    }
+
+    fn reason(&self) -> &'static str {
+        match self {
+            call::Refusal::Contradicted(_) => "CALL_CONTRADICTED",
+        }
+    }
+
+    fn metadata(&self) -> Vec<(&'static str, String)> {
+        match self {
+            call::Refusal::Contradicted(what) => vec![("what", (*what).to_owned())],
         }
     }
 }

@@ -92,8 +92,8 @@ impl Api {
         let found = store::read::message(&mut tx, id).await?.ok_or(Fault::NotFound("message"))?;
         let clock = &self.desk.deps.clock;
         let copy = copy_of(&found.value, clock.new_uuid()).map_err(Fault::from)?;
-        let mut source = store::load::dossier(&mut tx, found.value.ticket).await?.ok_or(Fault::NotFound("ticket"))?;
         let mut book = store::load::book(&mut tx, &settings, std::slice::from_ref(&copy)).await?;
+        let mut source = store::load::dossier(&mut tx, found.value.ticket).await?.ok_or(Fault::NotFound("ticket"))?;
         let now = tx.now();
         let outcome = book
             .receive(&settings, copy, now, &mut || clock.new_uuid())

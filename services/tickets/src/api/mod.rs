@@ -1,7 +1,9 @@
 //! The calls: read, decide, keep, reply. [`intake`] and [`mails`] take messages in, [`quarantine`] holds
 //! what could not be, [`steps`] works on tickets, [`reads`] answers questions, [`promises`] explains and
-//! reports.
+//! reports, [`sla`] warns and tells how sellers stand.
 
+mod calls;
+mod connections;
 mod customers;
 mod faults;
 mod fields;
@@ -10,11 +12,13 @@ mod imports;
 mod intake;
 mod mails;
 mod merges;
+mod outgoing;
 mod privacy;
 mod promises;
 mod quarantine;
 mod reads;
 mod received;
+pub mod sla;
 mod steps;
 mod streams;
 mod wire;
@@ -47,6 +51,7 @@ impl Api {
     }
 }
 
+pub use calls::Calls;
 pub use customers::Customers;
 pub use imports::Imports;
 pub use privacy::Privacy;

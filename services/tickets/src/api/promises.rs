@@ -12,7 +12,7 @@ use tenantdb::TenantTx;
 use super::{Api, wire};
 use crate::domain::dossier::{Clock, Dossier};
 use crate::domain::ids::TicketId;
-use crate::domain::settings::{About, Settings};
+use crate::domain::settings::Settings;
 use crate::domain::sla::clock::{self, Hand, Reading};
 use crate::domain::sla::explain;
 use crate::domain::sla::policy::{Family, Metric};
@@ -130,15 +130,7 @@ fn is_settled(clock: &Clock) -> bool {
 
 /// Every clock: what runs by the terms of now, what was settled by the terms that settled it.
 fn readings(dossier: &Dossier, settings: &Settings, earlier: &BTreeMap<i64, Settings>, now: i64) -> Vec<Reading> {
-    let ticket = &dossier.ticket;
-    let about = About {
-        channel: &ticket.channel,
-        priority: ticket.priority,
-        marketplace: &ticket.marketplace,
-        country: &ticket.country,
-        begun: ticket.created_at.as_second(),
-    };
-    let read = |settings: &Settings| clock::read(&settings.promises(&about), &dossier.facts, now);
+    let read = |settings: &Settings| clock::read(&settings.promises(&dossier.about()), &dossier.facts, now);
     let mut out = read(settings);
     for settled in dossier.clocks.iter().filter(|clock| is_settled(clock) && clock.version != settings.version) {
         let key = (settled.family, settled.metric, settled.cycle);

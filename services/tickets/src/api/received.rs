@@ -39,10 +39,10 @@ pub struct Job {
 
 /// How an attempt failed.
 pub enum Tried {
-    /// Somebody stored the same at the same time.
+    /// Somebody stored the same at the same time, or the request was answered before.
     Twin,
-    /// One of several is refused; each is to be looked at alone.
-    Mixed,
+    /// A message is refused.
+    Refused(Fault),
     Failed(Fault),
 }
 
@@ -50,8 +50,7 @@ impl Tried {
     pub fn into_fault(self) -> Fault {
         match self {
             Tried::Twin => Fault::Contended("the same message is being stored by several calls".into()),
-            Tried::Mixed => Fault::internal("a lone message is not mixed"),
-            Tried::Failed(fault) => fault,
+            Tried::Refused(fault) | Tried::Failed(fault) => fault,
         }
     }
 }
@@ -84,7 +83,7 @@ impl Received {
     /// others nothing but time.
     async fn store(&self, jobs: Vec<Job>) -> Vec<Answer> {
         if jobs.len() > 1 && are_different(&jobs) {
-            match self.attempt(&jobs).await {
+            match self.attempt_twice(&jobs).await {
                 Ok(answers) => return answers,
                 Err(tried) => {
                     let fault = tried.into_fault();
@@ -104,27 +103,37 @@ impl Received {
     }
 
     async fn alone(&self, job: &[Job]) -> Answer {
-        for _ in 1..TRIES {
-            match self.attempt(job).await {
+        for _ in 2..TRIES {
+            match self.attempt_twice(job).await {
                 Err(Tried::Twin) => {}
-                Err(tried) => return Err(tried.into_fault()),
-                Ok(answers) => return first(answers),
+                tried => return first(tried.map_err(Tried::into_fault)?),
             }
         }
-        first(self.attempt(job).await.map_err(Tried::into_fault)?)
+        first(self.attempt_twice(job).await.map_err(Tried::into_fault)?)
     }
 
-    async fn attempt(&self, jobs: &[Job]) -> Result<Vec<Answer>, Tried> {
+    /// Most requests come once: only when storing fails is it asked whether they were answered before.
+    async fn attempt_twice(&self, jobs: &[Job]) -> Result<Vec<Answer>, Tried> {
+        match self.attempt(jobs, false).await {
+            Err(Tried::Twin | Tried::Refused(_)) => self.attempt(jobs, true).await,
+            tried => tried,
+        }
+    }
+
+    async fn attempt(&self, jobs: &[Job], is_second: bool) -> Result<Vec<Answer>, Tried> {
         let Some(newest) = jobs.iter().max_by_key(|job| job.settings.version) else { return Ok(Vec::new()) };
         let settings = &newest.settings;
-        let mut tx = self.desk.deps.db.begin_group(&newest.scope).await?;
+        let mut tx = self.desk.deps.db.begin_writing(&newest.scope).await?;
         let asked: Vec<Asked> = jobs.iter().map(|job| job.asked.clone()).collect();
-        let claims = tx.claim_group(newest.method, &asked).await?;
+        let known = match is_second {
+            true => tx.answered_group(newest.method, &asked).await?,
+            false => jobs.iter().map(|_| Claimed::Fresh).collect(),
+        };
         let fresh: Vec<&Job> =
-            jobs.iter().zip(&claims).filter(|(_, claim)| **claim == Claimed::Fresh).map(|(job, _)| job).collect();
+            jobs.iter().zip(&known).filter(|(_, known)| **known == Claimed::Fresh).map(|(job, _)| job).collect();
         let messages: Vec<Incoming> = fresh.iter().map(|job| job.incoming.clone()).collect();
         let mut book = store::load::book(&mut tx, settings, &messages).await?;
-        let outcomes = self.receive(&mut book, settings, messages, jobs.len() == 1)?;
+        let outcomes = self.receive(&mut book, settings, messages)?;
         store::keep::book(&mut tx, &settings.prefix, &mut book).await?;
         tell(&mut tx, &book, &fresh, &outcomes)?;
 
@@ -138,9 +147,9 @@ impl Received {
         tx.commit().await?;
 
         let mut responses = responses.into_iter();
-        Ok(claims
+        Ok(known
             .into_iter()
-            .map(|claim| match claim {
+            .map(|known| match known {
                 Claimed::Fresh => responses.next().ok_or_else(|| Fault::internal("a stored message has no answer")),
                 Claimed::Reused => Err(Fault::RequestIdReused),
                 Claimed::Answered(bytes) => {
@@ -150,20 +159,14 @@ impl Received {
             .collect())
     }
 
-    fn receive(
-        &self,
-        book: &mut Book,
-        settings: &Settings,
-        messages: Vec<Incoming>,
-        is_alone: bool,
-    ) -> Result<Vec<Outcome>, Tried> {
+    fn receive(&self, book: &mut Book, settings: &Settings, messages: Vec<Incoming>) -> Result<Vec<Outcome>, Tried> {
         let clock = &self.desk.deps.clock;
         let now = clock.now();
         messages
             .into_iter()
             .map(|message| {
                 book.receive(settings, message, now, &mut || clock.new_uuid())
-                    .map_err(|why| if is_alone { Tried::Failed(not_taken(why, "")) } else { Tried::Mixed })
+                    .map_err(|why| Tried::Refused(not_taken(why, "")))
             })
             .collect()
     }

@@ -209,7 +209,7 @@ impl Api {
         kit::wire::version(about.etag)?;
         let scope = about.caller.act_for(about.seller_id)?;
         let settings = self.desk.settings(Some(about.caller), &scope).await?;
-        let mut tx = self.desk.deps.db.begin(&scope).await?;
+        let mut tx = self.desk.deps.db.begin_writing(&scope).await?;
         if let Some(answer) = tx.replayed(about.caller, about.method, about.request_id, about.request).await? {
             return Ok(answer);
         }
@@ -218,7 +218,7 @@ impl Api {
         let act = Act { user: about.caller.user(), at: tx.now() };
         step(&mut dossier, act, &settings, self.desk.deps.clock.new_id())?;
         dossier.settle(&settings, act.at);
-        self.desk.keep(&mut tx, &mut dossier).await?;
+        self.desk.keep_with_commit(&mut tx, &mut dossier).await?;
         let (seller, all) = (tx.seller()?, sees_all(about.caller));
         let response = respond(&dossier, wire::ticket(seller, &dossier.ticket, all), seller, all);
         tx.commit_with(&response).await?;
@@ -232,7 +232,7 @@ impl Api {
 
 /// An answer or a note of ours. An answer by mail gets the Message-ID by which the customer's mail
 /// program will name it.
-fn outgoing(
+pub(super) fn outgoing(
     dossier: &Dossier,
     act: Act,
     settings: &Settings,

@@ -11,9 +11,10 @@ use super::ids::{ChannelAccountId, ContactId, CustomerId, MessageId, TicketId, U
 use super::intake::kind::MessageKind;
 use super::intake::mail::report::Action;
 use super::intake::{Decision, Direction};
-use super::settings::{About, Settings};
+use super::settings::Settings;
+use super::sla::alert::{self, Alert};
 use super::sla::clock::{self, Hand, Reading, Verdict};
-use super::sla::policy::{Family, Metric};
+use super::sla::policy::{About, Family, Metric};
 use super::ticket::{self, Fact, Kind, Priority, Refusal, State, Step};
 
 /// A ticket as it stands.
@@ -42,6 +43,8 @@ pub struct Ticket {
     pub first_response_at: Option<Timestamp>,
     pub solved_at: Option<Timestamp>,
     pub due_at: Option<Timestamp>,
+    /// When its clocks are to be looked at again, whatever happens to it before.
+    pub look_at: Option<Timestamp>,
     pub first_message_at: Timestamp,
     pub first_outbound_at: Option<Timestamp>,
     pub inbound_count: i32,
@@ -139,6 +142,8 @@ pub struct Clock {
     pub source: String,
     /// The verdict last told to others.
     pub told: Option<Verdict>,
+    /// The highest percent of the target at which somebody was warned; 0 for none.
+    pub warned: i32,
 }
 
 /// What other services are told.
@@ -149,6 +154,7 @@ pub enum Told {
     Withdrawn { contact: ContactId, reason: &'static str, at: Timestamp },
     Handled { contact: Contact, user: Option<UserId>, first_response: bool, historical: bool, at: Timestamp },
     Reached { clock: Clock, historical: bool, at: Timestamp },
+    Warned { alert: Alert },
 }
 
 /// A ticket, its history and clocks, and what changed since they were read.
@@ -167,6 +173,8 @@ pub struct Dossier {
     pub dropped: Vec<(Family, Metric, i32)>,
     /// Verdicts reached, with when.
     pub verdicts: Vec<(Clock, Timestamp)>,
+    /// What people are warned of.
+    pub alerts: Vec<Alert>,
     pub told: Vec<Told>,
 }
 
@@ -203,6 +211,7 @@ impl Dossier {
             new_messages: Vec::new(),
             dropped: Vec::new(),
             verdicts: Vec::new(),
+            alerts: Vec::new(),
             told: Vec::new(),
         }
     }
@@ -390,17 +399,22 @@ impl Dossier {
         self.record(act, Kind::Split, self.ticket.state, true, Some(message), None);
     }
 
-    /// Reads the clocks at a moment and writes down what changed. A clock that was settled stays as it
-    /// is; one that the policy no longer knows goes, unless it was settled.
-    pub fn settle(&mut self, settings: &Settings, now: Timestamp) {
-        let about = About {
+    /// What decides the promises about it.
+    pub fn about(&self) -> About<'_> {
+        About {
             channel: &self.ticket.channel,
             priority: self.ticket.priority,
             marketplace: &self.ticket.marketplace,
             country: &self.ticket.country,
+            language: self.ticket.language.as_deref(),
             begun: self.ticket.created_at.as_second(),
-        };
-        let readings = clock::read(&settings.promises(&about), &self.facts, now.as_second());
+        }
+    }
+
+    /// Reads the clocks at a moment and writes down what changed. A clock that was settled stays as it
+    /// is; one that the policy no longer knows goes, unless it was settled.
+    pub fn settle(&mut self, settings: &Settings, now: Timestamp) {
+        let readings = clock::read(&settings.promises(&self.about()), &self.facts, now.as_second());
         let key = |r: &Reading| (r.family, r.metric, r.cycle);
         let dropped = &mut self.dropped;
         self.clocks.retain(|clock| {
@@ -415,15 +429,41 @@ impl Dossier {
         for reading in &readings {
             self.write_down(reading, now);
         }
+        let next_mark = self.warn(settings, &readings, now);
         let due = self.clocks.iter().filter(|c| c.hand == Hand::Running).filter_map(|c| c.due_at).min();
-        let due = due.and_then(|second| Timestamp::from_second(second).ok());
-        self.is_changed |= self.ticket.due_at != due;
-        self.ticket.due_at = due;
+        // A clock due this very second is not late yet.
+        let open = self.clocks.iter().filter(|c| c.hand == Hand::Running && c.verdict == Verdict::Open);
+        let late = open.filter_map(|c| c.due_at).map(|due| due.saturating_add(1)).min();
+        let look = [next_mark, late].into_iter().flatten().min();
+        let moment = |second: Option<i64>| second.and_then(|second| Timestamp::from_second(second).ok());
+        let (due, look) = (moment(due), moment(look));
+        self.is_changed |= self.ticket.due_at != due || self.ticket.look_at != look;
+        (self.ticket.due_at, self.ticket.look_at) = (due, look);
         for told in &mut self.told {
             if let Told::NeedsWork { due_at, .. } = told {
                 *due_at = due;
             }
         }
+    }
+
+    /// Warns of clocks that have used a share of their target or all of it, each share once; answers when
+    /// the next share will be used. Nobody is warned of the past.
+    fn warn(&mut self, settings: &Settings, readings: &[Reading], now: Timestamp) -> Option<i64> {
+        if self.ticket.historical {
+            return None;
+        }
+        let mut next: Option<i64> = None;
+        for reading in readings {
+            let key = (reading.family, reading.metric, reading.cycle);
+            let Some(clock) = self.clocks.iter_mut().find(|c| (c.family, c.metric, c.cycle) == key) else { continue };
+            let news = alert::news(&settings.policy, reading, clock.warned, now.as_second());
+            next = next.into_iter().chain(news.next_at).min();
+            clock.warned = news.warned;
+            self.is_changed |= !news.alerts.is_empty();
+            self.told.extend(news.alerts.iter().map(|alert| Told::Warned { alert: alert.clone() }));
+            self.alerts.extend(news.alerts);
+        }
+        next
     }
 
     fn write_down(&mut self, reading: &Reading, now: Timestamp) {
@@ -432,7 +472,7 @@ impl Dossier {
         if let Some(stored) = place.map(|place| &self.clocks[place])
             && stored.hand == Hand::Stopped
             && !self.ticket.historical
-            && (reading.metric != Metric::Resolution || stored.stopped_at == reading.stopped_at)
+            && (!reading.metric.spans_the_ticket() || stored.stopped_at == reading.stopped_at)
         {
             return;
         }
@@ -451,6 +491,7 @@ impl Dossier {
             calendar: reading.calendar_name.clone(),
             source: reading.source.clone(),
             told: place.and_then(|place| self.clocks[place].told),
+            warned: place.map_or(0, |place| self.clocks[place].warned),
         };
         if clock.verdict != Verdict::Open && clock.told != Some(clock.verdict) {
             clock.told = Some(clock.verdict);

@@ -24,8 +24,7 @@ fn act(minute: i64) -> Act {
 }
 
 fn settings(first_response: i64) -> Settings {
-    let target =
-        |metric, seconds| Target { metric, channels: vec![], priorities: vec![], seconds, calendar: String::new() };
+    let target = |metric, seconds| Target::for_all(metric, seconds, "");
     let targets = vec![target(Metric::FirstResponse, first_response), target(Metric::Resolution, 8 * 3_600)];
     Settings {
         version: 1,
@@ -63,6 +62,7 @@ fn ticket(historical: bool, marketplace: &str) -> Dossier {
         first_response_at: None,
         solved_at: None,
         due_at: None,
+        look_at: None,
         first_message_at: at(0),
         first_outbound_at: None,
         inbound_count: 0,
@@ -123,6 +123,7 @@ fn kinds(dossier: &Dossier) -> Vec<&'static str> {
             Told::NeedsWork { .. } => "needs_work",
             Told::Withdrawn { .. } => "withdrawn",
             Told::Handled { .. } => "handled",
+            Told::Warned { .. } => "warned",
             Told::Reached { clock, .. } => clock.verdict.name(),
         })
         .collect()
@@ -201,7 +202,7 @@ fn a_breach_is_told_once_and_an_answer_after_it_says_nothing_new() {
         dossier.settle(&settings(3_600), at(minute));
     }
     outbound(&mut dossier, 11, 120);
-    assert_eq!(kinds(&dossier), ["stored", "needs_work", "missed", "stored", "handled"]);
+    assert_eq!(kinds(&dossier), ["stored", "needs_work", "missed", "warned", "stored", "handled"]);
     let clock = dossier.clocks.iter().find(|c| c.metric == Metric::FirstResponse).unwrap();
     assert_eq!((clock.verdict, clock.elapsed, clock.hand), (Verdict::Missed, 7_200, Hand::Stopped));
     assert_eq!(dossier.verdicts.len(), 1);

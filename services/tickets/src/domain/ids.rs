@@ -7,7 +7,9 @@ kit::id!(ContactId, "contact", "One unit of work that can be offered and billed.
 kit::id!(ChannelAccountId, "chan", "A mailbox, a marketplace account, a number.");
 kit::id!(AttachmentId, "attachment", "A file of a message.");
 kit::id!(QuarantineId, "quarantine", "A mail that could not be taken in.");
+kit::id!(AlertId, "alert", "A warning about a clock.");
 kit::id!(ImportId, "import", "A bulk import of past messages.");
+kit::id!(CallId, "call", "A telephone call.");
 kit::id!(ErasureId, "cerasure", "An erasure of what was kept of customers.");
 
 pub use kit::ids::{SellerId, UserId, Uuid};

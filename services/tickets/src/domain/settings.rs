@@ -7,8 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::ids::ChannelAccountId;
 use super::sla::marketplace::{Case, RULES};
-use super::sla::policy::{Policy, Promise};
-use super::ticket::Priority;
+use super::sla::policy::{About, Policy, Promise};
 
 /// Kinds of channels.
 pub const CHANNELS: [&str; 9] =
@@ -75,7 +74,7 @@ impl Settings {
 
     /// Everything promised about a ticket.
     pub fn promises(&self, about: &About<'_>) -> Vec<Promise> {
-        let mut promises = self.policy.promises(about.channel, about.priority);
+        let mut promises = self.policy.promises(about);
         if !about.marketplace.is_empty() {
             let begun = Timestamp::from_second(about.begun).unwrap_or(Timestamp::UNIX_EPOCH);
             promises.extend(RULES.promises(&Case {
@@ -87,17 +86,6 @@ impl Settings {
         }
         promises
     }
-}
-
-/// What decides the promises about a ticket.
-#[derive(Debug, Clone, Copy)]
-pub struct About<'a> {
-    pub channel: &'a str,
-    pub priority: Priority,
-    pub marketplace: &'a str,
-    pub country: &'a str,
-    /// When it began, in seconds since 1970.
-    pub begun: i64,
 }
 
 /// An address in lower case without what follows a plus in its local part.

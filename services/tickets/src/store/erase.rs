@@ -3,14 +3,20 @@
 use tenantdb::{Failure, TenantTx};
 
 /// The tables of a seller, children first. The seller's own entry stays until its terms say erased.
-const STATEMENTS: [&str; 25] = [
+const STATEMENTS: &[&str] = &[
     "delete from tickets.attachment where provider_id = $1 and seller_id = $2",
     "delete from tickets.file_part where provider_id = $1 and seller_id = $2",
     "delete from tickets.file where provider_id = $1 and seller_id = $2",
+    "delete from tickets.outgoing where provider_id = $1 and seller_id = $2",
+    "delete from tickets.mail_secret where provider_id = $1 and seller_id = $2",
+    "delete from tickets.mail_connection where provider_id = $1 and seller_id = $2",
     "delete from tickets.quarantine_part where provider_id = $1 and seller_id = $2",
     "delete from tickets.quarantine where provider_id = $1 and seller_id = $2",
+    "delete from tickets.call_hold where provider_id = $1 and seller_id = $2",
+    "delete from tickets.call where provider_id = $1 and seller_id = $2",
     "delete from tickets.import_conversation where provider_id = $1 and seller_id = $2",
     "delete from tickets.import where provider_id = $1 and seller_id = $2",
+    "delete from tickets.sla_alert where provider_id = $1 and seller_id = $2",
     "delete from tickets.verdict where provider_id = $1 and seller_id = $2",
     "delete from tickets.sla_clock where provider_id = $1 and seller_id = $2",
     "delete from tickets.message_raw where provider_id = $1 and seller_id = $2",
@@ -26,6 +32,7 @@ const STATEMENTS: [&str; 25] = [
     "delete from tickets.customer_identity where provider_id = $1 and seller_id = $2",
     "delete from tickets.customer where provider_id = $1 and seller_id = $2",
     "delete from tickets.number_series where provider_id = $1 and seller_id = $2",
+    "delete from tickets.terms_look where provider_id = $1 and seller_id = $2",
     "delete from tickets.terms_version where provider_id = $1 and seller_id = $2",
     "delete from tickets.replay where provider_id = $1 and seller_id = $2",
     "delete from tickets.dead_letter where provider_id = $1 and seller_id = $2",
@@ -35,7 +42,7 @@ const STATEMENTS: [&str; 25] = [
 pub async fn seller(tx: &mut TenantTx) -> Result<u64, Failure> {
     let (provider, seller) = (tx.provider().0, tx.seller()?.0);
     let mut rows = 0;
-    for statement in STATEMENTS {
+    for &statement in STATEMENTS {
         rows += sqlx::query(statement).bind(provider).bind(seller).execute(tx.conn()).await?.rows_affected();
     }
     Ok(rows)

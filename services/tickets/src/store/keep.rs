@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tenantdb::group::TWICE;
 use tenantdb::{Failure, TenantTx, ToSqlx};
 
 use super::rows::{at_second, decisions_text};
@@ -12,6 +13,7 @@ use crate::domain::intake::book::{Book, Customer};
 use crate::domain::intake::identity::Identity;
 use crate::domain::intake::kind::MessageKind;
 use crate::domain::intake::mail::report::Report;
+use crate::domain::sla::alert::Alert;
 use crate::domain::sla::clock::Verdict;
 
 /// Numbers begin after this one.
@@ -20,19 +22,18 @@ const SERIAL_START: i64 = 1_000;
 /// Whether a failure says that somebody else stored the same at the same time; then the work is done
 /// again from the start and finds it.
 pub fn met_a_twin(failure: &Failure) -> bool {
-    matches!(failure.constraint(), Some("message_external_once" | "ticket_thread_once" | "customer_identity_pk"))
+    matches!(
+        failure.constraint(),
+        Some("message_external_once" | "ticket_thread_once" | "ticket_number_once" | "customer_identity_pk" | TWICE)
+    )
 }
 
 /// Writes a book. Tickets that began in it get their numbers here. What every message brings is written with
 /// the commit, or with [`TenantTx::write_now`].
 pub async fn book(tx: &mut TenantTx, prefix: &str, book: &mut Book) -> Result<(), Failure> {
-    let opened = i64::try_from(book.opened()).unwrap_or(i64::MAX);
-    if 0 < opened {
-        let first = take_serials(tx, opened).await?;
-        book.number(prefix, first);
-    }
+    number(tx, prefix, book)?;
     customers(tx, book)?;
-    changed(tx, &mut book.dossiers).await?;
+    dossiers(tx, &mut book.dossiers).await?;
     if book.raws.is_empty() && book.reports.is_empty() && book.files.is_empty() {
         return Ok(());
     }
@@ -42,13 +43,8 @@ pub async fn book(tx: &mut TenantTx, prefix: &str, book: &mut Book) -> Result<()
     super::files::keep(tx, &book.files).await
 }
 
-/// Writes the dossiers that changed, raising their versions.
+/// Writes the dossiers that changed, raising their versions; with the commit, or with [`TenantTx::write_now`].
 pub async fn dossiers(tx: &mut TenantTx, dossiers: &mut [Dossier]) -> Result<(), Failure> {
-    changed(tx, dossiers).await?;
-    tx.write_now().await
-}
-
-async fn changed(tx: &mut TenantTx, dossiers: &mut [Dossier]) -> Result<(), Failure> {
     let mut changed: Vec<&mut Dossier> = dossiers.iter_mut().filter(|dossier| dossier.is_changed).collect();
     if changed.is_empty() {
         return Ok(());
@@ -64,23 +60,25 @@ async fn changed(tx: &mut TenantTx, dossiers: &mut [Dossier]) -> Result<(), Fail
     messages(tx, &new)?;
     events(tx, &changed)?;
     clocks(tx, &changed)?;
-    verdicts(tx, &changed)
+    verdicts(tx, &changed)?;
+    alerts(tx, &changed)
 }
 
-async fn take_serials(tx: &mut TenantTx, count: i64) -> Result<i64, Failure> {
+/// Gives numbers to the tickets that began in a book, after the last one given, which the book holds. Two who
+/// both find a series without one meet in the numbers.
+fn number(tx: &mut TenantTx, prefix: &str, book: &mut Book) -> Result<(), Failure> {
+    let opened = i64::try_from(book.opened()).unwrap_or(i64::MAX);
+    if opened == 0 {
+        return Ok(());
+    }
     let (provider, seller) = (tx.provider().0, tx.seller()?.0);
-    let last = sqlx::query_scalar!(
-        "insert into tickets.number_series as n (provider_id, seller_id, last_serial) values ($1, $2, $3::bigint + $4::bigint)
-         on conflict on constraint number_series_pk do update set last_serial = n.last_serial + $4
-         returning last_serial",
-        provider,
-        seller,
-        SERIAL_START,
-        count,
-    )
-    .fetch_one(tx.conn())
-    .await?;
-    Ok(last - count + 1)
+    let last = book.last_serial.unwrap_or(SERIAL_START);
+    book.number(prefix, last + 1);
+    tx.writes()
+        .rows("tickets.number_series", provider, seller)
+        .column("last_serial", "int8", vec![last + opened])
+        .insert_or_set("number_series_pk", &["last_serial"]);
+    Ok(())
 }
 
 fn customers(tx: &mut TenantTx, book: &Book) -> Result<(), Failure> {
@@ -143,6 +141,7 @@ fn tickets(tx: &mut TenantTx, tickets: &[&Ticket]) -> Result<(), Failure> {
         .column("first_response_at", "timestamptz", column(tickets, |t| t.first_response_at.map(|at| at.to_sqlx())))
         .column("solved_at", "timestamptz", column(tickets, |t| t.solved_at.map(|at| at.to_sqlx())))
         .column("due_at", "timestamptz", column(tickets, |t| t.due_at.map(|at| at.to_sqlx())))
+        .column("look_at", "timestamptz", column(tickets, |t| t.look_at.map(|at| at.to_sqlx())))
         .column("first_message_at", "timestamptz", column(tickets, |t| t.first_message_at.to_sqlx()))
         .column("first_outbound_at", "timestamptz", column(tickets, |t| t.first_outbound_at.map(|at| at.to_sqlx())))
         .column("inbound_count", "int4", column(tickets, |t| t.inbound_count))
@@ -174,6 +173,7 @@ fn tickets(tx: &mut TenantTx, tickets: &[&Ticket]) -> Result<(), Failure> {
                 "first_response_at",
                 "solved_at",
                 "due_at",
+                "look_at",
                 "first_message_at",
                 "first_outbound_at",
                 "inbound_count",
@@ -275,6 +275,7 @@ fn clocks(tx: &mut TenantTx, dossiers: &[&Dossier]) -> Result<(), Failure> {
         .column("calendar", "text", column(&clocks, |(_, c)| c.calendar.clone()))
         .column("source", "text", column(&clocks, |(_, c)| c.source.clone()))
         .column("told_verdict", "text", column(&clocks, |(_, c)| c.told.map(Verdict::name)))
+        .column("warned_percent", "int4", column(&clocks, |(_, c)| c.warned))
         .insert_or_set(
             "sla_clock_pk",
             &[
@@ -289,6 +290,7 @@ fn clocks(tx: &mut TenantTx, dossiers: &[&Dossier]) -> Result<(), Failure> {
                 "calendar",
                 "source",
                 "told_verdict",
+                "warned_percent",
             ],
         );
     Ok(())
@@ -346,6 +348,29 @@ fn verdicts(tx: &mut TenantTx, dossiers: &[&Dossier]) -> Result<(), Failure> {
     Ok(())
 }
 
+fn alerts(tx: &mut TenantTx, dossiers: &[&Dossier]) -> Result<(), Failure> {
+    let (provider, seller) = (tx.provider().0, tx.seller()?.0);
+    let reached: Vec<(Uuid, Uuid, &Alert)> =
+        dossiers.iter().flat_map(|d| d.alerts.iter().map(|alert| (d.ticket.id.0, tx.new_uuid(), alert))).collect();
+    if reached.is_empty() {
+        return Ok(());
+    }
+    tx.writes()
+        .rows("tickets.sla_alert", provider, seller)
+        .column("ticket_id", "uuid", column(&reached, |r| r.0))
+        .column("alert_id", "uuid", column(&reached, |r| r.1))
+        .column("family", "text", column(&reached, |r| r.2.family.name()))
+        .column("metric", "text", column(&reached, |r| r.2.metric.name()))
+        .column("cycle", "int4", column(&reached, |r| r.2.cycle))
+        .column("percent", "int4", column(&reached, |r| r.2.percent))
+        .column("reached_at", "timestamptz", column(&reached, |r| r.2.reached_at.to_sqlx()))
+        .column("due_at", "timestamptz", column(&reached, |r| r.2.due_at.map(|at| at.to_sqlx())))
+        .column("notice_level", "int4", column(&reached, |r| r.2.notice_level))
+        .column("notice_at", "timestamptz", column(&reached, |r| r.2.notice_at.to_sqlx()))
+        .insert_new("sla_alert_pk");
+    Ok(())
+}
+
 async fn raws(tx: &mut TenantTx, raws: &[(MessageId, Arc<[u8]>)]) -> Result<(), Failure> {
     let (provider, seller) = (tx.provider().0, tx.seller()?.0);
     for (id, raw) in raws {
@@ -397,22 +422,6 @@ pub async fn terms(tx: &mut TenantTx, version: i64, terms: &[u8]) -> Result<(), 
     .execute(tx.conn())
     .await?;
     Ok(())
-}
-
-/// Makes every running clock of the seller due for another look, because its policy changed.
-pub async fn look_again(tx: &mut TenantTx) -> Result<u64, Failure> {
-    let (provider, seller, now) = (tx.provider().0, tx.seller()?.0, tx.now());
-    let done = sqlx::query!(
-        "update tickets.sla_clock set due_at = $3
-          where provider_id = $1 and seller_id = $2 and state = 'running' and verdict = 'open'
-            and (due_at is null or $3 < due_at)",
-        provider,
-        seller,
-        now.to_sqlx() as _,
-    )
-    .execute(tx.conn())
-    .await?;
-    Ok(done.rows_affected())
 }
 
 /// Adds a batch to an import, which begins with its first one.

@@ -1,8 +1,9 @@
-//! Lists of tickets. A page takes a page of each readable seller (and of each state asked for) from an
-//! index and merges them, so that it costs the same however long the lists are.
+//! Lists of tickets. A page comes from an index; of several sellers or states it takes a page of each and
+//! merges them, so that it costs the same however long the lists are.
 //!
-//! The statement holds only the conditions that were asked for: with optional ones (`$n is null or …`)
-//! a generic plan sorts whole sellers.
+//! The statement holds only the conditions that were asked for, and the length of the page as it is: with
+//! optional ones (`$n is null or …`) or a length that it does not know a generic plan sorts whole sellers, and
+//! planning a page anew costs more than reading it.
 
 use sqlx::{Postgres, QueryBuilder};
 use tenantdb::{Failure, TenantTx, ToSqlx};
@@ -33,19 +34,11 @@ pub enum Order {
 }
 
 impl Order {
-    /// The inner and outer ordering, and the comparison with the place reached.
-    fn words(self) -> (&'static str, &'static str, &'static str) {
+    /// The ordering, and the comparison with the place reached.
+    fn words(self) -> (&'static str, &'static str) {
         match self {
-            Order::Newest => (
-                " order by x.created_at desc, x.ticket_id desc",
-                " order by t.created_at desc, t.ticket_id desc",
-                " and (x.created_at, x.ticket_id) < (",
-            ),
-            Order::Due => (
-                " order by x.due_at, x.ticket_id",
-                " order by t.due_at, t.ticket_id",
-                " and (x.due_at, x.ticket_id) > (",
-            ),
+            Order::Newest => (" order by t.created_at desc, t.ticket_id desc", " and (t.created_at, t.ticket_id) < ("),
+            Order::Due => (" order by t.due_at, t.ticket_id", " and (t.due_at, t.ticket_id) > ("),
         }
     }
 }
@@ -58,45 +51,66 @@ pub async fn tickets(
     after: Option<Place>,
     limit: i64,
 ) -> Result<Vec<OfSeller<Ticket>>, Failure> {
-    let (inner, outer, beyond) = order.words();
+    let (ordered, beyond) = order.words();
     let mut states: Vec<&str> = filter.states.iter().map(|state| state.name()).collect();
     states.sort_unstable();
     states.dedup();
     // Few tickets have a number, a customer or an assignee in common; among those, states are looked at.
     let narrow = filter.number.is_some() || filter.customer.is_some() || filter.assignee.is_some();
     let by_state = order == Order::Newest && !states.is_empty() && !narrow;
+    let sellers = sellers(tx);
+    let one = match sellers.as_slice() {
+        [seller] if !by_state || states.len() == 1 => Some(*seller),
+        _ => None,
+    };
 
-    let mut sql: QueryBuilder<Postgres> = QueryBuilder::new(concat!("select ", ticket_columns!(), " from unnest("));
-    sql.push_bind(sellers(tx)).push("::uuid[]) as s (seller_id)");
-    if by_state {
-        sql.push(" cross join unnest(").push_bind(states.clone()).push("::text[]) as w (state)");
+    let mut sql: QueryBuilder<Postgres> = QueryBuilder::new(concat!("select ", ticket_columns!(), " from "));
+    if one.is_none() {
+        sql.push("unnest(").push_bind(sellers).push("::uuid[]) as s (seller_id)");
+        if by_state {
+            sql.push(" cross join unnest(").push_bind(states.clone()).push("::text[]) as w (state)");
+        }
+        sql.push(" cross join lateral (select * from ");
     }
-    sql.push(" cross join lateral (select * from tickets.ticket x where x.provider_id = ");
-    sql.push_bind(tx.provider().0).push(" and x.seller_id = s.seller_id");
-    if by_state {
-        sql.push(" and x.state = w.state");
-    } else if !states.is_empty() {
-        sql.push(" and x.state = any (").push_bind(states).push(")");
+    sql.push("tickets.ticket t where t.provider_id = ").push_bind(tx.provider().0);
+    match one {
+        Some(seller) => sql.push(" and t.seller_id = ").push_bind(seller),
+        None => sql.push(" and t.seller_id = s.seller_id"),
+    };
+    match (by_state, states.as_slice()) {
+        (_, []) => {}
+        (true, [state]) if one.is_some() => {
+            sql.push(" and t.state = ").push_bind((*state).to_owned());
+        }
+        (true, _) => {
+            sql.push(" and t.state = w.state");
+        }
+        (false, _) => {
+            sql.push(" and t.state = any (").push_bind(states).push(")");
+        }
     }
     if order == Order::Due {
-        sql.push(" and x.due_at is not null");
+        sql.push(" and t.due_at is not null");
     }
     if let Some(assignee) = filter.assignee {
-        sql.push(" and x.assignee_id = ").push_bind(assignee.0);
+        sql.push(" and t.assignee_id = ").push_bind(assignee.0);
     }
     if filter.unassigned {
-        sql.push(" and x.assignee_id is null");
+        sql.push(" and t.assignee_id is null");
     }
     if let Some(customer) = filter.customer {
-        sql.push(" and x.customer_id = ").push_bind(customer.0);
+        sql.push(" and t.customer_id = ").push_bind(customer.0);
     }
     if let Some(number) = &filter.number {
-        sql.push(" and x.number = ").push_bind(number.clone());
+        sql.push(" and t.number = ").push_bind(number.clone());
     }
     if let Some((at, id)) = after {
         sql.push(beyond).push_bind(at.to_sqlx()).push(", ").push_bind(id).push(")");
     }
-    sql.push(inner).push(" limit ").push_bind(limit).push(") as t").push(outer).push(" limit ").push_bind(limit);
+    sql.push(ordered).push(" limit ").push(limit);
+    if one.is_none() {
+        sql.push(") as t").push(ordered).push(" limit ").push(limit);
+    }
     let rows: Vec<TicketRow> = sql.build_query_as().fetch_all(tx.conn()).await?;
     rows.into_iter().map(TryInto::try_into).collect()
 }

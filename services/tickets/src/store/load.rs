@@ -60,12 +60,12 @@ impl Wanted {
     }
 }
 
-/// The book that these messages are written into.
+/// The book that these messages are written into. It holds the seller's number series from here on; whoever
+/// holds a ticket already must not ask for one, since others hold both in this order.
 pub async fn book(tx: &mut TenantTx, settings: &Settings, messages: &[Incoming]) -> Result<Book, Failure> {
     let mut wanted = Wanted::of(settings, messages);
     let mut book = Book::default();
-    stored_messages(tx, &mut wanted, &mut book).await?;
-    customers(tx, &wanted, &mut book).await?;
+    what_is_known(tx, &mut wanted, &mut book).await?;
     let nothing =
         wanted.tickets.is_empty() && wanted.numbers.is_empty() && wanted.orders.is_empty() && wanted.threads.is_empty();
     if !nothing {
@@ -79,67 +79,74 @@ pub async fn book(tx: &mut TenantTx, settings: &Settings, messages: &[Incoming])
     Ok(book)
 }
 
-async fn stored_messages(tx: &mut TenantTx, wanted: &mut Wanted, book: &mut Book) -> Result<(), Failure> {
+/// The last number given, and the messages and customers that are known already: all in one statement,
+/// since every message comes this way. The first columns stand beside each other and have nothing to do with
+/// each other; `offset 0` keeps a generic plan from joining whole sellers. The identities are held until the end
+/// of the transaction, so that nobody joins or erases a customer while her message is being stored; who waits for
+/// that meets the one she became.
+async fn what_is_known(tx: &mut TenantTx, wanted: &mut Wanted, book: &mut Book) -> Result<(), Failure> {
     let (provider, seller) = (tx.provider().0, tx.seller()?.0);
     let externals: Vec<String> = wanted.externals.iter().cloned().collect();
-    let rows = sqlx::query!(
-        r#"select external_id as "external_id!", channel_account_id, ticket_id, message_id, direction
-             from tickets.message
-            where provider_id = $1 and seller_id = $2 and external_id = any ($3)"#,
-        provider,
-        seller,
-        &externals,
-    )
-    .fetch_all(tx.conn())
-    .await?;
-    for row in rows {
-        wanted.tickets.insert(row.ticket_id);
-        book.messages.entry(row.external_id).or_default().push(Place {
-            account: row.channel_account_id.map(ChannelAccountId),
-            ticket: TicketId(row.ticket_id),
-            message: MessageId(row.message_id),
-            direction: known("direction", Direction::named(&row.direction))?,
-        });
-    }
-    Ok(())
-}
-
-/// Who wrote. Their identities are held until the end of the transaction, so that nobody joins or erases
-/// a customer while her message is being stored; who waits for that meets the one she became.
-async fn customers(tx: &mut TenantTx, wanted: &Wanted, book: &mut Book) -> Result<(), Failure> {
-    let (provider, seller) = (tx.provider().0, tx.seller()?.0);
     let kinds: Vec<String> = wanted.identities.iter().map(|i| i.kind.clone()).collect();
     let addresses: Vec<String> = wanted.identities.iter().map(|i| i.address.clone()).collect();
     let rows = sqlx::query!(
-        "select i.kind, i.address, c.customer_id, c.name, c.language, c.preferred_language, c.created_at
-           from unnest($3::text[], $4::text[]) as w (kind, address)
-          cross join lateral (
-                select x.kind, x.address, x.customer_id from tickets.customer_identity x
-                 where x.provider_id = $1 and x.seller_id = $2 and x.kind = w.kind and x.address = w.address
-                 limit 1 for key share) as i
-          cross join lateral (
-                select x.customer_id, x.name, x.language, x.preferred_language, x.created_at
-                  from tickets.customer x
-                 where x.provider_id = $1 and x.seller_id = $2 and x.customer_id = i.customer_id
-                 limit 1) as c",
+        r#"with series as materialized (
+               select last_serial from tickets.number_series where provider_id = $1 and seller_id = $2 for update
+           )
+           select w.external_id, w.kind, w.address, (select last_serial from series) as last_serial,
+                  m.channel_account_id as "channel_account_id?", m.ticket_id as "ticket_id?",
+                  m.message_id as "message_id?", m.direction as "direction?", c.customer_id as "customer_id?",
+                  c.name as "name?", c.language as "language?",
+                  c.preferred_language as "preferred_language?", c.created_at as "created_at?"
+             from unnest($3::text[], $4::text[], $5::text[]) as w (external_id, kind, address)
+             left join lateral (
+                  select x.channel_account_id, x.ticket_id, x.message_id, x.direction from tickets.message x
+                   where x.provider_id = $1 and x.seller_id = $2 and x.external_id = w.external_id
+                  offset 0) as m on true
+             left join lateral (
+                  select x.customer_id from tickets.customer_identity x
+                   where x.provider_id = $1 and x.seller_id = $2 and x.kind = w.kind and x.address = w.address
+                  offset 0 for key share) as i on true
+             left join lateral (
+                  select x.customer_id, x.name, x.language, x.preferred_language, x.created_at
+                    from tickets.customer x
+                   where x.provider_id = $1 and x.seller_id = $2 and x.customer_id = i.customer_id
+                  offset 0) as c on true"#,
         provider,
         seller,
+        &externals,
         &kinds,
         &addresses,
     )
     .fetch_all(tx.conn())
     .await?;
+    book.last_serial = rows.first().and_then(|row| row.last_serial);
     for row in rows {
-        let customer = Customer {
-            id: CustomerId(row.customer_id),
-            name: row.name,
-            language: row.language,
-            preferred_language: row.preferred_language,
-            created_at: row.created_at.to_jiff(),
-            is_new: false,
-            is_changed: false,
-        };
-        book.customers.insert(Identity { kind: row.kind, address: row.address }, customer);
+        if let (Some(external), Some(ticket), Some(message), Some(direction)) =
+            (row.external_id, row.ticket_id, row.message_id, row.direction)
+        {
+            wanted.tickets.insert(ticket);
+            book.messages.entry(external).or_default().push(Place {
+                account: row.channel_account_id.map(ChannelAccountId),
+                ticket: TicketId(ticket),
+                message: MessageId(message),
+                direction: known("direction", Direction::named(&direction))?,
+            });
+        }
+        if let (Some(kind), Some(address), Some(id), Some(name), Some(created_at)) =
+            (row.kind, row.address, row.customer_id, row.name, row.created_at)
+        {
+            let customer = Customer {
+                id: CustomerId(id),
+                name,
+                language: row.language,
+                preferred_language: row.preferred_language,
+                created_at: created_at.to_jiff(),
+                is_new: false,
+                is_changed: false,
+            };
+            book.customers.insert(Identity { kind, address }, customer);
+        }
     }
     Ok(())
 }
@@ -348,7 +355,7 @@ async fn clocks(tx: &mut TenantTx, ids: &[Uuid]) -> Result<HashMap<Uuid, Vec<Clo
     let rows = sqlx::query_as!(
         ClockRow,
         "select ticket_id, family, metric, cycle, state, verdict, target_seconds, elapsed_seconds, started_at,
-                stopped_at, due_at, policy_version, calendar, source, told_verdict
+                stopped_at, due_at, policy_version, calendar, source, told_verdict, warned_percent
            from tickets.sla_clock
           where provider_id = $1 and seller_id = any ($2) and ticket_id = any ($3)
           order by ticket_id, family, metric, cycle",

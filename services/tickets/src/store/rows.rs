@@ -17,7 +17,7 @@ macro_rules! ticket_columns {
     () => {
         "t.seller_id, t.ticket_id, t.number, t.subject, t.state, t.priority, t.channel, t.channel_account_id,
          t.external_thread_id, t.language, t.customer_id, t.assignee_id, t.order_id, t.marketplace, t.country, t.kind,
-         t.historical, t.created_at, t.updated_at, t.first_response_at, t.solved_at, t.due_at, t.first_message_at,
+         t.historical, t.created_at, t.updated_at, t.first_response_at, t.solved_at, t.due_at, t.look_at, t.first_message_at,
          t.first_outbound_at, t.inbound_count, t.outbound_count, t.message_count, t.event_count, t.contact_id,
          t.contact_since, t.contact_messages, t.contact_assigned_at, t.last_user_id, t.merged_into_id, t.version"
     };
@@ -48,6 +48,7 @@ pub struct TicketRow {
     first_response_at: Option<At>,
     solved_at: Option<At>,
     due_at: Option<At>,
+    look_at: Option<At>,
     first_message_at: At,
     first_outbound_at: Option<At>,
     inbound_count: i32,
@@ -102,6 +103,7 @@ impl TryFrom<TicketRow> for OfSeller<Ticket> {
             first_response_at: row.first_response_at.map(At::to_jiff),
             solved_at: row.solved_at.map(At::to_jiff),
             due_at: row.due_at.map(At::to_jiff),
+            look_at: row.look_at.map(At::to_jiff),
             first_message_at: row.first_message_at.to_jiff(),
             first_outbound_at: row.first_outbound_at.map(At::to_jiff),
             inbound_count: row.inbound_count,
@@ -157,6 +159,7 @@ pub struct ClockRow {
     pub calendar: String,
     pub source: String,
     pub told_verdict: Option<String>,
+    pub warned_percent: i32,
 }
 
 impl TryFrom<ClockRow> for Clock {
@@ -179,6 +182,7 @@ impl TryFrom<ClockRow> for Clock {
             calendar: row.calendar,
             source: row.source,
             told,
+            warned: row.warned_percent,
         })
     }
 }

@@ -1,5 +1,6 @@
-//! Watches the clocks that run: one that is past its due time becomes a miss, told once. Due times are
-//! found by an index; replicas share the work, since a ticket that somebody holds is left to them.
+//! Watches the clocks that run: one that has used a share of its target is warned of, one that is past its due
+//! time becomes a miss, each told once. When to look is a moment on the ticket, found by an index; replicas
+//! share the work, since a ticket that somebody holds is left to them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use super::Desk;
 use crate::domain::ids::TicketId;
 use crate::store;
 
-/// Clocks looked at in one round.
+/// Tickets looked at in one round.
 const BATCH: i64 = 200;
 /// The pause between rounds.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -37,19 +38,37 @@ pub async fn watch(desk: Arc<Desk>, stop: CancellationToken) {
     }
 }
 
-/// One round; whether a full batch was found and some of it settled, so that more may wait.
-async fn look(desk: &Desk) -> Result<bool, Fault> {
-    // A clock due this very second is not late yet.
-    let now = desk.deps.clock.now();
-    let late = now.checked_sub(jiff::SignedDuration::from_secs(1)).unwrap_or(now);
+/// What was written while the terms of its seller changed is due for another look.
+async fn follow_terms(desk: &Desk) -> Result<(), Fault> {
     let due = desk
         .deps
         .db
         .due(
-            "select provider_id, seller_id, ticket_id from tickets.sla_clock
-              where state = 'running' and verdict = 'open' and due_at <= $1
-              order by due_at limit $2",
-            late,
+            "select provider_id, seller_id, seller_id from tickets.terms_look
+              where look_at <= $1 order by look_at limit $2",
+            desk.deps.clock.now(),
+            BATCH,
+        )
+        .await?;
+    for seller in due {
+        let mut tx = desk.deps.db.begin(&seller.scope()).await?;
+        store::again::later(&mut tx).await?;
+        tx.commit().await?;
+    }
+    Ok(())
+}
+
+/// One round; whether a full batch was found and some of it settled, so that more may wait.
+async fn look(desk: &Desk) -> Result<bool, Fault> {
+    follow_terms(desk).await?;
+    let now = desk.deps.clock.now();
+    let due = desk
+        .deps
+        .db
+        .due(
+            "select provider_id, seller_id, ticket_id from tickets.ticket
+              where look_at <= $1 order by look_at limit $2",
+            now,
             BATCH,
         )
         .await?;

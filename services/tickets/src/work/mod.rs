@@ -1,8 +1,9 @@
 //! What the calls, the events of others and the background work share: the seller's settings, and
-//! writing dossiers together with what other services are told.
+//! writing dossiers together with what other services are told and what leaves as mail.
 
 pub mod breach;
 pub mod erasing;
+pub mod mail;
 pub mod retention;
 pub mod settings;
 pub mod told;
@@ -15,21 +16,25 @@ use proto::tenants::v1::sellers_service_client::SellersServiceClient;
 use tenantdb::service::Deps;
 use tenantdb::{Failure, TenantTx};
 
-use crate::domain::dossier::Dossier;
+use crate::domain::dossier::{Dossier, Message, Ticket};
 use crate::domain::ids::ChannelAccountId;
+use crate::domain::intake::Direction;
 use crate::domain::intake::book::Book;
+use crate::domain::outgoing::letter::{self, Addressed};
+use crate::domain::outgoing::{self, NotSent, Outgoing};
 use crate::domain::settings::Settings;
 use crate::store;
 
 /// The service's hands.
 pub struct Desk {
     pub deps: Deps,
+    pub mail: mail::Mail,
     remembered: settings::Remembered,
 }
 
 impl Desk {
-    pub fn new(deps: Deps) -> Desk {
-        Desk { deps, remembered: settings::Remembered::default() }
+    pub fn new(deps: Deps, mail: mail::Mail) -> Desk {
+        Desk { deps, mail, remembered: settings::Remembered::default() }
     }
 
     /// The settings of the scope's seller, ready to use.
@@ -84,8 +89,57 @@ impl Desk {
         book.dossiers.iter().try_for_each(|dossier| told::emit(tx, dossier))
     }
 
-    /// Writes one dossier and notes what others are told.
+    /// The new answers of a dossier that leave as mails, addressed, or with the reason why they do not. What was
+    /// imported comes another way.
+    async fn to_be_sent(&self, tx: &mut TenantTx, dossier: &Dossier) -> Result<Vec<Outgoing>, Failure> {
+        let ticket = &dossier.ticket;
+        let is_mail = |message: &&Message| {
+            message.direction == Direction::Outbound && outgoing::is_mail(&ticket.channel, &message.author_address)
+        };
+        let answers: Vec<&Message> = dossier.new_messages.iter().filter(is_mail).collect();
+        if answers.is_empty() {
+            return Ok(Vec::new());
+        }
+        let addressed = self.addressed(tx, ticket).await?;
+        let now = tx.now();
+        let mails = answers.into_iter().map(|message| {
+            let mut mail = Outgoing::queued(message, ticket.account, now);
+            match &addressed {
+                Ok(addressed) => mail.addressed = addressed.clone(),
+                Err(why) => mail.is_not_sent(*why),
+            }
+            mail
+        });
+        Ok(mails.collect())
+    }
+
+    /// To whom an answer of a ticket goes, or why it does not.
+    pub async fn addressed(&self, tx: &mut TenantTx, ticket: &Ticket) -> Result<Result<Addressed, NotSent>, Failure> {
+        let Some(tagged) = store::connections::sends(tx, ticket.account).await? else {
+            return Ok(Err(NotSent::NoConnection));
+        };
+        let seller = tx.seller()?;
+        let terms = tenantdb::sellers::read(tx, seller).await?;
+        let settings = terms.map(|terms| self.remembered.of(tx.provider(), &terms));
+        let Some(settings) = settings.filter(|s| s.account(ticket.account).is_some_and(|account| account.active))
+        else {
+            return Ok(Err(NotSent::AccountInactive));
+        };
+        let said = store::outgoing::said(tx, ticket.id).await?;
+        let of = letter::Of { number: &ticket.number, prefix: &settings.prefix, subject: &ticket.subject, tagged };
+        Ok(letter::address(&of, &said).ok_or(NotSent::NoAddress))
+    }
+
+    /// Writes one dossier, queues its new answers that leave as mails, and notes what others are told.
     pub async fn keep(&self, tx: &mut TenantTx, dossier: &mut Dossier) -> Result<(), Failure> {
+        self.keep_with_commit(tx, dossier).await?;
+        tx.write_now().await
+    }
+
+    /// As [`Desk::keep`], where nothing of it is read again before the commit.
+    pub async fn keep_with_commit(&self, tx: &mut TenantTx, dossier: &mut Dossier) -> Result<(), Failure> {
+        let mails = self.to_be_sent(tx, dossier).await?;
+        store::outgoing::queue(tx, &mails)?;
         store::keep::dossiers(tx, std::slice::from_mut(dossier)).await?;
         told::emit(tx, dossier)
     }

@@ -10,8 +10,8 @@ use proto::events::v1 as wire;
 use crate::domain::ids::ChannelAccountId;
 use crate::domain::settings::{Account, Settings};
 use crate::domain::sla::calendar::{BadCalendar, Calendar, Hours, Plan};
-use crate::domain::sla::policy::{BadPolicy, Metric, Policy, Target};
-use crate::domain::ticket::{Priority, prefix_from};
+use crate::domain::sla::policy::{BadPolicy, Escalation, Metric, Policy, Target};
+use crate::domain::ticket::{Priority, State, prefix_from};
 
 /// Sellers whose settings are remembered; beyond it the memory starts afresh.
 const REMEMBERED: usize = 5_000;
@@ -82,7 +82,25 @@ fn policy_of(terms: &wire::SellerTerms) -> Result<Policy, BadPolicy> {
         calendars.insert(calendar.name.clone(), Arc::new(made));
     }
     let targets = terms.sla_policy.iter().flat_map(|policy| &policy.targets).filter_map(target_of).collect();
-    Policy::new(terms.version, targets, calendars)
+    let policy = Policy::new(terms.version, targets, calendars)?;
+    let Some(written) = &terms.sla_policy else { return Ok(policy) };
+    let warn_percent = written.warn_percent.clone();
+    let escalations = written.escalations.iter().filter_map(escalation_of).collect();
+    Ok(Policy { warn_percent, escalations, ..policy })
+}
+
+fn escalation_of(escalation: &wire::SlaEscalation) -> Option<Escalation> {
+    let metric = match escalation.metric.as_str() {
+        "" => None,
+        name => Some(Metric::named(name)?),
+    };
+    Some(Escalation {
+        metric,
+        percent: escalation.percent,
+        priority: Priority::named(&escalation.priority),
+        notice_level: escalation.notice_level,
+        inside_hours: escalation.inside_hours,
+    })
 }
 
 fn target_of(target: &wire::SlaTarget) -> Option<Target> {
@@ -90,8 +108,13 @@ fn target_of(target: &wire::SlaTarget) -> Option<Target> {
         metric: Metric::named(&target.metric)?,
         channels: target.channels.clone(),
         priorities: target.priorities.iter().filter_map(|word| Priority::named(word)).collect(),
+        marketplaces: target.marketplaces.clone(),
+        languages: target.languages.clone(),
+        // Terms of before marks were asked for: what asks for nothing was meant for everything.
+        catch_all: target.catch_all.unwrap_or(true),
         seconds: target.target_seconds,
         calendar: target.calendar.clone(),
+        pauses: target.pauses.as_ref().map(|set| set.states.iter().filter_map(|word| State::named(word)).collect()),
     })
 }
 
@@ -122,6 +145,7 @@ fn date_of(text: &str) -> Result<jiff::civil::Date, BadCalendar> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::sla::policy::About;
 
     fn terms() -> wire::SellerTerms {
         let nine_to_five = wire::ClockInterval { start: "09:00".into(), end: "17:00".into() };
@@ -150,17 +174,22 @@ mod tests {
                     calendar: "office".into(),
                     ..Default::default()
                 }],
-                warn_percent: vec![],
+                ..wire::SlaPolicy::default()
             }),
             ..Default::default()
         }
+    }
+
+    fn about() -> About<'static> {
+        let priority = Priority::Normal;
+        About { channel: "email", priority, marketplace: "", country: "IT", language: None, begun: 0 }
     }
 
     #[test]
     fn terms_become_promises() {
         let settings = settings_of(&terms());
         assert_eq!((settings.prefix.as_str(), settings.receives, settings.version), ("MAS", true, 3));
-        let promises = settings.policy.promises("email", Priority::Normal);
+        let promises = settings.policy.promises(&about());
         assert_eq!(promises.len(), 1);
         assert_eq!((promises[0].calendar.zone(), promises[0].version), ("Europe/Rome", 3));
     }
@@ -170,7 +199,7 @@ mod tests {
         let mut broken = terms();
         broken.calendars[0].hours.clear();
         let settings = settings_of(&broken);
-        assert!(settings.policy.promises("email", Priority::Normal).is_empty());
+        assert!(settings.policy.promises(&about()).is_empty());
         assert!(settings.receives);
         let mut unknown = terms();
         unknown.calendars.clear();

@@ -74,6 +74,20 @@ fn body(ticket: &Ticket, told: &Told) -> (Body, Timestamp) {
             };
             (Body::ContactHandled(event), *at)
         }
+        Told::Warned { alert } => {
+            let event = wire::SlaAlertRaised {
+                ticket_id,
+                metric: alert.metric.name().into(),
+                family: alert.family.name().into(),
+                cycle: alert.cycle,
+                percent: alert.percent,
+                reached_at: Some(timestamp(alert.reached_at)),
+                due_at: alert.due_at.map(timestamp),
+                notice_level: alert.notice_level,
+                notice_at: Some(timestamp(alert.notice_at)),
+            };
+            (Body::SlaAlertRaised(event), alert.reached_at)
+        }
         Told::Reached { clock, historical, at } => {
             let second = |second: i64| Timestamp::from_second(second).ok().map(timestamp);
             let event = wire::SlaVerdictReached {

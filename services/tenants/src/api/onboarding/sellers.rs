@@ -322,6 +322,13 @@ impl SellersService for Onboarding {
         call!(self, request, put_calendar_of)
     }
 
+    async fn import_holidays(
+        &self,
+        request: Request<pb::ImportHolidaysRequest>,
+    ) -> Result<Response<pb::ImportHolidaysResponse>, Status> {
+        call!(self, request, import_holidays_of)
+    }
+
     async fn list_calendars(
         &self,
         request: Request<pb::ListCalendarsRequest>,

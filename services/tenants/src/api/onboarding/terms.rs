@@ -27,7 +27,7 @@ pub(super) async fn of(tx: &mut TenantTx, seller: &Seller) -> Result<SellerTerms
         country: profile.legal.country.clone(),
         languages: profile.languages.clone(),
         channel_accounts: accounts.iter().map(wire::account).collect(),
-        calendars: calendars.iter().map(wire::stored_calendar).collect(),
+        calendars: calendars.iter().map(wire::counted_calendar).collect(),
         sla_policy: policy.map(|(version, policy)| wire::policy(version, &policy)),
         currency: profile.currency.clone(),
         certification_required: profile.certification_required,

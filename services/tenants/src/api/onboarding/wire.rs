@@ -6,7 +6,7 @@ use jiff::civil::Date;
 use proto::events::v1 as events;
 use proto::tenants::v1 as pb;
 
-use crate::domain::onboarding::calendar::{Calendar, Interval, Written};
+use crate::domain::onboarding::calendar::{Calendar, Imported, Interval, Written};
 use crate::domain::onboarding::channel::ChannelAccount;
 use crate::domain::onboarding::check::Problems;
 use crate::domain::onboarding::checklist::Checklist;
@@ -15,7 +15,7 @@ use crate::domain::onboarding::paper::{DataProtection, Paper, SubProcessor};
 use crate::domain::onboarding::people::{Contact, EscalationStep};
 use crate::domain::onboarding::profile::{LegalEntity, Profile, Store};
 use crate::domain::onboarding::seller::Seller;
-use crate::domain::onboarding::sla::{SlaPolicy, Target};
+use crate::domain::onboarding::sla::{Escalation, SlaPolicy, Target};
 use crate::domain::onboarding::voice::{BrandVoice, PlaybookEntry};
 use crate::store::onboarding::{channels, hours, papers};
 
@@ -179,6 +179,26 @@ pub fn calendar(calendar: &Calendar, version: i64) -> events::Calendar {
         breaks: calendar.breaks.iter().map(dated).collect(),
         holidays: calendar.holidays.iter().map(Date::to_string).collect(),
         version,
+        holiday_region: calendar.holiday_region.clone(),
+        open_dates: calendar.open_dates.iter().map(Date::to_string).collect(),
+        imported: calendar.imported.iter().map(imported).collect(),
+    }
+}
+
+fn imported(holiday: &Imported) -> events::ImportedHoliday {
+    events::ImportedHoliday {
+        date: holiday.date.to_string(),
+        name: holiday.name.clone(),
+        source: holiday.source.clone(),
+    }
+}
+
+/// A calendar as other services count with it: all closed dates in one list.
+pub fn counted_calendar(stored: &hours::StoredCalendar) -> events::Calendar {
+    events::Calendar {
+        holidays: stored.calendar.closed_dates().iter().map(Date::to_string).collect(),
+        imported: Vec::new(),
+        ..stored_calendar(stored)
     }
 }
 
@@ -192,6 +212,8 @@ pub fn read_calendar(calendar: events::Calendar) -> Written {
         shifts: dated(calendar.shifts),
         breaks: dated(calendar.breaks),
         holidays: calendar.holidays,
+        holiday_region: calendar.holiday_region,
+        open_dates: calendar.open_dates,
     }
 }
 
@@ -202,11 +224,24 @@ pub fn policy(version: i64, policy: &SlaPolicy) -> events::SlaPolicy {
         priorities: t.priorities.clone(),
         target_seconds: t.target_seconds,
         calendar: t.calendar.clone(),
+        marketplaces: t.marketplaces.clone(),
+        languages: t.languages.clone(),
+        catch_all: t.catch_all,
+        pauses: t.pauses.clone().map(|states| events::SlaPauses { states }),
+        customer_tiers: t.customer_tiers.clone(),
+    };
+    let escalation = |e: &Escalation| events::SlaEscalation {
+        metric: e.metric.clone(),
+        percent: e.percent,
+        priority: e.priority.clone(),
+        notice_level: e.notice_level,
+        inside_hours: e.inside_hours,
     };
     events::SlaPolicy {
         version,
         targets: policy.targets.iter().map(target).collect(),
         warn_percent: policy.warn_percent.clone(),
+        escalations: policy.escalations.iter().map(escalation).collect(),
     }
 }
 
@@ -217,8 +252,24 @@ pub fn read_policy(policy: events::SlaPolicy) -> SlaPolicy {
         priorities: t.priorities,
         target_seconds: t.target_seconds,
         calendar: t.calendar,
+        marketplaces: t.marketplaces,
+        languages: t.languages,
+        catch_all: t.catch_all,
+        pauses: t.pauses.map(|pauses| pauses.states),
+        customer_tiers: t.customer_tiers,
     };
-    SlaPolicy { targets: policy.targets.into_iter().map(target).collect(), warn_percent: policy.warn_percent }
+    let escalation = |e: events::SlaEscalation| Escalation {
+        metric: e.metric,
+        percent: e.percent,
+        priority: e.priority,
+        notice_level: e.notice_level,
+        inside_hours: e.inside_hours,
+    };
+    SlaPolicy {
+        targets: policy.targets.into_iter().map(target).collect(),
+        warn_percent: policy.warn_percent,
+        escalations: policy.escalations.into_iter().map(escalation).collect(),
+    }
 }
 
 pub fn contact(contact: &Contact) -> pb::Contact {

@@ -3,7 +3,7 @@
 //! dated breaks, closed days. The arithmetic is not here: the service that
 //! runs the clocks has it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
@@ -20,6 +20,22 @@ pub struct Calendar {
     pub shifts: BTreeMap<Date, Vec<Interval>>,
     pub breaks: BTreeMap<Date, Vec<Interval>>,
     pub holidays: Vec<Date>,
+    /// Whose public holidays are closed; empty for none.
+    #[serde(default)]
+    pub holiday_region: String,
+    /// Open although the region or an import has a holiday; outlives every import.
+    #[serde(default)]
+    pub open_dates: Vec<Date>,
+    #[serde(default)]
+    pub imported: Vec<Imported>,
+}
+
+/// A holiday that came with a file.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Imported {
+    pub date: Date,
+    pub name: String,
+    pub source: String,
 }
 
 /// A half-open stretch of local time in minutes after midnight; the end may
@@ -39,10 +55,13 @@ pub struct Written {
     pub shifts: Vec<(String, Vec<(String, String)>)>,
     pub breaks: Vec<(String, Vec<(String, String)>)>,
     pub holidays: Vec<String>,
+    pub holiday_region: String,
+    pub open_dates: Vec<String>,
 }
 
 const DAY: u16 = 24 * 60;
-const MOST_DATES: usize = 1000;
+/// Dates in one of a calendar's lists.
+pub const MOST_DATES: usize = 1000;
 const MOST_INTERVALS: usize = 12;
 
 impl Written {
@@ -65,20 +84,19 @@ impl Written {
         }
         let shifts = read_dated(&format!("{path}.shifts"), &self.shifts, problems);
         let breaks = read_dated(&format!("{path}.breaks"), &self.breaks, problems);
-        problems.count(&format!("{path}.holidays"), self.holidays.len(), 0..=MOST_DATES);
-        let mut holidays = Vec::new();
-        for (i, text) in self.holidays.iter().take(MOST_DATES).enumerate() {
-            match check::parse_date(text) {
-                Some(date) => holidays.push(date),
-                None => {
-                    problems.add(format!("{path}.holidays[{i}]"), "must be a date YYYY-MM-DD between 1990 and 2100")
-                }
-            }
+        let holidays = read_dates(&format!("{path}.holidays"), &self.holidays, problems);
+        let open_dates = read_dates(&format!("{path}.open_dates"), &self.open_dates, problems);
+        let holiday_region = self.holiday_region.trim().to_owned();
+        if !holiday_region.is_empty() && !holidays::knows(&holiday_region) {
+            problems.add(
+                format!("{path}.holiday_region"),
+                "must be a country such as DE or a region such as DE-BY (ISO 3166) whose holidays are known",
+            );
         }
-        holidays.sort_unstable();
-        holidays.dedup();
         hours.retain(|_, intervals| !intervals.is_empty());
-        let calendar = Calendar { name, time_zone, hours, shifts, breaks, holidays };
+        let imported = Vec::new();
+        let calendar =
+            Calendar { name, time_zone, hours, shifts, breaks, holidays, holiday_region, open_dates, imported };
         if problems.len() == before && !calendar.opens_every_week() {
             // sla/RULES 11: a calendar that is never open is refused, not taken for wall clock.
             problems.add(path, "must be open at least once a week: a calendar that is never open keeps no promise");
@@ -93,12 +111,30 @@ impl Calendar {
         self.hours.values().flatten().any(|i| i.start < i.end)
     }
 
+    /// Every closed date: what is written, and what the region and the imports have unless it is switched
+    /// off (sla/RULES 9).
+    pub fn closed_dates(&self) -> BTreeSet<Date> {
+        let region = holidays::of(&self.holiday_region).unwrap_or_default().into_iter().map(|holiday| holiday.date);
+        let taken = region.chain(self.imported.iter().map(|imported| imported.date));
+        let mut closed: BTreeSet<Date> = taken.filter(|date| !self.open_dates.contains(date)).collect();
+        closed.extend(self.holidays.iter().copied());
+        closed
+    }
+
+    /// Takes in the holidays of a source; those it brought before are replaced.
+    pub fn import(&mut self, source: &str, days: BTreeMap<Date, String>) {
+        self.imported.retain(|imported| imported.source != source);
+        let new = days.into_iter().map(|(date, name)| Imported { date, name, source: source.to_owned() });
+        self.imported.extend(new);
+        self.imported.sort();
+    }
+
     /// Whether it is open around the clock every day.
     pub fn is_around_the_clock(&self) -> bool {
         let whole = |day: u8| self.hours.get(&day).is_some_and(|i| i == &[Interval { start: 0, end: DAY }]);
         (1..=7).all(whole)
             && self.breaks.is_empty()
-            && self.holidays.is_empty()
+            && self.closed_dates().is_empty()
             && self.shifts.values().all(|i| i == &[Interval { start: 0, end: DAY }])
     }
 }
@@ -158,6 +194,20 @@ fn read_intervals(path: &str, written: &[(String, String)], problems: &mut Probl
         }
     }
     joined
+}
+
+fn read_dates(path: &str, written: &[String], problems: &mut Problems) -> Vec<Date> {
+    problems.count(path, written.len(), 0..=MOST_DATES);
+    let mut dates = Vec::new();
+    for (i, text) in written.iter().take(MOST_DATES).enumerate() {
+        match check::parse_date(text) {
+            Some(date) => dates.push(date),
+            None => problems.add(format!("{path}[{i}]"), "must be a date YYYY-MM-DD between 1990 and 2100"),
+        }
+    }
+    dates.sort_unstable();
+    dates.dedup();
+    dates
 }
 
 fn read_dated(
@@ -231,6 +281,30 @@ mod tests {
     }
 
     #[test]
+    fn holidays_of_a_region_are_closed_unless_switched_off_and_an_import_does_not_switch_them_on() {
+        let written = Written {
+            holiday_region: "DE-BY".into(),
+            open_dates: vec!["2026-01-06".into(), "2026-08-08".into()],
+            holidays: vec!["2026-08-08".into()],
+            ..week("09:00", "17:00")
+        };
+        let mut calendar = written.checked("calendar", &mut Problems::new());
+        let closed = |calendar: &Calendar, text: &str| calendar.closed_dates().contains(&text.parse::<Date>().unwrap());
+        assert!(closed(&calendar, "2026-12-25") && !closed(&calendar, "2026-01-06"));
+        assert!(closed(&calendar, "2026-08-08"), "what is written stays closed");
+        let feed = |dates: &[&str]| dates.iter().map(|d| (d.parse().unwrap(), "x".to_owned())).collect();
+        calendar.import("feed", feed(&["2026-01-06", "2026-05-02"]));
+        calendar.import("party", feed(&["2026-05-03"]));
+        assert!(closed(&calendar, "2026-05-02") && !closed(&calendar, "2026-01-06"));
+        calendar.import("feed", feed(&["2026-01-06"]));
+        assert!(
+            !closed(&calendar, "2026-05-02") && !closed(&calendar, "2026-01-06") && closed(&calendar, "2026-05-03")
+        );
+        let moon = Written { holiday_region: "DE-MOON".into(), ..week("09:00", "17:00") };
+        assert_eq!(problems_of(&moon), ["calendar.holiday_region"]);
+    }
+
+    #[test]
     fn what_comes_twice_or_overlaps_is_refused() {
         let mut twice = week("09:00", "17:00");
         twice.hours.push((1, vec![("18:00".into(), "19:00".into())]));
@@ -269,6 +343,7 @@ mod tests {
                     .flatten()
                     .filter_map(|d| d.as_str().map(str::to_owned))
                     .collect(),
+                ..Written::default()
             };
             assert!(problems_of(&written).is_empty(), "{name}: {:?}", problems_of(&written));
         }

@@ -1,6 +1,6 @@
 //! The rules of onboarding, pure. Reading order: [`life`] (states and their
 //! evidence), [`seller`], [`checklist`] (derived from facts), then what the facts are made
-//! of ([`profile`], [`channel`], [`calendar`], [`sla`], [`people`], [`paper`],
+//! of ([`profile`], [`channel`], [`calendar`], [`ical`], [`sla`], [`people`], [`paper`],
 //! [`voice`], [`template`], [`questionnaire`]), the end ([`erasure`]), and a
 //! whole seller written in one file ([`file`]).
 
@@ -11,6 +11,7 @@ pub mod checklist;
 pub mod countries;
 pub mod erasure;
 pub mod file;
+pub mod ical;
 pub mod life;
 pub mod paper;
 pub mod people;

@@ -54,6 +54,8 @@ impl Place {
 #[derive(Default)]
 pub struct Book {
     pub dossiers: Vec<Dossier>,
+    /// The last number given in the seller's series; none if no ticket has one yet.
+    pub last_serial: Option<i64>,
     /// Stored messages by external id.
     pub messages: HashMap<String, Vec<Place>>,
     pub customers: HashMap<Identity, Customer>,
@@ -445,6 +447,7 @@ fn begin(
         first_response_at: None,
         solved_at: None,
         due_at: None,
+        look_at: None,
         first_message_at: at,
         first_outbound_at: None,
         inbound_count: 0,

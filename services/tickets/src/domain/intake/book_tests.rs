@@ -31,9 +31,7 @@ fn account(n: u128, channel: &str, marketplace: &str) -> Account {
 
 impl Desk {
     fn new() -> Desk {
-        let target =
-            |metric| Target { metric, channels: vec![], priorities: vec![], seconds: 3_600, calendar: String::new() };
-        let targets = Metric::ALL.into_iter().map(target).collect();
+        let targets = Metric::ALL.into_iter().map(|metric| Target::for_all(metric, 3_600, "")).collect();
         let settings = Settings {
             version: 1,
             prefix: "MAS".into(),

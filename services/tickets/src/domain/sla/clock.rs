@@ -5,8 +5,10 @@
 //! - Next response: once the first response is settled, from the oldest unanswered message of the
 //!   customer to the next answer, or to solved. A repeated message moves nothing, and an agent's
 //!   follow-up starts nothing.
-//! - Resolution: from the first message to solved; after reopening it goes on, and the time it was
-//!   solved does not count.
+//! - Resolution, agents' work and the customer's waiting: from the first message to solved; after
+//!   reopening they go on, and the time it was solved does not count. They differ in the states in
+//!   which they stand ([`super::policy::contract_pauses`]).
+//! - Periodic update: from every answer a person wrote to the next one, or to solved.
 //!
 //! A ticket that is merged into another stops its clocks without an answer: one that was late is missed,
 //! the others have no verdict. Where a customer waited in it, the target's next exchange begins.
@@ -96,6 +98,12 @@ pub struct Reading {
 }
 
 impl Reading {
+    /// When a share of the target is or was used up, in whole seconds rounded up; None while paused before.
+    pub fn share_used_at(&self, percent: i32) -> Option<i64> {
+        let seconds = self.target.saturating_mul(i64::from(percent)).saturating_add(99) / 100;
+        paused::add(&self.calendar, self.started_at, seconds, &self.pauses)
+    }
+
     /// Counted seconds beyond the target.
     pub fn missed_by(&self) -> i64 {
         match self.verdict {
@@ -137,8 +145,30 @@ fn runs(history: &[Fact], metric: Metric) -> Vec<Run> {
     match metric {
         Metric::FirstResponse => responses(history).into_iter().take(1).collect(),
         Metric::NextResponse => responses(history).into_iter().skip(1).collect(),
-        Metric::Resolution => resolution(history).into_iter().collect(),
+        Metric::Resolution | Metric::AgentWork | Metric::RequesterWait => resolution(history).into_iter().collect(),
+        Metric::PeriodicUpdate => updates(history),
     }
+}
+
+/// From every answer to the next, where a customer waits for the end of the matter.
+fn updates(history: &[Fact]) -> Vec<Run> {
+    let mut runs: Vec<Run> = Vec::new();
+    let mut asked = false;
+    for fact in history {
+        let by_a_person = !fact.automatic;
+        asked |= by_a_person && matches!(fact.kind, Kind::CustomerWrote | Kind::Joined);
+        let answer = by_a_person && fact.kind == Kind::Answered;
+        if let Some(run) = runs.last_mut().filter(|run| run.stop.is_none())
+            && (answer || fact.state.is_done())
+        {
+            run.stop = Some(fact.at);
+            run.merged = fact.kind == Kind::Merged;
+        }
+        if answer && asked && !fact.state.is_done() {
+            runs.push(Run { start: fact.at, stop: None, merged: false });
+        }
+    }
+    runs
 }
 
 /// Every exchange: the first is the first response, the others are next responses.

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::domain::sla::calendar::{Hours, Plan};
 use crate::domain::sla::explain::{self, Why};
-use crate::domain::sla::policy::{Policy, Target};
+use crate::domain::sla::policy::{About, Policy, Target};
 use crate::domain::ticket::{Priority, Step, next};
 
 const MINUTE: i64 = 60;
@@ -73,6 +73,10 @@ impl Story {
     }
 }
 
+fn about() -> About<'static> {
+    About { channel: "email", priority: Priority::Normal, marketplace: "", country: "IT", language: None, begun: 0 }
+}
+
 /// First response 1 h, next response 30 min, resolution 8 h; 09:00-17:00 on weekdays, or all day.
 fn promises(calendar: &str) -> Vec<Promise> {
     let nine_to_five = vec![Hours::parse("09:00", "17:00").unwrap()];
@@ -82,14 +86,13 @@ fn promises(calendar: &str) -> Vec<Promise> {
     let office = Calendar::new(Plan { zone: "UTC".into(), week, ..Plan::default() }).unwrap();
     let calendars = BTreeMap::from([("office".to_owned(), Arc::new(office))]);
     let name = if calendar == "office" { "office" } else { "" };
-    let target =
-        |metric, seconds| Target { metric, channels: vec![], priorities: vec![], seconds, calendar: name.into() };
+    let target = |metric, seconds| Target::for_all(metric, seconds, name);
     let targets = vec![
         target(Metric::FirstResponse, HOUR),
         target(Metric::NextResponse, 30 * MINUTE),
         target(Metric::Resolution, 8 * HOUR),
     ];
-    Policy::new(7, targets, calendars).unwrap().promises("email", Priority::Normal)
+    Policy::new(7, targets, calendars).unwrap().promises(&about())
 }
 
 #[test]
@@ -259,6 +262,65 @@ fn stories() -> impl Strategy<Value = Story> {
     })
 }
 
+/// Updates every 2 h, 4 h of agents' work, 6 h of waiting, around the clock.
+fn more_promises() -> Vec<Promise> {
+    let targets = vec![
+        Target::for_all(Metric::PeriodicUpdate, 2 * HOUR, ""),
+        Target::for_all(Metric::AgentWork, 4 * HOUR, ""),
+        Target::for_all(Metric::RequesterWait, 6 * HOUR, ""),
+    ];
+    Policy::new(7, targets, BTreeMap::new()).unwrap().promises(&about())
+}
+
+#[test]
+fn agents_work_and_the_customers_waiting_stand_in_their_own_states() {
+    let story = Story::default()
+        .customer(0)
+        .answer(HOUR)
+        .customer(2 * HOUR)
+        .hold(3 * HOUR, State::PendingSeller)
+        .resume(5 * HOUR)
+        .hold(6 * HOUR, State::OnHold)
+        .resume(7 * HOUR)
+        .solve(8 * HOUR);
+    let all = read(&more_promises(), &story.facts, MONDAY_NINE + 9 * HOUR);
+    let one = |metric| all.iter().find(|r| r.metric == metric).expect("a clock");
+    // Work: 0-1, 2-3, 5-6 and 7-8. Waiting: everything but 1-2, when the customer was to write.
+    assert_eq!((one(Metric::AgentWork).elapsed, one(Metric::AgentWork).verdict), (4 * HOUR, Verdict::Kept));
+    assert_eq!((one(Metric::RequesterWait).elapsed, one(Metric::RequesterWait).verdict), (7 * HOUR, Verdict::Missed));
+}
+
+#[test]
+fn updates_run_from_answer_to_answer_and_stand_while_the_customer_is_to_act() {
+    let story = Story::default()
+        .customer(0)
+        .answer(HOUR)
+        .hold(2 * HOUR, State::PendingSeller)
+        .answer(3 * HOUR)
+        .hold(3 * HOUR + 1, State::OnHold)
+        .solve(8 * HOUR);
+    let all = read(&more_promises(), &story.facts, MONDAY_NINE + 9 * HOUR);
+    let updates: Vec<_> =
+        all.iter().filter(|r| r.metric == Metric::PeriodicUpdate).map(|r| (r.cycle, r.elapsed, r.verdict)).collect();
+    assert_eq!(updates, [(1, HOUR, Verdict::Kept), (2, 5 * HOUR - 1, Verdict::Missed)]);
+    let unasked = Story::default().answer(0).hold(HOUR, State::OnHold);
+    let none = read(&more_promises(), &unasked.facts, MONDAY_NINE + 9 * HOUR);
+    assert!(none.is_empty(), "rule 30: without a requester there is no clock");
+}
+
+#[test]
+fn a_policy_may_say_in_which_states_its_clock_stands() {
+    let story = Story::default().customer(0).hold(0, State::PendingSeller).resume(2 * HOUR);
+    let due = |pauses: Option<Vec<State>>| {
+        let target = Target { pauses, ..Target::for_all(Metric::FirstResponse, HOUR, "") };
+        let promises = Policy::new(1, vec![target], BTreeMap::new()).unwrap().promises(&about());
+        read(&promises, &story.facts, MONDAY_NINE)[0].due_at.map(|due| due - MONDAY_NINE)
+    };
+    assert_eq!(due(None), Some(3 * HOUR));
+    assert_eq!(due(Some(vec![])), Some(HOUR));
+    assert_eq!(due(Some(vec![State::OnHold])), Some(HOUR));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 
@@ -285,7 +347,7 @@ proptest! {
         let early = &story.facts[..cut.min(story.facts.len())];
         let whole = read(&promises("office"), &story.facts, now);
         for before in read(&promises("office"), early, now) {
-            if before.hand != Hand::Stopped || before.metric == Metric::Resolution {
+            if before.hand != Hand::Stopped || before.metric.spans_the_ticket() {
                 continue;
             }
             let after = whole.iter().find(|r| (r.metric, r.cycle) == (before.metric, before.cycle)).unwrap();

@@ -3,6 +3,7 @@
 //! Everything here counts in whole seconds since 1970. One function ([`clock::read`]) serves the
 //! write path, the reader, the breach worker and the explanation.
 
+pub mod alert;
 pub mod calendar;
 pub mod clock;
 pub mod explain;

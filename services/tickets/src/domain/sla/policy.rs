@@ -1,10 +1,13 @@
 //! What was promised: the targets of a contract and the states in which its clocks stand.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::calendar::{BadCalendar, Calendar};
 use crate::domain::ticket::{Priority, State};
+
+/// The percent that stands for a target that is missed.
+pub const MISSED_PERCENT: i32 = 100;
 
 /// What a clock measures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -12,6 +15,12 @@ pub enum Metric {
     FirstResponse,
     NextResponse,
     Resolution,
+    /// From an answer to the next one, while the ticket is not solved.
+    PeriodicUpdate,
+    /// The time in which it was the agents' turn.
+    AgentWork,
+    /// The time for which the customer waited for somebody else.
+    RequesterWait,
 }
 
 /// Whose promise it is.
@@ -22,14 +31,29 @@ pub enum Family {
 }
 
 impl Metric {
-    pub const ALL: [Metric; 3] = [Metric::FirstResponse, Metric::NextResponse, Metric::Resolution];
+    pub const ALL: [Metric; 6] = [
+        Metric::FirstResponse,
+        Metric::NextResponse,
+        Metric::Resolution,
+        Metric::PeriodicUpdate,
+        Metric::AgentWork,
+        Metric::RequesterWait,
+    ];
 
     pub fn name(self) -> &'static str {
         match self {
             Metric::FirstResponse => "first_response",
             Metric::NextResponse => "next_response",
             Metric::Resolution => "resolution",
+            Metric::PeriodicUpdate => "periodic_update",
+            Metric::AgentWork => "agent_work",
+            Metric::RequesterWait => "requester_wait",
         }
+    }
+
+    /// Whether one clock runs from the first message to solved, and goes on after reopening.
+    pub fn spans_the_ticket(self) -> bool {
+        matches!(self, Metric::Resolution | Metric::AgentWork | Metric::RequesterWait)
     }
 
     pub fn named(name: &str) -> Option<Metric> {
@@ -50,18 +74,51 @@ impl Family {
     }
 }
 
-/// One line of a policy: the first line that fits a ticket is its promise.
+/// What decides the promises about a ticket.
+#[derive(Debug, Clone, Copy)]
+pub struct About<'a> {
+    pub channel: &'a str,
+    pub priority: Priority,
+    /// Empty for none.
+    pub marketplace: &'a str,
+    pub country: &'a str,
+    pub language: Option<&'a str>,
+    /// When it began, in seconds since 1970.
+    pub begun: i64,
+}
+
+/// One line of a policy: the first line that fits a ticket is its promise. An empty list asks for nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
     pub metric: Metric,
-    /// Channels it fits; empty fits all.
     pub channels: Vec<String>,
-    /// Priorities it fits; empty fits all.
     pub priorities: Vec<Priority>,
+    pub marketplaces: Vec<String>,
+    /// `de` also fits `de-AT`.
+    pub languages: Vec<String>,
+    /// Fits every ticket; a target that asks for nothing and is not marked fits none.
+    pub catch_all: bool,
     /// Open seconds promised.
     pub seconds: i64,
     /// The calendar that counts; empty counts around the clock.
     pub calendar: String,
+    /// States in which its clock stands; none for the metric's own.
+    pub pauses: Option<Vec<State>>,
+}
+
+/// What is done when a clock has used a share of its target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Escalation {
+    /// None for every metric.
+    pub metric: Option<Metric>,
+    /// 1 to 99 of the target; 100 is the moment it is missed.
+    pub percent: i32,
+    /// Raised to this if it is lower.
+    pub priority: Option<Priority>,
+    /// Level of the escalation matrix that is noticed; 0 for nobody.
+    pub notice_level: i32,
+    /// A notice waits for the calendar's opening.
+    pub inside_hours: bool,
 }
 
 /// The contract's promises, ready to use.
@@ -71,6 +128,9 @@ pub struct Policy {
     pub version: i64,
     pub targets: Vec<Target>,
     pub calendars: BTreeMap<String, Arc<Calendar>>,
+    /// Percent of a target at which to warn, rising.
+    pub warn_percent: Vec<i32>,
+    pub escalations: Vec<Escalation>,
 }
 
 /// Why a policy cannot be used.
@@ -94,19 +154,58 @@ pub struct Promise {
     /// Name of the calendar; empty for around the clock.
     pub calendar_name: String,
     /// States in which the clock stands.
-    pub pauses: &'static [State],
+    pub pauses: Vec<State>,
     /// Version of the terms or of the rule table.
     pub version: i64,
     /// `contract`, or the rule's name and source.
     pub source: String,
 }
 
-/// The contract's clocks stand while the seller is asked; the time to a solution also stands while
-/// the customer or somebody else is to act.
+/// The states in which a contract's clock stands where the policy does not say: while the seller is asked;
+/// what spans the ticket also while the customer or somebody else is to act. The customer waits whoever acts,
+/// and is told how it goes whoever acts.
 pub fn contract_pauses(metric: Metric) -> &'static [State] {
     match metric {
         Metric::FirstResponse | Metric::NextResponse => &[State::PendingSeller],
-        Metric::Resolution => &[State::PendingSeller, State::PendingCustomer, State::OnHold],
+        Metric::Resolution | Metric::AgentWork => &[State::PendingSeller, State::PendingCustomer, State::OnHold],
+        Metric::RequesterWait | Metric::PeriodicUpdate => &[State::PendingCustomer],
+    }
+}
+
+impl Target {
+    /// A promise about every ticket.
+    #[cfg(test)]
+    pub fn for_all(metric: Metric, seconds: i64, calendar: &str) -> Target {
+        Target {
+            metric,
+            channels: Vec::new(),
+            priorities: Vec::new(),
+            marketplaces: Vec::new(),
+            languages: Vec::new(),
+            catch_all: true,
+            seconds,
+            calendar: calendar.to_owned(),
+            pauses: None,
+        }
+    }
+
+    fn fits(&self, about: &About<'_>) -> bool {
+        let speaks = |language: &String| {
+            let tag = about.language.unwrap_or_default();
+            tag == language || tag.strip_prefix(language.as_str()).is_some_and(|rest| rest.starts_with('-'))
+        };
+        (self.catch_all || self.asks())
+            && (self.channels.is_empty() || self.channels.iter().any(|c| c == about.channel))
+            && (self.priorities.is_empty() || self.priorities.contains(&about.priority))
+            && (self.marketplaces.is_empty() || self.marketplaces.iter().any(|m| m == about.marketplace))
+            && (self.languages.is_empty() || self.languages.iter().any(speaks))
+    }
+
+    fn asks(&self) -> bool {
+        !(self.channels.is_empty()
+            && self.priorities.is_empty()
+            && self.marketplaces.is_empty()
+            && self.languages.is_empty())
     }
 }
 
@@ -128,26 +227,40 @@ impl Policy {
                 });
             }
         }
-        Ok(Policy { version, targets, calendars })
+        Ok(Policy { version, targets, calendars, warn_percent: Vec::new(), escalations: Vec::new() })
     }
 
     /// A contract that promises nothing.
     pub fn none() -> Policy {
-        Policy { version: 0, targets: Vec::new(), calendars: BTreeMap::new() }
+        Policy {
+            version: 0,
+            targets: Vec::new(),
+            calendars: BTreeMap::new(),
+            warn_percent: Vec::new(),
+            escalations: Vec::new(),
+        }
     }
 
-    /// What is promised for a ticket of this channel and priority: at most one promise a metric.
-    pub fn promises(&self, channel: &str, priority: Priority) -> Vec<Promise> {
-        Metric::ALL.into_iter().filter_map(|metric| self.promise(metric, channel, priority)).collect()
+    /// What is promised for a ticket: at most one promise a metric.
+    pub fn promises(&self, about: &About<'_>) -> Vec<Promise> {
+        Metric::ALL.into_iter().filter_map(|metric| self.promise(metric, about)).collect()
     }
 
-    fn promise(&self, metric: Metric, channel: &str, priority: Priority) -> Option<Promise> {
-        let fits = |target: &&Target| {
-            target.metric == metric
-                && (target.channels.is_empty() || target.channels.iter().any(|c| c == channel))
-                && (target.priorities.is_empty() || target.priorities.contains(&priority))
-        };
-        let target = self.targets.iter().find(fits)?;
+    /// Every percent of a target at which something is done, rising.
+    pub fn marks(&self, metric: Metric) -> BTreeSet<i32> {
+        let of = |escalation: &&Escalation| escalation.metric.is_none_or(|only| only == metric);
+        let escalations = self.escalations.iter().filter(of).map(|escalation| escalation.percent);
+        self.warn_percent.iter().copied().chain(escalations).filter(|percent| *percent < MISSED_PERCENT).collect()
+    }
+
+    /// What is done at a percent: that of the metric before that of every metric.
+    pub fn escalation(&self, metric: Metric, percent: i32) -> Option<&Escalation> {
+        let at = |only: Option<Metric>| self.escalations.iter().find(|e| e.percent == percent && e.metric == only);
+        at(Some(metric)).or_else(|| at(None))
+    }
+
+    fn promise(&self, metric: Metric, about: &About<'_>) -> Option<Promise> {
+        let target = self.targets.iter().find(|target| target.metric == metric && target.fits(about))?;
         let calendar = match target.calendar.as_str() {
             "" => Arc::new(Calendar::around_the_clock()),
             name => Arc::clone(self.calendars.get(name)?),
@@ -158,9 +271,59 @@ impl Policy {
             seconds: target.seconds,
             calendar,
             calendar_name: target.calendar.clone(),
-            pauses: contract_pauses(metric),
+            pauses: target.pauses.clone().unwrap_or_else(|| contract_pauses(metric).to_vec()),
             version: self.version,
             source: "contract".into(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(channels: &[&str], languages: &[&str], catch_all: bool, seconds: i64) -> Target {
+        let own = |list: &[&str]| list.iter().map(|word| (*word).to_owned()).collect();
+        let all = Target::for_all(Metric::FirstResponse, seconds, "");
+        Target { channels: own(channels), languages: own(languages), catch_all, ..all }
+    }
+
+    fn about<'a>(channel: &'a str, language: Option<&'a str>) -> About<'a> {
+        About { channel, priority: Priority::Normal, marketplace: "amazon", country: "DE", language, begun: 0 }
+    }
+
+    #[test]
+    fn the_first_target_that_fits_counts_and_rule_26_a_blank_one_fits_nothing_unless_marked() {
+        let blank = target(&[], &[], false, 1);
+        let targets = vec![blank, target(&["chat"], &[], false, 2), target(&[], &["de"], false, 3)];
+        let mut policy = Policy::new(1, targets, BTreeMap::new()).unwrap();
+        let seconds = |policy: &Policy, about: About<'_>| policy.promises(&about).first().map(|p| p.seconds);
+        assert_eq!(seconds(&policy, about("chat", Some("de"))), Some(2));
+        assert_eq!(seconds(&policy, about("email", Some("de-AT"))), Some(3));
+        assert_eq!(seconds(&policy, about("email", Some("den"))), None, "Slavey is no German");
+        assert_eq!(seconds(&policy, about("email", None)), None);
+        policy.targets.push(target(&[], &[], true, 4));
+        assert_eq!(seconds(&policy, about("email", None)), Some(4));
+    }
+
+    #[test]
+    fn marks_are_of_the_metric_and_below_the_miss() {
+        let at = |metric, percent| Escalation {
+            metric,
+            percent,
+            priority: Some(Priority::High),
+            notice_level: 0,
+            inside_hours: false,
+        };
+        let policy = Policy {
+            warn_percent: vec![50, 80],
+            escalations: vec![at(None, 90), at(Some(Metric::Resolution), 70), at(None, 100)],
+            ..Policy::none()
+        };
+        assert_eq!(policy.marks(Metric::FirstResponse).into_iter().collect::<Vec<_>>(), [50, 80, 90]);
+        assert_eq!(policy.marks(Metric::Resolution).into_iter().collect::<Vec<_>>(), [50, 70, 80, 90]);
+        assert!(
+            policy.escalation(Metric::Resolution, 100).is_some() && policy.escalation(Metric::AgentWork, 70).is_none()
+        );
     }
 }

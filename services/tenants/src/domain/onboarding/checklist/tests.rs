@@ -49,7 +49,7 @@ pub fn complete_facts() -> Facts {
                 calendar: "office".into(),
                 ..Target::default()
             }],
-            warn_percent: vec![],
+            ..SlaPolicy::default()
         }),
         contact_roles: vec![vec!["primary".into()]],
         escalated: vec!["urgent".into()],

@@ -148,6 +148,7 @@ someday = ["09:00-10:00"]
 [sla]
 [[sla.targets]]
 metric = "first_response"
+catch_all = true
 target = "4 hours"
 calendar = "home"
 
@@ -164,8 +165,8 @@ media_type = "application/pdf"
             "line 14: calendars[0].holidays[0] must be a date",
             "line 17: calendars[0].hours.tue[0] must run from",
             "line 18: calendars[0].hours.someday must be one of mon",
-            "line 23: sla.targets[0].target must be",
-            "line 24: sla.targets[0].calendar must be the name",
+            "line 24: sla.targets[0].target must be",
+            "line 25: sla.targets[0].calendar must be the name",
             "line 27: documents[0].file must be a file beside",
         ];
         assert_eq!(got.len(), wanted.len(), "{got:#?}");

@@ -146,6 +146,10 @@ pub(super) struct Calendar {
     pub breaks: BTreeMap<String, Vec<String>>,
     #[serde(default)]
     pub holidays: Vec<String>,
+    #[serde(default)]
+    pub holiday_region: String,
+    #[serde(default)]
+    pub open_dates: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -154,6 +158,22 @@ pub(super) struct Sla {
     pub targets: Vec<Target>,
     #[serde(default)]
     pub warn_percent: Vec<i32>,
+    #[serde(default)]
+    pub escalations: Vec<Escalation>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Escalation {
+    #[serde(default)]
+    pub metric: String,
+    pub percent: i32,
+    #[serde(default)]
+    pub priority: String,
+    #[serde(default)]
+    pub notice_level: i32,
+    #[serde(default)]
+    pub inside_hours: bool,
 }
 
 #[derive(Deserialize)]
@@ -167,6 +187,14 @@ pub(super) struct Target {
     pub target: Span,
     #[serde(default)]
     pub calendar: String,
+    #[serde(default)]
+    pub marketplaces: Vec<String>,
+    #[serde(default)]
+    pub languages: Vec<String>,
+    #[serde(default)]
+    pub customer_tiers: Vec<String>,
+    pub catch_all: Option<bool>,
+    pub pauses: Option<Vec<String>>,
 }
 
 #[derive(Deserialize)]

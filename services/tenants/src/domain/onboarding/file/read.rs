@@ -10,7 +10,7 @@ use crate::domain::onboarding::check::{Problem, Problems};
 use crate::domain::onboarding::paper::{DataProtection, Paper, SubProcessor};
 use crate::domain::onboarding::people::{self, Contact, EscalationStep};
 use crate::domain::onboarding::profile::{self, LegalEntity, Profile, Store};
-use crate::domain::onboarding::sla::{SlaPolicy, Target};
+use crate::domain::onboarding::sla::{Escalation, SlaPolicy, Target};
 use crate::domain::onboarding::template::{ANY_LANGUAGE, Question, Template};
 use crate::domain::onboarding::voice::{BrandVoice, PlaybookEntry};
 
@@ -176,6 +176,8 @@ fn calendars(raw: Vec<raw::Calendar>, problems: &mut Problems) -> Vec<Calendar> 
             shifts: raw.shifts.iter().map(|(date, intervals)| (date.clone(), pairs(intervals))).collect(),
             breaks: raw.breaks.iter().map(|(date, intervals)| (date.clone(), pairs(intervals))).collect(),
             holidays: raw.holidays.clone(),
+            holiday_region: raw.holiday_region.clone(),
+            open_dates: raw.open_dates.clone(),
         };
         let mut found = Problems::new();
         calendars.push(written.checked(&path, &mut found));
@@ -235,13 +237,27 @@ fn policy(raw: raw::Sla, calendars: &[Calendar], problems: &mut Problems) -> Sla
             priorities: raw.priorities,
             target_seconds,
             calendar: raw.calendar,
+            marketplaces: raw.marketplaces,
+            languages: raw.languages,
+            customer_tiers: raw.customer_tiers,
+            catch_all: raw.catch_all,
+            pauses: raw.pauses,
         });
     }
     let names: Vec<String> = calendars.iter().map(|c| c.name.clone()).collect();
     let mut found = Problems::new();
-    let policy = SlaPolicy { targets, warn_percent: raw.warn_percent }.checked("sla", &names, &mut found);
+    let escalation = |raw: raw::Escalation| Escalation {
+        metric: raw.metric,
+        percent: raw.percent,
+        priority: raw.priority,
+        notice_level: raw.notice_level,
+        inside_hours: raw.inside_hours,
+    };
+    let escalations = raw.escalations.into_iter().map(escalation).collect();
+    let policy = SlaPolicy { targets, warn_percent: raw.warn_percent, escalations }.checked("sla", &names, &mut found);
     for problem in found.into_vec().into_iter().filter(|p| !unread.contains(&p.path)) {
-        problems.add(problem.path.replace(".target_seconds", ".target"), problem.text);
+        let path = problem.path.replace(".target_seconds", ".target").replace(".pauses.states", ".pauses");
+        problems.add(path, problem.text);
     }
     policy
 }

@@ -1,8 +1,8 @@
-//! The master keys: given by configuration, known to this service alone.
+//! The master keys of a service: given by configuration, known to that service alone.
 
 use std::fmt;
 
-/// A key that everything secret of this service hangs on.
+/// A key that everything secret of a service hangs on.
 #[derive(Clone)]
 pub struct MasterKey([u8; 32]);
 
@@ -19,7 +19,8 @@ impl From<[u8; 32]> for MasterKey {
 }
 
 impl MasterKey {
-    pub(super) fn bytes(&self) -> &[u8; 32] {
+    /// Its bytes, to derive keys from.
+    pub fn bytes(&self) -> &[u8; 32] {
         &self.0
     }
 }

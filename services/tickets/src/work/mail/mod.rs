@@ -1,0 +1,134 @@
+//! Mail on the wire: the servers of channel accounts ([`dial`], [`smtp`]), and the queue that hands
+//! answers in ([`post`]).
+
+pub mod dial;
+pub mod post;
+pub mod smtp;
+
+use std::time::Duration;
+
+use kit::master::MasterKeys;
+use kit::seal::{Broken, Seal};
+use kit::{Fault, ProviderId, SellerId};
+
+use crate::domain::connection::Use;
+use crate::domain::ids::ChannelAccountId;
+use crate::domain::outgoing::attempt::Patience;
+
+/// Whose secrets are sealed.
+const OWNER: &str = "manydesk tickets v1";
+
+/// How mail is sent and received, as the installation is set up.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// To seal passwords with; without, no account gets a connection.
+    pub master_keys: Option<MasterKeys>,
+    /// Also servers at addresses that are not public, and passwords over connections that anybody on the
+    /// way reads. For installations whose administrators run the mail servers beside it, and for tests.
+    pub internal_servers: bool,
+    /// Certificates of authorities to be trusted besides the system's, as PEM.
+    pub authorities: Option<Vec<u8>>,
+    /// The name by which the platform greets mail servers.
+    pub hello: String,
+    /// Pause after the first attempt that failed; each further one is twice as long, up to 4 hours.
+    pub first_retry: Duration,
+    /// Attempts until a mail is given up.
+    pub attempts: i32,
+    /// Longest attempt. One that has not ended after twice as long is taken for dead.
+    pub attempt_limit: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            master_keys: None,
+            internal_servers: false,
+            authorities: None,
+            hello: "localhost".to_owned(),
+            first_retry: Duration::from_secs(30),
+            attempts: 12,
+            attempt_limit: Duration::from_secs(300),
+        }
+    }
+}
+
+/// What sends and receives mail.
+pub struct Mail {
+    pub settings: Settings,
+    pub dial: dial::Dial,
+    seal: Option<Seal>,
+}
+
+/// There is no key to seal passwords with.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("the platform has no master key to seal passwords with")]
+pub struct NoKey;
+
+impl Mail {
+    pub fn new(settings: Settings) -> Result<Mail, Fault> {
+        let seal = settings.master_keys.as_ref().map(|masters| Seal::new(masters, OWNER)).transpose()?;
+        let dial = dial::Dial::new(&settings)?;
+        Ok(Mail { settings, dial, seal })
+    }
+
+    pub fn patience(&self) -> Patience {
+        Patience { first: self.settings.first_retry, attempts: self.settings.attempts }
+    }
+
+    pub fn seal(&self) -> Result<&Seal, NoKey> {
+        self.seal.as_ref().ok_or(NoKey)
+    }
+
+    /// Opens a sealed password.
+    pub fn open(&self, place: &str, sealed: &[u8]) -> Result<String, Broken> {
+        let seal = self.seal.as_ref().ok_or(Broken::DoesNotOpen)?;
+        String::from_utf8(seal.open(place, sealed)?).map_err(|_| Broken::DoesNotOpen)
+    }
+}
+
+/// What a password is sealed for.
+pub fn place(provider: ProviderId, seller: SellerId, account: ChannelAccountId, of: Use) -> String {
+    format!("mail:{provider}:{seller}:{account}:{}", of.name())
+}
+
+/// Seals every password under the current master key. What no key opens ends it; it can be repeated.
+pub async fn reseal(db: &tenantdb::TenantDb, masters: &MasterKeys) -> Result<Resealed, Fault> {
+    const PAGE: i64 = 200;
+    let seal = Seal::new(masters, OWNER)?;
+    let begun = db.clock().now();
+    let mut done = Resealed::default();
+    loop {
+        let due = db
+            .due(
+                "select provider_id, seller_id, channel_account_id from tickets.mail_secret
+                  where sealed_at < $1 order by sealed_at limit $2",
+                begun,
+                PAGE,
+            )
+            .await?;
+        if due.is_empty() {
+            return Ok(done);
+        }
+        for of in due {
+            let mut tx = db.begin(&of.scope()).await?;
+            let account = ChannelAccountId(of.id);
+            for (server, sealed) in crate::store::connections::secrets(&mut tx, account).await? {
+                let anew = seal.reseal(&place(tx.provider(), tx.seller()?, account, server), &sealed)?;
+                done.kept += 1;
+                done.anew += u64::from(anew.is_some());
+                let sealed = anew.unwrap_or(sealed);
+                crate::store::connections::keep_secret(&mut tx, account, server, &sealed).await?;
+            }
+            tx.commit().await?;
+        }
+    }
+}
+
+/// What was looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Resealed {
+    /// Secrets that are kept.
+    pub kept: u64,
+    /// Those of them that were sealed anew.
+    pub anew: u64,
+}

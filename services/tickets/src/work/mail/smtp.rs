@@ -1,0 +1,169 @@
+//! Hands a mail in over SMTP (RFC 5321), step by step, so that it is known after which step an attempt
+//! ended: before the mail's own bytes begin to leave nothing can have arrived.
+
+use std::time::Duration;
+
+use kit::Fault;
+use lettre::address::Envelope;
+use lettre::transport::smtp::Error;
+use lettre::transport::smtp::authentication::{Credentials, Mechanism};
+use lettre::transport::smtp::client::AsyncSmtpConnection;
+use lettre::transport::smtp::commands::{Data, Mail as MailFrom, Rcpt};
+use lettre::transport::smtp::extension::{ClientId, Extension, MailBodyParameter, MailParameter};
+use tokio::time::Instant;
+
+use super::dial::Dial;
+use crate::domain::connection::{Security, Server};
+use crate::domain::outgoing::attempt::{Reason, Trouble};
+use crate::domain::outgoing::letter::Written;
+
+/// Longest pause of a server before it answers a command.
+const ANSWER: Duration = Duration::from_secs(60);
+
+/// Who hands in, and how long it may take.
+pub struct Visit<'a> {
+    pub dial: &'a Dial,
+    pub hello: &'a str,
+    pub server: &'a Server,
+    /// None for a server that is used without signing in.
+    pub password: Option<&'a str>,
+    pub until: Instant,
+}
+
+/// How handing in ended.
+pub enum Handed {
+    /// The server took it, in these words.
+    Taken(String),
+    Refused(Trouble),
+    /// The mail had left and the answer did not come: it may have arrived.
+    Unknown(Trouble),
+}
+
+impl Visit<'_> {
+    /// Connects and signs in.
+    pub async fn begin(&self) -> Result<AsyncSmtpConnection, Trouble> {
+        let hello = ClientId::Domain(self.hello.to_owned());
+        let host = &self.server.host;
+        let tls = match self.server.security {
+            Security::None => None,
+            Security::StartTls | Security::Tls => Some(self.dial.tls_parameters(host)?),
+        };
+        let at_once = tls.clone().filter(|_| self.server.security == Security::Tls);
+        let mut trouble = Trouble::new(Reason::Unreachable, "");
+        let mut connected = None;
+        for address in self.dial.addresses(host, self.server.port).await? {
+            let connecting = AsyncSmtpConnection::connect_tokio1(
+                address,
+                Some(Duration::from_secs(10)),
+                &hello,
+                at_once.clone(),
+                None,
+            );
+            match self.step(connecting, Reason::Unreachable).await {
+                Ok(connection) => {
+                    connected = Some(connection);
+                    break;
+                }
+                Err(met) => trouble = met,
+            }
+        }
+        let Some(mut connection) = connected else { return Err(trouble) };
+        if let Some(tls) = tls.filter(|_| self.server.security == Security::StartTls) {
+            if !connection.can_starttls() {
+                connection.abort().await;
+                return Err(Trouble::new(Reason::Tls, "the server does not offer STARTTLS"));
+            }
+            self.step(connection.starttls(tls, &hello), Reason::Tls).await?;
+        }
+        if let Some(password) = self.password {
+            let credentials = Credentials::new(self.server.user.clone(), password.to_owned());
+            let mechanisms = [Mechanism::Plain, Mechanism::Login];
+            self.step(connection.auth(&mechanisms, &credentials), Reason::SignIn).await?;
+        }
+        Ok(connection)
+    }
+
+    /// Connects, signs in and goes away again.
+    pub async fn check(&self) -> Result<(), Trouble> {
+        let mut connection = self.begin().await?;
+        let _ = tokio::time::timeout(Duration::from_secs(2), connection.quit()).await;
+        Ok(())
+    }
+
+    /// Hands a mail in. `leaving` is waited for before the mail's own bytes leave; where it fails nothing
+    /// has arrived.
+    pub async fn hand_in(
+        &self,
+        written: &Written,
+        leaving: impl Future<Output = Result<(), Fault>>,
+    ) -> Result<Handed, Fault> {
+        let mut connection = match self.begin().await {
+            Ok(connection) => connection,
+            Err(trouble) => return Ok(Handed::Refused(trouble)),
+        };
+        if let Err(trouble) = self.announce(&mut connection, &written.envelope).await {
+            let _ = tokio::time::timeout(Duration::from_secs(2), connection.abort()).await;
+            return Ok(Handed::Refused(trouble));
+        }
+        leaving.await?;
+        let sent = tokio::time::timeout_at(self.until, connection.message(&written.bytes)).await;
+        let handed = match sent {
+            Ok(Ok(response)) => {
+                Handed::Taken(format!("{} {}", response.code(), response.first_line().unwrap_or_default()))
+            }
+            Ok(Err(error)) => match error.status() {
+                Some(_) => Handed::Refused(told(&error, Reason::Later)),
+                None => Handed::Unknown(Trouble::new(Reason::Lost, error)),
+            },
+            Err(_) => Handed::Unknown(Trouble::new(Reason::Lost, "the server did not answer in time")),
+        };
+        // The server's answer stands, whatever it says to the farewell.
+        let _ = tokio::time::timeout(Duration::from_secs(2), connection.quit()).await;
+        Ok(handed)
+    }
+
+    async fn announce(&self, connection: &mut AsyncSmtpConnection, envelope: &Envelope) -> Result<(), Trouble> {
+        let mut parameters = Vec::new();
+        let mut addresses = envelope.from().into_iter().chain(envelope.to());
+        if addresses.any(|address| !AsRef::<str>::as_ref(address).is_ascii()) {
+            if !connection.server_info().supports_feature(Extension::SmtpUtfEight) {
+                return Err(Trouble::new(Reason::Unsendable, "the server takes no addresses beyond ASCII"));
+            }
+            parameters.push(MailParameter::SmtpUtfEight);
+            parameters.push(MailParameter::Body(MailBodyParameter::EightBitMime));
+        }
+        let from = MailFrom::new(envelope.from().cloned(), parameters);
+        self.step(connection.command(from), Reason::Unreachable).await?;
+        for to in envelope.to() {
+            self.step(connection.command(Rcpt::new(to.clone(), Vec::new())), Reason::Unreachable).await?;
+        }
+        self.step(connection.command(Data), Reason::Unreachable).await?;
+        Ok(())
+    }
+
+    /// One step; `otherwise` names its trouble where the server gave no answer that does.
+    async fn step<T>(&self, step: impl Future<Output = Result<T, Error>>, otherwise: Reason) -> Result<T, Trouble> {
+        let until = self.until.min(Instant::now() + ANSWER);
+        match tokio::time::timeout_at(until, step).await {
+            Ok(Ok(done)) => Ok(done),
+            Ok(Err(error)) => Err(told(&error, otherwise)),
+            Err(_) => Err(Trouble::new(Reason::Timeout, "the server did not answer in time")),
+        }
+    }
+}
+
+/// What an error means. Trouble with connecting, securing and signing in is that of the account, whatever
+/// code it comes with; of a mail, a server refuses for good by 5xx.
+fn told(error: &Error, otherwise: Reason) -> Trouble {
+    let reason = match (otherwise, error.status().map(u16::from)) {
+        (Reason::SignIn | Reason::Tls, _) => otherwise,
+        (_, Some(530 | 534 | 535 | 538)) => Reason::SignIn,
+        (_, Some(_)) if error.is_permanent() => Reason::Rejected,
+        (_, Some(_)) => Reason::Later,
+        (_, None) if error.is_tls() => Reason::Tls,
+        (_, None) if error.is_timeout() => Reason::Timeout,
+        (_, None) if error.is_response() => Reason::Protocol,
+        (_, None) => Reason::Unreachable,
+    };
+    Trouble::new(reason, error)
+}
