@@ -2,6 +2,7 @@
 
 mod answering;
 mod billing;
+mod calls;
 mod catalog;
 mod customers;
 mod demo;

@@ -24,6 +24,7 @@ use std::sync::Arc;
 
 use proto::tickets::v1::answering_service_server::AnsweringServiceServer;
 use proto::tickets::v1::articles_service_server::ArticlesServiceServer;
+use proto::tickets::v1::calls_service_server::CallsServiceServer;
 use proto::tickets::v1::concessions_service_server::ConcessionsServiceServer;
 use proto::tickets::v1::customers_service_server::CustomersServiceServer;
 use proto::tickets::v1::imports_service_server::ImportsServiceServer;
@@ -52,6 +53,7 @@ pub fn build(deps: Deps, mail: mail::Settings) -> Result<Parts, kit::Fault> {
         tonic::service::Routes::new(TicketsServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
             .add_service(AnsweringServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
             .add_service(ArticlesServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
+            .add_service(CallsServiceServer::new(api::Calls::new(Arc::clone(&desk))))
             .add_service(ConcessionsServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
             .add_service(CustomersServiceServer::new(api::Customers::new(Arc::clone(&desk))))
             .add_service(

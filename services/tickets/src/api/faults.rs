@@ -9,7 +9,7 @@ use super::workflow;
 use crate::domain::intake::book::NotTaken;
 use crate::domain::template::Unresolved;
 use crate::domain::ticket::Refusal;
-use crate::domain::{case, concession, customer, question};
+use crate::domain::{call, case, concession, customer, question};
 
 impl Explain for Refusal {
     fn code(&self) -> Code {
@@ -59,6 +59,24 @@ impl Explain for customer::Refusal {
             customer::Refusal::IdentityTaken(id) => vec![("customer_id", id.to_string())],
             customer::Refusal::LastIdentity | customer::Refusal::Erased => Vec::new(),
             customer::Refusal::TooManyTickets => vec![("limit", customer::TICKETS_LIMIT.to_string())],
+        }
+    }
+}
+
+impl Explain for call::Refusal {
+    fn code(&self) -> Code {
+        Code::FailedPrecondition
+    }
+
+    fn reason(&self) -> &'static str {
+        match self {
+            call::Refusal::Contradicted(_) => "CALL_CONTRADICTED",
+        }
+    }
+
+    fn metadata(&self) -> Vec<(&'static str, String)> {
+        match self {
+            call::Refusal::Contradicted(what) => vec![("what", (*what).to_owned())],
         }
     }
 }

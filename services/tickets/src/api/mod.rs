@@ -6,6 +6,7 @@
 
 mod actions;
 mod articles;
+mod calls;
 mod concessions;
 mod connections;
 mod customers;
@@ -71,6 +72,7 @@ impl Api {
     }
 }
 
+pub use calls::Calls;
 pub use customers::Customers;
 pub use imports::Imports;
 pub use privacy::Privacy;

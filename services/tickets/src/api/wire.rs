@@ -5,6 +5,7 @@ use kit::SellerId;
 use kit::wire::{etag, timestamp};
 use proto::tickets::v1 as pb;
 
+use crate::domain::call::{Call, Hold, Outcome};
 use crate::domain::customer::Customer;
 use crate::domain::dossier::{Event, Message, Ticket};
 use crate::domain::ids::TicketId;
@@ -272,6 +273,54 @@ pub fn channel(word: &str) -> pb::Channel {
 pub fn channel_of(number: i32) -> Option<&'static str> {
     let named = pb::Channel::try_from(number).ok()?;
     CHANNELS.into_iter().find(|word| channel(word) == named)
+}
+
+pub fn call(seller: SellerId, call: &Call, number: &str, sees_all: bool) -> pb::Call {
+    let seconds = call.seconds();
+    let hold = |hold: &Hold| pb::CallHold {
+        held_at: Some(timestamp(hold.held_at)),
+        resumed_at: hold.resumed_at.map(timestamp),
+    };
+    pb::Call {
+        id: call.id.to_string(),
+        seller_id: seller.to_string(),
+        external_id: call.external_id.clone().unwrap_or_default(),
+        channel_account_id: call.account.to_string(),
+        service_number: call.service_number.clone(),
+        customer_number: call.customer_number.clone(),
+        direction: direction(call.direction).into(),
+        rang_at: Some(timestamp(call.rang_at)),
+        answered_at: call.answered_at.map(timestamp),
+        ended_at: call.ended_at.map(timestamp),
+        holds: call.holds.iter().map(hold).collect(),
+        user_id: call.user.filter(|_| sees_all).map(|user| user.to_string()).unwrap_or_default(),
+        outcome: call_outcome(call.outcome).into(),
+        wrapped_up_at: call.wrapped_up_at.map(timestamp),
+        ticket_id: call.ticket.to_string(),
+        ticket_number: number.to_owned(),
+        wait_seconds: seconds.wait,
+        talk_seconds: seconds.talk,
+        hold_seconds: seconds.hold,
+        wrap_up_seconds: seconds.wrap_up,
+    }
+}
+
+fn call_outcome(outcome: Option<Outcome>) -> pb::CallOutcome {
+    match outcome {
+        None => pb::CallOutcome::Unspecified,
+        Some(Outcome::Answered) => pb::CallOutcome::Answered,
+        Some(Outcome::Missed) => pb::CallOutcome::Missed,
+        Some(Outcome::Abandoned) => pb::CallOutcome::Abandoned,
+        Some(Outcome::NotReached) => pb::CallOutcome::NotReached,
+        Some(Outcome::Voicemail) => pb::CallOutcome::Voicemail,
+        Some(Outcome::Failed) => pb::CallOutcome::Failed,
+    }
+}
+
+/// The outcome a wire number stands for, which may be none; nothing for an unknown one.
+pub fn call_outcome_of(number: i32) -> Option<Option<Outcome>> {
+    let named = pb::CallOutcome::try_from(number).ok()?;
+    Some(Outcome::ALL.into_iter().find(|known| call_outcome(Some(*known)) == named))
 }
 
 pub fn family(family: Family) -> pb::ClockFamily {

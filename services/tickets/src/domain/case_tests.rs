@@ -58,6 +58,7 @@ pub fn settings() -> Settings {
         accounts: vec![],
         policy: Policy::none(),
         receives: true,
+        retention: None,
     }
 }
 

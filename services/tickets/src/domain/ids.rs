@@ -9,6 +9,7 @@ kit::id!(AttachmentId, "attachment", "A file of a message.");
 kit::id!(QuarantineId, "quarantine", "A mail that could not be taken in.");
 kit::id!(AlertId, "alert", "A warning about a clock.");
 kit::id!(ImportId, "import", "A bulk import of past messages.");
+kit::id!(CallId, "call", "A telephone call.");
 kit::id!(ErasureId, "cerasure", "An erasure of what was kept of customers.");
 
 kit::id!(TemplateId, "template", "A reply template of a seller.");

@@ -5,6 +5,7 @@
 //! for what must not leave, [`outgoing`] for how answers leave.
 
 pub mod article;
+pub mod call;
 pub mod case;
 pub mod concession;
 pub mod connection;

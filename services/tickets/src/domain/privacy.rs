@@ -54,9 +54,11 @@ const fn nothing(name: &'static str, why: &'static str) -> Table {
 }
 
 /// Every table, in an order in which rows can be removed: what points before what is pointed at.
-pub const TABLES: [Table; 29] = [
+pub const TABLES: [Table; 36] = [
     table("replay", Holds::Answer, Fate::Blanked(&[("response", "''")])),
     table("attachment", Holds::Message, Fate::Removed),
+    // What was still to be sent is not.
+    table("outgoing", Holds::Message, Fate::Removed),
     Table { bytes: Some("bytes"), ..table("file_part", Holds::File, Fate::Removed) },
     table("file", Holds::File, Fate::Removed),
     Table { bytes: Some("bytes"), ..table("quarantine_part", Holds::Quarantine, Fate::Removed) },
@@ -80,11 +82,17 @@ pub const TABLES: [Table; 29] = [
             ]),
         )
     },
+    table("call_hold", Holds::Ticket, Fate::Kept),
+    Table {
+        ours: &["service_number", "direction", "outcome"],
+        ..table("call", Holds::Ticket, Fate::Blanked(&[("external_id", "null"), ("customer_number", "''")]))
+    },
     Table { ours: &["kind", "state"], ..table("ticket_event", Holds::Ticket, Fate::Kept) },
     Table {
         ours: &["family", "metric", "state", "verdict", "calendar", "source", "told_verdict"],
         ..table("sla_clock", Holds::Ticket, Fate::Kept)
     },
+    Table { ours: &["family", "metric"], ..table("sla_alert", Holds::Ticket, Fate::Kept) },
     Table { ours: &["family", "metric", "verdict"], ..table("verdict", Holds::Ticket, Fate::Kept) },
     table("import_conversation", Holds::Ticket, Fate::Kept),
     Table {
@@ -122,6 +130,9 @@ pub const TABLES: [Table; 29] = [
     nothing("erasure", "the log of erasures: ids alone"),
     nothing("erasure_row", "figures of erasures"),
     nothing("retention", "when a seller's old tickets are looked for"),
+    nothing("mail_connection", "the seller's mail servers"),
+    nothing("mail_secret", "passwords of the seller's mail servers, sealed"),
+    nothing("terms_look", "when changed terms are looked at"),
     nothing("number_series", "the last short number of a seller"),
     nothing("terms_version", "the seller's terms"),
     nothing("import", "figures of an import and its client's key"),

@@ -34,6 +34,8 @@ const STATEMENTS: &[&str] = &[
     "delete from tickets.mail_connection where provider_id = $1 and seller_id = $2",
     "delete from tickets.quarantine_part where provider_id = $1 and seller_id = $2",
     "delete from tickets.quarantine where provider_id = $1 and seller_id = $2",
+    "delete from tickets.call_hold where provider_id = $1 and seller_id = $2",
+    "delete from tickets.call where provider_id = $1 and seller_id = $2",
     "delete from tickets.import_conversation where provider_id = $1 and seller_id = $2",
     "delete from tickets.import where provider_id = $1 and seller_id = $2",
     "delete from tickets.sla_alert where provider_id = $1 and seller_id = $2",

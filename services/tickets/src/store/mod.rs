@@ -5,13 +5,14 @@
 //! [`files`] what came with messages, [`customers`] who wrote, [`extras`] what tickets carry beside themselves,
 //! [`templates`] and [`writing`] help to answer, [`guard`] knows what must not leave, [`concessions`] hold money
 //! asked for, [`triggers`] what the desk does by itself, [`presence`] who is at a ticket, [`questions`] and
-//! [`articles`] what was asked and is known, [`outgoing`] what leaves as mail and [`connections`] by which
+//! [`articles`] what was asked and is known, [`calls`] what the telephone tells, [`outgoing`] what leaves as mail and [`connections`] by which
 //! servers, [`alerts`] what people are warned of, [`again`] follows changed terms, [`privacy`] exports
 //! and erases a customer, [`erase`] removes a seller.
 
 pub mod again;
 pub mod alerts;
 pub mod articles;
+pub mod calls;
 pub mod concessions;
 pub mod connections;
 pub mod customers;
