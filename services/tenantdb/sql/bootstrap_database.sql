@@ -25,42 +25,31 @@ begin
     create schema if not exists bus authorization bus_owner;
 end $$;
 
--- The provider of the running transaction. Missing context is an error, never "everything".
-create or replace function ctx.provider() returns uuid
+-- Missing context is an error, never "everything".
+create or replace function ctx.missing() returns text
     language plpgsql stable parallel safe set search_path = pg_catalog as $$
-declare
-    value text := current_setting('app.provider_id', true);
 begin
-    if value is null or value = '' then
-        raise exception 'no tenant context' using errcode = 'insufficient_privilege';
-    end if;
-    return value::uuid;
+    raise exception 'no tenant context' using errcode = 'insufficient_privilege';
 end $$;
 
+-- The next three stand in every policy and run several times a statement. Each is one expression without
+-- settings of its own, so that the planner puts it in the place of the call; names are written out instead.
+
+-- The provider of the running transaction.
+create or replace function ctx.provider() returns uuid language sql stable parallel safe as $$
+    select coalesce(nullif(pg_catalog.current_setting('app.provider_id', true), ''), ctx.missing())::pg_catalog.uuid
+$$;
+
 -- The sellers that the running transaction may read.
-create or replace function ctx.readable() returns uuid[]
-    language plpgsql stable parallel safe set search_path = pg_catalog as $$
-declare
-    value text := current_setting('app.seller_ids', true);
-begin
-    if value is null or value = '' then
-        raise exception 'no tenant context' using errcode = 'insufficient_privilege';
-    end if;
-    return value::uuid[];
-end $$;
+create or replace function ctx.readable() returns uuid[] language sql stable parallel safe as $$
+    select coalesce(nullif(pg_catalog.current_setting('app.seller_ids', true), ''), ctx.missing())::pg_catalog.uuid[]
+$$;
 
 -- The sellers that the running transaction may write: none, one, or those of a
 -- group insert whose rows were admitted one by one.
-create or replace function ctx.writable() returns uuid[]
-    language plpgsql stable parallel safe set search_path = pg_catalog as $$
-declare
-    value text := current_setting('app.writable', true);
-begin
-    if value is null or value = '' then
-        raise exception 'no tenant context' using errcode = 'insufficient_privilege';
-    end if;
-    return value::uuid[];
-end $$;
+create or replace function ctx.writable() returns uuid[] language sql stable parallel safe as $$
+    select coalesce(nullif(pg_catalog.current_setting('app.writable', true), ''), ctx.missing())::pg_catalog.uuid[]
+$$;
 
 -- Whether the running transaction spells out the provider's sellers.
 create or replace function ctx.enumerates() returns boolean

@@ -1,6 +1,9 @@
 //! Group commit at the boundary: requests of one seller that wait at the same
-//! moment are done in one transaction. Nobody waits for a timer: a lone request
-//! goes at once, and while it is at work those behind it gather.
+//! moment are done in one transaction. A lone request goes at once, and while it
+//! is at work those behind it gather. Where several ask at the same time, those
+//! who got an answer often ask again at once: the next group waits for them, for
+//! a fraction of the time that the last one took. Otherwise callers fall into two
+//! halves that wait for each other.
 //!
 //! Answers are kept for retries with the writes of the group. Most requests come once, so they are not
 //! claimed first: one that was answered before makes the group's write fail, and then it is looked for.
@@ -15,7 +18,8 @@ use futures_util::future::BoxFuture;
 use jiff_sqlx::ToSqlx;
 use kit::{Fault, SellerId};
 use sqlx::Row;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
+use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
 use crate::writes::unnested;
@@ -28,6 +32,8 @@ pub const TWICE: &str = "replay_pk";
 /// Groups of one key at work at once. One: while it is at work the next one gathers, and two would wait for
 /// each other on the rows that all of a key share, such as its number series.
 const LEADERS: usize = 1;
+/// The part of a group's time that the next one waits for those who were in it.
+const PATIENCE: u32 = 4;
 
 /// Does the work of a group; one outcome per job, in their order.
 pub trait Work<J, A>: Send + Sync + 'static {
@@ -54,11 +60,18 @@ struct Inner<K, J, A> {
 struct Lane<J, A> {
     leaders: usize,
     waiting: VecDeque<(J, oneshot::Sender<Result<A, Fault>>)>,
+    arrived: Arc<Notify>,
+}
+
+impl<J, A> Default for Lane<J, A> {
+    fn default() -> Self {
+        Lane { leaders: 0, waiting: VecDeque::new(), arrived: Arc::default() }
+    }
 }
 
 impl<K, J, A> Groups<K, J, A>
 where
-    K: Hash + Eq + Clone + Send + 'static,
+    K: Hash + Eq + Clone + Send + Sync + 'static,
     J: Send + 'static,
     A: Send + 'static,
 {
@@ -72,8 +85,9 @@ where
         let (tell, told) = oneshot::channel();
         let leads = {
             let mut lanes = self.inner.lanes.lock().map_err(|_| Fault::internal("a group's lock is poisoned"))?;
-            let lane = lanes.entry(key.clone()).or_insert_with(|| Lane { leaders: 0, waiting: VecDeque::new() });
+            let lane = lanes.entry(key.clone()).or_default();
             lane.waiting.push_back((job, tell));
+            lane.arrived.notify_one();
             let leads = lane.leaders < LEADERS;
             lane.leaders += usize::from(leads);
             leads
@@ -100,6 +114,7 @@ async fn lead<K: Hash + Eq, J: 'static, A: 'static>(inner: Arc<Inner<K, J, A>>, 
             let size = lane.waiting.len().min(LARGEST);
             lane.waiting.drain(..size).unzip()
         };
+        let (size, begun) = (tell.len(), Instant::now());
         // a panic fails its group and must not end the lane
         match AssertUnwindSafe(inner.work.run(jobs)).catch_unwind().await {
             Ok(outcomes) => {
@@ -114,6 +129,22 @@ async fn lead<K: Hash + Eq, J: 'static, A: 'static>(inner: Arc<Inner<K, J, A>>, 
                     let _ = tell.send(Err(Fault::internal("a group's work panicked")));
                 }
             }
+        }
+        come_again(&inner, &key, size, Instant::now() + begun.elapsed() / PATIENCE).await;
+    }
+}
+
+/// Waits until those who were answered ask again beside those who wait already. A lone caller is not waited for.
+async fn come_again<K: Hash + Eq, J, A>(inner: &Inner<K, J, A>, key: &K, answered: usize, until: Instant) {
+    let waiting = || {
+        let lanes = inner.lanes.lock().ok()?;
+        lanes.get(key).map(|lane| (lane.waiting.len(), lane.arrived.clone()))
+    };
+    let Some((already, arrived)) = waiting() else { return };
+    let all = (already + answered).min(LARGEST);
+    while 1 < all && waiting().is_some_and(|(now, _)| now < all) {
+        if timeout_at(until, arrived.notified()).await.is_err() {
+            return;
         }
     }
 }
@@ -204,6 +235,7 @@ impl TenantTx {
 mod tests {
     use super::*;
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
 
     struct Doubling {
         groups: Arc<AtomicUsize>,
@@ -217,6 +249,46 @@ mod tests {
                 jobs.into_iter().map(|n| if n == 13 { Err(Fault::NotFound("thirteen")) } else { Ok(n * 2) }).collect()
             })
         }
+    }
+
+    struct Slow {
+        sizes: Arc<Mutex<Vec<usize>>>,
+    }
+
+    impl Work<(), ()> for Slow {
+        fn run(&self, jobs: Vec<()>) -> BoxFuture<'_, Vec<Result<(), Fault>>> {
+            Box::pin(async move {
+                self.sizes.lock().expect("the sizes").push(jobs.len());
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                jobs.into_iter().map(Ok).collect()
+            })
+        }
+    }
+
+    /// The sizes of the groups when callers ask again and again, each a moment after the last answer.
+    async fn sizes(callers: usize, moment: Duration) -> Vec<usize> {
+        let sizes = Arc::new(Mutex::new(Vec::new()));
+        let groups: Groups<u8, (), ()> = Groups::new(Slow { sizes: sizes.clone() });
+        let asks = (0..callers).map(|_| async {
+            for _ in 0..10 {
+                groups.submit(1, ()).await.expect("an answer");
+                tokio::time::sleep(moment).await;
+            }
+        });
+        futures_util::future::join_all(asks).await;
+        let sizes = sizes.lock().expect("the sizes").clone();
+        sizes
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn those_who_ask_again_at_once_are_in_one_group() {
+        let soon = sizes(8, Duration::from_millis(3)).await;
+        assert!(soon.iter().filter(|size| **size == 8).count() >= 8, "{soon:?}");
+        let begun = Instant::now();
+        assert_eq!(sizes(1, Duration::from_millis(3)).await, [1; 10]);
+        assert_eq!(begun.elapsed(), Duration::from_millis(230), "a lone caller waits for nobody");
+        let late = sizes(2, Duration::from_millis(30)).await;
+        assert!(late.len() >= 10, "whoever comes later is not waited for: {late:?}");
     }
 
     #[tokio::test]

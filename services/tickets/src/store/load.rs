@@ -309,7 +309,8 @@ async fn locked(tx: &mut TenantTx, id: TicketId, statement: &'static str) -> Res
     Ok(dossiers(tx, vec![ticket]).await?.into_iter().next())
 }
 
-/// The history and clocks beside some tickets of the transaction's readable sellers.
+/// The history and clocks beside some tickets of the transaction's readable sellers. Each is looked up by its key,
+/// whatever plan was made while the tables were small.
 pub async fn dossiers(tx: &mut TenantTx, tickets: Vec<Ticket>) -> Result<Vec<Dossier>, Failure> {
     if tickets.is_empty() {
         return Ok(Vec::new());
@@ -332,10 +333,14 @@ async fn facts(tx: &mut TenantTx, ids: &[Uuid]) -> Result<HashMap<Uuid, Vec<Fact
     let sellers: Vec<Uuid> = tx.readable().iter().map(|seller| seller.0).collect();
     let rows = sqlx::query_as!(
         FactRow,
-        "select ticket_id, sequence, at, kind, state, automatic
-           from tickets.ticket_event
-          where provider_id = $1 and seller_id = any ($2) and ticket_id = any ($3)
-          order by ticket_id, sequence",
+        r#"select e.ticket_id as "ticket_id!", e.sequence as "sequence!", e.at as "at!", e.kind as "kind!",
+                  e.state as "state!", e.automatic as "automatic!"
+             from unnest($2::uuid[]) as s (seller_id) cross join unnest($3::uuid[]) as t (ticket_id)
+            cross join lateral (
+                  select * from tickets.ticket_event x
+                   where x.provider_id = $1 and x.seller_id = s.seller_id and x.ticket_id = t.ticket_id
+                  offset 0) as e
+            order by e.ticket_id, e.sequence"#,
         provider,
         &sellers,
         ids,
@@ -354,11 +359,17 @@ async fn clocks(tx: &mut TenantTx, ids: &[Uuid]) -> Result<HashMap<Uuid, Vec<Clo
     let sellers: Vec<Uuid> = tx.readable().iter().map(|seller| seller.0).collect();
     let rows = sqlx::query_as!(
         ClockRow,
-        "select ticket_id, family, metric, cycle, state, verdict, target_seconds, elapsed_seconds, started_at,
-                stopped_at, due_at, policy_version, calendar, source, told_verdict, warned_percent
-           from tickets.sla_clock
-          where provider_id = $1 and seller_id = any ($2) and ticket_id = any ($3)
-          order by ticket_id, family, metric, cycle",
+        r#"select c.ticket_id as "ticket_id!", c.family as "family!", c.metric as "metric!", c.cycle as "cycle!",
+                  c.state as "state!", c.verdict as "verdict!", c.target_seconds as "target_seconds!",
+                  c.elapsed_seconds as "elapsed_seconds!", c.started_at as "started_at!", c.stopped_at, c.due_at,
+                  c.policy_version as "policy_version!", c.calendar as "calendar!", c.source as "source!", c.told_verdict,
+                   c.warned_percent as "warned_percent!"
+             from unnest($2::uuid[]) as s (seller_id) cross join unnest($3::uuid[]) as t (ticket_id)
+            cross join lateral (
+                  select * from tickets.sla_clock x
+                   where x.provider_id = $1 and x.seller_id = s.seller_id and x.ticket_id = t.ticket_id
+                  offset 0) as c
+            order by c.ticket_id, c.family, c.metric, c.cycle"#,
         provider,
         &sellers,
         ids,

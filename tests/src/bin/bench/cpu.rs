@@ -6,12 +6,11 @@ use std::fs;
 pub fn seconds(pid: u32) -> f64 {
     let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else { return 0.0 };
     let fields: Vec<&str> = stat.rsplit_once(") ").map(|(_, rest)| rest.split(' ').collect()).unwrap_or_default();
-    let ticks: u64 = fields.iter().skip(11).take(2).filter_map(|f| f.parse::<u64>().ok()).sum();
+    let ticks: u64 = fields.iter().skip(11).take(4).filter_map(|f| f.parse::<u64>().ok()).sum();
     ticks as f64 / 100.0
 }
 
-/// Seconds of all processes below one, by name of the executable; those that
-/// ended in between are not counted.
+/// Seconds of a process and all below it, those that ended in between too.
 pub fn seconds_of_tree(root: u32) -> f64 {
     let mut total = seconds(root);
     for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
