@@ -276,8 +276,7 @@ mod tests {
             }
         });
         futures_util::future::join_all(asks).await;
-        let sizes = sizes.lock().expect("the sizes").clone();
-        sizes
+        sizes.lock().expect("the sizes").clone()
     }
 
     #[tokio::test(start_paused = true)]
