@@ -47,16 +47,16 @@ buf_tool() {
   export PATH=$PWD/target/tools/node_modules/.bin:$PATH
 }
 
-# A mail server for the tests, which starts it in folders of its own; installed without being started.
+# A mail server for the tests, which start it in folders of their own; installed without being started. Where it
+# cannot be had, the tests that need it say that they were skipped.
 mail_server() {
   [ -x /usr/sbin/dovecot ] && [ -x /usr/lib/dovecot/lmtp ] && return
   if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
     say "installing dovecot"
     { apt-get update -qq && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends dovecot-imapd dovecot-lmtpd; } >/dev/null 2>&1 \
-      || missing "dovecot (apt-get install dovecot-imapd dovecot-lmtpd failed)"
-  else
-    missing "dovecot: apt-get install dovecot-imapd dovecot-lmtpd"
+      && return
   fi
+  say "SKIPPED: the tests with a real IMAP server, for want of: apt-get install dovecot-imapd dovecot-lmtpd"
 }
 
 postgres_tools() {
