@@ -54,7 +54,7 @@ const fn nothing(name: &'static str, why: &'static str) -> Table {
 }
 
 /// Every table, in an order in which rows can be removed: what points before what is pointed at.
-pub const TABLES: [Table; 36] = [
+pub const TABLES: [Table; 60] = [
     table("replay", Holds::Answer, Fate::Blanked(&[("response", "''")])),
     table("attachment", Holds::Message, Fate::Removed),
     // What was still to be sent is not.
@@ -87,7 +87,32 @@ pub const TABLES: [Table; 36] = [
         ours: &["service_number", "direction", "outcome"],
         ..table("call", Holds::Ticket, Fate::Blanked(&[("external_id", "null"), ("customer_number", "''")]))
     },
-    Table { ours: &["kind", "state"], ..table("ticket_event", Holds::Ticket, Fate::Kept) },
+    Table { ours: &["kind", "state"], ..table("ticket_event", Holds::Ticket, Fate::Blanked(&[("detail", "''")])) },
+    table("draft", Holds::Ticket, Fate::Removed),
+    table("presence", Holds::Ticket, Fate::Removed),
+    table("guard_override", Holds::Ticket, Fate::Removed),
+    Table {
+        ours: &["kind", "currency", "amount", "state"],
+        ..table(
+            "concession",
+            Holds::Ticket,
+            Fate::Blanked(&[("order_id", "''"), ("reason", "''"), ("decision_note", "''")]),
+        )
+    },
+    Table {
+        ours: &["state", "original_language", "translation_language", "translated_by", "answer_language"],
+        ..table(
+            "question",
+            Holds::Ticket,
+            Fate::Blanked(&[("original", "''"), ("translation", "''"), ("answer", "''")]),
+        )
+    },
+    // Tags are the seller's words for kinds of tickets; values of fields may be anything.
+    Table { ours: &["tag"], ..table("ticket_tag", Holds::Ticket, Fate::Kept) },
+    table("ticket_field", Holds::Ticket, Fate::Removed),
+    Table { ours: &["kind"], ..table("ticket_link", Holds::Ticket, Fate::Kept) },
+    table("snooze", Holds::Ticket, Fate::Removed),
+    table("trigger_work", Holds::Ticket, Fate::Removed),
     Table {
         ours: &["family", "metric", "state", "verdict", "calendar", "source", "told_verdict"],
         ..table("sla_clock", Holds::Ticket, Fate::Kept)
@@ -130,6 +155,20 @@ pub const TABLES: [Table; 36] = [
     nothing("erasure", "the log of erasures: ids alone"),
     nothing("erasure_row", "figures of erasures"),
     nothing("retention", "when a seller's old tickets are looked for"),
+    nothing("article", "what the seller knows, written for everybody"),
+    nothing("article_version", "what the seller knew before"),
+    nothing("authority_limit", "what roles may grant"),
+    nothing("field_definition", "the seller's own fields"),
+    nothing("guard_key", "the provider's key of its marks"),
+    nothing("guard_mark", "hashes of sellers' names and addresses"),
+    nothing("mail_pull", "places in the seller's mailboxes"),
+    nothing("order_pattern", "how a shop's order ids look"),
+    nothing("signature", "how the provider's people sign"),
+    nothing("tag", "the seller's tags, with how many tickets carry each"),
+    nothing("template", "the seller's templates"),
+    nothing("template_version", "the seller's templates as they were"),
+    nothing("trigger", "the seller's triggers"),
+    nothing("trigger_version", "the seller's triggers as they were"),
     nothing("mail_connection", "the seller's mail servers"),
     nothing("mail_secret", "passwords of the seller's mail servers, sealed"),
     nothing("terms_look", "when changed terms are looked at"),

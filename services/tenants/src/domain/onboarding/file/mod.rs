@@ -167,7 +167,7 @@ media_type = "application/pdf"
             "line 18: calendars[0].hours.someday must be one of mon",
             "line 24: sla.targets[0].target must be",
             "line 25: sla.targets[0].calendar must be the name",
-            "line 27: documents[0].file must be a file beside",
+            "line 28: documents[0].file must be a file beside",
         ];
         assert_eq!(got.len(), wanted.len(), "{got:#?}");
         for (got, wanted) in got.iter().zip(wanted) {
