@@ -7,10 +7,13 @@ use proto::Role;
 use proto::tenants::v1 as tenants_pb;
 use proto::tenants::v1::onboarding_service_client::OnboardingServiceClient;
 use proto::tickets::v1 as pb;
+use proto::tickets::v1::answering_service_client::AnsweringServiceClient;
 use proto::tickets::v1::customers_service_client::CustomersServiceClient;
 use proto::tickets::v1::export_customer_response::Piece;
 use proto::tickets::v1::privacy_service_client::PrivacyServiceClient;
+use proto::tickets::v1::questions_service_client::QuestionsServiceClient;
 use proto::tickets::v1::tickets_service_client::TicketsServiceClient;
+use proto::tickets::v1::workflow_service_client::WorkflowServiceClient;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 use tests::{PASSWORD, Tenant, desk, eventually, reason};
 use tickets::domain::privacy::{Fate, Holds, TABLES};
@@ -92,6 +95,48 @@ fn mail(id: &str, mark: &str, file: &str) -> String {
 }
 
 impl Shop {
+    /// What people add to a ticket: a value, a draft, a question to the seller.
+    async fn extras(&mut self, mark: &str, ticket: &str) {
+        let transport = self.tenant.admin.transport().await.unwrap();
+        let mut workflow = WorkflowServiceClient::new(transport.clone());
+        let definition = pb::FieldDefinition {
+            key: "shelf".into(),
+            name: "Shelf".into(),
+            r#type: pb::FieldType::Text.into(),
+            active: true,
+            ..Default::default()
+        };
+        let put = pb::PutFieldDefinitionRequest {
+            seller_id: self.seller.clone(),
+            request_id: String::new(),
+            definition: Some(definition),
+        };
+        workflow.put_field_definition(put).await.unwrap();
+        let set = pb::SetTicketFieldsRequest {
+            seller_id: self.seller.clone(),
+            ticket_id: ticket.to_owned(),
+            fields: vec![pb::FieldValue { key: "shelf".into(), value: format!("beside {mark}") }],
+            ..Default::default()
+        };
+        workflow.set_ticket_fields(set).await.unwrap();
+        let draft = pb::PutDraftRequest {
+            seller_id: self.seller.clone(),
+            ticket_id: ticket.to_owned(),
+            text: format!("Dear {mark}, perhaps"),
+            ..Default::default()
+        };
+        AnsweringServiceClient::new(transport.clone()).put_draft(draft).await.unwrap();
+        let ask = pb::AskSellerRequest {
+            seller_id: self.seller.clone(),
+            request_id: format!("ask-{}", kit::Clock::System.new_uuid().simple()),
+            ticket_id: ticket.to_owned(),
+            original: format!("What does {mark} get?"),
+            original_language: "en".into(),
+            ..Default::default()
+        };
+        QuestionsServiceClient::new(transport).ask_seller(ask).await.unwrap();
+    }
+
     async fn send(&mut self, raw: String) -> pb::ReceiveEmailResponse {
         let request = pb::ReceiveEmailRequest {
             seller_id: self.seller.clone(),
@@ -162,6 +207,7 @@ impl Shop {
             ..Default::default()
         };
         self.customers.update_customer(update).await.unwrap();
+        self.extras(mark, &chat.id).await;
         (first.customer_id, vec![first.id, second.id, chat.id])
     }
 
