@@ -9,7 +9,7 @@ use kit::Fault;
 use tenantdb::Due;
 use tokio_util::sync::CancellationToken;
 
-use super::Desk;
+use super::{Desk, rounds};
 use crate::domain::ids::TicketId;
 use crate::store;
 
@@ -20,73 +20,28 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Looks until told to stop.
 pub async fn watch(desk: Arc<Desk>, stop: CancellationToken) {
-    loop {
-        let progressed = match look(&desk).await {
-            Ok(progressed) => progressed,
-            Err(fault) => {
-                tracing::warn!(error = kit::fault::chain(&fault), "breaches were not looked for");
-                false
-            }
-        };
-        if progressed && !stop.is_cancelled() {
-            continue;
-        }
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(LOOK_EVERY) => {}
-        }
-    }
+    rounds::watch("breaches", LOOK_EVERY, &stop, || look(&desk)).await;
+}
+
+/// One round; whether more may wait.
+async fn look(desk: &Desk) -> Result<bool, Fault> {
+    let (db, now) = (&desk.deps.db, desk.deps.clock.now());
+    let changed = "select provider_id, seller_id, seller_id from tickets.terms_look
+                    where look_at <= $1 order by look_at limit $2";
+    let changed = db.due(changed, now, BATCH).await?;
+    rounds::each("terms that changed", changed, BATCH, |seller| follow_terms(desk, seller)).await;
+    let due = "select provider_id, seller_id, ticket_id from tickets.ticket
+                where look_at <= $1 order by look_at limit $2";
+    let due = db.due(due, now, BATCH).await?;
+    Ok(rounds::each("breaches", due, BATCH, |ticket| settle(desk, ticket)).await)
 }
 
 /// What was written while the terms of its seller changed is due for another look.
-async fn follow_terms(desk: &Desk) -> Result<(), Fault> {
-    let due = desk
-        .deps
-        .db
-        .due(
-            "select provider_id, seller_id, seller_id from tickets.terms_look
-              where look_at <= $1 order by look_at limit $2",
-            desk.deps.clock.now(),
-            BATCH,
-        )
-        .await?;
-    for seller in due {
-        let mut tx = desk.deps.db.begin(&seller.scope()).await?;
-        store::again::later(&mut tx).await?;
-        tx.commit().await?;
-    }
-    Ok(())
-}
-
-/// One round; whether a full batch was found and some of it settled, so that more may wait.
-async fn look(desk: &Desk) -> Result<bool, Fault> {
-    follow_terms(desk).await?;
-    let now = desk.deps.clock.now();
-    let due = desk
-        .deps
-        .db
-        .due(
-            "select provider_id, seller_id, ticket_id from tickets.ticket
-              where look_at <= $1 order by look_at limit $2",
-            now,
-            BATCH,
-        )
-        .await?;
-    let full = i64::try_from(due.len()).unwrap_or(i64::MAX) == BATCH;
-    let mut tickets = due;
-    tickets.sort_by_key(|due| (due.provider, due.seller, due.id));
-    tickets.dedup();
-    let mut settled = 0;
-    for ticket in tickets {
-        match settle(desk, ticket).await {
-            Ok(true) => settled += 1,
-            Ok(false) => {}
-            Err(fault) => {
-                tracing::error!(ticket.id = %TicketId(ticket.id), error = kit::fault::chain(&fault), "a due ticket was not settled");
-            }
-        }
-    }
-    Ok(full && 0 < settled)
+async fn follow_terms(desk: &Desk, seller: Due) -> Result<bool, Fault> {
+    let mut tx = desk.deps.db.begin(&seller.scope()).await?;
+    store::again::later(&mut tx).await?;
+    tx.commit().await?;
+    Ok(true)
 }
 
 async fn settle(desk: &Desk, due: Due) -> Result<bool, Fault> {

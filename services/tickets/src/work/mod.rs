@@ -5,6 +5,7 @@ pub mod breach;
 pub mod erasing;
 pub mod mail;
 pub mod retention;
+pub mod rounds;
 pub mod settings;
 pub mod told;
 pub mod triggers;

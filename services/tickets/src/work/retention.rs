@@ -10,7 +10,7 @@ use kit::Fault;
 use tenantdb::Due;
 use tokio_util::sync::CancellationToken;
 
-use super::{Desk, erasing};
+use super::{Desk, erasing, rounds};
 use crate::domain::ids::{CustomerId, TicketId};
 use crate::domain::privacy::Reason;
 use crate::store;
@@ -28,22 +28,7 @@ const AFTER_TROUBLE: SignedDuration = SignedDuration::from_mins(10);
 
 /// Looks until told to stop.
 pub async fn watch(desk: Arc<Desk>, stop: CancellationToken) {
-    loop {
-        let goes_on = match look(&desk).await {
-            Ok(goes_on) => goes_on,
-            Err(fault) => {
-                tracing::warn!(error = kit::fault::chain(&fault), "old tickets were not looked for");
-                false
-            }
-        };
-        if goes_on && !stop.is_cancelled() {
-            continue;
-        }
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(LOOK_EVERY) => {}
-        }
-    }
+    rounds::watch("old tickets", LOOK_EVERY, &stop, || look(&desk)).await;
 }
 
 /// One round; whether something was erased, so that more may be old.

@@ -10,8 +10,8 @@ use kit::{Fault, ProviderId, SellerId};
 use tenantdb::{Due, Failure, TenantTx};
 use tokio_util::sync::CancellationToken;
 
-use super::Desk;
 use super::values::{language_of, near};
+use super::{Desk, rounds};
 use crate::domain::case::{Case, Hands};
 use crate::domain::dossier::{Act, Dossier};
 use crate::domain::guard;
@@ -66,40 +66,14 @@ impl Desk {
 
 /// Looks until told to stop.
 pub async fn watch(desk: Arc<Desk>, stop: CancellationToken) {
-    loop {
-        let progressed = match look(&desk).await {
-            Ok(progressed) => progressed,
-            Err(fault) => {
-                tracing::warn!(error = kit::fault::chain(&fault), "triggers did not look");
-                false
-            }
-        };
-        if progressed && !stop.is_cancelled() {
-            continue;
-        }
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(LOOK_EVERY) => {}
-        }
-    }
+    rounds::watch("triggers", LOOK_EVERY, &stop, || look(&desk)).await;
 }
 
 /// One round; whether a full batch was found and some of it done, so that more may wait.
 async fn look(desk: &Desk) -> Result<bool, Fault> {
     let query = "select provider_id, seller_id, ticket_id from tickets.trigger_work where due_at <= $1 order by due_at limit $2";
     let due = desk.deps.db.due(query, desk.deps.clock.now(), BATCH).await?;
-    let full = i64::try_from(due.len()).unwrap_or(i64::MAX) == BATCH;
-    let mut done = 0;
-    for ticket in due {
-        match act(desk, ticket).await {
-            Ok(true) => done += 1,
-            Ok(false) => {}
-            Err(fault) => {
-                tracing::error!(ticket.id = %TicketId(ticket.id), error = kit::fault::chain(&fault), "triggers did not act");
-            }
-        }
-    }
-    Ok(full && 0 < done)
+    Ok(rounds::each("triggers", due, BATCH, |ticket| act(desk, ticket)).await)
 }
 
 async fn act(desk: &Desk, due: Due) -> Result<bool, Fault> {

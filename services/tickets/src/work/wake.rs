@@ -8,7 +8,7 @@ use kit::Fault;
 use tenantdb::Due;
 use tokio_util::sync::CancellationToken;
 
-use super::Desk;
+use super::{Desk, rounds};
 use crate::domain::case::Case;
 use crate::domain::ids::{ContactId, TicketId};
 use crate::store;
@@ -20,22 +20,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Looks until told to stop.
 pub async fn watch(desk: Arc<Desk>, stop: CancellationToken) {
-    loop {
-        let progressed = match look(&desk).await {
-            Ok(progressed) => progressed,
-            Err(fault) => {
-                tracing::warn!(error = kit::fault::chain(&fault), "tickets to wake were not looked for");
-                false
-            }
-        };
-        if progressed && !stop.is_cancelled() {
-            continue;
-        }
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(LOOK_EVERY) => {}
-        }
-    }
+    rounds::watch("tickets to wake", LOOK_EVERY, &stop, || look(&desk)).await;
 }
 
 /// One round; whether a full batch was found and some of it done, so that more may wait.
@@ -43,27 +28,22 @@ async fn look(desk: &Desk) -> Result<bool, Fault> {
     let now = desk.deps.clock.now();
     let asleep =
         "select provider_id, seller_id, ticket_id from tickets.snooze where wakes_at <= $1 order by wakes_at limit $2";
-    let due = desk.deps.db.due(asleep, now, BATCH).await?;
-    let full = i64::try_from(due.len()).unwrap_or(i64::MAX) == BATCH;
-    let mut woken = 0;
-    for ticket in due {
-        match wake(desk, ticket).await {
-            Ok(true) => woken += 1,
-            Ok(false) => {}
-            Err(fault) => {
-                tracing::error!(ticket.id = %TicketId(ticket.id), error = kit::fault::chain(&fault), "a ticket was not woken");
-            }
-        }
-    }
+    let asleep = desk.deps.db.due(asleep, now, BATCH).await?;
+    let more = rounds::each("tickets to wake", asleep, BATCH, |ticket| wake(desk, ticket)).await;
     let gone = "select distinct provider_id, seller_id, ticket_id from (
                     select provider_id, seller_id, ticket_id from tickets.presence
                      where expires_at <= $1 order by expires_at limit $2) as p";
-    for at in desk.deps.db.due(gone, now, BATCH).await? {
-        let mut tx = desk.deps.db.begin(&at.scope()).await?;
-        store::presence::forget(&mut tx, TicketId(at.id), now).await?;
-        tx.commit().await?;
-    }
-    Ok(full && 0 < woken)
+    let gone = desk.deps.db.due(gone, now, BATCH).await?;
+    rounds::each("people who left tickets", gone, BATCH, |ticket| forget(desk, ticket)).await;
+    Ok(more)
+}
+
+async fn forget(desk: &Desk, at: Due) -> Result<bool, Fault> {
+    let mut tx = desk.deps.db.begin(&at.scope()).await?;
+    let now = tx.now();
+    store::presence::forget(&mut tx, TicketId(at.id), now).await?;
+    tx.commit().await?;
+    Ok(true)
 }
 
 async fn wake(desk: &Desk, due: Due) -> Result<bool, Fault> {
