@@ -59,6 +59,19 @@ mail_server() {
   say "SKIPPED: the tests with a real IMAP server, for want of: apt-get install dovecot-imapd dovecot-lmtpd"
 }
 
+# A NATS server for the tests of the other bus; installed without being started.
+nats_tool() {
+  for place in /usr/sbin /usr/local/bin /usr/bin; do
+    [ -x $place/nats-server ] && return
+  done
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+    say "installing nats-server"
+    { apt-get update -qq && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends nats-server; } >/dev/null 2>&1 \
+      && return
+  fi
+  say "SKIPPED: the tests with NATS as the bus, for want of: apt-get install nats-server"
+}
+
 postgres_tools() {
   ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 && return
   command -v postgres >/dev/null 2>&1 && return

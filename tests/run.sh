@@ -10,6 +10,7 @@ need git git
 need openssl openssl
 postgres_tools
 mail_server
+nats_tool
 python_env
 
 tests/lint.sh

@@ -15,8 +15,6 @@ FOREIGN_SECRETS = {"manydesk-db-superuser", "manydesk-db-ca", "edge-tls"} | {
 }
 # For people, and no pod's.
 HANDED_OUT = {"cli-service-key"}
-# Set for versions of the executable to come.
-FUTURE_VARIABLES = {"MANYDESK_NATS_URL"}
 SECRET_NAME = re.compile(r"PASSWORD|SECRET|TOKEN|_KEY$|CREDENTIAL", re.I)
 URL_PASSWORD = re.compile(r"://[^/\s:@]+:(?!\$\()[^/\s@]+@")
 
@@ -371,8 +369,7 @@ def code_faults(rendered: dict[str, list[dict]], root: pathlib.Path) -> list[str
         used |= {key for doc in world.of("ConfigMap") for key in doc.get("data", {}) if key.startswith("MANYDESK_")}
         used |= {e["name"] for _, t in world.pods() for box in t["spec"]["containers"] for e in box.get("env", [])
                  if e["name"].startswith("MANYDESK_")}
-    found = [f"{name} is set, but nothing reads it" for name in sorted(used - read - FUTURE_VARIABLES)]
-    found += [f"{name} is read by now: take it off FUTURE_VARIABLES" for name in sorted(read & FUTURE_VARIABLES)]
+    found = [f"{name} is set, but nothing reads it" for name in sorted(used - read)]
     for metric in telemetry.METRICS:
         if f'"{metric.removesuffix("_bucket")}"' not in text:
             found.append(f"{metric} is no metric of the code")

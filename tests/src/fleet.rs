@@ -28,6 +28,8 @@ pub struct Fleet {
     executable: PathBuf,
     folder: tempfile::TempDir,
     tls: bool,
+    /// NATS as the bus between the processes.
+    nats: Option<String>,
     parts: BTreeMap<&'static str, Part>,
     cluster: TemporaryCluster,
 }
@@ -43,15 +45,20 @@ impl Fleet {
     /// Prepares the database, makes keys and the first operator, and starts
     /// everything; with `tls` the processes speak mutual TLS among themselves.
     pub async fn start(executable: &Path, tls: bool) -> Fleet {
-        Fleet::start_with(executable, tls, &[]).await
+        Fleet::start_with(executable, tls, &[], None).await
+    }
+
+    /// The same with NATS as the bus between the processes.
+    pub async fn start_on_jetstream(executable: &Path, url: &str) -> Fleet {
+        Fleet::start_with(executable, false, &[], Some(url.to_owned())).await
     }
 
     /// The same with a second routing, and a second gateway that calls that one.
     pub async fn start_doubled(executable: &Path, tls: bool) -> Fleet {
-        Fleet::start_with(executable, tls, &SECOND).await
+        Fleet::start_with(executable, tls, &SECOND, None).await
     }
 
-    async fn start_with(executable: &Path, tls: bool, second: &[&'static str]) -> Fleet {
+    async fn start_with(executable: &Path, tls: bool, second: &[&'static str], nats: Option<String>) -> Fleet {
         let cluster = tokio::task::spawn_blocking(TemporaryCluster::start).await.expect("a cluster");
         tenantdb::bootstrap::create_database(&cluster.admin(), "manydesk").await.expect("a database");
         let folder = tempfile::Builder::new().prefix("manydesk-fleet-").tempdir_in("/tmp").expect("a temporary folder");
@@ -70,7 +77,7 @@ impl Fleet {
             make_certificates(folder.path());
         }
         let desk: &'static Desk = Box::leak(Box::new(desk));
-        let mut fleet = Fleet { desk, executable: executable.to_owned(), folder, tls, parts, cluster };
+        let mut fleet = Fleet { desk, executable: executable.to_owned(), folder, tls, nats, parts, cluster };
         fleet.run(&["migrate", "--database-url", &desk.database], &[]);
         let keys = fleet.folder.path().join("keys");
         fleet.run(&["keys", keys.to_str().expect("a text")], &[]);
@@ -119,6 +126,9 @@ impl Fleet {
             settings.push(("MANYDESK_DATABASE_URL", self.cluster.url("manydesk", &format!("{service}_app"))));
             settings.push(("MANYDESK_RELAY_DATABASE_URL", self.cluster.url("manydesk", &format!("{service}_relay"))));
             settings.push(("MANYDESK_ADVERTISE", "127.0.0.1".to_owned()));
+        }
+        if let Some(url) = &self.nats {
+            settings.push(("MANYDESK_NATS_URL", url.clone()));
         }
         if self.tls {
             for (variable, file) in [
@@ -240,6 +250,23 @@ impl Fleet {
         self.kill(name);
         self.spawn(name);
         self.ready(name).await;
+    }
+
+    /// Ends all processes, and starts them anew with NATS as the bus between them.
+    pub async fn move_to_jetstream(&mut self, url: &str) {
+        let names: Vec<&'static str> = self.parts.keys().copied().collect();
+        for name in names.iter().copied() {
+            if self.parts[name].child.is_some() {
+                self.kill(name);
+            }
+        }
+        self.nats = Some(url.to_owned());
+        for name in names.iter().copied() {
+            self.spawn(name);
+        }
+        for name in names {
+            self.ready(name).await;
+        }
     }
 
     /// Asks a process to stop.

@@ -1,9 +1,10 @@
 //! A process per service: the main job over the network and with mutual TLS,
-//! kills in the middle of the work, stops in order, and replicas.
+//! kills in the middle of the work, stops in order, replicas, and another bus.
 
+mod jetstream;
 mod replicas;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use kit::config::{Reader, Secret, Wrong};
 use kit::telemetry::LogFormat;
+use tenantdb::events::jetstream;
 
 /// What every process needs to know.
 #[derive(Clone, Debug)]
@@ -42,6 +43,8 @@ pub struct Config {
     pub trust_forwarded: bool,
     /// Database connections per service.
     pub connections: u32,
+    /// NATS JetStream as the bus between services; none = PostgreSQL.
+    pub bus: Option<jetstream::Settings>,
     /// How mail is sent and received.
     pub mail: tickets::mail::Settings,
 }
@@ -85,7 +88,7 @@ impl Config {
         let millis = |reader: &mut Reader<'_>, name, default: u64| {
             Duration::from_millis(reader.parsed(name, default, "a number of milliseconds"))
         };
-        let mail = mail(&mut reader);
+        let (bus, mail) = (bus(&mut reader), mail(&mut reader));
         let config = Config {
             listen,
             metrics,
@@ -103,6 +106,7 @@ impl Config {
             address_rate: reader.parsed("MANYDESK_ADDRESS_CALLS_PER_SECOND", 50.0, "a number"),
             trust_forwarded: reader.parsed("MANYDESK_TRUST_FORWARDED", false, "true or false"),
             connections: reader.parsed("MANYDESK_CONNECTIONS", 6, "a number"),
+            bus,
             mail,
         };
         if !(1..=200).contains(&config.connections) {
@@ -118,6 +122,20 @@ impl Config {
     pub fn issuer(&self) -> String {
         self.public_url.clone().unwrap_or_else(|| format!("http://{}", self.listen))
     }
+}
+
+/// NATS JetStream, where its address is given.
+fn bus(reader: &mut Reader<'_>) -> Option<jetstream::Settings> {
+    let url = reader.secret("MANYDESK_NATS_URL");
+    let replicas = reader.parsed("MANYDESK_NATS_REPLICAS", 1, "a number");
+    let settings = jetstream::Settings { url: url?, replicas };
+    if let Err(problem) = settings.servers() {
+        reader.wrong("MANYDESK_NATS_URL", problem);
+    }
+    if !(1..=5).contains(&replicas) {
+        reader.wrong("MANYDESK_NATS_REPLICAS", "must be 1 to 5");
+    }
+    Some(settings)
 }
 
 /// How mail is sent and received; each service that has master keys gets them apart.
@@ -171,10 +189,20 @@ mod tests {
             "MANYDESK_LOG_FORMAT" => Some("xml".to_owned()),
             "MANYDESK_CONNECTIONS" => Some("0".to_owned()),
             "MANYDESK_DATA" => Some("/tmp/x".to_owned()),
+            "MANYDESK_NATS_URL" => Some("nats://somebody:secret@".to_owned()),
+            "MANYDESK_NATS_REPLICAS" => Some("9".to_owned()),
             _ => None,
         };
-        let wrong = Config::read(&vars).expect_err("three variables are wrong");
+        let wrong = Config::read(&vars).expect_err("five variables are wrong");
         let names: Vec<_> = wrong.iter().map(|w| w.variable).collect();
-        assert_eq!(names, ["MANYDESK_LISTEN", "MANYDESK_LOG_FORMAT", "MANYDESK_CONNECTIONS"]);
+        let expected = [
+            "MANYDESK_LISTEN",
+            "MANYDESK_LOG_FORMAT",
+            "MANYDESK_NATS_URL",
+            "MANYDESK_NATS_REPLICAS",
+            "MANYDESK_CONNECTIONS",
+        ];
+        assert_eq!(names, expected);
+        assert!(wrong.iter().all(|w| !w.problem.contains("secret")), "{wrong:?}");
     }
 }

@@ -16,6 +16,7 @@ use kit::replicas::Replicas;
 use kit::serve::Stack;
 use sqlx::ConnectOptions;
 use tenantdb::bootstrap::SERVICES;
+use tenantdb::events::JetStream;
 use tenantdb::service::{Deps, Parts};
 use tenantdb::{Hints, TenantDb, sellers};
 use tokio::net::TcpListener;
@@ -103,6 +104,7 @@ impl Platform {
         let keys = service_keys(&keyring, &secrets)?;
         let peers = Peers::default();
         let published = Hints::shared();
+        let bus = open_bus(config).await?;
         let mut databases = Vec::new();
         let mut tenants_deps = None;
 
@@ -131,7 +133,7 @@ impl Platform {
             let stack = Stack { name: service, verifier, in_flight: config.in_flight, longest: config.call_timeout };
             let local = Peer::Local(kit::serve::stack(parts.routes.clone(), &stack));
             peers.set(service, kit::ending::ending(local, &stop));
-            start_workers(&mut tasks, &db, parts, &stop);
+            start_workers(&mut tasks, &db, bus.as_ref(), parts, &stop);
             if service == "tenants" {
                 tenants_deps = Some(deps);
             }
@@ -200,6 +202,14 @@ pub(crate) fn gateway_settings(config: &Config, verifier: Verifier, peers: Peers
         address: Allowance { per_second: config.address_rate, burst: config.address_rate * 4.0 },
         trust_forwarded: config.trust_forwarded,
         reflection: true,
+    }
+}
+
+/// The bus between services, where it is not PostgreSQL.
+pub(crate) async fn open_bus(config: &Config) -> anyhow::Result<Option<JetStream>> {
+    match &config.bus {
+        None => Ok(None),
+        Some(settings) => JetStream::connect(settings).await.map(Some).map_err(|problem| anyhow!(problem)),
     }
 }
 
@@ -335,15 +345,21 @@ pub async fn build(
 
 /// Starts a service's background work: its own, the relay, the forgetting of what
 /// is old, and its consumer.
-pub fn start_workers(tasks: &mut JoinSet<()>, db: &TenantDb, parts: Parts, stop: &CancellationToken) {
+pub fn start_workers(
+    tasks: &mut JoinSet<()>,
+    db: &TenantDb,
+    bus: Option<&JetStream>,
+    parts: Parts,
+    stop: &CancellationToken,
+) {
     for worker in parts.workers {
         tracing::debug!(service = db.service(), worker = worker.name, "worker starts");
         tasks.spawn((worker.run)(stop.clone()));
     }
-    tasks.spawn(tenantdb::events::relay(db.clone(), stop.clone()));
+    tasks.spawn(tenantdb::events::relay(db.clone(), bus.cloned(), stop.clone()));
     tasks.spawn(tenantdb::retention::forget(db.clone(), stop.clone()));
     if let Some((sources, handler)) = parts.events {
         let handler: Arc<dyn tenantdb::events::Handler> = handler;
-        tasks.spawn(tenantdb::events::consume(db.clone(), sources, handler, stop.clone()));
+        tasks.spawn(tenantdb::events::consume(db.clone(), bus.cloned(), sources, handler, stop.clone()));
     }
 }

@@ -22,7 +22,7 @@ use tonic::transport::{Certificate, Identity, ServerTlsConfig};
 
 use crate::channel::Tls;
 use crate::config::Config;
-use crate::platform::{bind, build, gateway_settings, start_workers};
+use crate::platform::{bind, build, gateway_settings, open_bus, start_workers};
 use crate::{follow, master};
 
 /// Settings of a process that runs alone.
@@ -236,8 +236,9 @@ async fn serve_one(
     peers.set(alone.name, Peer::Local(local.clone()));
     // background work ends after the last call, so that what calls wrote still leaves
     let (drained, mut workers) = (CancellationToken::new(), JoinSet::new());
-    start_workers(&mut workers, &db, parts, &drained);
-    workers.spawn(tenantdb::events::listen(db.clone(), drained.clone()));
+    let bus = open_bus(config).await?;
+    start_workers(&mut workers, &db, bus.as_ref(), parts, &drained);
+    workers.spawn(tenantdb::events::listen(db.clone(), bus, drained.clone()));
     workers.spawn(follow::gauges(vec![db.clone()], drained.clone()));
     let server_tls = alone.tls.as_ref().map(|tls| {
         ServerTlsConfig::new()

@@ -25,6 +25,7 @@ mod tx;
 pub mod writes;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
 use kit::scope::{NO_SELLER, Readable};
@@ -72,12 +73,16 @@ pub struct Hints {
     pub written: Arc<Notify>,
     /// The bus has rows; shared by the services of a process.
     pub published: Arc<watch::Sender<u64>>,
+    /// This service has not yet read its streams to their ends since it started.
+    pub(crate) behind: Arc<AtomicBool>,
+    /// Events that its streams had beyond those it read.
+    pub(crate) unread: Arc<AtomicU64>,
 }
 
 impl Hints {
     /// Hints of one service, given what the services of the process share.
     pub fn new(published: Arc<watch::Sender<u64>>) -> Hints {
-        Hints { written: Arc::default(), published }
+        Hints { written: Arc::default(), published, behind: Arc::default(), unread: Arc::default() }
     }
 
     /// What the services of a process share.

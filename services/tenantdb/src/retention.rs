@@ -2,6 +2,7 @@
 //! applied events. Old rows are found by the relay role, which sees whose they
 //! are and how old, and deleted in transactions of their own tenants.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -85,6 +86,9 @@ pub async fn forget_some(db: &TenantDb) -> Result<u64, Failure> {
 /// between the times that are compared and those that matter, so that clocks of
 /// different machines may differ.
 async fn everybody_read(db: &TenantDb, before: Timestamp) -> Result<bool, Failure> {
+    if db.hints.behind.load(Ordering::Relaxed) {
+        return Ok(false);
+    }
     let until = before.checked_add(SignedDuration::from_hours(24)).unwrap_or(before);
     let waits: bool = sqlx::query_scalar(
         "select exists (select from bus.cursor c

@@ -4,6 +4,7 @@
 pub mod dovecot;
 pub mod http;
 pub mod mail;
+pub mod nats;
 pub mod process;
 pub mod python;
 pub mod rows;

@@ -1,6 +1,9 @@
 //! Events on their way: the relay moves a service's outbox to the bus, the
 //! consumer applies what other services told.
 //!
+//! The bus is a log per source: in PostgreSQL ([`log`]), or in NATS JetStream where
+//! one is given ([`jetstream`]). Cursors are in PostgreSQL either way.
+//!
 //! Order: one relay per service at a time (a transaction-level lock), so the log
 //! of a source is in commit order and a consumer's cursor never skips. Delivery
 //! is at least once; the inbox row in the transaction of the effect makes the
@@ -8,8 +11,12 @@
 //! and does not stop those behind it; while the database is away nothing is
 //! skipped, the consumer waits.
 
+pub mod jetstream;
+mod log;
+
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -19,11 +26,13 @@ use kit::{EventId, Fault, Id, ProviderId, Scope, SellerId};
 use prost::Message;
 use proto::events::v1::Envelope;
 use proto::events::v1::envelope::Body;
-use sqlx::Row;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 use uuid::Uuid;
+
+pub use jetstream::JetStream;
+pub use log::lag;
 
 use crate::{Failure, TenantDb, TenantTx, sellers};
 
@@ -41,6 +50,8 @@ const SPACING: Duration = Duration::from_millis(20);
 pub(crate) const UNHURRIED: &str = "BEGIN; SET LOCAL synchronous_commit = off";
 /// Tries before an event becomes a dead letter.
 const TRIES: u32 = 3;
+/// Rounds of the relay between two looks for what is old: about an hour of rest.
+const PRUNE_EVERY: u64 = 7200;
 /// Days the log is kept after everybody read it.
 pub(crate) const KEEP_DAYS: i64 = 7;
 
@@ -84,11 +95,12 @@ pub trait Handler: Send + Sync + 'static {
 }
 
 /// Moves the service's outbox to the bus until told to stop.
-pub async fn relay(db: TenantDb, stop: CancellationToken) {
+pub async fn relay(db: TenantDb, bus: Option<JetStream>, stop: CancellationToken) {
+    let mut writer = bus.map(|bus| jetstream::Writer::new(bus, db.service));
     let mut rounds: u64 = 0;
     loop {
         let next = Instant::now() + SPACING;
-        match move_once(&db).await {
+        match move_some(&db, &mut writer).await {
             Ok(moved) if moved >= BATCH => continue,
             Ok(_) => {}
             Err(error) => {
@@ -96,8 +108,8 @@ pub async fn relay(db: TenantDb, stop: CancellationToken) {
             }
         }
         rounds += 1;
-        if rounds % 7200 == 1
-            && let Err(error) = prune(&db).await
+        if rounds % PRUNE_EVERY == 1
+            && let Err(error) = prune(&db, &writer).await
         {
             tracing::warn!(service = db.service, error = kit::fault::chain(&error), "relay: log not pruned");
         }
@@ -109,32 +121,14 @@ pub async fn relay(db: TenantDb, stop: CancellationToken) {
         tokio::time::sleep_until(next).await;
     }
     // what the last calls wrote still leaves
-    let _ = move_once(&db).await;
+    let _ = move_some(&db, &mut writer).await;
 }
 
-/// One statement: it moves nothing while another replica's does.
-async fn move_once(db: &TenantDb) -> Result<i64, Failure> {
-    let row = sqlx::query(
-        "with lead as materialized (
-             select pg_try_advisory_xact_lock(hashtext('manydesk relay ' || $1)) as leads
-         ), taken as (
-             delete from outbox where (select leads from lead)
-                and position in (select position from outbox order by position limit $2)
-             returning *
-         ), told as (
-             insert into bus.event (source, event_id, provider_id, seller_id, key, kind, payload, traceparent, occurred_at)
-             select $1, event_id, provider_id, seller_id, key, kind, payload, traceparent, occurred_at
-               from taken order by position
-             returning 1
-         )
-         select moved, case when 0 < moved then pg_notify('manydesk_bus', '') end
-           from (select count(*) as moved from told) as done",
-    )
-    .bind(db.service)
-    .bind(BATCH)
-    .fetch_one(&db.relay)
-    .await?;
-    let moved: i64 = row.try_get(0)?;
+async fn move_some(db: &TenantDb, writer: &mut Option<jetstream::Writer>) -> Result<i64, Fault> {
+    let moved = match writer {
+        None => log::move_once(db).await?,
+        Some(writer) => writer.move_once(db).await?,
+    };
     if moved > 0 {
         metrics::counter!("manydesk_events_published_total", "service" => db.service).increment(moved.unsigned_abs());
         db.hints.published.send_modify(|n| *n += 1);
@@ -142,39 +136,29 @@ async fn move_once(db: &TenantDb) -> Result<i64, Failure> {
     Ok(moved)
 }
 
-async fn prune(db: &TenantDb) -> Result<(), Failure> {
-    let before =
-        db.clock.now().checked_sub(jiff::SignedDuration::from_hours(24 * KEEP_DAYS)).unwrap_or(jiff::Timestamp::MIN);
-    sqlx::query(
-        "delete from bus.event
-          where source = $1 and occurred_at < $2
-            and position <= (select min(position) from bus.cursor where source = $1)",
-    )
-    .bind(db.service)
-    .bind(before.to_sqlx())
-    .execute(&db.relay)
-    .await?;
-    Ok(())
+async fn prune(db: &TenantDb, writer: &Option<jetstream::Writer>) -> Result<(), Fault> {
+    // also where JetStream is the bus now: what is left in the log is from before
+    log::prune(db).await?;
+    match writer {
+        None => Ok(()),
+        Some(writer) => writer.prune(db).await,
+    }
 }
 
 /// Wakes the consumers of this process when another process published.
-pub async fn listen(db: TenantDb, stop: CancellationToken) {
+pub async fn listen(db: TenantDb, bus: Option<JetStream>, stop: CancellationToken) {
     loop {
         let heard = async {
-            let mut listener = sqlx::postgres::PgListener::connect_with(&db.relay).await?;
-            listener.listen("manydesk_bus").await?;
-            loop {
-                listener.recv().await?;
-                db.hints.published.send_modify(|n| *n += 1);
+            match &bus {
+                None => log::hear(&db).await.map_err(Fault::from),
+                Some(bus) => bus.hear(&db).await,
             }
-            #[allow(unreachable_code)]
-            Ok::<(), sqlx::Error>(())
         };
         tokio::select! {
             () = stop.cancelled() => return,
             end = heard => {
                 if let Err(error) = end {
-                    tracing::debug!(service = db.service, error = %error, "listening to the bus was interrupted");
+                    tracing::debug!(service = db.service, error = kit::fault::chain(&error), "listening to the bus was interrupted");
                 }
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
@@ -185,16 +169,20 @@ pub async fn listen(db: TenantDb, stop: CancellationToken) {
 /// Applies the events of other services until told to stop.
 pub async fn consume(
     db: TenantDb,
+    bus: Option<JetStream>,
     sources: &'static [&'static str],
     handler: Arc<dyn Handler>,
     stop: CancellationToken,
 ) {
+    let mut readers: Vec<jetstream::Reader> =
+        bus.iter().flat_map(|bus| sources.iter().map(|source| jetstream::Reader::new(bus.clone(), source))).collect();
+    db.hints.behind.store(!readers.is_empty(), Ordering::Relaxed);
     let mut published = db.hints.published.subscribe();
     let mut pause = Duration::from_millis(50);
     loop {
         published.mark_unchanged();
         let next = Instant::now() + SPACING;
-        match consume_once(&db, sources, &*handler).await {
+        match consume_once(&db, sources, &mut readers, &*handler).await {
             Ok(more) => {
                 pause = Duration::from_millis(50);
                 if !more {
@@ -253,98 +241,83 @@ impl Arrived {
 }
 
 /// One batch of every source; whether there may be more at once.
-async fn consume_once(db: &TenantDb, sources: &[&str], handler: &dyn Handler) -> Result<bool, Fault> {
+async fn consume_once(
+    db: &TenantDb,
+    sources: &[&str],
+    readers: &mut [jetstream::Reader],
+    handler: &dyn Handler,
+) -> Result<bool, Fault> {
+    let mut logs: Vec<String> = sources.iter().map(|source| (*source).to_owned()).collect();
+    for reader in readers.iter_mut() {
+        logs.push(reader.log().await?);
+    }
     let mut lock = db.relay.begin().await.map_err(Failure::from)?;
-    let cursors = cursors(&mut lock, db.service).await?;
-    if cursors.len() < sources.len() {
+    let cursors = log::cursors(&mut lock, db.service, &logs).await?;
+    if cursors.len() < logs.len() {
         // the first start, or another replica is at work
-        sqlx::query(
-            "insert into bus.cursor (consumer, source, position) select $1, unnest($2::text[]), 0
-             on conflict on constraint cursor_pk do nothing",
-        )
-        .bind(db.service)
-        .bind(sources.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>())
-        .execute(&mut *lock)
-        .await
-        .map_err(Failure::from)?;
+        log::add_cursors(&mut lock, db.service, &logs).await?;
         lock.commit().await.map_err(Failure::from)?;
         return Ok(false);
     }
-    let arrived = read(&mut lock, &cursors).await?;
-    let (mut more, mut outcome) = (false, Ok(()));
-    let mut reached: Vec<(&str, i64)> = Vec::new();
-    for batch in arrived.chunk_by(|a, b| a.source == b.source) {
-        more |= i64::try_from(batch.len()).is_ok_and(|read| read >= BATCH);
-        let (to, end) = match apply_batch(db, handler, batch).await {
-            Ok(to) => (to, Ok(())),
-            Err((to, fault)) => (to, Err(fault)),
-        };
-        reached.extend(batch.first().zip(to).map(|(first, to)| (first.source.as_str(), to)));
-        outcome = end;
-        if outcome.is_err() {
-            break;
+    let mut round = Round { db, handler, more: false, reached: Vec::new() };
+    let mut outcome = round.of_log(&mut lock, &cursors).await;
+    // what the log in PostgreSQL still has is older
+    if outcome.is_ok() && !round.more && !readers.is_empty() {
+        outcome = round.of_streams(readers, &cursors).await;
+        if outcome.is_ok() && !round.more {
+            db.hints.behind.store(false, Ordering::Relaxed);
         }
     }
+    let Round { more, reached, .. } = round;
     if !reached.is_empty() {
-        move_cursors(&mut lock, db.service, &reached).await?;
+        log::move_cursors(&mut lock, db.service, &reached).await?;
     }
     lock.commit().await.map_err(Failure::from)?;
     outcome.map(|()| more)
 }
 
-/// How far each source was read, held against other replicas; none while one of them holds them.
-async fn cursors(conn: &mut sqlx::PgConnection, consumer: &str) -> Result<Vec<(String, i64)>, Failure> {
-    let rows = sqlx::query("select source, position from bus.cursor where consumer = $1 for update skip locked")
-        .bind(consumer)
-        .fetch_all(conn)
-        .await?;
-    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
+/// What one look at the bus finds and does.
+struct Round<'a> {
+    db: &'a TenantDb,
+    handler: &'a dyn Handler,
+    /// Some log has more.
+    more: bool,
+    /// How far which log was applied.
+    reached: Vec<(String, i64)>,
 }
 
-async fn move_cursors(conn: &mut sqlx::PgConnection, consumer: &str, reached: &[(&str, i64)]) -> Result<(), Failure> {
-    sqlx::query(
-        "update bus.cursor c set position = n.position
-           from unnest($2::text[], $3::bigint[]) as n (source, position)
-          where c.consumer = $1 and c.source = n.source",
-    )
-    .bind(consumer)
-    .bind(reached.iter().map(|(source, _)| *source).collect::<Vec<_>>())
-    .bind(reached.iter().map(|(_, position)| *position).collect::<Vec<_>>())
-    .execute(conn)
-    .await?;
-    Ok(())
-}
+impl Round<'_> {
+    async fn of_log(&mut self, lock: &mut sqlx::PgConnection, cursors: &[(String, i64)]) -> Result<(), Fault> {
+        let arrived = log::read(lock, cursors).await?;
+        for batch in arrived.chunk_by(|a, b| a.source == b.source) {
+            let Some(first) = batch.first() else { continue };
+            self.apply(first.source.clone(), batch).await?;
+        }
+        Ok(())
+    }
 
-/// The next events of every source, in the order of their logs.
-async fn read(conn: &mut sqlx::PgConnection, cursors: &[(String, i64)]) -> Result<Vec<Arrived>, Failure> {
-    let rows = sqlx::query(
-        "select c.source, e.position, e.provider_id, e.seller_id, e.event_id, e.kind, e.payload, e.traceparent
-           from unnest($1::text[], $2::bigint[]) as c (source, position)
-          cross join lateral (
-                select * from bus.event x where x.source = c.source and x.position > c.position
-                 order by x.position limit $3) as e
-          order by c.source, e.position",
-    )
-    .bind(cursors.iter().map(|(source, _)| source.as_str()).collect::<Vec<_>>())
-    .bind(cursors.iter().map(|(_, position)| *position).collect::<Vec<_>>())
-    .bind(BATCH)
-    .fetch_all(conn)
-    .await?;
-    rows.iter()
-        .map(|row| {
-            let seller = SellerId(row.try_get(3)?);
-            Ok(Arrived {
-                source: row.try_get(0)?,
-                position: row.try_get(1)?,
-                provider: ProviderId(row.try_get(2)?),
-                seller: (seller != NO_SELLER).then_some(seller),
-                event: row.try_get(4)?,
-                kind: row.try_get(5)?,
-                payload: row.try_get(6)?,
-                traceparent: row.try_get(7)?,
-            })
-        })
-        .collect()
+    async fn of_streams(&mut self, readers: &mut [jetstream::Reader], cursors: &[(String, i64)]) -> Result<(), Fault> {
+        let mut unread = 0;
+        for reader in readers {
+            let log = reader.log().await?;
+            let Some((_, after)) = cursors.iter().find(|(name, _)| *name == log) else { continue };
+            let batch = reader.read(*after).await?;
+            unread += reader.pending;
+            self.apply(log, &batch).await?;
+        }
+        self.db.hints.unread.store(unread, Ordering::Relaxed);
+        Ok(())
+    }
+
+    async fn apply(&mut self, log: String, batch: &[Arrived]) -> Result<(), Fault> {
+        self.more |= i64::try_from(batch.len()).is_ok_and(|read| read >= BATCH);
+        let (to, end) = match apply_batch(self.db, self.handler, batch).await {
+            Ok(to) => (to, Ok(())),
+            Err((to, fault)) => (to, Err(fault)),
+        };
+        self.reached.extend(to.map(|to| (log, to)));
+        end
+    }
 }
 
 /// Applies a batch; the position reached, also when it ends early.
@@ -529,17 +502,4 @@ async fn keep_terms(tx: &mut TenantTx, event: &Envelope) -> Result<(), Failure> 
         sellers::keep(tx, seller, terms).await?;
     }
     Ok(())
-}
-
-/// Rows waiting in the outbox and events not yet applied, for gauges and probes.
-pub async fn lag(db: &TenantDb) -> Result<(i64, i64), Failure> {
-    let row = sqlx::query(
-        "select (select count(*) from outbox),
-                (select coalesce(sum(greatest(0, (select coalesce(max(e.position), 0) from bus.event e where e.source = c.source) - c.position)), 0)::bigint
-                   from bus.cursor c where c.consumer = $1)",
-    )
-    .bind(db.service)
-    .fetch_one(&db.relay)
-    .await?;
-    Ok((row.try_get(0)?, row.try_get(1)?))
 }
