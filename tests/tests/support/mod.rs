@@ -7,4 +7,5 @@ pub mod mail;
 pub mod process;
 pub mod python;
 pub mod rows;
+pub mod server;
 pub mod shop;
