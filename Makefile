@@ -1,6 +1,6 @@
 # Everything a person does with this repository. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help up test lint bench sqlx
+.PHONY: help up test lint audit bench sqlx
 
 help: ## list what can be done
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -14,6 +14,9 @@ test: ## install what the tests need, check everything, run all tests
 
 lint: ## formatting, clippy, protos
 	tests/lint.sh
+
+audit: ## fetch the RustSec advisories and look for dependencies with a known vulnerability
+	tests/audit.sh
 
 sqlx: ## write the offline query data of every service anew
 	tests/sqlx.sh write

@@ -5,6 +5,9 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::{error::Error, fs};
 
+use prost::Message as _;
+use prost_reflect::prost_types::source_code_info::Location;
+use prost_reflect::prost_types::{FileDescriptorProto, FileDescriptorSet, SourceCodeInfo};
 use prost_reflect::{DescriptorPool, DynamicMessage, MethodDescriptor, Value};
 
 // a build script has nothing but its environment
@@ -22,16 +25,37 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut compiler = protox::Compiler::new([&root])?;
     compiler.include_source_info(true).include_imports(true);
     compiler.open_files(&files)?;
-    let encoded = compiler.encode_file_descriptor_set();
-    fs::write(out.join("descriptors.bin"), &encoded)?;
-    fs::write(out.join("access_table.rs"), access_table(&DescriptorPool::decode(encoded.as_slice())?)?)?;
+    let sources = compiler.file_descriptor_set();
+    compiler.include_source_info(false);
+    let shapes = compiler.encode_file_descriptor_set();
+    let pool = DescriptorPool::decode(shapes.as_slice())?;
+    fs::write(out.join("shapes.bin"), &shapes)?;
+    fs::write(out.join("descriptors.bin"), with_comments(&pool, &sources)?)?;
+    fs::write(out.join("access_table.rs"), access_table(&pool)?)?;
 
-    tonic_prost_build::configure()
-        .build_transport(true)
-        .bytes(".")
-        .include_file("wire.rs")
-        .compile_fds(compiler.file_descriptor_set())?;
+    tonic_prost_build::configure().build_transport(true).bytes(".").include_file("wire.rs").compile_fds(sources)?;
     Ok(())
+}
+
+/// The descriptors with what people wrote about them. Of the places in the source only the commented ones stay:
+/// the others are most of the size, and nobody asks a server for lines and columns.
+fn with_comments(pool: &DescriptorPool, sources: &FileDescriptorSet) -> Result<Vec<u8>, Box<dyn Error>> {
+    let mut set = Vec::new();
+    for file in pool.files() {
+        let source = sources.file.iter().find(|source| source.name() == file.name());
+        let info = source.and_then(|source| source.source_code_info.as_ref());
+        let location = info.map_or_else(Vec::new, |info| {
+            let said = |place: &&Location| place.leading_comments.is_some() || place.trailing_comments.is_some();
+            info.location.iter().filter(said).cloned().collect()
+        });
+        // messages joined end to end are merged: the options that only the pool keeps, and the comments
+        let mut bytes = file.encode_to_vec();
+        let comments =
+            FileDescriptorProto { source_code_info: Some(SourceCodeInfo { location }), ..Default::default() };
+        comments.encode(&mut bytes)?;
+        prost::encoding::bytes::encode(1, &bytes, &mut set);
+    }
+    Ok(set)
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), Box<dyn Error>> {

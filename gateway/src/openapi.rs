@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use prost::Message as _;
+use prost_reflect::prost_types::{FileDescriptorSet, SourceCodeInfo};
 use prost_reflect::{Cardinality, EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor, MethodDescriptor};
 use serde_json::{Map, Value, json};
 
@@ -40,9 +42,12 @@ pub fn document(transcoder: &Transcoder) -> Value {
 /// Leading comments by full name.
 fn comments(transcoder: &Transcoder) -> HashMap<String, String> {
     let mut found = HashMap::new();
+    // compiled in, so that they can always be read; a document without comments is better than none
+    let commented = FileDescriptorSet::decode(proto::DESCRIPTORS).unwrap_or_default();
+    let infos: HashMap<&str, &SourceCodeInfo> =
+        commented.file.iter().filter_map(|file| Some((file.name(), file.source_code_info.as_ref()?))).collect();
     for file in transcoder.pool().files() {
-        let proto = file.file_descriptor_proto();
-        let Some(info) = &proto.source_code_info else { continue };
+        let Some(info) = infos.get(file.name()) else { continue };
         let by_path: HashMap<&[i32], &str> = info
             .location
             .iter()

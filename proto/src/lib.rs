@@ -11,8 +11,10 @@ pub use manydesk::*;
 
 pub use manydesk::access::v1::{Effect, Role, Scope};
 
-/// The compiled file descriptors with comments and options, for reflection,
-/// transcoding and the tests that are generated from them.
+/// The compiled file descriptors with options, for transcoding and all that is generated from them.
+pub const SHAPES: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/shapes.bin"));
+
+/// The same with their comments, for reflection and documents. A pool made of these holds ten times the memory.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
 
 /// Who may call one RPC.

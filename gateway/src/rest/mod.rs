@@ -24,7 +24,7 @@ pub struct Transcoder {
 impl Transcoder {
     /// Reads the descriptors that are compiled in.
     pub fn new() -> Result<Transcoder, BadRoute> {
-        let pool = DescriptorPool::decode(proto::DESCRIPTORS).map_err(|e| BadRoute(e.to_string()))?;
+        let pool = DescriptorPool::decode(proto::SHAPES).map_err(|e| BadRoute(e.to_string()))?;
         let mut routes: HashMap<_, Vec<Route>> = HashMap::new();
         for method in pool.services().flat_map(|service| service.methods().collect::<Vec<_>>()) {
             for route in route::routes_of(&pool, &method)? {

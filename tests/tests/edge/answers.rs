@@ -15,7 +15,7 @@ use super::{World, world};
 
 /// The canonical JSON of a message.
 fn canonical(name: &str, bytes: &[u8]) -> Value {
-    let pool = DescriptorPool::decode(proto::DESCRIPTORS).expect("the descriptors");
+    let pool = DescriptorPool::decode(proto::SHAPES).expect("the descriptors");
     let descriptor = pool.get_message_by_name(name).unwrap_or_else(|| panic!("no message {name}"));
     let message = DynamicMessage::decode(descriptor, bytes).expect("a message");
     let mut out = Vec::new();

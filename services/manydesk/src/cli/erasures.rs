@@ -110,6 +110,6 @@ async fn send(
 }
 
 fn kind() -> anyhow::Result<MessageDescriptor> {
-    let pool = DescriptorPool::decode(proto::DESCRIPTORS)?;
+    let pool = DescriptorPool::decode(proto::SHAPES)?;
     pool.get_message_by_name("manydesk.tickets.v1.CustomerErasure").ok_or_else(|| anyhow!("no such message"))
 }

@@ -61,7 +61,7 @@ pub async fn run(
     fresh: &mut (dyn FnMut() -> u128 + Send),
 ) -> Findings {
     let mut findings = Findings::default();
-    let Ok(pool) = DescriptorPool::decode(proto::DESCRIPTORS) else { return findings };
+    let Ok(pool) = DescriptorPool::decode(proto::SHAPES) else { return findings };
     for rule in proto::ACCESS {
         // calls without a token belong to nobody, and streams from the client
         // take their rows from the token

@@ -124,7 +124,7 @@ pub async fn fill(url: &str, admin: &mut Session, seller_id: &str) -> anyhow::Re
     }
     let mut victim = Victim { ids: BTreeSet::from([seller_id.to_owned()]), marks: vec![MARK.to_owned()] };
     let token = admin.token().await?;
-    let pool = DescriptorPool::decode(proto::DESCRIPTORS)?;
+    let pool = DescriptorPool::decode(proto::SHAPES)?;
     let channel = channel(url).await?;
     // what the owner may read, read twice: ids found by lists open further reads
     for _ in 0..2 {

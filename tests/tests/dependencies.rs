@@ -1,6 +1,10 @@
-//! Every crate that is built in has a licence that may be.
+//! Every crate that is built in has a licence that may be, and none a known vulnerability.
 
+use std::path::PathBuf;
 use std::process::Command;
+
+use rustsec::database::Query;
+use rustsec::{Database, Lockfile};
 
 const ALLOWED: &[&str] = &[
     "MIT",
@@ -42,6 +46,30 @@ fn every_dependency_has_an_allowed_licence() {
         }
     }
     assert!(refused.is_empty(), "{refused:#?}");
+}
+
+/// The advisories are no part of the repository, and a new one breaks nothing that was built: they are looked at
+/// where they are at hand. `make audit` brings them.
+#[test]
+fn no_dependency_has_a_known_vulnerability() {
+    let root = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+    let folder = std::env::var_os("MANYDESK_ADVISORIES").map_or_else(|| root.join("target/advisories"), PathBuf::from);
+    if !folder.join("crates").is_dir() {
+        eprintln!("SKIPPED: no advisories in {}; `make audit` brings them", folder.display());
+        return;
+    }
+    let advisories = Database::open(&folder).expect("the advisories can be read");
+    assert!(500 < advisories.iter().count(), "these are not all advisories");
+    let locked = Lockfile::load(root.join("Cargo.lock")).expect("the lock file");
+    // our own crates share names with strangers' in the registry
+    let from_registry = |name: &str| locked.packages.iter().any(|p| p.name.as_str() == name && p.source.is_some());
+    let found: Vec<String> = advisories
+        .query_vulnerabilities(&locked, &Query::crate_scope())
+        .into_iter()
+        .filter(|v| from_registry(v.package.name.as_str()))
+        .map(|v| format!("{} {} {}: {}", v.advisory.id, v.package.name, v.package.version, v.advisory.title))
+        .collect();
+    assert!(found.is_empty(), "{found:#?}");
 }
 
 /// One allowed alternative is enough; all parts of an alternative must be allowed.
