@@ -605,12 +605,8 @@ async fn whatsapp_is_verified_by_meta_and_every_message_of_a_batch_is_kept() {
     let search = pb::ListCustomersRequest { seller_id: shop.seller.clone(), ..Default::default() };
     let found = customers.list_customers(search).await.expect("a list").into_inner().customers;
     let anna = found.iter().find(|customer| customer.id == hers.customer_id).expect("Anna");
-    let erase = pb::EraseCustomerRequest {
-        seller_id: shop.seller.clone(),
-        customer_id: anna.id.clone(),
-        request_id: unique(),
-        ..Default::default()
-    };
+    let erase =
+        pb::EraseCustomerRequest { seller_id: shop.seller.clone(), customer_id: anna.id.clone(), request_id: unique() };
     PrivacyServiceClient::new(transport).erase_customer(erase).await.expect("erased");
     let left = shop.quarantined().await;
     assert_eq!(left.iter().map(|entry| entry.id.as_str()).collect::<Vec<_>>(), [stray.as_str()]);
