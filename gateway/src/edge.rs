@@ -26,7 +26,7 @@ use tower::{Layer, ServiceBuilder, ServiceExt};
 use crate::forward::Forward;
 use crate::limits::{Allowance, Limiter, LimitsLayer};
 use crate::rest::Transcoder;
-use crate::{connect, pages};
+use crate::{connect, pages, webhooks};
 
 /// What the edge needs.
 #[derive(Clone)]
@@ -124,6 +124,8 @@ async fn dispatch(
         call(edge.web.clone(), request).await
     } else if kind.starts_with("application/grpc") {
         call(edge.calls.clone(), request).await
+    } else if path.starts_with(webhooks::PREFIX) {
+        webhooks::answer(edge.calls.clone(), request).await
     } else if path.starts_with("/v1/") {
         edge.transcoder.clone().rest(edge.calls.clone(), request).await
     } else if request.method() == Method::POST && crate::forward::service_of(path).is_some() {

@@ -34,5 +34,7 @@ mod support;
 mod telemetry;
 mod tickets;
 mod transactions;
+mod translation;
+mod webhooks;
 mod workflow;
 mod workforce;

@@ -24,7 +24,8 @@ use crate::{Failure, TenantDb, TenantTx};
 /// Tables of the plumbing: what passes through, answers kept for retries, and
 /// the read copy of what the tenants service exports itself; and sealed secrets,
 /// which only the installation's keys open.
-const PLUMBING: [&str; 6] = ["inbox", "outbox", "replay", "dead_letter", "seller", "mail_secret"];
+const PLUMBING: [&str; 8] =
+    ["inbox", "outbox", "replay", "dead_letter", "seller", "mail_secret", "webhook_secret", "channel_sender_secret"];
 /// Rows of one page. A page whose reader goes away is read to its end, so it is short.
 const PAGE: usize = 200;
 /// Rows that wait for the reader; one may be as large as a mail.

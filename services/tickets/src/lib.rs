@@ -25,6 +25,7 @@ use std::sync::Arc;
 use proto::tickets::v1::answering_service_server::AnsweringServiceServer;
 use proto::tickets::v1::articles_service_server::ArticlesServiceServer;
 use proto::tickets::v1::calls_service_server::CallsServiceServer;
+use proto::tickets::v1::channel_senders_service_server::ChannelSendersServiceServer;
 use proto::tickets::v1::concessions_service_server::ConcessionsServiceServer;
 use proto::tickets::v1::customers_service_server::CustomersServiceServer;
 use proto::tickets::v1::imports_service_server::ImportsServiceServer;
@@ -35,7 +36,9 @@ use proto::tickets::v1::privacy_service_server::PrivacyServiceServer;
 use proto::tickets::v1::questions_service_server::QuestionsServiceServer;
 use proto::tickets::v1::sla_service_server::SlaServiceServer;
 use proto::tickets::v1::tickets_service_server::TicketsServiceServer;
+use proto::tickets::v1::translations_service_server::TranslationsServiceServer;
 use proto::tickets::v1::triggers_service_server::TriggersServiceServer;
+use proto::tickets::v1::webhooks_service_server::WebhooksServiceServer;
 use proto::tickets::v1::workflow_service_server::WorkflowServiceServer;
 use tenantdb::service::{Deps, Parts, Worker};
 
@@ -46,7 +49,8 @@ pub static MIGRATOR: tenantdb::Migrator = sqlx::migrate!();
 pub fn build(deps: Deps, mail: mail::Settings) -> Result<Parts, kit::Fault> {
     domain::intake::relay::sheets().map_err(|bad| kit::Fault::internal(kit::fault::chain(bad)))?;
     let ports = work::mail::listen::bind(&mail)?;
-    let desk = Arc::new(work::Desk::new(deps.clone(), work::mail::Mail::new(mail)?));
+    let http = work::http::Http::new(&mail)?;
+    let desk = Arc::new(work::Desk::new(deps.clone(), work::mail::Mail::new(mail)?, http));
     let api = Arc::new(api::Api::new(Arc::clone(&desk)));
     let most = kit::serve::MAX_MESSAGE_BYTES;
     let routes =
@@ -54,6 +58,7 @@ pub fn build(deps: Deps, mail: mail::Settings) -> Result<Parts, kit::Fault> {
             .add_service(AnsweringServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
             .add_service(ArticlesServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
             .add_service(CallsServiceServer::new(api::Calls::new(Arc::clone(&desk))))
+            .add_service(ChannelSendersServiceServer::from_arc(api.clone()))
             .add_service(ConcessionsServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
             .add_service(CustomersServiceServer::new(api::Customers::new(Arc::clone(&desk))))
             .add_service(
@@ -67,7 +72,9 @@ pub fn build(deps: Deps, mail: mail::Settings) -> Result<Parts, kit::Fault> {
             )
             .add_service(QuestionsServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
             .add_service(SlaServiceServer::new(api::sla::Sla::new(Arc::clone(&desk))))
+            .add_service(TranslationsServiceServer::from_arc(api.clone()))
             .add_service(TriggersServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
+            .add_service(WebhooksServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
             .add_service(WorkflowServiceServer::from_arc(api).max_decoding_message_size(most));
     let (breaches, post) = (Arc::clone(&desk), Arc::clone(&desk));
     let old = Arc::clone(&desk);

@@ -8,4 +8,5 @@ pub mod nats;
 pub mod process;
 pub mod python;
 pub mod rows;
+pub mod server;
 pub mod shop;

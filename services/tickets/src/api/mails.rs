@@ -13,7 +13,7 @@ use super::{Api, fields, wire};
 use crate::domain::ids::{ChannelAccountId, QuarantineId};
 use crate::domain::intake::book::NotTaken;
 use crate::domain::intake::mail::{self, Care, Mail, NoMail};
-use crate::domain::intake::quarantine::{Entry, Lot};
+use crate::domain::intake::quarantine::{Content, Entry, Lot};
 use crate::domain::intake::{Direction, Incoming, OfMail, storable};
 use crate::domain::settings::Settings;
 use crate::store;
@@ -38,6 +38,14 @@ impl Aside {
             Aside::ReportOfNothing => "report_of_nothing",
         }
     }
+}
+
+/// What is seen of something that is set aside.
+pub(super) struct Seen {
+    pub content: Content,
+    pub sender: String,
+    pub subject: String,
+    pub reason: &'static str,
 }
 
 /// What became of a mail.
@@ -136,6 +144,7 @@ impl Api {
                 wants_no_answer: mail.wants_no_answer,
                 split_of: None,
                 files: mail.files,
+                delivered: None,
             })),
             message_id: self.desk.deps.clock.new_uuid(),
         }
@@ -150,17 +159,30 @@ impl Api {
         why: Aside,
     ) -> Result<pb::QuarantinedMail, Fault> {
         let (sender, subject) = mail::head(raw);
+        let seen = Seen { content: Content::Mail, sender, subject, reason: why.name() };
+        self.keep_aside(scope, raw, named, seen).await
+    }
+
+    /// Keeps what cannot be taken in; the same bytes once.
+    pub(super) async fn keep_aside(
+        &self,
+        scope: &Scope,
+        raw: &Bytes,
+        named: Option<ChannelAccountId>,
+        seen: Seen,
+    ) -> Result<pb::QuarantinedMail, Fault> {
         let clock = &self.desk.deps.clock;
         let entry = Entry {
             id: clock.new_id::<QuarantineId>(),
+            content: seen.content,
             received_at: clock.now(),
             account: named,
-            reason: why.name().to_owned(),
+            reason: seen.reason.to_owned(),
             size: i64::try_from(raw.len()).unwrap_or(i64::MAX),
             sha256: digest::digest(&digest::SHA256, raw).as_ref().to_vec(),
             // As customers' addresses are kept, by which it is found when one is erased.
-            sender: sender.to_lowercase(),
-            subject: storable(&subject, 200),
+            sender: seen.sender.to_lowercase(),
+            subject: storable(&seen.subject, 200),
             lot: Lot::Waiting,
             decided_at: None,
             decided_by: None,
@@ -170,7 +192,7 @@ impl Api {
         let entry = store::quarantine::keep(&mut tx, &entry, raw).await?;
         let seller = tx.seller()?;
         tx.commit().await?;
-        tracing::warn!(quarantine.id = %entry.id, reason = entry.reason, size = entry.size, "a mail was set aside");
+        tracing::warn!(quarantine.id = %entry.id, reason = entry.reason, size = entry.size, content = seen.content.name(), "something was set aside");
         Ok(wire::quarantined(seller, &entry))
     }
 }

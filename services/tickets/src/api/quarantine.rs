@@ -1,4 +1,4 @@
-//! Mails that could not be taken in: lists, shows, replays and discards them.
+//! Mails, and messages of webhooks, that could not be taken in: lists, shows, replays and discards them.
 
 use futures_util::stream::BoxStream;
 use kit::{Caller, Checks, Explain, Fault};
@@ -12,7 +12,7 @@ use super::reads::{Key, place};
 use super::{Api, fields, sees_all, streams, wire};
 use crate::domain::ids::{ChannelAccountId, MessageId, QuarantineId};
 use crate::domain::intake::mail::Care;
-use crate::domain::intake::quarantine::{Entry, Lot, NotDecided};
+use crate::domain::intake::quarantine::{Content, Entry, Lot, NotDecided};
 use crate::store;
 use crate::store::rows::OfSeller;
 
@@ -112,12 +112,17 @@ impl Api {
         drop(tx);
 
         let raw = Bytes::from(raw);
-        let care = if request.without_files { Care::WithoutFiles } else { Care::Full };
-        // Message-ID and account make a second replay find the first one's message.
-        let call = Call { caller, method: "ReplayQuarantinedMail", request_id: "", request: &request };
-        let taken = match self.take_mail(&call, &scope, &raw, named.or(found.value.account), care).await? {
-            Taken::In(taken) => *taken,
-            Taken::Aside(why) => return Err(NotDecided::Still(why.name()).into()),
+        // The message's own id and the account make a second replay find the first one's message.
+        let taken = match found.value.content {
+            Content::Webhook(format) => self.replay_delivery(caller, &scope, &found.value, format, named, &raw).await?,
+            Content::Mail => {
+                let care = if request.without_files { Care::WithoutFiles } else { Care::Full };
+                let call = Call { caller, method: "ReplayQuarantinedMail", request_id: "", request: &request };
+                match self.take_mail(&call, &scope, &raw, named.or(found.value.account), care).await? {
+                    Taken::In(taken) => *taken,
+                    Taken::Aside(why) => return Err(NotDecided::Still(why.name()).into()),
+                }
+            }
         };
         let message = taken.message.as_ref().and_then(|message| kit::ids::decode("message", &message.id));
         let message = MessageId(message.ok_or_else(|| Fault::internal("a stored message has no id"))?);

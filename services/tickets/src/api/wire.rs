@@ -139,6 +139,7 @@ pub fn quarantined(seller: SellerId, entry: &Entry) -> pb::QuarantinedMail {
         decided_at: entry.decided_at.map(timestamp),
         decided_by_user_id: entry.decided_by.map(|user| user.to_string()).unwrap_or_default(),
         message_id: entry.message.map(|message| message.to_string()).unwrap_or_default(),
+        content: entry.content.name().to_owned(),
     }
 }
 

@@ -16,6 +16,7 @@ kit::id!(TemplateId, "template", "A reply template of a seller.");
 kit::id!(ConcessionId, "concession", "Money asked for on a ticket.");
 kit::id!(TriggerId, "trigger", "A trigger of a seller.");
 kit::id!(QuestionId, "question", "A question to the seller.");
+kit::id!(TranslationId, "translation", "What a machine translated.");
 kit::id!(ArticleId, "article", "What customers ask and what to answer.");
 
 pub use kit::ids::{SellerId, UserId, Uuid};

@@ -2,7 +2,7 @@
 //!
 //! Read [`intake`] for how a message finds its ticket, [`dossier`] for what a step does to a ticket,
 //! [`sla`] for the promises, [`case`] for what macros, triggers and people do beside answering, [`guard`]
-//! for what must not leave, [`outgoing`] for how answers leave.
+//! for what must not leave, [`outgoing`] for how answers leave, [`webhook`] for what other systems deliver.
 
 pub mod article;
 pub mod call;
@@ -26,4 +26,6 @@ pub mod settings;
 pub mod sla;
 pub mod template;
 pub mod ticket;
+pub mod translation;
 pub mod trigger;
+pub mod webhook;

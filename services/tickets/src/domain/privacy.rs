@@ -54,7 +54,7 @@ const fn nothing(name: &'static str, why: &'static str) -> Table {
 }
 
 /// Every table, in an order in which rows can be removed: what points before what is pointed at.
-pub const TABLES: [Table; 60] = [
+pub const TABLES: [Table; 66] = [
     table("replay", Holds::Answer, Fate::Blanked(&[("response", "''")])),
     table("attachment", Holds::Message, Fate::Removed),
     // What was still to be sent is not.
@@ -89,6 +89,7 @@ pub const TABLES: [Table; 60] = [
     },
     Table { ours: &["kind", "state"], ..table("ticket_event", Holds::Ticket, Fate::Blanked(&[("detail", "''")])) },
     table("draft", Holds::Ticket, Fate::Removed),
+    table("translation", Holds::Ticket, Fate::Removed),
     table("presence", Holds::Ticket, Fate::Removed),
     table("guard_override", Holds::Ticket, Fate::Removed),
     Table {
@@ -159,6 +160,8 @@ pub const TABLES: [Table; 60] = [
     nothing("article_version", "what the seller knew before"),
     nothing("authority_limit", "what roles may grant"),
     nothing("field_definition", "the seller's own fields"),
+    nothing("channel_sender", "where answers of the seller's accounts are sent"),
+    nothing("channel_sender_secret", "what such answers are signed with, sealed"),
     nothing("guard_key", "the provider's key of its marks"),
     nothing("guard_mark", "hashes of sellers' names and addresses"),
     nothing("mail_pull", "places in the seller's mailboxes"),
@@ -171,6 +174,9 @@ pub const TABLES: [Table; 60] = [
     nothing("trigger_version", "the seller's triggers as they were"),
     nothing("mail_connection", "the seller's mail servers"),
     nothing("mail_secret", "passwords of the seller's mail servers, sealed"),
+    nothing("translation_engine", "the provider's translation machine, its key sealed"),
+    nothing("webhook", "what the seller's accounts are sent by other systems"),
+    nothing("webhook_secret", "what deliveries are signed with, sealed"),
     nothing("terms_look", "when changed terms are looked at"),
     nothing("number_series", "the last short number of a seller"),
     nothing("terms_version", "the seller's terms"),

@@ -372,15 +372,16 @@ fn alerts(tx: &mut TenantTx, dossiers: &[&Dossier]) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn raws(tx: &mut TenantTx, raws: &[(MessageId, Arc<[u8]>)]) -> Result<(), Failure> {
+async fn raws(tx: &mut TenantTx, raws: &[(MessageId, &'static str, Arc<[u8]>)]) -> Result<(), Failure> {
     let (provider, seller) = (tx.provider().0, tx.seller()?.0);
-    for (id, raw) in raws {
+    for (id, content_type, raw) in raws {
         sqlx::query!(
             "insert into tickets.message_raw (provider_id, seller_id, message_id, content_type, raw)
-             values ($1, $2, $3, 'message/rfc822', $4)",
+             values ($1, $2, $3, $4, $5)",
             provider,
             seller,
             id.0,
+            content_type,
             &raw[..],
         )
         .execute(tx.conn())

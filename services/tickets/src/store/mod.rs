@@ -7,7 +7,7 @@
 //! asked for, [`triggers`] what the desk does by itself, [`presence`] who is at a ticket, [`questions`] and
 //! [`articles`] what was asked and is known, [`calls`] what the telephone tells, [`outgoing`] what leaves as mail and [`connections`] by which
 //! servers, [`alerts`] what people are warned of, [`again`] follows changed terms, [`privacy`] exports
-//! and erases a customer, [`erase`] removes a seller.
+//! and erases a customer, [`erase`] removes a seller, [`webhooks`] say who may deliver what.
 
 pub mod again;
 pub mod alerts;
@@ -32,7 +32,10 @@ pub mod questions;
 pub mod read;
 pub mod report;
 pub mod rows;
+pub mod senders;
 pub mod standing;
 pub mod templates;
+pub mod translations;
 pub mod triggers;
+pub mod webhooks;
 pub mod writing;

@@ -138,7 +138,8 @@ pub async fn subject(
         "select q.quarantine_id from tickets.customer_identity i
            join tickets.quarantine q on q.provider_id = i.provider_id and q.seller_id = i.seller_id
                                     and q.sender = i.address
-          where i.provider_id = $1 and i.seller_id = $2 and i.customer_id = any ($3) and i.kind = 'email'
+          where i.provider_id = $1 and i.seller_id = $2 and i.customer_id = any ($3)
+            and (q.content <> 'mail' or i.kind = 'email')
          union
          select q.quarantine_id from tickets.message m
            join tickets.quarantine q on q.provider_id = m.provider_id and q.seller_id = m.seller_id

@@ -1,4 +1,4 @@
-//! Mails that could not be taken in.
+//! Mails, and messages of webhooks, that could not be taken in.
 
 use jiff::Timestamp;
 use tenantdb::{At, Failure, TenantTx, ToSqlx};
@@ -6,7 +6,7 @@ use tenantdb::{At, Failure, TenantTx, ToSqlx};
 use super::read::{Place, sellers};
 use super::rows::OfSeller;
 use crate::domain::ids::{ChannelAccountId, MessageId, QuarantineId, SellerId, UserId, Uuid};
-use crate::domain::intake::quarantine::{Entry, Lot};
+use crate::domain::intake::quarantine::{Content, Entry, Lot};
 
 /// Bytes of a piece.
 const PIECE: usize = 1024 * 1024;
@@ -15,6 +15,7 @@ const PIECE: usize = 1024 * 1024;
 struct EntryRow {
     seller_id: Uuid,
     quarantine_id: Uuid,
+    content: String,
     received_at: At,
     channel_account_id: Option<Uuid>,
     reason: String,
@@ -35,6 +36,7 @@ impl TryFrom<EntryRow> for OfSeller<Entry> {
         let unknown = || Failure::Inconsistent("a quarantine entry holds an unknown word".into());
         let entry = Entry {
             id: QuarantineId(row.quarantine_id),
+            content: Content::named(&row.content).ok_or_else(unknown)?,
             received_at: row.received_at.to_jiff(),
             account: row.channel_account_id.map(ChannelAccountId),
             reason: row.reason,
@@ -53,18 +55,18 @@ impl TryFrom<EntryRow> for OfSeller<Entry> {
 
 macro_rules! columns {
     () => {
-        "q.seller_id, q.quarantine_id, q.received_at, q.channel_account_id, q.reason, q.size, q.sha256, q.sender,
+        "q.seller_id, q.quarantine_id, q.content, q.received_at, q.channel_account_id, q.reason, q.size, q.sha256, q.sender,
          q.subject, q.state, q.decided_at, q.decided_by, q.message_id"
     };
 }
 
-/// Sets a mail aside. The entry that holds the same bytes already, if there is one.
+/// Sets something aside. The entry that holds the same bytes already, if there is one.
 pub async fn keep(tx: &mut TenantTx, entry: &Entry, raw: &[u8]) -> Result<Entry, Failure> {
     let (provider, seller) = (tx.provider().0, tx.seller()?.0);
     let new = sqlx::query!(
         "insert into tickets.quarantine (provider_id, seller_id, quarantine_id, received_at, channel_account_id, reason,
-                size, sha256, sender, subject, state)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'waiting')
+                size, sha256, sender, subject, content, state)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'waiting')
          on conflict on constraint quarantine_once do nothing",
         provider,
         seller,
@@ -76,6 +78,7 @@ pub async fn keep(tx: &mut TenantTx, entry: &Entry, raw: &[u8]) -> Result<Entry,
         entry.sha256,
         entry.sender,
         entry.subject,
+        entry.content.name(),
     )
     .execute(tx.conn())
     .await?

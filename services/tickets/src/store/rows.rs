@@ -264,7 +264,7 @@ pub fn decisions_text(decisions: &[Decision]) -> String {
 
 fn decisions_of(text: &str) -> Vec<Decision> {
     // The words are this service's own; an unknown one is of a later version and shown as `other`.
-    const STEPS: [&str; 10] = [
+    const STEPS: [&str; 11] = [
         "account",
         "customer",
         "marketplace",
@@ -275,8 +275,9 @@ fn decisions_of(text: &str) -> Vec<Decision> {
         "thread",
         "split",
         "language",
+        "webhook",
     ];
-    const OUTCOMES: [&str; 37] = [
+    const OUTCOMES: [&str; 39] = [
         "matched",
         "created",
         "new",
@@ -313,6 +314,8 @@ fn decisions_of(text: &str) -> Vec<Decision> {
         "expanded",
         "merged",
         "copied",
+        "standard",
+        "meta",
         "other",
     ];
     let word = |words: &[&'static str], text: &str| words.iter().find(|w| **w == text).copied().unwrap_or("other");

@@ -3,14 +3,18 @@
 
 pub mod breach;
 pub mod erasing;
+pub mod http;
 pub mod mail;
 pub mod retention;
 pub mod rounds;
+pub mod senders;
 pub mod settings;
 pub mod told;
+pub mod translate;
 pub mod triggers;
 pub mod values;
 pub mod wake;
+pub mod webhooks;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -36,6 +40,7 @@ use crate::store;
 pub struct Desk {
     pub deps: Deps,
     pub mail: mail::Mail,
+    pub http: http::Http,
     remembered: settings::Remembered,
     /// Moves when somebody of this process told what she does. Only a hint: other processes are looked at
     /// regularly.
@@ -45,10 +50,10 @@ pub struct Desk {
 }
 
 impl Desk {
-    pub fn new(deps: Deps, mail: mail::Mail) -> Desk {
+    pub fn new(deps: Deps, mail: mail::Mail, http: http::Http) -> Desk {
         let triggered = Mutex::default();
         let (remembered, presence) = (settings::Remembered::default(), watch::Sender::new(0));
-        Desk { deps, mail, remembered, presence, triggered }
+        Desk { deps, mail, http, remembered, presence, triggered }
     }
 
     /// The settings of the scope's seller, ready to use.
@@ -104,14 +109,17 @@ impl Desk {
         book.dossiers.iter().try_for_each(|dossier| told::emit(tx, dossier))
     }
 
-    /// The new answers of a dossier that leave as mails, addressed, or with the reason why they do not. What was
-    /// imported comes another way.
+    /// The new answers of a dossier that leave, addressed, or with the reason why they do not. What was imported
+    /// comes another way.
     async fn to_be_sent(&self, tx: &mut TenantTx, dossier: &Dossier) -> Result<Vec<Outgoing>, Failure> {
         let ticket = &dossier.ticket;
-        let is_mail = |message: &&Message| {
-            message.direction == Direction::Outbound && outgoing::is_mail(&ticket.channel, &message.author_address)
-        };
-        let answers: Vec<&Message> = dossier.new_messages.iter().filter(is_mail).collect();
+        let is_answer = |message: &&Message| message.direction == Direction::Outbound && message.channel != "phone";
+        let is_mail = |message: &&Message| outgoing::is_mail(&ticket.channel, &message.author_address);
+        let mut answers: Vec<&Message> = dossier.new_messages.iter().filter(is_answer).collect();
+        // What is no mail leaves where the account says how.
+        if !answers.iter().all(is_mail) && store::senders::one(tx, ticket.account).await?.is_none() {
+            answers.retain(is_mail);
+        }
         if answers.is_empty() {
             return Ok(Vec::new());
         }
@@ -130,15 +138,21 @@ impl Desk {
 
     /// To whom an answer of a ticket goes, or why it does not.
     pub async fn addressed(&self, tx: &mut TenantTx, ticket: &Ticket) -> Result<Result<Addressed, NotSent>, Failure> {
-        let Some(tagged) = store::connections::sends(tx, ticket.account).await? else {
+        let tagged = store::connections::sends(tx, ticket.account).await?;
+        if tagged.is_none() && store::senders::one(tx, ticket.account).await?.is_none() {
             return Ok(Err(NotSent::NoConnection));
-        };
+        }
         let seller = tx.seller()?;
         let terms = tenantdb::sellers::read(tx, seller).await?;
         let settings = terms.map(|terms| self.remembered.of(tx.provider(), &terms));
         let Some(settings) = settings.filter(|s| s.account(ticket.account).is_some_and(|account| account.active))
         else {
             return Ok(Err(NotSent::AccountInactive));
+        };
+        let Some(tagged) = tagged else {
+            let last = store::senders::last(tx, ticket.id, ticket.account).await?;
+            let last = last.filter(|last| !last.address.is_empty());
+            return Ok(last.map(|last| last.addressed()).ok_or(NotSent::NoAddress));
         };
         let said = store::outgoing::said(tx, ticket.id).await?;
         let of = letter::Of { number: &ticket.number, prefix: &settings.prefix, subject: &ticket.subject, tagged };

@@ -59,8 +59,8 @@ pub struct Book {
     /// Stored messages by external id.
     pub messages: HashMap<String, Vec<Place>>,
     pub customers: HashMap<Identity, Customer>,
-    /// Bytes of mails to keep.
-    pub raws: Vec<(MessageId, Arc<[u8]>)>,
+    /// Bytes to keep, as they were received, and their type.
+    pub raws: Vec<(MessageId, &'static str, Arc<[u8]>)>,
     /// What was stored with files.
     pub files: Vec<Filed>,
     /// Reports of delivery, by the Message-ID of the mail they are about.
@@ -208,7 +208,9 @@ impl Book {
         }
         dossier.settle(settings, at);
         self.messages.entry(message.external_id).or_default().push(place);
-        self.raws.extend(message.raw.map(|raw| (place.message, raw)));
+        let delivered = message.mail.as_ref().is_some_and(|mail| mail.delivered.is_some());
+        let content_type = if delivered { "application/json" } else { "message/rfc822" };
+        self.raws.extend(message.raw.map(|raw| (place.message, content_type, raw)));
         if let Some(mail) = message.mail {
             let about = mail.report.clone().and_then(|report| Some((place.message, report.original.clone()?, report)));
             self.reports.extend(about);
@@ -375,6 +377,10 @@ fn note(message: &Incoming, matter: &Matter, decisions: &mut Vec<Decision>) {
         decisions.push(Decision::new("automatic", reason, ""));
     }
     let Some(mail) = &message.mail else { return };
+    if let Some(delivered) = mail.delivered {
+        let written = delivered.written_at.map(|at| at.to_string()).unwrap_or_default();
+        decisions.push(Decision::new("webhook", delivered.format, written));
+    }
     if mail.wants_no_answer {
         decisions.push(Decision::new("answer", "by_people_only", ""));
     }

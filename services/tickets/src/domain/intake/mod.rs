@@ -81,15 +81,15 @@ pub struct Incoming {
     pub occurred_at: i64,
     /// Past, from an import: stored without asking for work.
     pub historical: bool,
-    /// The bytes received, for mail.
+    /// The bytes received, of a mail or a webhook.
     pub raw: Option<Arc<[u8]>>,
-    /// What only a mail tells.
+    /// What only a mail or a webhook tells.
     pub mail: Option<Arc<OfMail>>,
     /// The id it will be stored under.
     pub message_id: Uuid,
 }
 
-/// What a mail tells beside its text.
+/// What a mail, or a message of a webhook, tells beside its text.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct OfMail {
     /// The marketplace that relayed it.
@@ -103,6 +103,15 @@ pub struct OfMail {
     /// The message that this one is a copy of.
     pub split_of: Option<MessageId>,
     pub files: Vec<File>,
+    /// It came by a webhook, as JSON, and was written at this moment if that was told.
+    pub delivered: Option<Delivered>,
+}
+
+/// How a message came by a webhook.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Delivered {
+    pub format: &'static str,
+    pub written_at: Option<jiff::Timestamp>,
 }
 
 /// One decision of intake.

@@ -99,6 +99,7 @@ fn take(book: &mut Book, settings: &Settings, raw: &[u8], serial: &mut u128) -> 
         historical: false,
         raw: Some(Arc::from(raw)),
         mail: Some(Arc::new(OfMail {
+            delivered: None,
             relayed: mail.relayed,
             report: mail.report,
             forwarded: mail.forwarded,

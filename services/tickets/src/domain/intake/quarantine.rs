@@ -1,9 +1,10 @@
-//! Mails that could not be taken in: set aside whole, with the reason, until somebody replays or
+//! Mails, and messages of webhooks, that could not be taken in: set aside whole, with the reason, until somebody replays or
 //! discards them.
 
 use jiff::Timestamp;
 
 use crate::domain::ids::{ChannelAccountId, MessageId, QuarantineId, UserId};
+use crate::domain::webhook::Format;
 
 /// What became of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,10 +30,32 @@ impl Lot {
     }
 }
 
-/// A mail set aside.
+/// What was set aside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Content {
+    Mail,
+    /// What a webhook was sent, in its format.
+    Webhook(Format),
+}
+
+impl Content {
+    pub fn name(self) -> &'static str {
+        match self {
+            Content::Mail => "mail",
+            Content::Webhook(format) => format.name(),
+        }
+    }
+
+    pub fn named(name: &str) -> Option<Content> {
+        if name == "mail" { Some(Content::Mail) } else { Format::named(name).map(Content::Webhook) }
+    }
+}
+
+/// A mail or a message set aside.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Entry {
     pub id: QuarantineId,
+    pub content: Content,
     pub received_at: Timestamp,
     /// As named by whoever delivered it.
     pub account: Option<ChannelAccountId>,

@@ -1,7 +1,8 @@
-//! Answers that leave as mails: what they are addressed to, how they are written ([`letter`]), and what
-//! becomes of an attempt to hand one in ([`attempt`]).
+//! Answers that leave: what they are addressed to, how they are written as mails ([`letter`]) and for other
+//! channels ([`channel`]), and what becomes of an attempt to hand one in ([`attempt`]).
 
 pub mod attempt;
+pub mod channel;
 pub mod letter;
 
 use jiff::Timestamp;

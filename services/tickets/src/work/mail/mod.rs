@@ -31,7 +31,8 @@ pub struct Settings {
     /// To seal passwords with; without, no account gets a connection.
     pub master_keys: Option<MasterKeys>,
     /// Also servers at addresses that are not public, and passwords over connections that anybody on the
-    /// way reads. For installations whose administrators run the mail servers beside it, and for tests.
+    /// way reads; the same for senders and translation machines. For installations whose administrators run
+    /// such servers beside it, and for tests.
     pub internal_servers: bool,
     /// Certificates of authorities to be trusted besides the system's, as PEM.
     pub authorities: Option<Vec<u8>>,
@@ -105,7 +106,7 @@ fn later(at: Timestamp, pause: Duration) -> Timestamp {
 }
 
 /// A number from 0 to 1 that nobody foresees.
-fn chance() -> Result<f64, Fault> {
+pub(super) fn chance() -> Result<f64, Fault> {
     let mut bytes = [0u8; 4];
     rand::fill(&mut bytes).map_err(|_| Fault::internal("the system gives no random bytes"))?;
     Ok(f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX))
@@ -116,7 +117,7 @@ pub fn place(provider: ProviderId, seller: SellerId, account: ChannelAccountId, 
     format!("mail:{provider}:{seller}:{account}:{}", of.name())
 }
 
-/// Seals every password under the current master key. What no key opens ends it; it can be repeated.
+/// Seals every password, the secrets of webhooks and senders and the keys of translation machines under the current master key. What no key opens ends it; it can be repeated.
 pub async fn reseal(db: &tenantdb::TenantDb, masters: &MasterKeys) -> Result<Resealed, Fault> {
     const PAGE: i64 = 200;
     let seal = Seal::new(masters, OWNER)?;
@@ -132,7 +133,7 @@ pub async fn reseal(db: &tenantdb::TenantDb, masters: &MasterKeys) -> Result<Res
             )
             .await?;
         if due.is_empty() {
-            return Ok(done);
+            break;
         }
         for of in due {
             let mut tx = db.begin(&of.scope()).await?;
@@ -147,6 +148,11 @@ pub async fn reseal(db: &tenantdb::TenantDb, masters: &MasterKeys) -> Result<Res
             tx.commit().await?;
         }
     }
+    let webhooks = super::webhooks::reseal(db, &seal).await?;
+    let machines = super::translate::reseal(db, &seal).await?;
+    let senders = super::senders::reseal(db, &seal).await?;
+    let all = [done, webhooks, machines, senders];
+    Ok(Resealed { kept: all.iter().map(|one| one.kept).sum(), anew: all.iter().map(|one| one.anew).sum() })
 }
 
 /// What was looked at.

@@ -22,12 +22,15 @@ use tokio_util::sync::CancellationToken;
 use super::smtp::{Handed, Visit};
 use super::{chance, later, place};
 use crate::domain::connection::{Connection, Security, Use};
+use crate::domain::dossier::Ticket;
 use crate::domain::ids::{MessageId, Uuid};
 use crate::domain::outgoing::attempt::{self, Next, Reason, Trouble};
+use crate::domain::outgoing::channel::{Answer, Sender};
 use crate::domain::outgoing::letter::{self, Letter};
 use crate::store;
 use crate::store::outgoing::{Claimed, Ended};
 use crate::work::Desk;
+use crate::work::senders::{self, Posted};
 
 /// Mails looked at in one round.
 const BATCH: i64 = 200;
@@ -153,6 +156,23 @@ async fn hand_in(desk: &Desk, due: Due) -> Result<(), Fault> {
     let connection = store::connections::one(&mut tx, claimed.mail.account).await?.map(|of| of.value);
     let sealed = store::connections::secrets(&mut tx, claimed.mail.account).await?;
     let settings = desk.settings_in(&mut tx).await?;
+    let by_mail = connection.as_ref().is_some_and(|connection| connection.smtp.is_some());
+    if !by_mail && let Some(sender) = store::senders::one(&mut tx, claimed.mail.account).await? {
+        let sealed = store::senders::secret(&mut tx, claimed.mail.account).await?;
+        let (provider, seller) = (tx.provider(), tx.seller()?);
+        let ticket = store::read::ticket(&mut tx, claimed.mail.ticket).await?.ok_or(Fault::NotFound("ticket"))?;
+        tx.commit().await?;
+        let secret = desk.sender_secret((provider, seller), &sender.value, sealed.as_deref());
+        let outcome = match secret {
+            Err(trouble) => trouble.into(),
+            Ok(secret) => {
+                let answer = answer(&claimed, &sender.value, &ticket.value);
+                let leaving = leaving(desk, due, claim);
+                senders::send(desk, &sender.value, &answer, &secret, begun + limit, leaving).await?
+            }
+        };
+        return written_down(desk, due, &claimed, claim, &outcome, begun).await;
+    }
     tx.commit().await?;
 
     let from = settings.account(claimed.mail.account).map(|account| account.address.clone()).unwrap_or_default();
@@ -161,7 +181,7 @@ async fn hand_in(desk: &Desk, due: Due) -> Result<(), Fault> {
         Ok(password) => password,
         Err(broken) => {
             let met = Handed::Refused(Trouble::new(Reason::Secret, broken));
-            return ended(desk, due, &claimed, claim, &met).await;
+            return ended(desk, due, &claimed, claim, &met.into()).await;
         }
     };
     let handed = match Prepared::new(connection, &claimed, &from) {
@@ -181,11 +201,47 @@ async fn hand_in(desk: &Desk, due: Due) -> Result<(), Fault> {
             visit.hand_in(&written, leaving(desk, due, claim)).await?
         }
     };
-    // What the server answered is known now and must not be forgotten: where the database is away it is
-    // waited for, as long as nobody else takes the mail over.
+    written_down(desk, due, &claimed, claim, &handed.into(), begun).await
+}
+
+/// An answer of the queue, for a system that is no mail server.
+fn answer<'a>(claimed: &'a Claimed, sender: &Sender, ticket: &'a Ticket) -> Answer<'a> {
+    let mail = &claimed.mail;
+    Answer {
+        message: mail.message,
+        ticket: mail.ticket,
+        number: &ticket.number,
+        account: sender.account,
+        thread: ticket.external_thread_id.as_deref().unwrap_or_default(),
+        in_reply_to: &mail.addressed.in_reply_to,
+        recipient: &mail.addressed.recipient,
+        recipient_name: &mail.addressed.recipient_name,
+        text: &claimed.text,
+        automatic: claimed.automatic,
+        written_at: claimed.at,
+    }
+}
+
+impl From<Handed> for Posted {
+    fn from(handed: Handed) -> Posted {
+        Posted { handed, known_as: String::new() }
+    }
+}
+
+/// What the server answered is known now and must not be forgotten: where the database is away it is waited for,
+/// as long as nobody else takes the mail over.
+async fn written_down(
+    desk: &Desk,
+    due: Due,
+    claimed: &Claimed,
+    claim: Uuid,
+    outcome: &Posted,
+    begun: Instant,
+) -> Result<(), Fault> {
+    let limit = desk.mail.settings.attempt_limit;
     let mut pause = Duration::from_millis(100);
     loop {
-        match ended(desk, due, &claimed, claim, &handed).await {
+        match ended(desk, due, claimed, claim, outcome).await {
             Err(fault) if begun.elapsed() + pause < limit * 2 => {
                 tracing::warn!(error = kit::fault::chain(&fault), "what became of a mail is not written down yet");
                 tokio::time::sleep(pause).await;
@@ -229,14 +285,17 @@ async fn leaving(desk: &Desk, due: Due, claim: Uuid) -> Result<(), Fault> {
 }
 
 /// Commits what became of the attempt.
-async fn ended(desk: &Desk, due: Due, claimed: &Claimed, claim: Uuid, handed: &Handed) -> Result<(), Fault> {
+async fn ended(desk: &Desk, due: Due, claimed: &Claimed, claim: Uuid, outcome: &Posted) -> Result<(), Fault> {
     let mail = &claimed.mail;
     let mut tx = desk.deps.db.begin(&due.scope()).await?;
     let now = tx.now();
-    let (trouble, unknown) = match handed {
+    let (trouble, unknown) = match &outcome.handed {
         Handed::Taken(said) => {
             let said: String = said.chars().map(|c| if c.is_control() { ' ' } else { c }).take(500).collect();
-            store::outgoing::ended(&mut tx, mail.message, claim, &Ended::Sent(&said)).await?;
+            let is_current = store::outgoing::ended(&mut tx, mail.message, claim, &Ended::Sent(&said)).await?;
+            if is_current && !outcome.known_as.is_empty() {
+                store::senders::known_as(&mut tx, mail.message, &outcome.known_as).await?;
+            }
             return Ok(tx.commit().await?);
         }
         Handed::Refused(trouble) => (trouble, false),
