@@ -29,6 +29,7 @@ mod retention;
 mod revocation;
 mod rooms;
 mod routing;
+mod satisfaction;
 mod sellers;
 mod support;
 mod telemetry;

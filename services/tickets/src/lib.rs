@@ -33,7 +33,10 @@ use proto::tickets::v1::outgoing_mails_service_server::OutgoingMailsServiceServe
 use proto::tickets::v1::presence_service_server::PresenceServiceServer;
 use proto::tickets::v1::privacy_service_server::PrivacyServiceServer;
 use proto::tickets::v1::questions_service_server::QuestionsServiceServer;
+use proto::tickets::v1::satisfaction_service_server::SatisfactionServiceServer;
 use proto::tickets::v1::sla_service_server::SlaServiceServer;
+use proto::tickets::v1::survey_forms_service_server::SurveyFormsServiceServer;
+use proto::tickets::v1::surveys_service_server::SurveysServiceServer;
 use proto::tickets::v1::tickets_service_server::TicketsServiceServer;
 use proto::tickets::v1::triggers_service_server::TriggersServiceServer;
 use proto::tickets::v1::workflow_service_server::WorkflowServiceServer;
@@ -66,12 +69,16 @@ pub fn build(deps: Deps, mail: mail::Settings) -> Result<Parts, kit::Fault> {
                 PrivacyServiceServer::new(api::Privacy::new(Arc::clone(&desk))).max_decoding_message_size(most),
             )
             .add_service(QuestionsServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
+            .add_service(SatisfactionServiceServer::from_arc(api.clone()))
+            .add_service(SurveyFormsServiceServer::new(api::SurveyForms::new(Arc::clone(&desk))))
+            .add_service(SurveysServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
             .add_service(SlaServiceServer::new(api::sla::Sla::new(Arc::clone(&desk))))
             .add_service(TriggersServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
             .add_service(WorkflowServiceServer::from_arc(api).max_decoding_message_size(most));
     let (breaches, post) = (Arc::clone(&desk), Arc::clone(&desk));
     let old = Arc::clone(&desk);
     let (wakes, triggers) = (Arc::clone(&desk), Arc::clone(&desk));
+    let surveys = Arc::clone(&desk);
     let (pull, listen) = (Arc::clone(&desk), Arc::clone(&desk));
     let handler = tenantdb::events::WithSellers { inner: events::OfOthers::new(desk), terms: deps.terms.clone() };
     Ok(Parts {
@@ -80,6 +87,7 @@ pub fn build(deps: Deps, mail: mail::Settings) -> Result<Parts, kit::Fault> {
             Worker::new("tickets breaches", |stop| work::breach::watch(breaches, stop)),
             Worker::new("tickets outgoing mails", |stop| work::mail::post::watch(post, stop)),
             Worker::new("tickets retention", |stop| work::retention::watch(old, stop)),
+            Worker::new("tickets surveys", |stop| work::surveys::watch(surveys, stop)),
             Worker::new("tickets triggers", |stop| work::triggers::watch(triggers, stop)),
             Worker::new("tickets wake", |stop| work::wake::watch(wakes, stop)),
             Worker::new("tickets mailboxes", |stop| work::mail::pull::watch(pull, stop)),

@@ -2,7 +2,7 @@
 //! what could not be, [`steps`] works on tickets, [`reads`] answers questions, [`promises`] explains and
 //! reports, [`sla`] warns and tells how sellers stand; [`templates`], [`writing`], [`guidance`], [`guard`] and
 //! [`presence`] help to answer, [`workflow`], [`triggers`] and [`concessions`] do the rest; [`questions`] go to the
-//! seller and become [`articles`].
+//! seller and become [`articles`]; [`surveys`], [`survey_forms`] and [`satisfaction`] ask customers how it was.
 
 mod actions;
 mod articles;
@@ -28,9 +28,12 @@ mod quarantine;
 mod questions;
 mod reads;
 mod received;
+mod satisfaction;
 pub mod sla;
 mod steps;
 mod streams;
+mod survey_forms;
+mod surveys;
 mod templates;
 mod triggers;
 mod wire;
@@ -47,6 +50,8 @@ use proto::tickets::v1::articles_service_server::ArticlesService;
 use proto::tickets::v1::concessions_service_server::ConcessionsService;
 use proto::tickets::v1::presence_service_server::PresenceService;
 use proto::tickets::v1::questions_service_server::QuestionsService;
+use proto::tickets::v1::satisfaction_service_server::SatisfactionService;
+use proto::tickets::v1::surveys_service_server::SurveysService;
 use proto::tickets::v1::tickets_service_server::TicketsService;
 use proto::tickets::v1::triggers_service_server::TriggersService;
 use proto::tickets::v1::workflow_service_server::WorkflowService;
@@ -76,6 +81,7 @@ pub use calls::Calls;
 pub use customers::Customers;
 pub use imports::Imports;
 pub use privacy::Privacy;
+pub use survey_forms::SurveyForms;
 
 /// Whether the caller sees what only provider staff sees: notes, people, intake's decisions.
 fn sees_all(caller: &Caller) -> bool {
@@ -218,6 +224,23 @@ service! {
         suggest_articles, SuggestArticlesRequest, SuggestArticlesResponse;
         rate_article, RateArticleRequest, RateArticleResponse;
         list_faq, ListFaqRequest, ListFaqResponse;
+    }
+}
+
+service! {
+    SurveysService {
+        put_survey, PutSurveyRequest, PutSurveyResponse;
+        list_surveys, ListSurveysRequest, ListSurveysResponse;
+        get_survey, GetSurveyRequest, GetSurveyResponse;
+        list_survey_invitations, ListSurveyInvitationsRequest, ListSurveyInvitationsResponse;
+        list_survey_answers, ListSurveyAnswersRequest, ListSurveyAnswersResponse;
+        import_survey_answers, ImportSurveyAnswersRequest, ImportSurveyAnswersResponse;
+    }
+}
+
+service! {
+    SatisfactionService {
+        get_satisfaction_report, GetSatisfactionReportRequest, GetSatisfactionReportResponse;
     }
 }
 

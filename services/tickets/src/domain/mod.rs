@@ -2,7 +2,8 @@
 //!
 //! Read [`intake`] for how a message finds its ticket, [`dossier`] for what a step does to a ticket,
 //! [`sla`] for the promises, [`case`] for what macros, triggers and people do beside answering, [`guard`]
-//! for what must not leave, [`outgoing`] for how answers leave.
+//! for what must not leave, [`outgoing`] for how answers leave, [`survey`] and [`satisfaction`] for what customers
+//! say of it, [`incident`] for what goes wrong for many at once.
 
 pub mod article;
 pub mod call;
@@ -18,12 +19,15 @@ pub mod ids;
 pub mod intake;
 pub mod listener;
 pub mod ours;
+pub mod outcome;
 pub mod outgoing;
 pub mod past;
 pub mod privacy;
 pub mod question;
+pub mod satisfaction;
 pub mod settings;
 pub mod sla;
+pub mod survey;
 pub mod template;
 pub mod ticket;
 pub mod trigger;

@@ -54,7 +54,7 @@ const fn nothing(name: &'static str, why: &'static str) -> Table {
 }
 
 /// Every table, in an order in which rows can be removed: what points before what is pointed at.
-pub const TABLES: [Table; 60] = [
+pub const TABLES: [Table; 66] = [
     table("replay", Holds::Answer, Fate::Blanked(&[("response", "''")])),
     table("attachment", Holds::Message, Fate::Removed),
     // What was still to be sent is not.
@@ -113,6 +113,20 @@ pub const TABLES: [Table; 60] = [
     Table { ours: &["kind"], ..table("ticket_link", Holds::Ticket, Fate::Kept) },
     table("snooze", Holds::Ticket, Fate::Removed),
     table("trigger_work", Holds::Ticket, Fate::Removed),
+    table("survey_work", Holds::Ticket, Fate::Removed),
+    Table {
+        ours: &["kind", "country", "marketplace", "language", "channel"],
+        ..table("survey_answer", Holds::Ticket, Fate::Blanked(&[("external_id", "null"), ("comment", "''")]))
+    },
+    // A link that is still out takes no answer any more.
+    Table {
+        ours: &["kind", "state", "reason", "asked_in", "country", "marketplace", "language", "channel"],
+        ..table("survey_invitation", Holds::Ticket, Fate::Blanked(&[("expires_at", "$6")]))
+    },
+    Table {
+        ours: &["country", "marketplace", "language", "channel"],
+        ..table("ticket_outcome", Holds::Ticket, Fate::Kept)
+    },
     Table {
         ours: &["family", "metric", "state", "verdict", "calendar", "source", "told_verdict"],
         ..table("sla_clock", Holds::Ticket, Fate::Kept)
@@ -164,6 +178,8 @@ pub const TABLES: [Table; 60] = [
     nothing("mail_pull", "places in the seller's mailboxes"),
     nothing("order_pattern", "how a shop's order ids look"),
     nothing("signature", "how the provider's people sign"),
+    nothing("survey", "the seller's surveys"),
+    nothing("survey_text", "what the seller's surveys say"),
     nothing("tag", "the seller's tags, with how many tickets carry each"),
     nothing("template", "the seller's templates"),
     nothing("template_version", "the seller's templates as they were"),

@@ -61,7 +61,8 @@ pub async fn dossiers(tx: &mut TenantTx, dossiers: &mut [Dossier]) -> Result<(),
     events(tx, &changed)?;
     clocks(tx, &changed)?;
     verdicts(tx, &changed)?;
-    alerts(tx, &changed)
+    alerts(tx, &changed)?;
+    super::outcomes::keep(tx, &changed)
 }
 
 /// Gives numbers to the tickets that began in a book, after the last one given, which the book holds. Two who

@@ -6,7 +6,7 @@
 //! [`templates`] and [`writing`] help to answer, [`guard`] knows what must not leave, [`concessions`] hold money
 //! asked for, [`triggers`] what the desk does by itself, [`presence`] who is at a ticket, [`questions`] and
 //! [`articles`] what was asked and is known, [`calls`] what the telephone tells, [`outgoing`] what leaves as mail and [`connections`] by which
-//! servers, [`alerts`] what people are warned of, [`again`] follows changed terms, [`privacy`] exports
+//! servers, [`alerts`] what people are warned of, [`surveys`] and [`outcomes`] how it was, [`again`] follows changed terms, [`privacy`] exports
 //! and erases a customer, [`erase`] removes a seller.
 
 pub mod again;
@@ -23,6 +23,7 @@ pub mod guard;
 pub mod keep;
 pub mod list;
 pub mod load;
+pub mod outcomes;
 pub mod outgoing;
 pub mod presence;
 pub mod privacy;
@@ -33,6 +34,7 @@ pub mod read;
 pub mod report;
 pub mod rows;
 pub mod standing;
+pub mod surveys;
 pub mod templates;
 pub mod triggers;
 pub mod writing;

@@ -7,6 +7,7 @@ pub mod mail;
 pub mod retention;
 pub mod rounds;
 pub mod settings;
+pub mod surveys;
 pub mod told;
 pub mod triggers;
 pub mod values;

@@ -13,13 +13,14 @@ use proto::tickets::v1::answering_service_client::AnsweringServiceClient;
 use proto::tickets::v1::articles_service_client::ArticlesServiceClient;
 use proto::tickets::v1::concessions_service_client::ConcessionsServiceClient;
 use proto::tickets::v1::questions_service_client::QuestionsServiceClient;
+use proto::tickets::v1::surveys_service_client::SurveysServiceClient;
 use proto::tickets::v1::tickets_service_client::TicketsServiceClient;
 use proto::tickets::v1::triggers_service_client::TriggersServiceClient;
 use proto::tickets::v1::workflow_service_client::WorkflowServiceClient;
 use proto::tickets::v1::{
-    Action, ArticleDraft, AskSellerRequest, Author, ConcessionKind, CreateArticleRequest, PutTemplateRequest,
-    PutTriggerRequest, ReceiveEmailRequest, ReceiveMessageRequest, RequestConcessionRequest, TagTicketRequest,
-    TriggerRule, action,
+    Action, ArticleDraft, AskSellerRequest, Author, ConcessionKind, CreateArticleRequest, PutSurveyRequest,
+    PutTemplateRequest, PutTriggerRequest, ReceiveEmailRequest, ReceiveMessageRequest, RequestConcessionRequest,
+    SurveyKind, SurveyText, TagTicketRequest, TriggerRule, action,
 };
 use proto::types::v1::Money;
 
@@ -182,6 +183,25 @@ async fn work_on(admin: &mut Session, seller_id: &str, ticket_id: &str) -> anyho
         ..PutTriggerRequest::default()
     };
     TriggersServiceClient::new(transport.clone()).put_trigger(trigger).await.map_err(|s| told(&s))?;
+    let text = SurveyText {
+        language: "it".to_owned(),
+        invitation: format!("{MARK} {{{{survey.link}}}}"),
+        question: MARK.to_owned(),
+        low_label: MARK.to_owned(),
+        high_label: MARK.to_owned(),
+        thanks: MARK.to_owned(),
+        ..SurveyText::default()
+    };
+    let survey = PutSurveyRequest {
+        seller_id: seller_id.clone(),
+        key: "canary".to_owned(),
+        name: MARK.to_owned(),
+        kind: SurveyKind::Csat.into(),
+        active: true,
+        texts: vec![text],
+        ..PutSurveyRequest::default()
+    };
+    SurveysServiceClient::new(transport.clone()).put_survey(survey).await.map_err(|s| told(&s))?;
     let draft = ArticleDraft {
         language: "it".to_owned(),
         title: MARK.to_owned(),
