@@ -15,6 +15,7 @@ mod foreign;
 mod identity;
 mod identity_bad;
 mod imports;
+mod incidents;
 mod intake;
 mod isolation;
 mod licences;

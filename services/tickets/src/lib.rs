@@ -28,6 +28,7 @@ use proto::tickets::v1::calls_service_server::CallsServiceServer;
 use proto::tickets::v1::concessions_service_server::ConcessionsServiceServer;
 use proto::tickets::v1::customers_service_server::CustomersServiceServer;
 use proto::tickets::v1::imports_service_server::ImportsServiceServer;
+use proto::tickets::v1::incidents_service_server::IncidentsServiceServer;
 use proto::tickets::v1::mail_connections_service_server::MailConnectionsServiceServer;
 use proto::tickets::v1::outgoing_mails_service_server::OutgoingMailsServiceServer;
 use proto::tickets::v1::presence_service_server::PresenceServiceServer;
@@ -62,6 +63,7 @@ pub fn build(deps: Deps, mail: mail::Settings) -> Result<Parts, kit::Fault> {
             .add_service(
                 ImportsServiceServer::new(api::Imports::new(Arc::clone(&desk))).max_decoding_message_size(most),
             )
+            .add_service(IncidentsServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
             .add_service(MailConnectionsServiceServer::from_arc(api.clone()))
             .add_service(OutgoingMailsServiceServer::from_arc(api.clone()))
             .add_service(PresenceServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
@@ -78,7 +80,7 @@ pub fn build(deps: Deps, mail: mail::Settings) -> Result<Parts, kit::Fault> {
     let (breaches, post) = (Arc::clone(&desk), Arc::clone(&desk));
     let old = Arc::clone(&desk);
     let (wakes, triggers) = (Arc::clone(&desk), Arc::clone(&desk));
-    let surveys = Arc::clone(&desk);
+    let (surveys, incidents) = (Arc::clone(&desk), Arc::clone(&desk));
     let (pull, listen) = (Arc::clone(&desk), Arc::clone(&desk));
     let handler = tenantdb::events::WithSellers { inner: events::OfOthers::new(desk), terms: deps.terms.clone() };
     Ok(Parts {
@@ -87,6 +89,7 @@ pub fn build(deps: Deps, mail: mail::Settings) -> Result<Parts, kit::Fault> {
             Worker::new("tickets breaches", |stop| work::breach::watch(breaches, stop)),
             Worker::new("tickets outgoing mails", |stop| work::mail::post::watch(post, stop)),
             Worker::new("tickets retention", |stop| work::retention::watch(old, stop)),
+            Worker::new("tickets incidents", |stop| work::incidents::watch(incidents, stop)),
             Worker::new("tickets surveys", |stop| work::surveys::watch(surveys, stop)),
             Worker::new("tickets triggers", |stop| work::triggers::watch(triggers, stop)),
             Worker::new("tickets wake", |stop| work::wake::watch(wakes, stop)),

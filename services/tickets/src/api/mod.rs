@@ -2,7 +2,8 @@
 //! what could not be, [`steps`] works on tickets, [`reads`] answers questions, [`promises`] explains and
 //! reports, [`sla`] warns and tells how sellers stand; [`templates`], [`writing`], [`guidance`], [`guard`] and
 //! [`presence`] help to answer, [`workflow`], [`triggers`] and [`concessions`] do the rest; [`questions`] go to the
-//! seller and become [`articles`]; [`surveys`], [`survey_forms`] and [`satisfaction`] ask customers how it was.
+//! seller and become [`articles`]; [`surveys`], [`survey_forms`] and [`satisfaction`] ask customers how it was; [`incidents`]
+//! tell many at once.
 
 mod actions;
 mod articles;
@@ -16,6 +17,7 @@ mod files;
 mod guard;
 mod guidance;
 mod imports;
+mod incidents;
 mod intake;
 mod mails;
 mod merges;
@@ -48,6 +50,7 @@ use proto::tickets::v1 as pb;
 use proto::tickets::v1::answering_service_server::AnsweringService;
 use proto::tickets::v1::articles_service_server::ArticlesService;
 use proto::tickets::v1::concessions_service_server::ConcessionsService;
+use proto::tickets::v1::incidents_service_server::IncidentsService;
 use proto::tickets::v1::presence_service_server::PresenceService;
 use proto::tickets::v1::questions_service_server::QuestionsService;
 use proto::tickets::v1::satisfaction_service_server::SatisfactionService;
@@ -235,6 +238,24 @@ service! {
         list_survey_invitations, ListSurveyInvitationsRequest, ListSurveyInvitationsResponse;
         list_survey_answers, ListSurveyAnswersRequest, ListSurveyAnswersResponse;
         import_survey_answers, ImportSurveyAnswersRequest, ImportSurveyAnswersResponse;
+    }
+}
+
+service! {
+    IncidentsService {
+        create_incident, CreateIncidentRequest, CreateIncidentResponse;
+        update_incident, UpdateIncidentRequest, UpdateIncidentResponse;
+        add_incident_orders, AddIncidentOrdersRequest, AddIncidentOrdersResponse;
+        preview_incident, PreviewIncidentRequest, PreviewIncidentResponse;
+        activate_incident, ActivateIncidentRequest, ActivateIncidentResponse;
+        close_incident, CloseIncidentRequest, CloseIncidentResponse;
+        get_incident, GetIncidentRequest, GetIncidentResponse;
+        list_incidents, ListIncidentsRequest, ListIncidentsResponse;
+        list_incident_recipients, ListIncidentRecipientsRequest, ListIncidentRecipientsResponse;
+        set_incident_ticket, SetIncidentTicketRequest, SetIncidentTicketResponse;
+        list_incident_tickets, ListIncidentTicketsRequest, ListIncidentTicketsResponse;
+        list_ticket_incidents, ListTicketIncidentsRequest, ListTicketIncidentsResponse;
+        get_incident_report, GetIncidentReportRequest, GetIncidentReportResponse;
     }
 }
 

@@ -16,6 +16,7 @@ pub mod duplicates;
 pub mod field;
 pub mod guard;
 pub mod ids;
+pub mod incident;
 pub mod intake;
 pub mod listener;
 pub mod ours;

@@ -54,7 +54,7 @@ const fn nothing(name: &'static str, why: &'static str) -> Table {
 }
 
 /// Every table, in an order in which rows can be removed: what points before what is pointed at.
-pub const TABLES: [Table; 66] = [
+pub const TABLES: [Table; 71] = [
     table("replay", Holds::Answer, Fate::Blanked(&[("response", "''")])),
     table("attachment", Holds::Message, Fate::Removed),
     // What was still to be sent is not.
@@ -114,6 +114,8 @@ pub const TABLES: [Table; 66] = [
     table("snooze", Holds::Ticket, Fate::Removed),
     table("trigger_work", Holds::Ticket, Fate::Removed),
     table("survey_work", Holds::Ticket, Fate::Removed),
+    table("incident_notice", Holds::Ticket, Fate::Removed),
+    table("incident_link", Holds::Ticket, Fate::Kept),
     Table {
         ours: &["kind", "country", "marketplace", "language", "channel"],
         ..table("survey_answer", Holds::Ticket, Fate::Blanked(&[("external_id", "null"), ("comment", "''")]))
@@ -148,6 +150,11 @@ pub const TABLES: [Table; 66] = [
             ]),
         )
     },
+    table("incident_order", Holds::Customer, Fate::Removed),
+    Table {
+        ours: &["language", "country", "template_language", "state", "reason"],
+        ..table("incident_recipient", Holds::Customer, Fate::Blanked(&[("order_id", "''")]))
+    },
     table("customer_event", Holds::Customer, Fate::Removed),
     table("customer_term", Holds::Customer, Fate::Removed),
     table("customer_identity", Holds::Customer, Fate::Removed),
@@ -175,6 +182,7 @@ pub const TABLES: [Table; 66] = [
     nothing("field_definition", "the seller's own fields"),
     nothing("guard_key", "the provider's key of its marks"),
     nothing("guard_mark", "hashes of sellers' names and addresses"),
+    nothing("incident", "what went wrong, in our words, and the orders counted"),
     nothing("mail_pull", "places in the seller's mailboxes"),
     nothing("order_pattern", "how a shop's order ids look"),
     nothing("signature", "how the provider's people sign"),

@@ -6,7 +6,8 @@
 //! [`templates`] and [`writing`] help to answer, [`guard`] knows what must not leave, [`concessions`] hold money
 //! asked for, [`triggers`] what the desk does by itself, [`presence`] who is at a ticket, [`questions`] and
 //! [`articles`] what was asked and is known, [`calls`] what the telephone tells, [`outgoing`] what leaves as mail and [`connections`] by which
-//! servers, [`alerts`] what people are warned of, [`surveys`] and [`outcomes`] how it was, [`again`] follows changed terms, [`privacy`] exports
+//! servers, [`alerts`] what people are warned of, [`surveys`] and [`outcomes`] how it was,
+//! [`incidents`] what went wrong for many, [`again`] follows changed terms, [`privacy`] exports
 //! and erases a customer, [`erase`] removes a seller.
 
 pub mod again;
@@ -20,6 +21,7 @@ pub mod erase;
 pub mod extras;
 pub mod files;
 pub mod guard;
+pub mod incidents;
 pub mod keep;
 pub mod list;
 pub mod load;

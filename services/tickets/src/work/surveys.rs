@@ -124,7 +124,9 @@ async fn invite(
         Ok(text) => text,
         Err(why) => return Ok(Err(why)),
     };
-    let Some(keys) = &desk.mail.links else { return Ok(Err(NotAsked::NoLinkKey)) };
+    // A link that leads nowhere asks nobody.
+    let keys = desk.mail.links.as_ref().filter(|_| !desk.mail.settings.public_url.is_empty());
+    let Some(keys) = keys else { return Ok(Err(NotAsked::NoLinkKey)) };
     let valid = SignedDuration::from_hours(24 * i64::from(survey.valid_days));
     let expires_at = invitation.decided_at.checked_add(valid).unwrap_or(invitation.decided_at);
     let link = Link {
