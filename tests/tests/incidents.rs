@@ -7,6 +7,7 @@ use proto::Role;
 use proto::tickets::v1 as pb;
 use proto::tickets::v1::incidents_service_client::IncidentsServiceClient;
 use proto::tickets::v1::mail_connections_service_client::MailConnectionsServiceClient;
+use proto::tickets::v1::privacy_service_client::PrivacyServiceClient;
 use sqlx::{Connection, PgConnection};
 use tests::{desk, eventually, reason, violated};
 use tonic::Code;
@@ -361,6 +362,77 @@ async fn who_dies_between_the_message_and_the_mark_tells_nobody_twice() {
     for n in 0..20 {
         assert_eq!(smtp.taken(&format!("c{n}@example.it")).len(), 1);
     }
+}
+
+#[tokio::test]
+async fn who_left_is_not_written_to_and_the_others_in_their_turn() {
+    let mut shop = shop("Incident turns").await;
+    connect(&mut shop, tests::free_port()).await;
+    let mut lead = hands(&mut shop.tenant.admin).await;
+    let mut incidents = IncidentsServiceClient::new(shop.tenant.admin.transport().await.expect("a token"));
+    template(&shop, &mut lead, "delay", "it", "Ciao {{customer.first_name}}, {{order.id}}.").await;
+    let say = "Buongiorno, dov'è il mio pacco? Lo aspetto da una settimana.";
+    let erased = shop.ticket_of("t1", "erased@example.it", "Pacco", say, "D-1").await;
+    let bounced = shop.ticket_of("t2", "bounced@example.it", "Pacco", say, "D-2").await;
+    let reply = pb::ReplyRequest {
+        seller_id: shop.seller.clone(),
+        request_id: "r".into(),
+        ticket_id: bounced.id.clone(),
+        text: "Arriva domani.".into(),
+        ..Default::default()
+    };
+    lead.tickets.reply(reply).await.expect("an answer");
+    let mut database = PgConnection::connect(&desk().await.database).await.expect("the database");
+    let id: uuid::Uuid = kit::ids::decode("ticket", &bounced.id).expect("an id");
+    let statement = "update tickets.message set delivery = 'failed' where ticket_id = $1 and direction = 'outbound'";
+    sqlx::query(statement).bind(id).execute(&mut database).await.expect("bounced");
+    let incident = draft(&shop, &mut incidents, pb::IncidentPlan { per_minute: 1, ..plan(&shop) }).await;
+    let id = incident.incident_id.clone();
+    let orders = vec![
+        order("D-1", "", "", "", ""),
+        order("D-2", "", "", "", ""),
+        order("D-3", "first@example.it", "Uno", "it", "IT"),
+        order("D-4", "second@example.it", "Due", "it", "IT"),
+    ];
+    incidents.add_incident_orders(adding(&shop, &id, orders)).await.expect("added");
+    let erase = pb::EraseCustomerRequest {
+        seller_id: shop.seller.clone(),
+        customer_id: erased.customer_id,
+        ..Default::default()
+    };
+    let transport = shop.tenant.admin.transport().await.expect("a token");
+    PrivacyServiceClient::new(transport).erase_customer(erase).await.expect("erased");
+    let preview = pb::PreviewIncidentRequest { seller_id: shop.seller.clone(), incident_id: id.clone() };
+    let seen = incidents.preview_incident(preview).await.expect("a preview").into_inner();
+    assert_eq!((seen.affected, seen.reachable, seen.unknown_orders), (3, 2, 1));
+    assert_eq!(seen.unreachable.iter().map(|count| count.reason.as_str()).collect::<Vec<_>>(), ["bounced"]);
+
+    let active = incidents.activate_incident(activating(&shop, &id, "go")).await.expect("active").into_inner();
+    assert_eq!(active.recipients, 2);
+    let one_told = |incidents: &IncidentsServiceClient<Transport>| {
+        let (mut incidents, request) = (
+            incidents.clone(),
+            pb::GetIncidentReportRequest { seller_id: shop.seller.clone(), incident_id: id.clone() },
+        );
+        async move {
+            let report = incidents.get_incident_report(request).await.ok()?.into_inner();
+            let told: i64 = report.rows.iter().map(|row| row.contacted).sum();
+            (told == 1).then_some(report)
+        }
+    };
+    let report = eventually("the first to be told", || one_told(&incidents)).await;
+    assert_eq!(report.rows.iter().map(|row| row.waiting).sum::<i64>(), 1, "the second has her turn in a minute");
+    let close = pb::CloseIncidentRequest {
+        seller_id: shop.seller.clone(),
+        request_id: "over".into(),
+        incident_id: id.clone(),
+        ..Default::default()
+    };
+    incidents.close_incident(close).await.expect("closed");
+    let report = told(&shop, &incidents, &id).await;
+    let skipped: Vec<_> = report.skipped.iter().map(|count| (count.reason.as_str(), count.count)).collect();
+    assert_eq!(skipped, [("bounced", 1), ("incident_closed", 1)]);
+    assert_eq!(report.rows.iter().map(|row| row.contacted).sum::<i64>(), 1);
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use manydesk::cli::Transport;
 use proto::Role;
 use proto::tickets::v1 as pb;
+use proto::tickets::v1::privacy_service_client::PrivacyServiceClient;
 use proto::tickets::v1::satisfaction_service_client::SatisfactionServiceClient;
 use proto::tickets::v1::survey_forms_service_client::SurveyFormsServiceClient;
 use proto::tickets::v1::surveys_service_client::SurveysServiceClient;
@@ -189,6 +190,48 @@ async fn a_solved_ticket_asks_once_and_its_link_takes_one_answer() {
     let english = shop.ticket_of("s4", "bob@example.org", "Parcel", english, "").await;
     serve(&shop, &mut agent, &english, "d").await;
     assert_eq!(invited(&surveys, &english.id).await.reason, "no_text");
+}
+
+#[tokio::test]
+async fn a_chat_is_asked_in_its_conversation_and_who_was_erased_answers_nothing() {
+    let mut shop = shop("Chat surveys").await;
+    let admin = shop.tenant.admin.transport().await.expect("a token");
+    let mut surveys = SurveysServiceClient::new(admin.clone());
+    let mut agent = hands(&mut shop.agent.session).await;
+    surveys.put_survey(survey(&shop)).await.expect("a survey");
+    let seller = shop.seller.clone();
+    let account = shop.tenant.account(&seller, "chat", "desk").await;
+    let request = pb::ReceiveMessageRequest {
+        seller_id: seller.clone(),
+        channel_account_id: account,
+        external_id: "c1".into(),
+        external_thread_id: "c1".into(),
+        author: Some(pb::Author { address: "visitor-1".into(), name: "Anna Rossi".into() }),
+        text: "Buongiorno, dov'è il mio pacco? Lo aspetto da una settimana.".into(),
+        ..Default::default()
+    };
+    let mut lead = hands(&mut shop.tenant.admin).await;
+    let ticket = lead.tickets.receive_message(request).await.expect("a chat").into_inner().ticket.expect("a ticket");
+    serve(&shop, &mut agent, &ticket, "a").await;
+    let invitation = invited(&surveys, &ticket.id).await;
+    assert!(invitation.asked, "{}", invitation.reason);
+    let asked = message(&mut agent, &ticket.id, &invitation.message_id).await;
+    let line = asked.text.lines().find(|line| line.starts_with("5 (high): ")).expect("a link");
+    let form = line.split("/s/").nth(1).and_then(|rest| rest.split('?').next()).expect("a link");
+    let form = format!("/s/{form}");
+    let browser = Browser::new(&desk().await.url, "");
+    let (status, _) = page(&browser, Method::POST, &form, "score=1&comment=Malvasia").await;
+    assert_eq!(status, StatusCode::OK);
+
+    let erase = pb::EraseCustomerRequest { seller_id: seller, customer_id: ticket.customer_id, ..Default::default() };
+    PrivacyServiceClient::new(admin).erase_customer(erase).await.expect("erased");
+    for (method, form_text) in [(Method::GET, ""), (Method::POST, "score=5&comment=Nebbiolo")] {
+        let (status, html) = page(&browser, method, &form, form_text).await;
+        assert!(status == StatusCode::GONE && html.contains("abgelaufen"), "{status} {html}");
+    }
+    let answers = surveys.list_survey_answers(pb::ListSurveyAnswersRequest::default()).await.expect("answers");
+    let answers = answers.into_inner().answers;
+    assert_eq!(answers.iter().map(|one| (one.score, one.comment.as_str())).collect::<Vec<_>>(), [(1, "")]);
 }
 
 #[tokio::test]
