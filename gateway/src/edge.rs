@@ -26,7 +26,7 @@ use tower::{Layer, ServiceBuilder, ServiceExt};
 use crate::forward::Forward;
 use crate::limits::{Allowance, Limiter, LimitsLayer};
 use crate::rest::Transcoder;
-use crate::{connect, pages, webhooks};
+use crate::{connect, pages, survey_page, webhooks};
 
 /// What the edge needs.
 #[derive(Clone)]
@@ -98,6 +98,8 @@ pub fn app(settings: &Settings) -> Result<Router, crate::rest::BadRoute> {
         .route("/readyz", get(pages::ready))
         .route("/openapi.json", get(pages::openapi))
         .route("/.well-known/jwks.json", get(pages::jwks))
+        .route("/s/style.css", get(survey_page::style))
+        .route("/s/{token}", get(survey_page::show).post(survey_page::take))
         .fallback(dispatch)
         .with_state(edge);
     if !settings.reflection {
@@ -146,7 +148,7 @@ async fn call(service: Local, request: Request<axum::body::Body>) -> Response<ax
 
 /// What a client must not be able to claim is removed; what services need to
 /// know of the client is added.
-fn mark_origin(edge: &Edge, from: SocketAddr, request: &mut Request<axum::body::Body>) {
+pub(crate) fn mark_origin(edge: &Edge, from: SocketAddr, request: &mut Request<axum::body::Body>) {
     let forwarded = request
         .headers()
         .get("x-forwarded-for")

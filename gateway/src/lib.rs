@@ -3,7 +3,7 @@
 //! by the service's name. gRPC bodies are passed on without being decoded.
 //!
 //! Reading order: [`port`], [`edge`] (the stack), [`forward`], [`limits`], then [`rest`]
-//! (transcoding by `google.api.http`), [`connect`], [`openapi`], [`pages`], [`webhooks`].
+//! (transcoding by `google.api.http`), [`connect`], [`openapi`], [`pages`], `survey_page`, [`webhooks`].
 //!
 //! Invariants: no SQL, no domain; a new RPC needs no change here.
 
@@ -15,6 +15,7 @@ pub mod openapi;
 pub mod pages;
 pub mod port;
 pub mod rest;
+mod survey_page;
 pub mod webhooks;
 
 pub use edge::{Settings, app};

@@ -1,15 +1,18 @@
 //! The demo loads on an empty platform, shows something of everything, and a
 //! load that is repeated changes nothing.
 
-use manydesk::cli::{Session, demo};
+use manydesk::cli::{Session, Transport, demo};
 use manydesk::platform::{Database, Platform};
 use manydesk::secrets::Secrets;
 use proto::billing::v1::billing_service_client::BillingServiceClient;
 use proto::billing::v1::{ListInvoicesRequest, PreviewInvoiceRequest};
 use proto::tenants::v1::sellers_service_client::SellersServiceClient;
 use proto::tenants::v1::{ListSellersRequest, SellerState};
+use proto::tickets::v1::satisfaction_service_client::SatisfactionServiceClient;
 use proto::tickets::v1::tickets_service_client::TicketsServiceClient;
-use proto::tickets::v1::{GetSlaReportRequest, ListTicketsRequest, TicketState};
+use proto::tickets::v1::{
+    GetSatisfactionReportRequest, GetSlaReportRequest, ListTicketsRequest, SatisfactionDimension, TicketState,
+};
 use proto::workforce::v1::workforce_service_client::WorkforceServiceClient;
 use proto::workforce::v1::{ListSchedulesRequest, ScheduleState};
 use scratch::TemporaryCluster;
@@ -25,6 +28,8 @@ struct Seen {
     invoices: Vec<String>,
     running: Vec<String>,
     published: usize,
+    /// Percent of satisfied customers in Germany, month by month.
+    germany: Vec<i64>,
 }
 
 async fn look(platform: &Platform) -> Seen {
@@ -49,7 +54,8 @@ async fn look(platform: &Platform) -> Seen {
         running.push(draft.total_amount);
     }
     let asked = ListSchedulesRequest { state: ScheduleState::Published.into(), ..ListSchedulesRequest::default() };
-    let schedules = WorkforceServiceClient::new(transport).list_schedules(asked).await.expect("schedules").into_inner();
+    let schedules =
+        WorkforceServiceClient::new(transport.clone()).list_schedules(asked).await.expect("schedules").into_inner();
     Seen {
         live: sellers.sellers.iter().filter(|seller| seller.state() == SellerState::Live).count(),
         tickets: all.len(),
@@ -58,7 +64,23 @@ async fn look(platform: &Platform) -> Seen {
         invoices: invoices.into_iter().map(|invoice| invoice.number).collect(),
         running,
         published: schedules.schedules.len(),
+        germany: germany(transport).await,
     }
+}
+
+/// What the seller's report says of the half-year before.
+async fn germany(transport: Transport) -> Vec<i64> {
+    let today = kit::Clock::System.now().to_zoned(jiff::tz::TimeZone::UTC).date();
+    let asked = GetSatisfactionReportRequest {
+        from: (today.first_of_month() - jiff::Span::new().months(6)).to_string(),
+        before: today.first_of_month().to_string(),
+        country: "DE".into(),
+        group_by: vec![SatisfactionDimension::Month.into()],
+        ..GetSatisfactionReportRequest::default()
+    };
+    let mut reports = SatisfactionServiceClient::new(transport);
+    let rows = reports.get_satisfaction_report(asked).await.expect("a report").into_inner().rows;
+    rows.iter().filter_map(|row| row.csat.as_ref()?.share).map(|share| (100.0 * share).round() as i64).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -77,6 +99,7 @@ async fn the_demo_shows_something_of_everything_and_loads_once() {
     let first = look(&platform).await;
     assert_eq!((first.live, first.tickets, first.waiting, first.published), (2, 31, 7, 1), "{first:?}");
     assert!(10 < first.kept, "{first:?}");
+    assert_eq!(first.germany, [78, 80, 84, 86, 90, 92]);
     assert_eq!(first.invoices.len(), 1);
     for (email, password) in platform.secrets.logins.clone() {
         assert!(12 <= password.len());

@@ -165,6 +165,7 @@ fn mail(reader: &mut Reader<'_>) -> tickets::mail::Settings {
         attempt_limit: millis(reader, "MANYDESK_MAIL_ATTEMPT_LIMIT_MS", usual.attempt_limit),
         smtp_listen: address(reader, "MANYDESK_SMTP_LISTEN"),
         lmtp_listen: address(reader, "MANYDESK_LMTP_LISTEN"),
+        public_url: String::new(),
     };
     if !settings.hello.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.[]:".contains(&b)) {
         reader.wrong("MANYDESK_MAIL_HELLO", "must be a host name");

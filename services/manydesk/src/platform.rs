@@ -335,7 +335,10 @@ pub async fn build(
             };
             tenants::build(deps, settings).await?
         }
-        "tickets" => tickets::build(deps, tickets::mail::Settings { master_keys: masters.cloned(), ..mail.clone() })?,
+        "tickets" => {
+            let public_url = issuer.trim_end_matches('/').to_owned();
+            tickets::build(deps, tickets::mail::Settings { master_keys: masters.cloned(), public_url, ..mail.clone() })?
+        }
         "routing" => routing::build(deps)?,
         "workforce" => workforce::build(deps)?,
         "billing" => billing::build(deps)?,

@@ -29,12 +29,16 @@ use proto::tickets::v1::channel_senders_service_server::ChannelSendersServiceSer
 use proto::tickets::v1::concessions_service_server::ConcessionsServiceServer;
 use proto::tickets::v1::customers_service_server::CustomersServiceServer;
 use proto::tickets::v1::imports_service_server::ImportsServiceServer;
+use proto::tickets::v1::incidents_service_server::IncidentsServiceServer;
 use proto::tickets::v1::mail_connections_service_server::MailConnectionsServiceServer;
 use proto::tickets::v1::outgoing_mails_service_server::OutgoingMailsServiceServer;
 use proto::tickets::v1::presence_service_server::PresenceServiceServer;
 use proto::tickets::v1::privacy_service_server::PrivacyServiceServer;
 use proto::tickets::v1::questions_service_server::QuestionsServiceServer;
+use proto::tickets::v1::satisfaction_service_server::SatisfactionServiceServer;
 use proto::tickets::v1::sla_service_server::SlaServiceServer;
+use proto::tickets::v1::survey_forms_service_server::SurveyFormsServiceServer;
+use proto::tickets::v1::surveys_service_server::SurveysServiceServer;
 use proto::tickets::v1::tickets_service_server::TicketsServiceServer;
 use proto::tickets::v1::translations_service_server::TranslationsServiceServer;
 use proto::tickets::v1::triggers_service_server::TriggersServiceServer;
@@ -64,6 +68,7 @@ pub fn build(deps: Deps, mail: mail::Settings) -> Result<Parts, kit::Fault> {
             .add_service(
                 ImportsServiceServer::new(api::Imports::new(Arc::clone(&desk))).max_decoding_message_size(most),
             )
+            .add_service(IncidentsServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
             .add_service(MailConnectionsServiceServer::from_arc(api.clone()))
             .add_service(OutgoingMailsServiceServer::from_arc(api.clone()))
             .add_service(PresenceServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
@@ -71,6 +76,9 @@ pub fn build(deps: Deps, mail: mail::Settings) -> Result<Parts, kit::Fault> {
                 PrivacyServiceServer::new(api::Privacy::new(Arc::clone(&desk))).max_decoding_message_size(most),
             )
             .add_service(QuestionsServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
+            .add_service(SatisfactionServiceServer::from_arc(api.clone()))
+            .add_service(SurveyFormsServiceServer::new(api::SurveyForms::new(Arc::clone(&desk))))
+            .add_service(SurveysServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
             .add_service(SlaServiceServer::new(api::sla::Sla::new(Arc::clone(&desk))))
             .add_service(TranslationsServiceServer::from_arc(api.clone()))
             .add_service(TriggersServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
@@ -79,6 +87,7 @@ pub fn build(deps: Deps, mail: mail::Settings) -> Result<Parts, kit::Fault> {
     let (breaches, post) = (Arc::clone(&desk), Arc::clone(&desk));
     let old = Arc::clone(&desk);
     let (wakes, triggers) = (Arc::clone(&desk), Arc::clone(&desk));
+    let (surveys, incidents) = (Arc::clone(&desk), Arc::clone(&desk));
     let (pull, listen) = (Arc::clone(&desk), Arc::clone(&desk));
     let handler = tenantdb::events::WithSellers { inner: events::OfOthers::new(desk), terms: deps.terms.clone() };
     Ok(Parts {
@@ -87,6 +96,8 @@ pub fn build(deps: Deps, mail: mail::Settings) -> Result<Parts, kit::Fault> {
             Worker::new("tickets breaches", |stop| work::breach::watch(breaches, stop)),
             Worker::new("tickets outgoing mails", |stop| work::mail::post::watch(post, stop)),
             Worker::new("tickets retention", |stop| work::retention::watch(old, stop)),
+            Worker::new("tickets incidents", |stop| work::incidents::watch(incidents, stop)),
+            Worker::new("tickets surveys", |stop| work::surveys::watch(surveys, stop)),
             Worker::new("tickets triggers", |stop| work::triggers::watch(triggers, stop)),
             Worker::new("tickets wake", |stop| work::wake::watch(wakes, stop)),
             Worker::new("tickets mailboxes", |stop| work::mail::pull::watch(pull, stop)),

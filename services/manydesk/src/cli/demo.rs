@@ -9,6 +9,7 @@ mod mail;
 mod money;
 mod people;
 mod sellers;
+mod voices;
 mod week;
 
 use std::future::Future;
@@ -63,6 +64,7 @@ pub async fn load(platform: &mut Platform) -> anyhow::Result<()> {
 
     let places = mail::Places::read(&transport, &sellers).await?;
     mail::import(&transport, &places, now).await?;
+    voices::ask(&transport, &sellers, today).await?;
     note(begun_at, "imported");
     go_live(platform, &transport, &sellers, probe).await?;
     note(begun_at, "live");

@@ -2,7 +2,8 @@
 //! what could not be, [`steps`] works on tickets, [`reads`] answers questions, [`promises`] explains and
 //! reports, [`sla`] warns and tells how sellers stand; [`templates`], [`writing`], [`guidance`], [`guard`] and
 //! [`presence`] help to answer, [`workflow`], [`triggers`] and [`concessions`] do the rest; [`questions`] go to the
-//! seller and become [`articles`].
+//! seller and become [`articles`]; [`surveys`], [`survey_forms`] and [`satisfaction`] ask customers how it was; [`incidents`]
+//! tell many at once.
 
 mod actions;
 mod articles;
@@ -17,6 +18,7 @@ mod files;
 mod guard;
 mod guidance;
 mod imports;
+mod incidents;
 mod intake;
 mod mails;
 mod merges;
@@ -29,10 +31,13 @@ mod quarantine;
 mod questions;
 mod reads;
 mod received;
+mod satisfaction;
 mod senders;
 pub mod sla;
 mod steps;
 mod streams;
+mod survey_forms;
+mod surveys;
 mod templates;
 mod translations;
 mod triggers;
@@ -49,8 +54,11 @@ use proto::tickets::v1 as pb;
 use proto::tickets::v1::answering_service_server::AnsweringService;
 use proto::tickets::v1::articles_service_server::ArticlesService;
 use proto::tickets::v1::concessions_service_server::ConcessionsService;
+use proto::tickets::v1::incidents_service_server::IncidentsService;
 use proto::tickets::v1::presence_service_server::PresenceService;
 use proto::tickets::v1::questions_service_server::QuestionsService;
+use proto::tickets::v1::satisfaction_service_server::SatisfactionService;
+use proto::tickets::v1::surveys_service_server::SurveysService;
 use proto::tickets::v1::tickets_service_server::TicketsService;
 use proto::tickets::v1::triggers_service_server::TriggersService;
 use proto::tickets::v1::workflow_service_server::WorkflowService;
@@ -80,6 +88,7 @@ pub use calls::Calls;
 pub use customers::Customers;
 pub use imports::Imports;
 pub use privacy::Privacy;
+pub use survey_forms::SurveyForms;
 
 /// Whether the caller sees what only provider staff sees: notes, people, intake's decisions.
 fn sees_all(caller: &Caller) -> bool {
@@ -222,6 +231,41 @@ service! {
         suggest_articles, SuggestArticlesRequest, SuggestArticlesResponse;
         rate_article, RateArticleRequest, RateArticleResponse;
         list_faq, ListFaqRequest, ListFaqResponse;
+    }
+}
+
+service! {
+    SurveysService {
+        put_survey, PutSurveyRequest, PutSurveyResponse;
+        list_surveys, ListSurveysRequest, ListSurveysResponse;
+        get_survey, GetSurveyRequest, GetSurveyResponse;
+        list_survey_invitations, ListSurveyInvitationsRequest, ListSurveyInvitationsResponse;
+        list_survey_answers, ListSurveyAnswersRequest, ListSurveyAnswersResponse;
+        import_survey_answers, ImportSurveyAnswersRequest, ImportSurveyAnswersResponse;
+    }
+}
+
+service! {
+    IncidentsService {
+        create_incident, CreateIncidentRequest, CreateIncidentResponse;
+        update_incident, UpdateIncidentRequest, UpdateIncidentResponse;
+        add_incident_orders, AddIncidentOrdersRequest, AddIncidentOrdersResponse;
+        preview_incident, PreviewIncidentRequest, PreviewIncidentResponse;
+        activate_incident, ActivateIncidentRequest, ActivateIncidentResponse;
+        close_incident, CloseIncidentRequest, CloseIncidentResponse;
+        get_incident, GetIncidentRequest, GetIncidentResponse;
+        list_incidents, ListIncidentsRequest, ListIncidentsResponse;
+        list_incident_recipients, ListIncidentRecipientsRequest, ListIncidentRecipientsResponse;
+        set_incident_ticket, SetIncidentTicketRequest, SetIncidentTicketResponse;
+        list_incident_tickets, ListIncidentTicketsRequest, ListIncidentTicketsResponse;
+        list_ticket_incidents, ListTicketIncidentsRequest, ListTicketIncidentsResponse;
+        get_incident_report, GetIncidentReportRequest, GetIncidentReportResponse;
+    }
+}
+
+service! {
+    SatisfactionService {
+        get_satisfaction_report, GetSatisfactionReportRequest, GetSatisfactionReportResponse;
     }
 }
 

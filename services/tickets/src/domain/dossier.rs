@@ -6,6 +6,8 @@
 //! the other services.
 
 use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 
 use super::ids::{ChannelAccountId, ContactId, CustomerId, MessageId, TicketId, UserId, Uuid};
 use super::intake::kind::MessageKind;
@@ -181,6 +183,8 @@ pub struct Dossier {
     /// What people are warned of.
     pub alerts: Vec<Alert>,
     pub told: Vec<Told>,
+    /// The seller's, once its clocks were read.
+    zone: TimeZone,
 }
 
 // What people wrote stays out of logs.
@@ -218,6 +222,7 @@ impl Dossier {
             verdicts: Vec::new(),
             alerts: Vec::new(),
             told: Vec::new(),
+            zone: TimeZone::UTC,
         }
     }
 
@@ -464,6 +469,12 @@ impl Dossier {
         Ok(())
     }
 
+    /// The seller's date at a second since 1970.
+    pub fn local_date(&self, second: i64) -> Date {
+        let at = Timestamp::from_second(second).unwrap_or(Timestamp::MAX);
+        self.zone.to_datetime(at).date()
+    }
+
     /// What decides the promises about it.
     pub fn about(&self) -> About<'_> {
         About {
@@ -479,6 +490,7 @@ impl Dossier {
     /// Reads the clocks at a moment and writes down what changed. A clock that was settled stays as it
     /// is; one that the policy no longer knows goes, unless it was settled.
     pub fn settle(&mut self, settings: &Settings, now: Timestamp) {
+        self.zone = settings.zone.clone();
         self.settle_once(settings, now);
         // A share that is used up may raise the priority, and another priority may have other promises; each
         // share is warned of once, so this ends.

@@ -18,5 +18,9 @@ kit::id!(TriggerId, "trigger", "A trigger of a seller.");
 kit::id!(QuestionId, "question", "A question to the seller.");
 kit::id!(TranslationId, "translation", "What a machine translated.");
 kit::id!(ArticleId, "article", "What customers ask and what to answer.");
+kit::id!(SurveyId, "survey", "What customers are asked after a ticket was solved.");
+kit::id!(InvitationId, "invite", "Somebody who was asked by a survey, or was not.");
+kit::id!(AnswerId, "sanswer", "An answer to a survey.");
+kit::id!(IncidentId, "incident", "Something that went wrong for many customers at once.");
 
 pub use kit::ids::{SellerId, UserId, Uuid};

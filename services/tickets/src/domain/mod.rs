@@ -2,7 +2,8 @@
 //!
 //! Read [`intake`] for how a message finds its ticket, [`dossier`] for what a step does to a ticket,
 //! [`sla`] for the promises, [`case`] for what macros, triggers and people do beside answering, [`guard`]
-//! for what must not leave, [`outgoing`] for how answers leave, [`webhook`] for what other systems deliver.
+//! for what must not leave, [`outgoing`] for how answers leave, [`webhook`] for what other systems deliver, [`survey`]
+//! and [`satisfaction`] for what customers say of it, [`incident`] for what goes wrong for many at once.
 
 pub mod article;
 pub mod call;
@@ -15,15 +16,19 @@ pub mod duplicates;
 pub mod field;
 pub mod guard;
 pub mod ids;
+pub mod incident;
 pub mod intake;
 pub mod listener;
 pub mod ours;
+pub mod outcome;
 pub mod outgoing;
 pub mod past;
 pub mod privacy;
 pub mod question;
+pub mod satisfaction;
 pub mod settings;
 pub mod sla;
+pub mod survey;
 pub mod template;
 pub mod ticket;
 pub mod translation;

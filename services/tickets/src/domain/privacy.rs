@@ -54,7 +54,7 @@ const fn nothing(name: &'static str, why: &'static str) -> Table {
 }
 
 /// Every table, in an order in which rows can be removed: what points before what is pointed at.
-pub const TABLES: [Table; 66] = [
+pub const TABLES: [Table; 77] = [
     table("replay", Holds::Answer, Fate::Blanked(&[("response", "''")])),
     table("attachment", Holds::Message, Fate::Removed),
     // What was still to be sent is not.
@@ -114,6 +114,22 @@ pub const TABLES: [Table; 66] = [
     Table { ours: &["kind"], ..table("ticket_link", Holds::Ticket, Fate::Kept) },
     table("snooze", Holds::Ticket, Fate::Removed),
     table("trigger_work", Holds::Ticket, Fate::Removed),
+    table("survey_work", Holds::Ticket, Fate::Removed),
+    table("incident_notice", Holds::Ticket, Fate::Removed),
+    table("incident_link", Holds::Ticket, Fate::Kept),
+    Table {
+        ours: &["kind", "country", "marketplace", "language", "channel"],
+        ..table("survey_answer", Holds::Ticket, Fate::Blanked(&[("external_id", "null"), ("comment", "''")]))
+    },
+    // A link that is still out takes no answer any more.
+    Table {
+        ours: &["kind", "state", "reason", "asked_in", "country", "marketplace", "language", "channel"],
+        ..table("survey_invitation", Holds::Ticket, Fate::Blanked(&[("expires_at", "$6")]))
+    },
+    Table {
+        ours: &["country", "marketplace", "language", "channel"],
+        ..table("ticket_outcome", Holds::Ticket, Fate::Kept)
+    },
     Table {
         ours: &["family", "metric", "state", "verdict", "calendar", "source", "told_verdict"],
         ..table("sla_clock", Holds::Ticket, Fate::Kept)
@@ -134,6 +150,11 @@ pub const TABLES: [Table; 66] = [
                 ("version", "version + 1"),
             ]),
         )
+    },
+    table("incident_order", Holds::Customer, Fate::Removed),
+    Table {
+        ours: &["language", "country", "template_language", "state", "reason"],
+        ..table("incident_recipient", Holds::Customer, Fate::Blanked(&[("order_id", "''")]))
     },
     table("customer_event", Holds::Customer, Fate::Removed),
     table("customer_term", Holds::Customer, Fate::Removed),
@@ -164,9 +185,12 @@ pub const TABLES: [Table; 66] = [
     nothing("channel_sender_secret", "what such answers are signed with, sealed"),
     nothing("guard_key", "the provider's key of its marks"),
     nothing("guard_mark", "hashes of sellers' names and addresses"),
+    nothing("incident", "what went wrong, in our words, and the orders counted"),
     nothing("mail_pull", "places in the seller's mailboxes"),
     nothing("order_pattern", "how a shop's order ids look"),
     nothing("signature", "how the provider's people sign"),
+    nothing("survey", "the seller's surveys"),
+    nothing("survey_text", "what the seller's surveys say"),
     nothing("tag", "the seller's tags, with how many tickets carry each"),
     nothing("template", "the seller's templates"),
     nothing("template_version", "the seller's templates as they were"),

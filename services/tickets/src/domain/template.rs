@@ -25,6 +25,11 @@ pub const VARIABLES: [&str; 13] = [
     "today",
 ];
 
+/// What can stand there beside these in a survey's message.
+pub const OF_SURVEYS: [&str; 2] = ["survey.link", "survey.links"];
+/// Longest value of a variable that holds links, in characters.
+const LINKS_CHARS: usize = 10_000;
+
 /// A piece of a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Piece<'a> {
@@ -48,7 +53,12 @@ pub struct Unresolved(pub Vec<&'static str>);
 
 /// Whether a text is a template, with the variables it names.
 pub fn check(text: &str) -> Result<BTreeSet<&'static str>, Bad> {
-    let variables = pieces(text)?.into_iter().filter_map(|piece| match piece {
+    check_with(text, &[])
+}
+
+/// As [`check`], with more variables.
+pub fn check_with(text: &str, more: &[&'static str]) -> Result<BTreeSet<&'static str>, Bad> {
+    let variables = pieces(text, more)?.into_iter().filter_map(|piece| match piece {
         Piece::Variable(name) => Some(name),
         Piece::Text(_) => None,
     });
@@ -58,7 +68,16 @@ pub fn check(text: &str) -> Result<BTreeSet<&'static str>, Bad> {
 /// The text with its variables filled in. A variable without a value refuses the whole: an answer with
 /// a hole in it is worse than none.
 pub fn render(text: &str, values: &BTreeMap<&'static str, String>) -> Result<Result<String, Unresolved>, Bad> {
-    let pieces = pieces(text)?;
+    render_with(text, values, &[])
+}
+
+/// As [`render`], with more variables.
+pub fn render_with(
+    text: &str,
+    values: &BTreeMap<&'static str, String>,
+    more: &[&'static str],
+) -> Result<Result<String, Unresolved>, Bad> {
+    let pieces = pieces(text, more)?;
     let value = |name: &str| values.get(name).map(|value| clean(value, name)).filter(|value| !value.is_empty());
     let missing: BTreeSet<&'static str> = pieces
         .iter()
@@ -83,8 +102,9 @@ pub fn render(text: &str, values: &BTreeMap<&'static str, String>) -> Result<Res
 /// A value as it may stand in an answer: no control characters, and one line unless it is a signature or
 /// a line of the brand, which the seller wrote herself.
 fn clean(value: &str, name: &str) -> String {
-    let lines = matches!(name, "agent.signature" | "brand.greeting" | "brand.sign_off");
-    let kept = value.chars().take(VALUE_CHARS).filter_map(|c| match c {
+    let lines = matches!(name, "agent.signature" | "brand.greeting" | "brand.sign_off" | "survey.links");
+    let most = if OF_SURVEYS.contains(&name) { LINKS_CHARS } else { VALUE_CHARS };
+    let kept = value.chars().take(most).filter_map(|c| match c {
         '\n' if lines => Some('\n'),
         '\n' | '\t' => Some(' '),
         // Characters that turn the reading direction or are not seen could make a name read as another.
@@ -95,7 +115,7 @@ fn clean(value: &str, name: &str) -> String {
     kept.collect::<String>().trim().to_owned()
 }
 
-fn pieces(text: &str) -> Result<Vec<Piece<'_>>, Bad> {
+fn pieces<'a>(text: &'a str, more: &[&'static str]) -> Result<Vec<Piece<'a>>, Bad> {
     let mut pieces = Vec::new();
     let mut rest = text;
     let place = |rest: &str| text[..text.len() - rest.len()].chars().count() + 1;
@@ -110,7 +130,8 @@ fn pieces(text: &str) -> Result<Vec<Piece<'_>>, Bad> {
         pieces.push(Piece::Text(before));
         let end = from.find("}}").ok_or_else(|| Bad::Open(place(from)))?;
         let name = from[2..end].trim();
-        let known = VARIABLES.iter().find(|known| **known == name).ok_or_else(|| Bad::Unknown(place(from)))?;
+        let known =
+            VARIABLES.iter().chain(more).find(|known| **known == name).ok_or_else(|| Bad::Unknown(place(from)))?;
         pieces.push(Piece::Variable(known));
         rest = &from[end + 2..];
     }
@@ -146,6 +167,14 @@ mod tests {
         let missing = render("{{order.id}} {{seller.name}} {{customer.name}}", &given).unwrap().unwrap_err();
         assert_eq!(missing.0, ["customer.name", "order.id"]);
         assert_eq!(check("{{order.id}}{{order.id}}").unwrap().len(), 1);
+    }
+
+    #[test]
+    fn links_stand_in_surveys_only() {
+        assert_eq!(check("{{survey.link}}"), Err(Bad::Unknown(1)));
+        assert_eq!(check_with("{{survey.link}}", &OF_SURVEYS).unwrap().len(), 1);
+        let given = values(&[("survey.links", "5: a\n4: b")]);
+        assert_eq!(render_with("{{survey.links}}", &given, &OF_SURVEYS).unwrap().unwrap(), "5: a\n4: b");
     }
 
     #[test]

@@ -4,6 +4,17 @@ use tenantdb::{Failure, TenantTx};
 
 /// The tables of a seller, children first. The seller's own entry stays until its terms say erased.
 const STATEMENTS: &[&str] = &[
+    "delete from tickets.incident_notice where provider_id = $1 and seller_id = $2",
+    "delete from tickets.incident_link where provider_id = $1 and seller_id = $2",
+    "delete from tickets.incident_recipient where provider_id = $1 and seller_id = $2",
+    "delete from tickets.incident_order where provider_id = $1 and seller_id = $2",
+    "delete from tickets.incident where provider_id = $1 and seller_id = $2",
+    "delete from tickets.survey_work where provider_id = $1 and seller_id = $2",
+    "delete from tickets.survey_answer where provider_id = $1 and seller_id = $2",
+    "delete from tickets.survey_invitation where provider_id = $1 and seller_id = $2",
+    "delete from tickets.survey_text where provider_id = $1 and seller_id = $2",
+    "delete from tickets.survey where provider_id = $1 and seller_id = $2",
+    "delete from tickets.ticket_outcome where provider_id = $1 and seller_id = $2",
     "delete from tickets.trigger_work where provider_id = $1 and seller_id = $2",
     "delete from tickets.trigger_version where provider_id = $1 and seller_id = $2",
     "delete from tickets.trigger where provider_id = $1 and seller_id = $2",

@@ -11,6 +11,7 @@ use crate::domain::case::{Case, Extras};
 use crate::domain::dossier::Ticket;
 use crate::domain::field::{Definition, Type};
 use crate::domain::ids::{TicketId, Uuid};
+use crate::domain::outcome::is_complaint;
 use crate::domain::ticket::State;
 
 /// The extras of a ticket of the readable sellers.
@@ -62,6 +63,10 @@ pub async fn keep(tx: &mut TenantTx, case: &Case) -> Result<(), Failure> {
     let added: Vec<String> = after.tags.difference(&before.tags).cloned().collect();
     let removed: Vec<String> = before.tags.difference(&after.tags).cloned().collect();
     tags(tx, ticket, &added, &removed).await?;
+    let complains = |extras: &Extras| extras.tags.iter().any(|tag| is_complaint(tag));
+    if complains(before) != complains(after) {
+        super::outcomes::complaint(tx, case.dossier.ticket.id, complains(after)).await?;
+    }
     let changed = |(key, value): &(&String, &String)| before.fields.get(*key) != Some(*value);
     let (keys, values): (Vec<String>, Vec<String>) =
         after.fields.iter().filter(changed).map(|(key, value)| (key.clone(), value.clone())).unzip();

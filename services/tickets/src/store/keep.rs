@@ -17,7 +17,7 @@ use crate::domain::sla::alert::Alert;
 use crate::domain::sla::clock::Verdict;
 
 /// Numbers begin after this one.
-const SERIAL_START: i64 = 1_000;
+pub const SERIAL_START: i64 = 1_000;
 
 /// Whether a failure says that somebody else stored the same at the same time; then the work is done
 /// again from the start and finds it.
@@ -61,7 +61,8 @@ pub async fn dossiers(tx: &mut TenantTx, dossiers: &mut [Dossier]) -> Result<(),
     events(tx, &changed)?;
     clocks(tx, &changed)?;
     verdicts(tx, &changed)?;
-    alerts(tx, &changed)
+    alerts(tx, &changed)?;
+    super::outcomes::keep(tx, &changed)
 }
 
 /// Gives numbers to the tickets that began in a book, after the last one given, which the book holds. Two who

@@ -6,7 +6,8 @@
 //! [`templates`] and [`writing`] help to answer, [`guard`] knows what must not leave, [`concessions`] hold money
 //! asked for, [`triggers`] what the desk does by itself, [`presence`] who is at a ticket, [`questions`] and
 //! [`articles`] what was asked and is known, [`calls`] what the telephone tells, [`outgoing`] what leaves as mail and [`connections`] by which
-//! servers, [`alerts`] what people are warned of, [`again`] follows changed terms, [`privacy`] exports
+//! servers, [`alerts`] what people are warned of, [`surveys`] and [`outcomes`] how it was,
+//! [`incidents`] what went wrong for many, [`again`] follows changed terms, [`privacy`] exports
 //! and erases a customer, [`erase`] removes a seller, [`webhooks`] say who may deliver what.
 
 pub mod again;
@@ -20,9 +21,11 @@ pub mod erase;
 pub mod extras;
 pub mod files;
 pub mod guard;
+pub mod incidents;
 pub mod keep;
 pub mod list;
 pub mod load;
+pub mod outcomes;
 pub mod outgoing;
 pub mod presence;
 pub mod privacy;
@@ -34,6 +37,7 @@ pub mod report;
 pub mod rows;
 pub mod senders;
 pub mod standing;
+pub mod surveys;
 pub mod templates;
 pub mod translations;
 pub mod triggers;

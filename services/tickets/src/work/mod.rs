@@ -4,11 +4,13 @@
 pub mod breach;
 pub mod erasing;
 pub mod http;
+pub mod incidents;
 pub mod mail;
 pub mod retention;
 pub mod rounds;
 pub mod senders;
 pub mod settings;
+pub mod surveys;
 pub mod told;
 pub mod translate;
 pub mod triggers;
@@ -156,7 +158,12 @@ impl Desk {
         };
         let said = store::outgoing::said(tx, ticket.id).await?;
         let of = letter::Of { number: &ticket.number, prefix: &settings.prefix, subject: &ticket.subject, tagged };
-        Ok(letter::address(&of, &said).ok_or(NotSent::NoAddress))
+        if 0 < ticket.inbound_count {
+            return Ok(letter::address(&of, &said).ok_or(NotSent::NoAddress));
+        }
+        // Nobody wrote yet: what we begin goes to the ticket's customer.
+        let hers = store::incidents::mail_of(tx, ticket.customer).await?;
+        Ok(hers.map(|(address, name)| letter::begin(&of, &address, &name, &said)).ok_or(NotSent::NoAddress))
     }
 
     /// Writes a ticket with what it carries, its clocks read anew, and notes what others are told.

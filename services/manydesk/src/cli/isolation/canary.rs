@@ -12,14 +12,16 @@ use proto::tenants::v1::{CreateSellerRequest, CreateUserRequest, ListSellersRequ
 use proto::tickets::v1::answering_service_client::AnsweringServiceClient;
 use proto::tickets::v1::articles_service_client::ArticlesServiceClient;
 use proto::tickets::v1::concessions_service_client::ConcessionsServiceClient;
+use proto::tickets::v1::incidents_service_client::IncidentsServiceClient;
 use proto::tickets::v1::questions_service_client::QuestionsServiceClient;
+use proto::tickets::v1::surveys_service_client::SurveysServiceClient;
 use proto::tickets::v1::tickets_service_client::TicketsServiceClient;
 use proto::tickets::v1::triggers_service_client::TriggersServiceClient;
 use proto::tickets::v1::workflow_service_client::WorkflowServiceClient;
 use proto::tickets::v1::{
-    Action, ArticleDraft, AskSellerRequest, Author, ConcessionKind, CreateArticleRequest, PutTemplateRequest,
-    PutTriggerRequest, ReceiveEmailRequest, ReceiveMessageRequest, RequestConcessionRequest, TagTicketRequest,
-    TriggerRule, action,
+    Action, ArticleDraft, AskSellerRequest, Author, ConcessionKind, CreateArticleRequest, CreateIncidentRequest,
+    IncidentPlan, PutSurveyRequest, PutTemplateRequest, PutTriggerRequest, ReceiveEmailRequest, ReceiveMessageRequest,
+    RequestConcessionRequest, SurveyKind, SurveyText, TagTicketRequest, TriggerRule, action,
 };
 use proto::types::v1::Money;
 
@@ -105,7 +107,7 @@ pub async fn fill(url: &str, admin: &mut Session, seller_id: &str) -> anyhow::Re
         .map_err(|s| told(&s))?
         .into_inner();
     let ticket = received.ticket.ok_or_else(|| anyhow!("the answer holds no ticket"))?;
-    work_on(admin, seller_id, &ticket.id).await?;
+    work_on(admin, seller_id, &ticket.id, &mailbox).await?;
     // A mail with a file, and one that cannot be taken in.
     let unique = kit::Clock::System.new_uuid().simple().to_string();
     let with_file = format!(
@@ -148,7 +150,7 @@ pub async fn fill(url: &str, admin: &mut Session, seller_id: &str) -> anyhow::Re
 }
 
 /// Gives the canary what people add to a ticket and to a seller's knowledge.
-async fn work_on(admin: &mut Session, seller_id: &str, ticket_id: &str) -> anyhow::Result<()> {
+async fn work_on(admin: &mut Session, seller_id: &str, ticket_id: &str, account: &str) -> anyhow::Result<()> {
     let transport = admin.transport().await?;
     let (seller_id, ticket_id) = (seller_id.to_owned(), ticket_id.to_owned());
     let unique = || format!("canary-{}", kit::Clock::System.new_uuid().simple());
@@ -182,6 +184,33 @@ async fn work_on(admin: &mut Session, seller_id: &str, ticket_id: &str) -> anyho
         ..PutTriggerRequest::default()
     };
     TriggersServiceClient::new(transport.clone()).put_trigger(trigger).await.map_err(|s| told(&s))?;
+    let text = SurveyText {
+        language: "it".to_owned(),
+        invitation: format!("{MARK} {{{{survey.link}}}}"),
+        question: MARK.to_owned(),
+        low_label: MARK.to_owned(),
+        high_label: MARK.to_owned(),
+        thanks: MARK.to_owned(),
+        ..SurveyText::default()
+    };
+    let survey = PutSurveyRequest {
+        seller_id: seller_id.clone(),
+        key: "canary".to_owned(),
+        name: MARK.to_owned(),
+        kind: SurveyKind::Csat.into(),
+        active: true,
+        texts: vec![text],
+        ..PutSurveyRequest::default()
+    };
+    SurveysServiceClient::new(transport.clone()).put_survey(survey).await.map_err(|s| told(&s))?;
+    let plan = IncidentPlan {
+        title: MARK.to_owned(),
+        channel_account_id: account.to_owned(),
+        template_key: "canary".to_owned(),
+        ..IncidentPlan::default()
+    };
+    let incident = CreateIncidentRequest { seller_id: seller_id.clone(), request_id: unique(), plan: Some(plan) };
+    IncidentsServiceClient::new(transport.clone()).create_incident(incident).await.map_err(|s| told(&s))?;
     let draft = ArticleDraft {
         language: "it".to_owned(),
         title: MARK.to_owned(),

@@ -71,6 +71,22 @@ pub fn address(of: &Of<'_>, said: &[Said]) -> Option<Addressed> {
     })
 }
 
+/// Addresses what we write first. `said` is what we said in the ticket before, the newest first.
+pub fn begin(of: &Of<'_>, address: &str, name: &str, said: &[Said]) -> Addressed {
+    let ids = said.iter().map(|said| said.external_id.as_str()).filter(|id| is_message_id(id));
+    let mut references: Vec<String> = ids.take(REFERENCES).map(str::to_owned).collect();
+    references.reverse();
+    let subject = line(of.subject, SUBJECT_LIMIT);
+    Addressed {
+        recipient: address.to_owned(),
+        recipient_name: line(name, 100),
+        subject: format!("{subject} [{}]", of.number).trim().to_owned(),
+        in_reply_to: references.last().cloned().unwrap_or_default(),
+        references,
+        reply_tag: if of.tagged { of.number.to_owned() } else { String::new() },
+    }
+}
+
 /// Whether a text is a Message-ID as mail programs write them; ids of our own making are not.
 fn is_message_id(id: &str) -> bool {
     let one_at = id.split_once('@').is_some_and(|(left, right)| !left.is_empty() && !right.is_empty());
@@ -224,6 +240,15 @@ mod tests {
         assert_eq!(addressed.reply_tag, "MAS-1042");
         assert!(address(&of(), &thread[1..2]).is_none());
         assert!(address(&of(), &[said(Direction::Inbound, "1", "buyer-77", "x")]).is_none());
+    }
+
+    #[test]
+    fn what_we_begin_goes_to_the_customer_and_answers_nothing() {
+        let first = begin(&of(), "anna@example.it", "Anna\r\nBcc: x", &[]);
+        assert_eq!((first.subject.as_str(), first.in_reply_to.as_str()), ("Pacco [MAS-1042]", ""));
+        assert_eq!((first.recipient_name.as_str(), first.reply_tag.as_str()), ("Anna  Bcc: x", "MAS-1042"));
+        let before = said(Direction::Outbound, "m1@masque.example", "help@masque.example", "");
+        assert_eq!(begin(&of(), "anna@example.it", "", &[before]).in_reply_to, "m1@masque.example");
     }
 
     #[test]

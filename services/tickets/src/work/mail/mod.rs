@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use aws_lc_rs::rand;
 use jiff::{SignedDuration, Timestamp};
+use kit::links::LinkKeys;
 use kit::master::MasterKeys;
 use kit::seal::{Broken, Seal};
 use kit::{Fault, ProviderId, SellerId};
@@ -24,6 +25,8 @@ use crate::domain::outgoing::attempt::Patience;
 
 /// Whose secrets are sealed.
 const OWNER: &str = "manydesk tickets v1";
+/// What links are signed for.
+const SURVEYS: &str = "manydesk tickets surveys v1";
 
 /// How mail is sent and received, as the installation is set up.
 #[derive(Clone, Debug)]
@@ -49,6 +52,8 @@ pub struct Settings {
     pub smtp_listen: Option<SocketAddr>,
     /// Where mail is handed in over LMTP; none = nowhere.
     pub lmtp_listen: Option<SocketAddr>,
+    /// Where links in messages lead, without a slash at the end.
+    pub public_url: String,
 }
 
 impl Default for Settings {
@@ -63,6 +68,7 @@ impl Default for Settings {
             attempt_limit: Duration::from_secs(300),
             smtp_listen: None,
             lmtp_listen: None,
+            public_url: String::new(),
         }
     }
 }
@@ -72,6 +78,8 @@ pub struct Mail {
     pub settings: Settings,
     pub dial: dial::Dial,
     seal: Option<Seal>,
+    /// Signs the links of surveys.
+    pub links: Option<LinkKeys>,
 }
 
 /// There is no key to seal passwords with.
@@ -83,7 +91,8 @@ impl Mail {
     pub fn new(settings: Settings) -> Result<Mail, Fault> {
         let seal = settings.master_keys.as_ref().map(|masters| Seal::new(masters, OWNER)).transpose()?;
         let dial = dial::Dial::new(&settings)?;
-        Ok(Mail { settings, dial, seal })
+        let links = settings.master_keys.as_ref().map(|masters| LinkKeys::new(masters, SURVEYS)).transpose()?;
+        Ok(Mail { settings, dial, seal, links })
     }
 
     pub fn patience(&self) -> Patience {

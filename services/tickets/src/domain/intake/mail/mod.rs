@@ -4,7 +4,7 @@
 //! The Date header is not believed: a message's clock begins when the mail arrives, and a mail may say
 //! 1601 or 9999.
 
-mod automatic;
+pub mod automatic;
 mod guard;
 pub mod report;
 mod text;
