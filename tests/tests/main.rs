@@ -25,6 +25,7 @@ mod privacy;
 mod process;
 mod promises;
 mod questions;
+mod reports;
 mod retention;
 mod revocation;
 mod rooms;

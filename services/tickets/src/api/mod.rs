@@ -1,6 +1,6 @@
 //! The calls: read, decide, keep, reply. [`intake`] and [`mails`] take messages in, [`quarantine`] holds
 //! what could not be, [`steps`] works on tickets, [`reads`] answers questions, [`promises`] explains and
-//! reports, [`sla`] warns and tells how sellers stand; [`templates`], [`writing`], [`guidance`], [`guard`] and
+//! reports, [`sla`] warns and tells how sellers stand, [`reports`] add up; [`templates`], [`writing`], [`guidance`], [`guard`] and
 //! [`presence`] help to answer, [`workflow`], [`triggers`] and [`concessions`] do the rest; [`questions`] go to the
 //! seller and become [`articles`].
 
@@ -28,6 +28,8 @@ mod quarantine;
 mod questions;
 mod reads;
 mod received;
+mod report_csv;
+mod reports;
 pub mod sla;
 mod steps;
 mod streams;
@@ -76,6 +78,7 @@ pub use calls::Calls;
 pub use customers::Customers;
 pub use imports::Imports;
 pub use privacy::Privacy;
+pub use reports::Reports;
 
 /// Whether the caller sees what only provider staff sees: notes, people, intake's decisions.
 fn sees_all(caller: &Caller) -> bool {

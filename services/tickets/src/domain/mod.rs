@@ -22,6 +22,7 @@ pub mod outgoing;
 pub mod past;
 pub mod privacy;
 pub mod question;
+pub mod report;
 pub mod settings;
 pub mod sla;
 pub mod template;

@@ -4,6 +4,9 @@ use tenantdb::{Failure, TenantTx};
 
 /// The tables of a seller, children first. The seller's own entry stays until its terms say erased.
 const STATEMENTS: &[&str] = &[
+    "delete from tickets.report_mark where provider_id = $1 and seller_id = $2",
+    "delete from tickets.report_share where provider_id = $1 and seller_id = $2",
+    "delete from tickets.report_sum where provider_id = $1 and seller_id = $2",
     "delete from tickets.trigger_work where provider_id = $1 and seller_id = $2",
     "delete from tickets.trigger_version where provider_id = $1 and seller_id = $2",
     "delete from tickets.trigger where provider_id = $1 and seller_id = $2",
