@@ -26,6 +26,7 @@ mod privacy;
 mod process;
 mod promises;
 mod questions;
+mod reports;
 mod retention;
 mod revocation;
 mod rooms;

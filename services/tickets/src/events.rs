@@ -21,6 +21,7 @@ use crate::domain::guard::{self, Identity, Kind};
 use crate::domain::ids::{ArticleId, ContactId, TicketId};
 use crate::store;
 use crate::work::Desk;
+use crate::work::settings::settings_of;
 
 /// Applies the events of others.
 pub struct OfOthers {
@@ -75,6 +76,10 @@ impl OfOthers {
         store::guard::replace(tx, seller, &told, &guard::marks(&identity)).await?;
         let now = tx.now();
         store::privacy::look_at(tx, now).await?;
+        if terms.state != "erased" {
+            let zone = settings_of(terms).zone;
+            store::sums::count_by(tx, zone.iana_name().unwrap_or("UTC"), now).await?;
+        }
         Ok(())
     }
 

@@ -35,6 +35,7 @@ use proto::tickets::v1::outgoing_mails_service_server::OutgoingMailsServiceServe
 use proto::tickets::v1::presence_service_server::PresenceServiceServer;
 use proto::tickets::v1::privacy_service_server::PrivacyServiceServer;
 use proto::tickets::v1::questions_service_server::QuestionsServiceServer;
+use proto::tickets::v1::reports_service_server::ReportsServiceServer;
 use proto::tickets::v1::satisfaction_service_server::SatisfactionServiceServer;
 use proto::tickets::v1::sla_service_server::SlaServiceServer;
 use proto::tickets::v1::survey_forms_service_server::SurveyFormsServiceServer;
@@ -79,13 +80,14 @@ pub fn build(deps: Deps, mail: mail::Settings) -> Result<Parts, kit::Fault> {
             .add_service(SatisfactionServiceServer::from_arc(api.clone()))
             .add_service(SurveyFormsServiceServer::new(api::SurveyForms::new(Arc::clone(&desk))))
             .add_service(SurveysServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
+            .add_service(ReportsServiceServer::new(api::Reports::new(Arc::clone(&desk))))
             .add_service(SlaServiceServer::new(api::sla::Sla::new(Arc::clone(&desk))))
             .add_service(TranslationsServiceServer::from_arc(api.clone()))
             .add_service(TriggersServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
             .add_service(WebhooksServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
             .add_service(WorkflowServiceServer::from_arc(api).max_decoding_message_size(most));
     let (breaches, post) = (Arc::clone(&desk), Arc::clone(&desk));
-    let old = Arc::clone(&desk);
+    let (old, counting) = (Arc::clone(&desk), Arc::clone(&desk));
     let (wakes, triggers) = (Arc::clone(&desk), Arc::clone(&desk));
     let (surveys, incidents) = (Arc::clone(&desk), Arc::clone(&desk));
     let (pull, listen) = (Arc::clone(&desk), Arc::clone(&desk));
@@ -93,6 +95,7 @@ pub fn build(deps: Deps, mail: mail::Settings) -> Result<Parts, kit::Fault> {
     Ok(Parts {
         routes,
         workers: vec![
+            Worker::new("tickets counting", |stop| work::counting::watch(counting, stop)),
             Worker::new("tickets breaches", |stop| work::breach::watch(breaches, stop)),
             Worker::new("tickets outgoing mails", |stop| work::mail::post::watch(post, stop)),
             Worker::new("tickets retention", |stop| work::retention::watch(old, stop)),

@@ -1,6 +1,6 @@
 //! The calls: read, decide, keep, reply. [`intake`] and [`mails`] take messages in, [`quarantine`] holds
 //! what could not be, [`steps`] works on tickets, [`reads`] answers questions, [`promises`] explains and
-//! reports, [`sla`] warns and tells how sellers stand; [`templates`], [`writing`], [`guidance`], [`guard`] and
+//! reports, [`sla`] warns and tells how sellers stand, [`reports`] add up; [`templates`], [`writing`], [`guidance`], [`guard`] and
 //! [`presence`] help to answer, [`workflow`], [`triggers`] and [`concessions`] do the rest; [`questions`] go to the
 //! seller and become [`articles`]; [`surveys`], [`survey_forms`] and [`satisfaction`] ask customers how it was; [`incidents`]
 //! tell many at once.
@@ -31,6 +31,8 @@ mod quarantine;
 mod questions;
 mod reads;
 mod received;
+mod report_csv;
+mod reports;
 mod satisfaction;
 mod senders;
 pub mod sla;
@@ -88,6 +90,7 @@ pub use calls::Calls;
 pub use customers::Customers;
 pub use imports::Imports;
 pub use privacy::Privacy;
+pub use reports::Reports;
 pub use survey_forms::SurveyForms;
 
 /// Whether the caller sees what only provider staff sees: notes, people, intake's decisions.

@@ -117,7 +117,7 @@ fn rule_of(marketplace: &str, on: Date, average: bool) -> Option<&'static Rule> 
 }
 
 /// Two decimals, cut: 89.999 % is not 90 %.
-fn percent(part: i64, whole: i64) -> Option<f64> {
+pub fn percent(part: i64, whole: i64) -> Option<f64> {
     (0 < whole).then(|| (i128::from(part) * 10_000 / i128::from(whole)) as f64 / 100.0)
 }
 

@@ -25,6 +25,7 @@ pub mod outgoing;
 pub mod past;
 pub mod privacy;
 pub mod question;
+pub mod report;
 pub mod satisfaction;
 pub mod settings;
 pub mod sla;

@@ -54,7 +54,7 @@ const fn nothing(name: &'static str, why: &'static str) -> Table {
 }
 
 /// Every table, in an order in which rows can be removed: what points before what is pointed at.
-pub const TABLES: [Table; 77] = [
+pub const TABLES: [Table; 80] = [
     table("replay", Holds::Answer, Fate::Blanked(&[("response", "''")])),
     table("attachment", Holds::Message, Fate::Removed),
     // What was still to be sent is not.
@@ -130,6 +130,8 @@ pub const TABLES: [Table; 77] = [
         ours: &["country", "marketplace", "language", "channel"],
         ..table("ticket_outcome", Holds::Ticket, Fate::Kept)
     },
+    // Figures of a ticket by hour, channel, country, marketplace and language.
+    Table { ours: &["share"], ..table("report_share", Holds::Ticket, Fate::Kept) },
     Table {
         ours: &["family", "metric", "state", "verdict", "calendar", "source", "told_verdict"],
         ..table("sla_clock", Holds::Ticket, Fate::Kept)
@@ -176,6 +178,8 @@ pub const TABLES: [Table; 77] = [
     table("erasure_customer", Holds::Customer, Fate::Kept),
     nothing("erasure", "the log of erasures: ids alone"),
     nothing("erasure_row", "figures of erasures"),
+    nothing("report_mark", "how far a seller's tickets were counted"),
+    nothing("report_sum", "figures of a seller's tickets"),
     nothing("retention", "when a seller's old tickets are looked for"),
     nothing("article", "what the seller knows, written for everybody"),
     nothing("article_version", "what the seller knew before"),

@@ -188,6 +188,8 @@ fn tickets(tx: &mut TenantTx, tickets: &[&Ticket]) -> Result<(), Failure> {
                 "last_user_id",
                 "merged_into_id",
                 "version",
+                // of the transaction that writes it, by its default
+                "changed_in",
             ],
         );
     Ok(())

@@ -328,7 +328,7 @@ pub async fn dossiers(tx: &mut TenantTx, tickets: Vec<Ticket>) -> Result<Vec<Dos
         .collect())
 }
 
-async fn facts(tx: &mut TenantTx, ids: &[Uuid]) -> Result<HashMap<Uuid, Vec<Fact>>, Failure> {
+pub(super) async fn facts(tx: &mut TenantTx, ids: &[Uuid]) -> Result<HashMap<Uuid, Vec<Fact>>, Failure> {
     let provider = tx.provider().0;
     let sellers: Vec<Uuid> = tx.readable().iter().map(|seller| seller.0).collect();
     let rows = sqlx::query_as!(
@@ -354,7 +354,7 @@ async fn facts(tx: &mut TenantTx, ids: &[Uuid]) -> Result<HashMap<Uuid, Vec<Fact
     Ok(out)
 }
 
-async fn clocks(tx: &mut TenantTx, ids: &[Uuid]) -> Result<HashMap<Uuid, Vec<Clock>>, Failure> {
+pub(super) async fn clocks(tx: &mut TenantTx, ids: &[Uuid]) -> Result<HashMap<Uuid, Vec<Clock>>, Failure> {
     let provider = tx.provider().0;
     let sellers: Vec<Uuid> = tx.readable().iter().map(|seller| seller.0).collect();
     let rows = sqlx::query_as!(

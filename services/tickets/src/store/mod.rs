@@ -1,7 +1,7 @@
 //! The rows of this service: SQL in, domain values out.
 //!
 //! [`load`] reads what some messages or one step touch, [`keep`] writes what changed, [`read`],
-//! [`list`], [`report`] and [`standing`] answer questions, [`quarantine`] holds mails that could not be taken in,
+//! [`list`], [`report`] and [`standing`] answer questions, [`sums`] are what reports are read from, [`quarantine`] holds mails that could not be taken in,
 //! [`files`] what came with messages, [`customers`] who wrote, [`extras`] what tickets carry beside themselves,
 //! [`templates`] and [`writing`] help to answer, [`guard`] knows what must not leave, [`concessions`] hold money
 //! asked for, [`triggers`] what the desk does by itself, [`presence`] who is at a ticket, [`questions`] and
@@ -37,6 +37,7 @@ pub mod report;
 pub mod rows;
 pub mod senders;
 pub mod standing;
+pub mod sums;
 pub mod surveys;
 pub mod templates;
 pub mod translations;

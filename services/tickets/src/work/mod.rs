@@ -2,6 +2,7 @@
 //! writing dossiers together with what other services are told and what leaves as mail.
 
 pub mod breach;
+pub mod counting;
 pub mod erasing;
 pub mod http;
 pub mod incidents;

@@ -151,8 +151,8 @@ pub async fn measure(
     (took.len() as u64, took.len() as f64 / elapsed, at(0.5), at(0.99))
 }
 
-/// What pgbench writes: every row that a ticket of the platform left behind, with its events. The ticket is
-/// the newest one with so many messages.
+/// What pgbench writes: every row that a ticket of the platform left behind, with its events and the bytes of its
+/// mails; not what is counted of it later. The ticket is the newest one with so many messages.
 pub async fn script(world: &World, target: &Target, messages: i32) -> String {
     use sqlx::{Connection, PgConnection, Row};
     let mut conn = PgConnection::connect(&world.database()).await.expect("the database answers");
@@ -187,7 +187,7 @@ pub async fn script(world: &World, target: &Target, messages: i32) -> String {
     let of_ticket: Vec<String> = sqlx::query_scalar(
         "select 'tickets.' || c.relname from pg_class c join pg_attribute a on a.attrelid = c.oid
           where c.relnamespace = 'tickets'::regnamespace and c.relkind in ('r', 'p') and not c.relispartition
-            and a.attname = 'ticket_id' and c.relname <> 'ticket' order by c.relname",
+            and a.attname = 'ticket_id' and c.relname not in ('ticket', 'report_share') order by c.relname",
     )
     .fetch_all(&mut conn)
     .await
@@ -199,6 +199,11 @@ pub async fn script(world: &World, target: &Target, messages: i32) -> String {
         if there {
             tables.push((table, filter));
         }
+    }
+    let raw = format!("message_id in (select message_id from tickets.message where ticket_id = '{ticket}')");
+    let there = format!("select exists (select from tickets.message_raw where {raw})");
+    if sqlx::query_scalar(sqlx::AssertSqlSafe(there)).fetch_one(&mut conn).await.expect("a look") {
+        tables.push(("tickets.message_raw".to_owned(), raw));
     }
     let answers: Vec<String> = sqlx::query_scalar(
         "select format('ctid = %L::tid', max(ctid)) from tickets.replay where seller_id = $1 group by method",

@@ -3,13 +3,16 @@
 //! PostgreSQL; the peer works on the same server. Figures are ratios and CPU
 //! time per operation, because machines differ.
 //!
-//! `make bench`, or `bench create_ticket`, `bench list_tickets`, `bench main_job`, `bench start`.
+//! `make bench`, or `bench create_ticket`, `bench intake`, `bench list_tickets`, `bench main_job`, `bench report`,
+//! `bench start`.
 
 mod cpu;
 mod create_ticket;
+mod intake;
 mod list_tickets;
 mod main_job;
 mod peer;
+mod report;
 mod start;
 mod world;
 
@@ -23,10 +26,16 @@ async fn main() {
     if runs("create_ticket") {
         create_ticket::run().await;
     }
+    if runs("intake") {
+        intake::run().await;
+    }
     if runs("list_tickets") {
         list_tickets::run().await;
     }
     if runs("main_job") {
         main_job::run().await;
+    }
+    if runs("report") {
+        report::run().await;
     }
 }

@@ -132,6 +132,13 @@ pub fn earliest_due(readings: &[Reading]) -> Option<&Reading> {
     readings.iter().filter(|r| r.hand == Hand::Running && r.due_at.is_some()).min_by_key(|r| r.due_at)
 }
 
+/// From when to when somebody waited, by the wall clock, in each exchange that is over: as a clock of the metric
+/// runs, whether or not anything was promised. The history is in the order of its times.
+pub fn waits(history: &[Fact], metric: Metric) -> Vec<(i64, i64)> {
+    let over = runs(history, metric).into_iter().filter(|run| !run.merged);
+    over.filter_map(|run| Some((run.start, run.stop?))).collect()
+}
+
 /// From when to when a clock runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Run {

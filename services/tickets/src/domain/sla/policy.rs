@@ -3,14 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::calendar::{BadCalendar, Calendar};
 use crate::domain::ticket::{Priority, State};
 
 /// The percent that stands for a target that is missed.
 pub const MISSED_PERCENT: i32 = 100;
 
-/// What a clock measures.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// What a clock measures. Kept by its place: a new one comes last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Metric {
     FirstResponse,
     NextResponse,
@@ -23,8 +25,8 @@ pub enum Metric {
     RequesterWait,
 }
 
-/// Whose promise it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// Whose promise it is. Kept by its place: a new one comes last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Family {
     Contract,
     Marketplace,
@@ -69,8 +71,10 @@ impl Family {
         }
     }
 
+    pub const ALL: [Family; 2] = [Family::Contract, Family::Marketplace];
+
     pub fn named(name: &str) -> Option<Family> {
-        [Family::Contract, Family::Marketplace].into_iter().find(|family| family.name() == name)
+        Family::ALL.into_iter().find(|family| family.name() == name)
     }
 }
 
