@@ -25,6 +25,7 @@ use std::sync::Arc;
 use proto::tickets::v1::answering_service_server::AnsweringServiceServer;
 use proto::tickets::v1::articles_service_server::ArticlesServiceServer;
 use proto::tickets::v1::calls_service_server::CallsServiceServer;
+use proto::tickets::v1::claims_service_server::ClaimsServiceServer;
 use proto::tickets::v1::concessions_service_server::ConcessionsServiceServer;
 use proto::tickets::v1::customers_service_server::CustomersServiceServer;
 use proto::tickets::v1::imports_service_server::ImportsServiceServer;
@@ -33,6 +34,7 @@ use proto::tickets::v1::outgoing_mails_service_server::OutgoingMailsServiceServe
 use proto::tickets::v1::presence_service_server::PresenceServiceServer;
 use proto::tickets::v1::privacy_service_server::PrivacyServiceServer;
 use proto::tickets::v1::questions_service_server::QuestionsServiceServer;
+use proto::tickets::v1::returns_service_server::ReturnsServiceServer;
 use proto::tickets::v1::sla_service_server::SlaServiceServer;
 use proto::tickets::v1::tickets_service_server::TicketsServiceServer;
 use proto::tickets::v1::triggers_service_server::TriggersServiceServer;
@@ -54,6 +56,7 @@ pub fn build(deps: Deps, mail: mail::Settings) -> Result<Parts, kit::Fault> {
             .add_service(AnsweringServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
             .add_service(ArticlesServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
             .add_service(CallsServiceServer::new(api::Calls::new(Arc::clone(&desk))))
+            .add_service(ClaimsServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
             .add_service(ConcessionsServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
             .add_service(CustomersServiceServer::new(api::Customers::new(Arc::clone(&desk))))
             .add_service(
@@ -66,9 +69,11 @@ pub fn build(deps: Deps, mail: mail::Settings) -> Result<Parts, kit::Fault> {
                 PrivacyServiceServer::new(api::Privacy::new(Arc::clone(&desk))).max_decoding_message_size(most),
             )
             .add_service(QuestionsServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
+            .add_service(ReturnsServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
             .add_service(SlaServiceServer::new(api::sla::Sla::new(Arc::clone(&desk))))
             .add_service(TriggersServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
             .add_service(WorkflowServiceServer::from_arc(api).max_decoding_message_size(most));
+    let cases = Arc::clone(&desk);
     let (breaches, post) = (Arc::clone(&desk), Arc::clone(&desk));
     let old = Arc::clone(&desk);
     let (wakes, triggers) = (Arc::clone(&desk), Arc::clone(&desk));
@@ -78,6 +83,7 @@ pub fn build(deps: Deps, mail: mail::Settings) -> Result<Parts, kit::Fault> {
         routes,
         workers: vec![
             Worker::new("tickets breaches", |stop| work::breach::watch(breaches, stop)),
+            Worker::new("tickets deadlines of cases", |stop| work::claims::watch(cases, stop)),
             Worker::new("tickets outgoing mails", |stop| work::mail::post::watch(post, stop)),
             Worker::new("tickets retention", |stop| work::retention::watch(old, stop)),
             Worker::new("tickets triggers", |stop| work::triggers::watch(triggers, stop)),

@@ -1,12 +1,13 @@
 //! The calls: read, decide, keep, reply. [`intake`] and [`mails`] take messages in, [`quarantine`] holds
 //! what could not be, [`steps`] works on tickets, [`reads`] answers questions, [`promises`] explains and
 //! reports, [`sla`] warns and tells how sellers stand; [`templates`], [`writing`], [`guidance`], [`guard`] and
-//! [`presence`] help to answer, [`workflow`], [`triggers`] and [`concessions`] do the rest; [`questions`] go to the
+//! [`presence`] help to answer, [`workflow`], [`triggers`], [`concessions`], [`claims`] and [`returns`] do the rest; [`questions`] go to the
 //! seller and become [`articles`].
 
 mod actions;
 mod articles;
 mod calls;
+mod claims;
 mod concessions;
 mod connections;
 mod customers;
@@ -28,6 +29,7 @@ mod quarantine;
 mod questions;
 mod reads;
 mod received;
+mod returns;
 pub mod sla;
 mod steps;
 mod streams;
@@ -44,9 +46,11 @@ use kit::{Caller, ProviderId, SellerId};
 use proto::tickets::v1 as pb;
 use proto::tickets::v1::answering_service_server::AnsweringService;
 use proto::tickets::v1::articles_service_server::ArticlesService;
+use proto::tickets::v1::claims_service_server::ClaimsService;
 use proto::tickets::v1::concessions_service_server::ConcessionsService;
 use proto::tickets::v1::presence_service_server::PresenceService;
 use proto::tickets::v1::questions_service_server::QuestionsService;
+use proto::tickets::v1::returns_service_server::ReturnsService;
 use proto::tickets::v1::tickets_service_server::TicketsService;
 use proto::tickets::v1::triggers_service_server::TriggersService;
 use proto::tickets::v1::workflow_service_server::WorkflowService;
@@ -260,6 +264,36 @@ service! {
         request_concession, RequestConcessionRequest, RequestConcessionResponse;
         decide_concession, DecideConcessionRequest, DecideConcessionResponse;
         list_concessions, ListConcessionsRequest, ListConcessionsResponse;
+    }
+}
+
+service! {
+    ClaimsService {
+        get_claim_transition_table, GetClaimTransitionTableRequest, GetClaimTransitionTableResponse;
+        open_claim, OpenClaimRequest, OpenClaimResponse;
+        get_claim, GetClaimRequest, GetClaimResponse;
+        update_claim, UpdateClaimRequest, UpdateClaimResponse;
+        advance_claim, AdvanceClaimRequest, AdvanceClaimResponse;
+        set_claim_deadline, SetClaimDeadlineRequest, SetClaimDeadlineResponse;
+        add_claim_evidence, AddClaimEvidenceRequest, AddClaimEvidenceResponse;
+        remove_claim_evidence, RemoveClaimEvidenceRequest, RemoveClaimEvidenceResponse;
+        list_claims, ListClaimsRequest, ListClaimsResponse;
+        list_case_events, ListCaseEventsRequest, ListCaseEventsResponse;
+        list_case_deadlines, ListCaseDeadlinesRequest, ListCaseDeadlinesResponse;
+        list_case_alerts, ListCaseAlertsRequest, ListCaseAlertsResponse;
+        get_claim_report, GetClaimReportRequest, GetClaimReportResponse;
+    }
+}
+
+service! {
+    ReturnsService {
+        get_return_transition_table, GetReturnTransitionTableRequest, GetReturnTransitionTableResponse;
+        request_return, RequestReturnRequest, RequestReturnResponse;
+        get_return, GetReturnRequest, GetReturnResponse;
+        advance_return, AdvanceReturnRequest, AdvanceReturnResponse;
+        set_return_deadline, SetReturnDeadlineRequest, SetReturnDeadlineResponse;
+        list_returns, ListReturnsRequest, ListReturnsResponse;
+        get_return_report, GetReturnReportRequest, GetReturnReportResponse;
     }
 }
 

@@ -16,6 +16,9 @@ kit::id!(TemplateId, "template", "A reply template of a seller.");
 kit::id!(ConcessionId, "concession", "Money asked for on a ticket.");
 kit::id!(TriggerId, "trigger", "A trigger of a seller.");
 kit::id!(QuestionId, "question", "A question to the seller.");
+kit::id!(ClaimId, "claim", "A claim at a marketplace.");
+kit::id!(EvidenceId, "evidence", "Something that proves a side of a claim.");
+kit::id!(ReturnId, "return", "Goods that come back.");
 kit::id!(ArticleId, "article", "What customers ask and what to answer.");
 
 pub use kit::ids::{SellerId, UserId, Uuid};
