@@ -4,6 +4,7 @@ mod answering;
 mod billing;
 mod calls;
 mod catalog;
+mod claims;
 mod customers;
 mod demo;
 mod dependencies;

@@ -26,6 +26,7 @@ use proto::tickets::v1::answering_service_server::AnsweringServiceServer;
 use proto::tickets::v1::articles_service_server::ArticlesServiceServer;
 use proto::tickets::v1::calls_service_server::CallsServiceServer;
 use proto::tickets::v1::channel_senders_service_server::ChannelSendersServiceServer;
+use proto::tickets::v1::claims_service_server::ClaimsServiceServer;
 use proto::tickets::v1::concessions_service_server::ConcessionsServiceServer;
 use proto::tickets::v1::customers_service_server::CustomersServiceServer;
 use proto::tickets::v1::imports_service_server::ImportsServiceServer;
@@ -36,6 +37,7 @@ use proto::tickets::v1::presence_service_server::PresenceServiceServer;
 use proto::tickets::v1::privacy_service_server::PrivacyServiceServer;
 use proto::tickets::v1::questions_service_server::QuestionsServiceServer;
 use proto::tickets::v1::reports_service_server::ReportsServiceServer;
+use proto::tickets::v1::returns_service_server::ReturnsServiceServer;
 use proto::tickets::v1::satisfaction_service_server::SatisfactionServiceServer;
 use proto::tickets::v1::sla_service_server::SlaServiceServer;
 use proto::tickets::v1::survey_forms_service_server::SurveyFormsServiceServer;
@@ -64,6 +66,7 @@ pub fn build(deps: Deps, mail: mail::Settings) -> Result<Parts, kit::Fault> {
             .add_service(ArticlesServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
             .add_service(CallsServiceServer::new(api::Calls::new(Arc::clone(&desk))))
             .add_service(ChannelSendersServiceServer::from_arc(api.clone()))
+            .add_service(ClaimsServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
             .add_service(ConcessionsServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
             .add_service(CustomersServiceServer::new(api::Customers::new(Arc::clone(&desk))))
             .add_service(
@@ -81,11 +84,13 @@ pub fn build(deps: Deps, mail: mail::Settings) -> Result<Parts, kit::Fault> {
             .add_service(SurveyFormsServiceServer::new(api::SurveyForms::new(Arc::clone(&desk))))
             .add_service(SurveysServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
             .add_service(ReportsServiceServer::new(api::Reports::new(Arc::clone(&desk))))
+            .add_service(ReturnsServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
             .add_service(SlaServiceServer::new(api::sla::Sla::new(Arc::clone(&desk))))
             .add_service(TranslationsServiceServer::from_arc(api.clone()))
             .add_service(TriggersServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
             .add_service(WebhooksServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
             .add_service(WorkflowServiceServer::from_arc(api).max_decoding_message_size(most));
+    let cases = Arc::clone(&desk);
     let (breaches, post) = (Arc::clone(&desk), Arc::clone(&desk));
     let (old, counting) = (Arc::clone(&desk), Arc::clone(&desk));
     let (wakes, triggers) = (Arc::clone(&desk), Arc::clone(&desk));
@@ -97,6 +102,7 @@ pub fn build(deps: Deps, mail: mail::Settings) -> Result<Parts, kit::Fault> {
         workers: vec![
             Worker::new("tickets counting", |stop| work::counting::watch(counting, stop)),
             Worker::new("tickets breaches", |stop| work::breach::watch(breaches, stop)),
+            Worker::new("tickets deadlines of cases", |stop| work::claims::watch(cases, stop)),
             Worker::new("tickets outgoing mails", |stop| work::mail::post::watch(post, stop)),
             Worker::new("tickets retention", |stop| work::retention::watch(old, stop)),
             Worker::new("tickets incidents", |stop| work::incidents::watch(incidents, stop)),

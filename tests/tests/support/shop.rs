@@ -4,9 +4,11 @@ use manydesk::cli::{Session, Transport};
 use proto::tickets::v1 as pb;
 use proto::tickets::v1::answering_service_client::AnsweringServiceClient;
 use proto::tickets::v1::articles_service_client::ArticlesServiceClient;
+use proto::tickets::v1::claims_service_client::ClaimsServiceClient;
 use proto::tickets::v1::concessions_service_client::ConcessionsServiceClient;
 use proto::tickets::v1::presence_service_client::PresenceServiceClient;
 use proto::tickets::v1::questions_service_client::QuestionsServiceClient;
+use proto::tickets::v1::returns_service_client::ReturnsServiceClient;
 use proto::tickets::v1::tickets_service_client::TicketsServiceClient;
 use proto::tickets::v1::triggers_service_client::TriggersServiceClient;
 use proto::tickets::v1::workflow_service_client::WorkflowServiceClient;
@@ -39,6 +41,8 @@ pub struct Hands {
     pub triggers: TriggersServiceClient<Transport>,
     pub questions: QuestionsServiceClient<Transport>,
     pub articles: ArticlesServiceClient<Transport>,
+    pub claims: ClaimsServiceClient<Transport>,
+    pub returns: ReturnsServiceClient<Transport>,
 }
 
 /// Somebody's clients.
@@ -52,7 +56,9 @@ pub async fn hands(session: &mut Session) -> Hands {
         presence: PresenceServiceClient::new(transport.clone()),
         triggers: TriggersServiceClient::new(transport.clone()),
         questions: QuestionsServiceClient::new(transport.clone()),
-        articles: ArticlesServiceClient::new(transport),
+        articles: ArticlesServiceClient::new(transport.clone()),
+        claims: ClaimsServiceClient::new(transport.clone()),
+        returns: ReturnsServiceClient::new(transport),
     }
 }
 

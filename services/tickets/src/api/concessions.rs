@@ -206,7 +206,7 @@ fn kind_of(checks: &mut Checks, field: &str, kind: pb::ConcessionKind) -> Kind {
     }
 }
 
-fn amount(checks: &mut Checks, field: &str, money: Option<&Money>) -> Amount {
+pub(super) fn amount(checks: &mut Checks, field: &str, money: Option<&Money>) -> Amount {
     let none = Amount { currency: String::new(), value: rust_decimal::Decimal::ONE };
     let Some(money) = money else {
         checks.refuse(field, "must be given");
@@ -219,7 +219,7 @@ fn amount(checks: &mut Checks, field: &str, money: Option<&Money>) -> Amount {
     })
 }
 
-fn money(amount: &Amount) -> Money {
+pub(super) fn money(amount: &Amount) -> Money {
     Money { currency: amount.currency.clone(), amount: amount.value.to_string() }
 }
 

@@ -9,7 +9,7 @@ use super::workflow;
 use crate::domain::intake::book::NotTaken;
 use crate::domain::template::Unresolved;
 use crate::domain::ticket::Refusal;
-use crate::domain::{call, case, concession, customer, question};
+use crate::domain::{call, case, claim, concession, customer, goods_return, question};
 
 impl Explain for Refusal {
     fn code(&self) -> Code {
@@ -204,6 +204,66 @@ impl Explain for concession::Refusal {
             concession::Refusal::Decided => "DECIDED",
             concession::Refusal::OwnRequest => "OWN_REQUEST",
             concession::Refusal::AboveAuthority => "ABOVE_AUTHORITY",
+        }
+    }
+}
+
+impl Explain for claim::Refusal {
+    fn code(&self) -> Code {
+        match self {
+            claim::Refusal::MayNotWaive => Code::PermissionDenied,
+            claim::Refusal::Known(_) => Code::AlreadyExists,
+            claim::Refusal::NoSuchDeadline => Code::InvalidArgument,
+            claim::Refusal::State(_) | claim::Refusal::EvidenceMissing(_) | claim::Refusal::TooMuchEvidence => {
+                Code::FailedPrecondition
+            }
+        }
+    }
+
+    fn reason(&self) -> &'static str {
+        match self {
+            claim::Refusal::State(_) => "CLAIM_STATE",
+            claim::Refusal::EvidenceMissing(_) => "EVIDENCE_MISSING",
+            claim::Refusal::MayNotWaive => "MAY_NOT_WAIVE",
+            claim::Refusal::TooMuchEvidence => "TOO_MUCH_EVIDENCE",
+            claim::Refusal::NoSuchDeadline => "NO_SUCH_DEADLINE",
+            claim::Refusal::Known(_) => "CLAIM_KNOWN",
+        }
+    }
+
+    fn metadata(&self) -> Vec<(&'static str, String)> {
+        match self {
+            claim::Refusal::State(state) => vec![("state", state.name().into())],
+            claim::Refusal::EvidenceMissing(items) => vec![("items", items.join(","))],
+            claim::Refusal::Known(id) => vec![("claim_id", id.to_string())],
+            claim::Refusal::MayNotWaive | claim::Refusal::TooMuchEvidence | claim::Refusal::NoSuchDeadline => {
+                Vec::new()
+            }
+        }
+    }
+}
+
+impl Explain for goods_return::Refusal {
+    fn code(&self) -> Code {
+        match self {
+            goods_return::Refusal::State(_) | goods_return::Refusal::NotGranted => Code::FailedPrecondition,
+            goods_return::Refusal::NoSuchDeadline | goods_return::Refusal::BadMoment => Code::InvalidArgument,
+        }
+    }
+
+    fn reason(&self) -> &'static str {
+        match self {
+            goods_return::Refusal::State(_) => "RETURN_STATE",
+            goods_return::Refusal::NotGranted => "NOT_GRANTED",
+            goods_return::Refusal::NoSuchDeadline => "NO_SUCH_DEADLINE",
+            goods_return::Refusal::BadMoment => "BAD_MOMENT",
+        }
+    }
+
+    fn metadata(&self) -> Vec<(&'static str, String)> {
+        match self {
+            goods_return::Refusal::State(state) => vec![("state", state.name().into())],
+            _ => Vec::new(),
         }
     }
 }

@@ -1,13 +1,14 @@
 //! The calls: read, decide, keep, reply. [`intake`] and [`mails`] take messages in, [`quarantine`] holds
 //! what could not be, [`steps`] works on tickets, [`reads`] answers questions, [`promises`] explains and
-//! reports, [`sla`] warns and tells how sellers stand, [`reports`] add up; [`templates`], [`writing`], [`guidance`], [`guard`] and
-//! [`presence`] help to answer, [`workflow`], [`triggers`] and [`concessions`] do the rest; [`questions`] go to the
-//! seller and become [`articles`]; [`surveys`], [`survey_forms`] and [`satisfaction`] ask customers how it was; [`incidents`]
-//! tell many at once.
+//! reports, [`sla`] warns and tells how sellers stand, [`reports`] add up; [`templates`], [`writing`], [`guidance`],
+//! [`guard`] and [`presence`] help to answer, [`workflow`], [`triggers`], [`concessions`], [`claims`] and [`returns`] do the
+//! rest; [`questions`] go to the seller and become [`articles`]; [`surveys`], [`survey_forms`] and [`satisfaction`] ask
+//! customers how it was; [`incidents`] tell many at once.
 
 mod actions;
 mod articles;
 mod calls;
+mod claims;
 mod concessions;
 mod connections;
 mod customers;
@@ -33,6 +34,7 @@ mod reads;
 mod received;
 mod report_csv;
 mod reports;
+mod returns;
 mod satisfaction;
 mod senders;
 pub mod sla;
@@ -55,10 +57,12 @@ use kit::{Caller, ProviderId, SellerId};
 use proto::tickets::v1 as pb;
 use proto::tickets::v1::answering_service_server::AnsweringService;
 use proto::tickets::v1::articles_service_server::ArticlesService;
+use proto::tickets::v1::claims_service_server::ClaimsService;
 use proto::tickets::v1::concessions_service_server::ConcessionsService;
 use proto::tickets::v1::incidents_service_server::IncidentsService;
 use proto::tickets::v1::presence_service_server::PresenceService;
 use proto::tickets::v1::questions_service_server::QuestionsService;
+use proto::tickets::v1::returns_service_server::ReturnsService;
 use proto::tickets::v1::satisfaction_service_server::SatisfactionService;
 use proto::tickets::v1::surveys_service_server::SurveysService;
 use proto::tickets::v1::tickets_service_server::TicketsService;
@@ -311,6 +315,36 @@ service! {
         request_concession, RequestConcessionRequest, RequestConcessionResponse;
         decide_concession, DecideConcessionRequest, DecideConcessionResponse;
         list_concessions, ListConcessionsRequest, ListConcessionsResponse;
+    }
+}
+
+service! {
+    ClaimsService {
+        get_claim_transition_table, GetClaimTransitionTableRequest, GetClaimTransitionTableResponse;
+        open_claim, OpenClaimRequest, OpenClaimResponse;
+        get_claim, GetClaimRequest, GetClaimResponse;
+        update_claim, UpdateClaimRequest, UpdateClaimResponse;
+        advance_claim, AdvanceClaimRequest, AdvanceClaimResponse;
+        set_claim_deadline, SetClaimDeadlineRequest, SetClaimDeadlineResponse;
+        add_claim_evidence, AddClaimEvidenceRequest, AddClaimEvidenceResponse;
+        remove_claim_evidence, RemoveClaimEvidenceRequest, RemoveClaimEvidenceResponse;
+        list_claims, ListClaimsRequest, ListClaimsResponse;
+        list_case_events, ListCaseEventsRequest, ListCaseEventsResponse;
+        list_case_deadlines, ListCaseDeadlinesRequest, ListCaseDeadlinesResponse;
+        list_case_alerts, ListCaseAlertsRequest, ListCaseAlertsResponse;
+        get_claim_report, GetClaimReportRequest, GetClaimReportResponse;
+    }
+}
+
+service! {
+    ReturnsService {
+        get_return_transition_table, GetReturnTransitionTableRequest, GetReturnTransitionTableResponse;
+        request_return, RequestReturnRequest, RequestReturnResponse;
+        get_return, GetReturnRequest, GetReturnResponse;
+        advance_return, AdvanceReturnRequest, AdvanceReturnResponse;
+        set_return_deadline, SetReturnDeadlineRequest, SetReturnDeadlineResponse;
+        list_returns, ListReturnsRequest, ListReturnsResponse;
+        get_return_report, GetReturnReportRequest, GetReturnReportResponse;
     }
 }
 

@@ -135,6 +135,7 @@ impl Received {
         let mut book = store::load::book(&mut tx, settings, &messages).await?;
         let outcomes = self.receive(&mut book, settings, messages)?;
         store::keep::book(&mut tx, &settings.prefix, &mut book).await?;
+        self.desk.note_claims(&mut tx, settings, &book.claims).await?;
         self.desk.note_for_triggers(&mut tx, &book.dossiers).await?;
         tell(&mut tx, &book, &fresh, &outcomes)?;
 

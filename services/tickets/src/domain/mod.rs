@@ -8,12 +8,15 @@
 pub mod article;
 pub mod call;
 pub mod case;
+pub mod claim;
 pub mod concession;
 pub mod connection;
 pub mod customer;
+pub mod deadline;
 pub mod dossier;
 pub mod duplicates;
 pub mod field;
+pub mod goods_return;
 pub mod guard;
 pub mod ids;
 pub mod incident;

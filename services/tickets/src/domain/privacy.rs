@@ -54,8 +54,9 @@ const fn nothing(name: &'static str, why: &'static str) -> Table {
 }
 
 /// Every table, in an order in which rows can be removed: what points before what is pointed at.
-pub const TABLES: [Table; 80] = [
+pub const TABLES: [Table; 86] = [
     table("replay", Holds::Answer, Fate::Blanked(&[("response", "''")])),
+    table("claim_evidence", Holds::Ticket, Fate::Removed),
     table("attachment", Holds::Message, Fate::Removed),
     // What was still to be sent is not.
     table("outgoing", Holds::Message, Fate::Removed),
@@ -92,6 +93,24 @@ pub const TABLES: [Table; 80] = [
     table("translation", Holds::Ticket, Fate::Removed),
     table("presence", Holds::Ticket, Fate::Removed),
     table("guard_override", Holds::Ticket, Fate::Removed),
+    Table {
+        ours: &["marketplace", "country", "kind", "reason", "currency", "amount", "state"],
+        ..table("claim", Holds::Ticket, Fate::Blanked(&[("order_id", "''"), ("external_id", "''")]))
+    },
+    Table {
+        ours: &["marketplace", "country", "reason", "state", "outcome"],
+        ..table(
+            "goods_return",
+            Holds::Ticket,
+            Fate::Blanked(&[("order_id", "''"), ("items", "''"), ("tracking", "''")]),
+        )
+    },
+    Table { ours: &["step", "state"], ..table("case_event", Holds::Ticket, Fate::Blanked(&[("detail", "''")])) },
+    Table {
+        ours: &["case_kind", "kind", "standing", "rule"],
+        ..table("case_deadline", Holds::Ticket, Fate::Blanked(&[("source", "''")]))
+    },
+    Table { ours: &["case_kind", "kind"], ..table("case_alert", Holds::Ticket, Fate::Kept) },
     Table {
         ours: &["kind", "currency", "amount", "state"],
         ..table(

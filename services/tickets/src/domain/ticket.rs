@@ -122,10 +122,14 @@ pub enum Kind {
     /// The seller was asked a question about it.
     SellerAsked,
     SellerAnswered,
+    /// A claim or a return of it moved on.
+    CaseMoved,
+    /// A deadline of a claim or a return comes near, or passed.
+    DeadlineTold,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 29] = [
+    pub const ALL: [Kind; 31] = [
         Kind::CustomerWrote,
         Kind::Answered,
         Kind::Noted,
@@ -155,6 +159,8 @@ impl Kind {
         Kind::Triggered,
         Kind::SellerAsked,
         Kind::SellerAnswered,
+        Kind::CaseMoved,
+        Kind::DeadlineTold,
     ];
 
     pub fn name(self) -> &'static str {
@@ -188,6 +194,8 @@ impl Kind {
             Kind::Triggered => "triggered",
             Kind::SellerAsked => "seller_asked",
             Kind::SellerAnswered => "seller_answered",
+            Kind::CaseMoved => "case_moved",
+            Kind::DeadlineTold => "deadline_told",
         }
     }
 

@@ -6,14 +6,17 @@
 //! [`templates`] and [`writing`] help to answer, [`guard`] knows what must not leave, [`concessions`] hold money
 //! asked for, [`triggers`] what the desk does by itself, [`presence`] who is at a ticket, [`questions`] and
 //! [`articles`] what was asked and is known, [`calls`] what the telephone tells, [`outgoing`] what leaves as mail and [`connections`] by which
-//! servers, [`alerts`] what people are warned of, [`surveys`] and [`outcomes`] how it was,
-//! [`incidents`] what went wrong for many, [`again`] follows changed terms, [`privacy`] exports
-//! and erases a customer, [`erase`] removes a seller, [`webhooks`] say who may deliver what.
+//! servers, [`cases`], [`claims`] and [`returns`] what is asked of sellers beside tickets, [`alerts`] what people are
+//! warned of, [`surveys`] and [`outcomes`] how it was, [`incidents`] what went wrong for many, [`again`] follows
+//! changed terms, [`privacy`] exports and erases a customer, [`erase`] removes a seller, [`webhooks`] say who may
+//! deliver what.
 
 pub mod again;
 pub mod alerts;
 pub mod articles;
 pub mod calls;
+pub mod cases;
+pub mod claims;
 pub mod concessions;
 pub mod connections;
 pub mod customers;
@@ -34,6 +37,7 @@ pub mod quarantine;
 pub mod questions;
 pub mod read;
 pub mod report;
+pub mod returns;
 pub mod rows;
 pub mod senders;
 pub mod standing;

@@ -2,6 +2,7 @@
 //! writing dossiers together with what other services are told and what leaves as mail.
 
 pub mod breach;
+pub mod claims;
 pub mod counting;
 pub mod erasing;
 pub mod http;
@@ -108,6 +109,7 @@ impl Desk {
     pub async fn keep_book(&self, tx: &mut TenantTx, settings: &Settings, book: &mut Book) -> Result<(), Failure> {
         store::keep::book(tx, &settings.prefix, book).await?;
         tx.write_now().await?;
+        self.note_claims(tx, settings, &book.claims).await?;
         self.note_for_triggers(tx, &book.dossiers).await?;
         book.dossiers.iter().try_for_each(|dossier| told::emit(tx, dossier))
     }

@@ -11,17 +11,20 @@ use proto::tenants::v1::users_service_client::UsersServiceClient;
 use proto::tenants::v1::{CreateSellerRequest, CreateUserRequest, ListSellersRequest, PutChannelAccountRequest};
 use proto::tickets::v1::answering_service_client::AnsweringServiceClient;
 use proto::tickets::v1::articles_service_client::ArticlesServiceClient;
+use proto::tickets::v1::claims_service_client::ClaimsServiceClient;
 use proto::tickets::v1::concessions_service_client::ConcessionsServiceClient;
 use proto::tickets::v1::incidents_service_client::IncidentsServiceClient;
 use proto::tickets::v1::questions_service_client::QuestionsServiceClient;
+use proto::tickets::v1::returns_service_client::ReturnsServiceClient;
 use proto::tickets::v1::surveys_service_client::SurveysServiceClient;
 use proto::tickets::v1::tickets_service_client::TicketsServiceClient;
 use proto::tickets::v1::triggers_service_client::TriggersServiceClient;
 use proto::tickets::v1::workflow_service_client::WorkflowServiceClient;
 use proto::tickets::v1::{
-    Action, ArticleDraft, AskSellerRequest, Author, ConcessionKind, CreateArticleRequest, CreateIncidentRequest,
-    IncidentPlan, PutSurveyRequest, PutTemplateRequest, PutTriggerRequest, ReceiveEmailRequest, ReceiveMessageRequest,
-    RequestConcessionRequest, SurveyKind, SurveyText, TagTicketRequest, TriggerRule, action,
+    Action, AddClaimEvidenceRequest, ArticleDraft, AskSellerRequest, Author, ClaimKind, ConcessionKind,
+    CreateArticleRequest, CreateIncidentRequest, IncidentPlan, OpenClaimRequest, PutSurveyRequest, PutTemplateRequest,
+    PutTriggerRequest, ReceiveEmailRequest, ReceiveMessageRequest, RequestConcessionRequest, RequestReturnRequest,
+    ReturnReason, SurveyKind, SurveyText, TagTicketRequest, TriggerRule, action,
 };
 use proto::types::v1::Money;
 
@@ -231,6 +234,34 @@ async fn work_on(admin: &mut Session, seller_id: &str, ticket_id: &str, account:
         ..RequestConcessionRequest::default()
     };
     ConcessionsServiceClient::new(transport.clone()).request_concession(concession).await.map_err(|s| told(&s))?;
+    let claim = OpenClaimRequest {
+        seller_id: seller_id.clone(),
+        request_id: unique(),
+        ticket_id: ticket_id.clone(),
+        marketplace: "amazon".to_owned(),
+        kind: ClaimKind::AToZ.into(),
+        order_id: MARK.to_owned(),
+        ..OpenClaimRequest::default()
+    };
+    let claim = ClaimsServiceClient::new(transport.clone()).open_claim(claim).await.map_err(|s| told(&s))?;
+    let evidence = AddClaimEvidenceRequest {
+        seller_id: seller_id.clone(),
+        request_id: unique(),
+        claim_id: claim.into_inner().claim.unwrap_or_default().id,
+        item: "statement".to_owned(),
+        note: MARK.to_owned(),
+        ..AddClaimEvidenceRequest::default()
+    };
+    ClaimsServiceClient::new(transport.clone()).add_claim_evidence(evidence).await.map_err(|s| told(&s))?;
+    let goods = RequestReturnRequest {
+        seller_id: seller_id.clone(),
+        request_id: unique(),
+        ticket_id: ticket_id.clone(),
+        reason: ReturnReason::Withdrawal.into(),
+        items: MARK.to_owned(),
+        ..RequestReturnRequest::default()
+    };
+    ReturnsServiceClient::new(transport.clone()).request_return(goods).await.map_err(|s| told(&s))?;
     let question = AskSellerRequest {
         seller_id,
         request_id: unique(),

@@ -16,7 +16,8 @@ use super::mail::report::{Action, Report};
 use super::relay;
 use super::thread::{self, Choice, Hit, Key};
 use super::{Decision, Direction, Incoming, OfMail, ticket_subject};
-use crate::domain::dossier::{Dossier, Matter, Message, Ticket};
+use crate::domain::claim;
+use crate::domain::dossier::{Act, Dossier, Matter, Message, Ticket};
 use crate::domain::ids::{AttachmentId, ChannelAccountId, ContactId, CustomerId, MessageId, TicketId, Uuid};
 use crate::domain::settings::{Account, Settings};
 use crate::domain::ticket::{Priority, Refusal, State};
@@ -65,6 +66,8 @@ pub struct Book {
     pub files: Vec<Filed>,
     /// Reports of delivery, by the Message-ID of the mail they are about.
     pub reports: Vec<(MessageId, String, Report)>,
+    /// What marketplaces told of claims.
+    pub claims: Vec<claim::Notice>,
 }
 
 /// The files of a message.
@@ -195,6 +198,7 @@ impl Book {
             message: stored.id,
             direction: stored.direction,
         };
+        let notice = claim::notice_in(&stored, &dossier.ticket).filter(|_| !message.historical);
         match message.direction {
             Direction::Inbound => dossier.customer_wrote(stored, ContactId(new_id()), message.historical)?,
             Direction::Outbound => dossier.answered(stored, false, message.historical)?,
@@ -205,6 +209,11 @@ impl Book {
             && self.messages.get(original).into_iter().flatten().any(|place| place.is_answer_in(dossier.ticket.id))
         {
             dossier.undelivered(at, place.message);
+        }
+        if let Some(notice) = notice {
+            // Whatever it waited for, a claim is urgent.
+            let _ = dossier.prioritize(Act { user: None, at }, Priority::Urgent, true);
+            self.claims.push(notice);
         }
         dossier.settle(settings, at);
         self.messages.entry(message.external_id).or_default().push(place);

@@ -221,8 +221,14 @@ impl Rules {
         out
     }
 
+    /// The zone of a country's site, else UTC.
+    pub fn zone(&self, country: &str) -> jiff::tz::TimeZone {
+        let zone = self.zones.get(country).and_then(|name| jiff::tz::TimeZone::get(name).ok());
+        zone.unwrap_or(jiff::tz::TimeZone::UTC)
+    }
+
     /// The calendar of a kind for a site and a seller, and its name; made once.
-    fn calendar(&self, kind: Kind, case: &Case<'_>) -> Result<Named, BadCalendar> {
+    pub fn calendar(&self, kind: Kind, case: &Case<'_>) -> Result<Named, BadCalendar> {
         let key = (kind, case.site_country.to_owned(), case.seller_country.to_owned());
         if let Some(known) = self.calendars.lock().ok().and_then(|known| known.get(&key).cloned()) {
             return Ok(known);

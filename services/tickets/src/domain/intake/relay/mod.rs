@@ -84,6 +84,13 @@ pub fn is_of(marketplace: &str, address: &str) -> bool {
     sheet.zip(domain_of(address)).is_some_and(|(sheet, domain)| sender_of(sheet, &domain).is_some())
 }
 
+/// Whether an address writes for a marketplace itself, and not for its customers.
+pub fn is_notice(marketplace: &str, address: &str) -> bool {
+    let sheet = sheets().ok().and_then(|sheets| sheets.of(marketplace));
+    let sender = sheet.zip(domain_of(address)).and_then(|(sheet, domain)| sender_of(sheet, &domain));
+    sender.is_some_and(|sender| sender.carries == Carries::Notice)
+}
+
 /// The kind of a message that came through a marketplace's own account.
 pub fn kind_in(sheet: &Sheet, from: &str, subject: &str, text: &str) -> MessageKind {
     marked(sheet, from, subject, text).unwrap_or(MessageKind::Question)
