@@ -307,11 +307,11 @@ async fn germany_from_78_to_92_percent() {
     let want: Vec<(String, f64)> =
         (1..).zip(want).map(|(m, s): (i32, f64)| (format!("2025-{m:02}-01"), s / 100.0)).collect();
     assert_eq!(shares, want, "78 % at the beginning of the half-year, 92 % at its end");
-    let (first, last) = (rows[0].csat.clone().unwrap(), rows[5].csat.clone().unwrap());
+    let (first, last) = (rows[0].csat.unwrap(), rows[5].csat.unwrap());
     assert!(first.high() < last.low() && !first.few, "more than chance: {first:?} {last:?}");
     let half = pb::GetSatisfactionReportRequest { group_by: Vec::new(), ..asked.clone() };
     let rows = reports.get_satisfaction_report(half).await.expect("a report").into_inner().rows;
-    let whole = rows[0].csat.clone().unwrap();
+    let whole = rows[0].csat.unwrap();
     assert_eq!((rows.len(), whole.hits, whole.n), (1, germany.iter().map(|n| i64::from(*n)).sum(), 1_200));
 
     let by_country = pb::GetSatisfactionReportRequest {
@@ -411,7 +411,7 @@ async fn surveys_are_set_up_by_the_provider_and_seen_by_the_seller() {
     let mut surveys = SurveysServiceClient::new(shop.tenant.admin.transport().await.expect("a token"));
     let kept = surveys.put_survey(survey(&shop)).await.expect("kept").into_inner().survey.expect("a survey");
     let seen = of_seller.list_surveys(pb::ListSurveysRequest::default()).await.expect("seen").into_inner().surveys;
-    assert_eq!(seen, [kept.clone()]);
+    assert_eq!(seen, std::slice::from_ref(&kept));
 
     let mut other = survey(&shop);
     other.texts[0].question = "Tutto bene?".into();
