@@ -34,6 +34,7 @@ mod sellers;
 mod support;
 mod telemetry;
 mod tickets;
+mod tiers;
 mod transactions;
 mod workflow;
 mod workforce;
