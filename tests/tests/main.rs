@@ -37,6 +37,7 @@ mod sellers;
 mod support;
 mod telemetry;
 mod tickets;
+mod tiers;
 mod transactions;
 mod translation;
 mod webhooks;

@@ -22,6 +22,7 @@ pub fn case(state: State) -> Case {
         external_thread_id: None,
         language: None,
         customer: CustomerId(Uuid::from_u128(3)),
+        tier: String::new(),
         assignee: None,
         order_id: None,
         marketplace: String::new(),

@@ -36,6 +36,8 @@ pub struct Ticket {
     pub external_thread_id: Option<String>,
     pub language: Option<String>,
     pub customer: CustomerId,
+    /// The customer's tier, as long as work on the ticket is not over; empty for none.
+    pub tier: String,
     pub assignee: Option<UserId>,
     pub order_id: Option<String>,
     pub marketplace: String,
@@ -483,6 +485,7 @@ impl Dossier {
             marketplace: &self.ticket.marketplace,
             country: &self.ticket.country,
             language: self.ticket.language.as_deref(),
+            tier: &self.ticket.tier,
             begun: self.ticket.created_at.as_second(),
         }
     }

@@ -51,6 +51,7 @@ fn ticket(historical: bool, marketplace: &str) -> Dossier {
         external_thread_id: None,
         language: None,
         customer: CustomerId(id(3)),
+        tier: String::new(),
         assignee: None,
         order_id: None,
         marketplace: marketplace.into(),

@@ -159,7 +159,7 @@ pub const TABLES: [Table; 86] = [
     Table { ours: &["family", "metric", "verdict"], ..table("verdict", Holds::Ticket, Fate::Kept) },
     table("import_conversation", Holds::Ticket, Fate::Kept),
     Table {
-        ours: &["number", "state", "priority", "channel", "language", "marketplace", "country", "kind"],
+        ours: &["number", "state", "priority", "channel", "language", "tier", "marketplace", "country", "kind"],
         ..table(
             "ticket",
             Holds::Ticket,

@@ -274,7 +274,26 @@ pub async fn write(tx: &mut TenantTx, customer: &mut Customer) -> Result<(), Fai
     .bind(customer.version)
     .execute(tx.conn())
     .await?;
+    tickets_follow(tx, customer).await?;
     write_terms(tx, customer).await
+}
+
+/// The customer's tickets that are not done have her tier, and their clocks are looked at by its promises next.
+async fn tickets_follow(tx: &mut TenantTx, customer: &Customer) -> Result<(), Failure> {
+    let (provider, seller, now) = (tx.provider().0, tx.seller()?.0, tx.now());
+    sqlx::query(
+        "update tickets.ticket set tier = $4, look_at = $5, version = version + 1
+          where provider_id = $1 and seller_id = $2 and customer_id = $3 and tier <> $4
+            and state in ('new', 'open', 'pending_customer', 'pending_seller', 'on_hold')",
+    )
+    .bind(provider)
+    .bind(seller)
+    .bind(customer.id.0)
+    .bind(&customer.tier)
+    .bind(now.to_sqlx())
+    .execute(tx.conn())
+    .await?;
+    Ok(())
 }
 
 /// Stores a customer that was made of another.

@@ -131,6 +131,7 @@ fn tickets(tx: &mut TenantTx, tickets: &[&Ticket]) -> Result<(), Failure> {
         .column("external_thread_id", "text", column(tickets, |t| t.external_thread_id.clone()))
         .column("language", "text", column(tickets, |t| t.language.clone()))
         .column("customer_id", "uuid", column(tickets, |t| t.customer.0))
+        .column("tier", "text", column(tickets, |t| t.tier.clone()))
         .column("assignee_id", "uuid", column(tickets, |t| bare(t.assignee)))
         .column("order_id", "text", column(tickets, |t| t.order_id.clone()))
         .column("marketplace", "text", column(tickets, |t| t.marketplace.clone()))
@@ -166,6 +167,7 @@ fn tickets(tx: &mut TenantTx, tickets: &[&Ticket]) -> Result<(), Failure> {
                 "state",
                 "priority",
                 "language",
+                "tier",
                 "assignee_id",
                 "order_id",
                 "kind",

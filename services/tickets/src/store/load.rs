@@ -82,8 +82,8 @@ pub async fn book(tx: &mut TenantTx, settings: &Settings, messages: &[Incoming])
 /// The last number given, and the messages and customers that are known already: all in one statement,
 /// since every message comes this way. The first columns stand beside each other and have nothing to do with
 /// each other; `offset 0` keeps a generic plan from joining whole sellers. The identities are held until the end
-/// of the transaction, so that nobody joins or erases a customer while her message is being stored; who waits for
-/// that meets the one she became.
+/// of the transaction, so that nobody joins, changes or erases a customer while her message is being stored; who waits
+/// for that meets the one she became, and as she is then: her own row is held too, as it will be by her ticket's.
 async fn what_is_known(tx: &mut TenantTx, wanted: &mut Wanted, book: &mut Book) -> Result<(), Failure> {
     let (provider, seller) = (tx.provider().0, tx.seller()?.0);
     let externals: Vec<String> = wanted.externals.iter().cloned().collect();
@@ -97,7 +97,7 @@ async fn what_is_known(tx: &mut TenantTx, wanted: &mut Wanted, book: &mut Book) 
                   m.channel_account_id as "channel_account_id?", m.ticket_id as "ticket_id?",
                   m.message_id as "message_id?", m.direction as "direction?", c.customer_id as "customer_id?",
                   c.name as "name?", c.language as "language?",
-                  c.preferred_language as "preferred_language?", c.created_at as "created_at?"
+                  c.preferred_language as "preferred_language?", c.tier as "tier?", c.created_at as "created_at?"
              from unnest($3::text[], $4::text[], $5::text[]) as w (external_id, kind, address)
              left join lateral (
                   select x.channel_account_id, x.ticket_id, x.message_id, x.direction from tickets.message x
@@ -108,10 +108,10 @@ async fn what_is_known(tx: &mut TenantTx, wanted: &mut Wanted, book: &mut Book) 
                    where x.provider_id = $1 and x.seller_id = $2 and x.kind = w.kind and x.address = w.address
                   offset 0 for key share) as i on true
              left join lateral (
-                  select x.customer_id, x.name, x.language, x.preferred_language, x.created_at
+                  select x.customer_id, x.name, x.language, x.preferred_language, x.tier, x.created_at
                     from tickets.customer x
                    where x.provider_id = $1 and x.seller_id = $2 and x.customer_id = i.customer_id
-                  offset 0) as c on true"#,
+                  offset 0 for key share) as c on true"#,
         provider,
         seller,
         &externals,
@@ -141,6 +141,7 @@ async fn what_is_known(tx: &mut TenantTx, wanted: &mut Wanted, book: &mut Book) 
                 name,
                 language: row.language,
                 preferred_language: row.preferred_language,
+                tier: row.tier.unwrap_or_default(),
                 created_at: created_at.to_jiff(),
                 is_new: false,
                 is_changed: false,

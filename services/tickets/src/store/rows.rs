@@ -16,7 +16,7 @@ use crate::domain::ticket::{Fact, Kind, Priority, State};
 macro_rules! ticket_columns {
     () => {
         "t.seller_id, t.ticket_id, t.number, t.subject, t.state, t.priority, t.channel, t.channel_account_id,
-         t.external_thread_id, t.language, t.customer_id, t.assignee_id, t.order_id, t.marketplace, t.country, t.kind,
+         t.external_thread_id, t.language, t.customer_id, t.tier, t.assignee_id, t.order_id, t.marketplace, t.country, t.kind,
          t.historical, t.created_at, t.updated_at, t.first_response_at, t.solved_at, t.due_at, t.look_at, t.first_message_at,
          t.first_outbound_at, t.inbound_count, t.outbound_count, t.message_count, t.event_count, t.contact_id,
          t.contact_since, t.contact_messages, t.contact_assigned_at, t.last_user_id, t.merged_into_id, t.version"
@@ -37,6 +37,7 @@ pub struct TicketRow {
     external_thread_id: Option<String>,
     language: Option<String>,
     customer_id: Uuid,
+    tier: String,
     assignee_id: Option<Uuid>,
     order_id: Option<String>,
     marketplace: String,
@@ -92,6 +93,7 @@ impl TryFrom<TicketRow> for OfSeller<Ticket> {
             external_thread_id: row.external_thread_id,
             language: row.language,
             customer: CustomerId(row.customer_id),
+            tier: row.tier,
             assignee: row.assignee_id.map(UserId),
             order_id: row.order_id,
             marketplace: row.marketplace,

@@ -110,6 +110,7 @@ fn target_of(target: &wire::SlaTarget) -> Option<Target> {
         priorities: target.priorities.iter().filter_map(|word| Priority::named(word)).collect(),
         marketplaces: target.marketplaces.clone(),
         languages: target.languages.clone(),
+        tiers: target.customer_tiers.clone(),
         // Terms of before marks were asked for: what asks for nothing was meant for everything.
         catch_all: target.catch_all.unwrap_or(true),
         seconds: target.target_seconds,
@@ -182,7 +183,7 @@ mod tests {
 
     fn about() -> About<'static> {
         let priority = Priority::Normal;
-        About { channel: "email", priority, marketplace: "", country: "IT", language: None, begun: 0 }
+        About { channel: "email", priority, marketplace: "", country: "IT", language: None, tier: "", begun: 0 }
     }
 
     #[test]

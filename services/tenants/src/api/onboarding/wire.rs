@@ -228,6 +228,7 @@ pub fn policy(version: i64, policy: &SlaPolicy) -> events::SlaPolicy {
         languages: t.languages.clone(),
         catch_all: t.catch_all,
         pauses: t.pauses.clone().map(|states| events::SlaPauses { states }),
+        customer_tiers: t.customer_tiers.clone(),
     };
     let escalation = |e: &Escalation| events::SlaEscalation {
         metric: e.metric.clone(),
@@ -255,6 +256,7 @@ pub fn read_policy(policy: events::SlaPolicy) -> SlaPolicy {
         languages: t.languages,
         catch_all: t.catch_all,
         pauses: t.pauses.map(|pauses| pauses.states),
+        customer_tiers: t.customer_tiers,
     };
     let escalation = |e: events::SlaEscalation| Escalation {
         metric: e.metric,

@@ -36,6 +36,8 @@ pub struct Target {
     pub marketplaces: Vec<String>,
     #[serde(default)]
     pub languages: Vec<String>,
+    #[serde(default)]
+    pub customer_tiers: Vec<String>,
     /// Marks a target that asks for nothing; not asked of policies of before.
     #[serde(default)]
     pub catch_all: Option<bool>,
@@ -97,6 +99,7 @@ impl SlaPolicy {
             t.metric == metric
                 && t.marketplaces.is_empty()
                 && t.languages.is_empty()
+                && t.customer_tiers.is_empty()
                 && (t.channels.is_empty() || t.channels.iter().any(|c| c == channel))
                 && (t.priorities.is_empty() || t.priorities.iter().any(|p| p == priority))
         })
@@ -129,13 +132,16 @@ impl Target {
             values.sort_unstable();
             values.dedup();
         }
-        problems.count(&at("marketplaces"), self.marketplaces.len(), 0..=50);
-        self.marketplaces.truncate(50);
-        for (i, value) in self.marketplaces.iter_mut().enumerate() {
-            *value = problems.slug(&format!("{}[{i}]", at("marketplaces")), value);
+        for (field, values) in [("marketplaces", &mut self.marketplaces), ("customer_tiers", &mut self.customer_tiers)]
+        {
+            problems.count(&at(field), values.len(), 0..=50);
+            values.truncate(50);
+            for (i, value) in values.iter_mut().enumerate() {
+                *value = problems.slug(&format!("{}[{i}]", at(field)), value);
+            }
+            values.sort_unstable();
+            values.dedup();
         }
-        self.marketplaces.sort_unstable();
-        self.marketplaces.dedup();
         problems.count(&at("languages"), self.languages.len(), 0..=50);
         self.languages.truncate(50);
         for (i, value) in self.languages.iter_mut().enumerate() {
@@ -170,7 +176,9 @@ impl Target {
     }
 
     fn asks_for_nothing(&self) -> bool {
-        [&self.channels, &self.priorities, &self.marketplaces, &self.languages].iter().all(|list| list.is_empty())
+        [&self.channels, &self.priorities, &self.marketplaces, &self.languages, &self.customer_tiers]
+            .iter()
+            .all(|list| list.is_empty())
     }
 
     /// Whether everything that the other matches is matched by this.
@@ -183,6 +191,7 @@ impl Target {
             && within(&self.priorities, &other.priorities)
             && within(&self.marketplaces, &other.marketplaces)
             && within(&self.languages, &other.languages)
+            && within(&self.customer_tiers, &other.customer_tiers)
     }
 }
 

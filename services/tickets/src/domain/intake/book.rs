@@ -31,6 +31,8 @@ pub struct Customer {
     pub language: Option<String>,
     /// As somebody noted.
     pub preferred_language: Option<String>,
+    /// As somebody noted; empty for none.
+    pub tier: String,
     pub created_at: Timestamp,
     pub is_new: bool,
     pub is_changed: bool,
@@ -184,6 +186,10 @@ impl Book {
                 decisions.push(Decision::new("language", how, language.clone()));
                 dossier.ticket.language = Some(language);
             }
+            // Also where it begins again after a time in which it followed nobody.
+            if dossier.ticket.customer == customer.id {
+                dossier.ticket.tier.clone_from(&customer.tier);
+            }
         }
         if dossier.ticket.order_id.is_none() && !order_id.is_empty() {
             dossier.ticket.order_id = Some(order_id.clone());
@@ -279,6 +285,7 @@ impl Book {
             name: message.author.name.clone(),
             language: None,
             preferred_language: None,
+            tier: String::new(),
             created_at: at,
             is_new: true,
             is_changed: true,
@@ -451,6 +458,7 @@ fn begin(
         external_thread_id: Some(message.external_thread_id.clone()).filter(|id| !id.is_empty()),
         language: None,
         customer,
+        tier: String::new(),
         assignee: None,
         order_id: None,
         marketplace: matter.marketplace.clone(),

@@ -31,6 +31,7 @@ fn reading(policy: &Policy, facts: &[Fact], now: i64) -> Reading {
         marketplace: "",
         country: "IT",
         language: None,
+        tier: "",
         begun: MONDAY_NINE,
     };
     clock::read(&policy.promises(&about), facts, now).remove(0)

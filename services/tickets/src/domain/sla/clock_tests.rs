@@ -74,7 +74,15 @@ impl Story {
 }
 
 fn about() -> About<'static> {
-    About { channel: "email", priority: Priority::Normal, marketplace: "", country: "IT", language: None, begun: 0 }
+    About {
+        channel: "email",
+        priority: Priority::Normal,
+        marketplace: "",
+        country: "IT",
+        language: None,
+        tier: "",
+        begun: 0,
+    }
 }
 
 /// First response 1 h, next response 30 min, resolution 8 h; 09:00-17:00 on weekdays, or all day.

@@ -87,6 +87,8 @@ pub struct About<'a> {
     pub marketplace: &'a str,
     pub country: &'a str,
     pub language: Option<&'a str>,
+    /// Of the customer; empty for none.
+    pub tier: &'a str,
     /// When it began, in seconds since 1970.
     pub begun: i64,
 }
@@ -100,6 +102,8 @@ pub struct Target {
     pub marketplaces: Vec<String>,
     /// `de` also fits `de-AT`.
     pub languages: Vec<String>,
+    /// Of customers.
+    pub tiers: Vec<String>,
     /// Fits every ticket; a target that asks for nothing and is not marked fits none.
     pub catch_all: bool,
     /// Open seconds promised.
@@ -186,6 +190,7 @@ impl Target {
             priorities: Vec::new(),
             marketplaces: Vec::new(),
             languages: Vec::new(),
+            tiers: Vec::new(),
             catch_all: true,
             seconds,
             calendar: calendar.to_owned(),
@@ -203,13 +208,15 @@ impl Target {
             && (self.priorities.is_empty() || self.priorities.contains(&about.priority))
             && (self.marketplaces.is_empty() || self.marketplaces.iter().any(|m| m == about.marketplace))
             && (self.languages.is_empty() || self.languages.iter().any(speaks))
+            && (self.tiers.is_empty() || self.tiers.iter().any(|tier| tier == about.tier))
     }
 
     fn asks(&self) -> bool {
         !(self.channels.is_empty()
             && self.priorities.is_empty()
             && self.marketplaces.is_empty()
-            && self.languages.is_empty())
+            && self.languages.is_empty()
+            && self.tiers.is_empty())
     }
 }
 
@@ -293,7 +300,8 @@ mod tests {
     }
 
     fn about<'a>(channel: &'a str, language: Option<&'a str>) -> About<'a> {
-        About { channel, priority: Priority::Normal, marketplace: "amazon", country: "DE", language, begun: 0 }
+        let (priority, marketplace, country) = (Priority::Normal, "amazon", "DE");
+        About { channel, priority, marketplace, country, language, tier: "gold", begun: 0 }
     }
 
     #[test]
@@ -308,6 +316,15 @@ mod tests {
         assert_eq!(seconds(&policy, about("email", None)), None);
         policy.targets.push(target(&[], &[], true, 4));
         assert_eq!(seconds(&policy, about("email", None)), Some(4));
+        let of_tiers = |tiers: &[&str]| {
+            let tiers = tiers.iter().map(|tier| (*tier).to_owned()).collect();
+            Target { tiers, ..target(&[], &[], false, 5) }
+        };
+        policy.targets.insert(0, of_tiers(&["silver"]));
+        assert_eq!(seconds(&policy, about("email", None)), Some(4));
+        policy.targets.insert(0, of_tiers(&["silver", "gold"]));
+        assert_eq!(seconds(&policy, about("email", None)), Some(5));
+        assert_eq!(seconds(&policy, About { tier: "", ..about("email", None) }), Some(4), "customers of none");
     }
 
     #[test]

@@ -191,6 +191,8 @@ pub(super) struct Target {
     pub marketplaces: Vec<String>,
     #[serde(default)]
     pub languages: Vec<String>,
+    #[serde(default)]
+    pub customer_tiers: Vec<String>,
     pub catch_all: Option<bool>,
     pub pauses: Option<Vec<String>>,
 }

@@ -239,6 +239,7 @@ fn policy(raw: raw::Sla, calendars: &[Calendar], problems: &mut Problems) -> Sla
             calendar: raw.calendar,
             marketplaces: raw.marketplaces,
             languages: raw.languages,
+            customer_tiers: raw.customer_tiers,
             catch_all: raw.catch_all,
             pauses: raw.pauses,
         });
