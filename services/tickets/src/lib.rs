@@ -38,6 +38,7 @@ use proto::tickets::v1::returns_service_server::ReturnsServiceServer;
 use proto::tickets::v1::sla_service_server::SlaServiceServer;
 use proto::tickets::v1::tickets_service_server::TicketsServiceServer;
 use proto::tickets::v1::triggers_service_server::TriggersServiceServer;
+use proto::tickets::v1::uploads_service_server::UploadsServiceServer;
 use proto::tickets::v1::workflow_service_server::WorkflowServiceServer;
 use tenantdb::service::{Deps, Parts, Worker};
 
@@ -72,6 +73,7 @@ pub fn build(deps: Deps, mail: mail::Settings) -> Result<Parts, kit::Fault> {
             .add_service(ReturnsServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
             .add_service(SlaServiceServer::new(api::sla::Sla::new(Arc::clone(&desk))))
             .add_service(TriggersServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
+            .add_service(UploadsServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
             .add_service(WorkflowServiceServer::from_arc(api).max_decoding_message_size(most));
     let cases = Arc::clone(&desk);
     let (breaches, post) = (Arc::clone(&desk), Arc::clone(&desk));

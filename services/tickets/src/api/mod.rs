@@ -35,6 +35,7 @@ mod steps;
 mod streams;
 mod templates;
 mod triggers;
+mod uploads;
 mod wire;
 mod workflow;
 mod writing;
@@ -53,6 +54,7 @@ use proto::tickets::v1::questions_service_server::QuestionsService;
 use proto::tickets::v1::returns_service_server::ReturnsService;
 use proto::tickets::v1::tickets_service_server::TicketsService;
 use proto::tickets::v1::triggers_service_server::TriggersService;
+use proto::tickets::v1::uploads_service_server::UploadsService;
 use proto::tickets::v1::workflow_service_server::WorkflowService;
 use tenantdb::export::{self, Line, Wanted};
 use tenantdb::group::Groups;
@@ -294,6 +296,13 @@ service! {
         set_return_deadline, SetReturnDeadlineRequest, SetReturnDeadlineResponse;
         list_returns, ListReturnsRequest, ListReturnsResponse;
         get_return_report, GetReturnReportRequest, GetReturnReportResponse;
+    }
+}
+
+service! {
+    UploadsService {
+        upload_file, UploadFileRequest, UploadFileResponse;
+        delete_upload, DeleteUploadRequest, DeleteUploadResponse;
     }
 }
 

@@ -19,6 +19,7 @@ kit::id!(QuestionId, "question", "A question to the seller.");
 kit::id!(ClaimId, "claim", "A claim at a marketplace.");
 kit::id!(EvidenceId, "evidence", "Something that proves a side of a claim.");
 kit::id!(ReturnId, "return", "Goods that come back.");
+kit::id!(UploadId, "upload", "A file that waits for its answer.");
 kit::id!(ArticleId, "article", "What customers ask and what to answer.");
 
 pub use kit::ids::{SellerId, UserId, Uuid};

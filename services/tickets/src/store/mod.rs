@@ -2,7 +2,7 @@
 //!
 //! [`load`] reads what some messages or one step touch, [`keep`] writes what changed, [`read`],
 //! [`list`], [`report`] and [`standing`] answer questions, [`quarantine`] holds mails that could not be taken in,
-//! [`files`] what came with messages, [`customers`] who wrote, [`extras`] what tickets carry beside themselves,
+//! [`files`] what came with messages, [`uploads`] what answers take along, [`customers`] who wrote, [`extras`] what tickets carry beside themselves,
 //! [`templates`] and [`writing`] help to answer, [`guard`] knows what must not leave, [`concessions`] hold money
 //! asked for, [`triggers`] what the desk does by itself, [`presence`] who is at a ticket, [`questions`] and
 //! [`articles`] what was asked and is known, [`calls`] what the telephone tells, [`outgoing`] what leaves as mail and [`connections`] by which
@@ -38,4 +38,5 @@ pub mod rows;
 pub mod standing;
 pub mod templates;
 pub mod triggers;
+pub mod uploads;
 pub mod writing;

@@ -24,7 +24,7 @@ use super::{chance, later, place};
 use crate::domain::connection::{Connection, Security, Use};
 use crate::domain::ids::{MessageId, Uuid};
 use crate::domain::outgoing::attempt::{self, Next, Reason, Trouble};
-use crate::domain::outgoing::letter::{self, Letter};
+use crate::domain::outgoing::letter::{self, Enclosed, Letter};
 use crate::store;
 use crate::store::outgoing::{Claimed, Ended};
 use crate::work::Desk;
@@ -153,6 +153,7 @@ async fn hand_in(desk: &Desk, due: Due) -> Result<(), Fault> {
     let connection = store::connections::one(&mut tx, claimed.mail.account).await?.map(|of| of.value);
     let sealed = store::connections::secrets(&mut tx, claimed.mail.account).await?;
     let settings = desk.settings_in(&mut tx).await?;
+    let files = store::uploads::enclosed(&mut tx, id).await?;
     tx.commit().await?;
 
     let from = settings.account(claimed.mail.account).map(|account| account.address.clone()).unwrap_or_default();
@@ -164,7 +165,7 @@ async fn hand_in(desk: &Desk, due: Due) -> Result<(), Fault> {
             return ended(desk, due, &claimed, claim, &met).await;
         }
     };
-    let handed = match Prepared::new(connection, &claimed, &from) {
+    let handed = match Prepared::new(connection, &claimed, &from, &files) {
         Err(trouble) => Handed::Refused(trouble),
         Ok(Prepared { connection, written }) => {
             let Some(server) = &connection.smtp else { return Ok(()) };
@@ -202,7 +203,12 @@ struct Prepared {
 }
 
 impl Prepared {
-    fn new(connection: Option<Connection>, claimed: &Claimed, from: &str) -> Result<Prepared, Trouble> {
+    fn new(
+        connection: Option<Connection>,
+        claimed: &Claimed,
+        from: &str,
+        files: &[Enclosed],
+    ) -> Result<Prepared, Trouble> {
         let connection = connection.filter(|connection| connection.smtp.is_some());
         let connection = connection.ok_or_else(|| Trouble::new(Reason::NoConnection, ""))?;
         let written = letter::write(&Letter {
@@ -213,6 +219,7 @@ impl Prepared {
             automatic: claimed.automatic,
             at: claimed.at,
             text: &claimed.text,
+            files,
         })
         .map_err(|unsendable| Trouble::new(Reason::Unsendable, unsendable))?;
         Ok(Prepared { connection, written })
