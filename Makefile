@@ -1,6 +1,6 @@
 # Everything a person does with this repository. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help up test lint audit bench sqlx
+.PHONY: help up test lint audit bench fuzz sqlx
 
 help: ## list what can be done
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -23,3 +23,8 @@ sqlx: ## write the offline query data of every service anew
 
 bench: ## the benchmarks, with their peers in the same run
 	tests/bench.sh
+
+fuzz: ## look for mails that break the intake, for FUZZ_SECONDS (300); needs cargo-fuzz and a nightly compiler
+	@mkdir -p tests/fuzz/corpus/intake
+	cargo +nightly fuzz run --fuzz-dir tests/fuzz -s none intake tests/fuzz/corpus/intake tests/fuzz/seeds -- \
+	  -max_total_time=$${FUZZ_SECONDS:-300} -timeout=20 -rss_limit_mb=2048 -max_len=65536

@@ -215,6 +215,7 @@ async fn a_ticket_is_offered_answered_and_done_across_the_services() {
         etag: assigned.etag,
         text: "Buongiorno Anna, il pacco arriva domani.".into(),
         solve: false,
+        upload_ids: Vec::new(),
     };
     agents.clone().reply(reply).await.expect("an answer");
     let boss = routing!(floor.boss.session);

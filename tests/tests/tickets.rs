@@ -104,6 +104,7 @@ async fn a_mail_becomes_a_ticket_and_an_answer_stops_its_clocks() {
         etag: ticket.etag.clone(),
         text: "Buongiorno Anna, il pacco arriva domani.".into(),
         solve: false,
+        upload_ids: Vec::new(),
     };
     let first = agent.reply(reply.clone()).await.expect("an answer").into_inner();
     let again = agent.reply(reply.clone()).await.expect("the same answer").into_inner();

@@ -45,6 +45,7 @@ use proto::tickets::v1::surveys_service_server::SurveysServiceServer;
 use proto::tickets::v1::tickets_service_server::TicketsServiceServer;
 use proto::tickets::v1::translations_service_server::TranslationsServiceServer;
 use proto::tickets::v1::triggers_service_server::TriggersServiceServer;
+use proto::tickets::v1::uploads_service_server::UploadsServiceServer;
 use proto::tickets::v1::webhooks_service_server::WebhooksServiceServer;
 use proto::tickets::v1::workflow_service_server::WorkflowServiceServer;
 use tenantdb::service::{Deps, Parts, Worker};
@@ -88,6 +89,7 @@ pub fn build(deps: Deps, mail: mail::Settings) -> Result<Parts, kit::Fault> {
             .add_service(SlaServiceServer::new(api::sla::Sla::new(Arc::clone(&desk))))
             .add_service(TranslationsServiceServer::from_arc(api.clone()))
             .add_service(TriggersServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
+            .add_service(UploadsServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
             .add_service(WebhooksServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
             .add_service(WorkflowServiceServer::from_arc(api).max_decoding_message_size(most));
     let cases = Arc::clone(&desk);

@@ -11,6 +11,7 @@ use proto::tickets::v1::questions_service_client::QuestionsServiceClient;
 use proto::tickets::v1::returns_service_client::ReturnsServiceClient;
 use proto::tickets::v1::tickets_service_client::TicketsServiceClient;
 use proto::tickets::v1::triggers_service_client::TriggersServiceClient;
+use proto::tickets::v1::uploads_service_client::UploadsServiceClient;
 use proto::tickets::v1::workflow_service_client::WorkflowServiceClient;
 use tests::{Person, Tenant, desk, eventually};
 
@@ -43,6 +44,7 @@ pub struct Hands {
     pub articles: ArticlesServiceClient<Transport>,
     pub claims: ClaimsServiceClient<Transport>,
     pub returns: ReturnsServiceClient<Transport>,
+    pub uploads: UploadsServiceClient<Transport>,
 }
 
 /// Somebody's clients.
@@ -58,7 +60,8 @@ pub async fn hands(session: &mut Session) -> Hands {
         questions: QuestionsServiceClient::new(transport.clone()),
         articles: ArticlesServiceClient::new(transport.clone()),
         claims: ClaimsServiceClient::new(transport.clone()),
-        returns: ReturnsServiceClient::new(transport),
+        returns: ReturnsServiceClient::new(transport.clone()),
+        uploads: UploadsServiceClient::new(transport),
     }
 }
 

@@ -9,7 +9,7 @@ use super::workflow;
 use crate::domain::intake::book::NotTaken;
 use crate::domain::template::Unresolved;
 use crate::domain::ticket::Refusal;
-use crate::domain::{call, case, claim, concession, customer, goods_return, question};
+use crate::domain::{call, case, claim, concession, customer, enclosure, goods_return, question};
 
 impl Explain for Refusal {
     fn code(&self) -> Code {
@@ -239,6 +239,23 @@ impl Explain for claim::Refusal {
             claim::Refusal::MayNotWaive | claim::Refusal::TooMuchEvidence | claim::Refusal::NoSuchDeadline => {
                 Vec::new()
             }
+        }
+    }
+}
+
+impl Explain for enclosure::TooMuch {
+    fn code(&self) -> Code {
+        match self {
+            enclosure::TooMuch::Files | enclosure::TooMuch::Bytes => Code::InvalidArgument,
+            enclosure::TooMuch::Waiting => Code::FailedPrecondition,
+        }
+    }
+
+    fn reason(&self) -> &'static str {
+        match self {
+            enclosure::TooMuch::Files => "TOO_MANY_FILES",
+            enclosure::TooMuch::Bytes => "FILES_TOO_LARGE",
+            enclosure::TooMuch::Waiting => "TOO_MANY_UPLOADS",
         }
     }
 }

@@ -45,6 +45,7 @@ mod surveys;
 mod templates;
 mod translations;
 mod triggers;
+mod uploads;
 mod webhooks;
 mod wire;
 mod workflow;
@@ -67,6 +68,7 @@ use proto::tickets::v1::satisfaction_service_server::SatisfactionService;
 use proto::tickets::v1::surveys_service_server::SurveysService;
 use proto::tickets::v1::tickets_service_server::TicketsService;
 use proto::tickets::v1::triggers_service_server::TriggersService;
+use proto::tickets::v1::uploads_service_server::UploadsService;
 use proto::tickets::v1::workflow_service_server::WorkflowService;
 use tenantdb::export::{self, Line, Wanted};
 use tenantdb::group::Groups;
@@ -345,6 +347,13 @@ service! {
         set_return_deadline, SetReturnDeadlineRequest, SetReturnDeadlineResponse;
         list_returns, ListReturnsRequest, ListReturnsResponse;
         get_return_report, GetReturnReportRequest, GetReturnReportResponse;
+    }
+}
+
+service! {
+    UploadsService {
+        upload_file, UploadFileRequest, UploadFileResponse;
+        delete_upload, DeleteUploadRequest, DeleteUploadResponse;
     }
 }
 

@@ -6,12 +6,14 @@ use tenantdb::TenantTx;
 
 use super::{Api, fields, sees_all, wire};
 use crate::domain::dossier::{Act, Dossier};
-use crate::domain::ids::{ContactId, MessageId, TicketId};
+use crate::domain::enclosure::{self, MOST};
+use crate::domain::ids::{ContactId, MessageId, TicketId, UploadId};
 use crate::domain::intake::Direction;
 use crate::domain::ours;
 use crate::domain::settings::Settings;
 use crate::domain::ticket::Refusal;
 use crate::store;
+use crate::store::uploads::Upload;
 
 /// A call about one ticket.
 struct About<'a, Req> {
@@ -24,6 +26,8 @@ struct About<'a, Req> {
     request: &'a Req,
     /// What leaves to the customer, for the guard to look at.
     leaves: Option<&'a str>,
+    /// Files that the answer takes along.
+    files: &'a [UploadId],
 }
 
 /// A call about one ticket, from a request that names it in the usual fields.
@@ -38,6 +42,7 @@ macro_rules! about {
             etag: &$request.etag,
             request: &$request,
             leaves: None,
+            files: &[],
         }
     };
 }
@@ -48,7 +53,8 @@ impl Api {
         checks.request_id(&request.request_id);
         let text = fields::text(&mut checks, "text".into(), &request.text, true);
         let leaving = text.clone();
-        let about = About { leaves: Some(&leaving), ..about!(caller, "Reply", request) };
+        let files = uploads(&mut checks, &request.upload_ids);
+        let about = About { leaves: Some(&leaving), files: &files, ..about!(caller, "Reply", request) };
         let solve = request.solve;
         self.change(
             checks,
@@ -82,6 +88,7 @@ impl Api {
             etag: "",
             request: &request,
             leaves: None,
+            files: &[],
         };
         self.change(
             checks,
@@ -222,8 +229,12 @@ impl Api {
         let mut dossier = self.locked(&mut tx, id).await?;
         fields::matches(about.etag, dossier.ticket.version)?;
         let act = Act { user: about.caller.user(), at: tx.now() };
+        let enclosed = enclosed(&mut tx, id, about.files).await?;
         if let Some(text) = about.leaves {
-            self.guarded(&mut tx, about.caller, id, text).await?;
+            // Names leave with the files.
+            let names = enclosed.iter().map(|upload| format!("\n{}", upload.name));
+            let leaving: String = std::iter::once(text.to_owned()).chain(names).collect();
+            self.guarded(&mut tx, about.caller, id, &leaving).await?;
             if let Some(user) = act.user {
                 store::writing::drop_draft(&mut tx, id, user).await?;
             }
@@ -231,6 +242,11 @@ impl Api {
         step(&mut dossier, act, &settings, self.desk.deps.clock.new_id())?;
         dossier.settle(&settings, act.at);
         self.desk.keep_with_commit(&mut tx, &mut dossier).await?;
+        if let Some(answer) = dossier.new_messages.last().filter(|_| !enclosed.is_empty()) {
+            tx.write_now().await?;
+            let clock = &self.desk.deps.clock;
+            store::uploads::take_along(&mut tx, answer.id, &enclosed, || clock.new_id()).await?;
+        }
         let (seller, all) = (tx.seller()?, sees_all(about.caller));
         let response = respond(&dossier, wire::ticket(seller, &dossier.ticket, all), seller, all);
         tx.commit_with(&response).await?;
@@ -240,4 +256,32 @@ impl Api {
     async fn locked(&self, tx: &mut TenantTx, id: TicketId) -> Result<Dossier, Fault> {
         store::load::dossier(tx, id).await?.ok_or(Fault::NotFound("ticket"))
     }
+}
+
+/// The files that an answer names, each once.
+fn uploads(checks: &mut Checks, ids: &[String]) -> Vec<UploadId> {
+    checks.count("upload_ids", ids.len(), 0..=MOST);
+    let mut found: Vec<UploadId> = Vec::new();
+    for text in ids.iter().take(MOST) {
+        match kit::ids::decode("upload", text).map(UploadId) {
+            Some(id) if found.contains(&id) => checks.refuse("upload_ids", "must name each file once"),
+            Some(id) => found.push(id),
+            None => checks.refuse("upload_ids", "must be ids of uploads"),
+        }
+    }
+    found
+}
+
+/// The files that an answer takes along: handed in for its ticket, and no more than leave.
+async fn enclosed(tx: &mut TenantTx, ticket: TicketId, ids: &[UploadId]) -> Result<Vec<Upload>, Fault> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let found = store::uploads::hold(tx, ids).await?;
+    if found.len() != ids.len() || found.iter().any(|upload| upload.ticket != ticket) {
+        return Err(Fault::NotFound("upload"));
+    }
+    let sizes: Vec<i64> = found.iter().map(|upload| upload.size).collect();
+    enclosure::may_leave(&sizes)?;
+    Ok(found)
 }

@@ -20,6 +20,7 @@ kit::id!(TranslationId, "translation", "What a machine translated.");
 kit::id!(ClaimId, "claim", "A claim at a marketplace.");
 kit::id!(EvidenceId, "evidence", "Something that proves a side of a claim.");
 kit::id!(ReturnId, "return", "Goods that come back.");
+kit::id!(UploadId, "upload", "A file that waits for its answer.");
 kit::id!(ArticleId, "article", "What customers ask and what to answer.");
 kit::id!(SurveyId, "survey", "What customers are asked after a ticket was solved.");
 kit::id!(InvitationId, "invite", "Somebody who was asked by a survey, or was not.");

@@ -15,6 +15,7 @@ pub mod customer;
 pub mod deadline;
 pub mod dossier;
 pub mod duplicates;
+pub mod enclosure;
 pub mod field;
 pub mod goods_return;
 pub mod guard;

@@ -36,7 +36,7 @@ pub async fn keep(tx: &mut TenantTx, filed: &[Filed]) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn keep_file(tx: &mut TenantTx, file: &File) -> Result<(), Failure> {
+pub(super) async fn keep_file(tx: &mut TenantTx, file: &File) -> Result<(), Failure> {
     let (provider, seller, now) = (tx.provider().0, tx.seller()?.0, tx.now());
     let new = sqlx::query!(
         "insert into tickets.file (provider_id, seller_id, sha256, size, detected_type, stored_at)

@@ -24,7 +24,14 @@ pub const SERIAL_START: i64 = 1_000;
 pub fn met_a_twin(failure: &Failure) -> bool {
     matches!(
         failure.constraint(),
-        Some("message_external_once" | "ticket_thread_once" | "ticket_number_once" | "customer_identity_pk" | TWICE)
+        Some(
+            "message_external_once"
+                | "attachment_file_fk"
+                | "ticket_thread_once"
+                | "ticket_number_once"
+                | "customer_identity_pk"
+                | TWICE
+        )
     )
 }
 

@@ -1,8 +1,9 @@
 //! The rows of this service: SQL in, domain values out.
 //!
 //! [`load`] reads what some messages or one step touch, [`keep`] writes what changed, [`read`],
-//! [`list`], [`report`] and [`standing`] answer questions, [`sums`] are what reports are read from, [`quarantine`] holds mails that could not be taken in,
-//! [`files`] what came with messages, [`customers`] who wrote, [`extras`] what tickets carry beside themselves,
+//! [`list`], [`report`] and [`standing`] answer questions, [`sums`] are what reports are read from, [`quarantine`]
+//! holds mails that could not be taken in, [`files`] what came with messages, [`uploads`] what answers take along,
+//! [`customers`] who wrote, [`extras`] what tickets carry beside themselves,
 //! [`templates`] and [`writing`] help to answer, [`guard`] knows what must not leave, [`concessions`] hold money
 //! asked for, [`triggers`] what the desk does by itself, [`presence`] who is at a ticket, [`questions`] and
 //! [`articles`] what was asked and is known, [`calls`] what the telephone tells, [`outgoing`] what leaves as mail and [`connections`] by which
@@ -46,5 +47,6 @@ pub mod surveys;
 pub mod templates;
 pub mod translations;
 pub mod triggers;
+pub mod uploads;
 pub mod webhooks;
 pub mod writing;

@@ -127,6 +127,9 @@ pub async fn subject(
            join tickets.attachment a on a.provider_id = m.provider_id and a.seller_id = m.seller_id
                                     and a.message_id = m.message_id
           where m.provider_id = $1 and m.seller_id = $2 and m.ticket_id = any ($3)
+         union
+         select u.sha256 from tickets.upload u
+          where u.provider_id = $1 and u.seller_id = $2 and u.ticket_id = any ($3)
           order by 1",
     )
     .bind(provider)
@@ -225,7 +228,9 @@ pub async fn erase(tx: &mut TenantTx, subject: &Subject, answers: bool) -> Resul
         let unless = match table.holds {
             Holds::File => {
                 " and not exists (select from tickets.attachment a where a.provider_id = $1 and a.seller_id = $2
-                                     and a.sha256 = t.sha256)"
+                                     and a.sha256 = t.sha256)
+                  and not exists (select from tickets.upload u where u.provider_id = $1 and u.seller_id = $2
+                                     and u.sha256 = t.sha256)"
             }
             _ => "",
         };

@@ -1,5 +1,5 @@
 //! Wakes tickets whose moment has come, each once: its row goes in the transaction that wakes it. Forgets
-//! who has left a ticket without a word.
+//! who has left a ticket without a word, and files that no answer took along.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Desk, rounds};
 use crate::domain::case::Case;
-use crate::domain::ids::{ContactId, TicketId};
+use crate::domain::ids::{ContactId, TicketId, UploadId};
 use crate::store;
 
 /// Tickets looked at in one round.
@@ -35,6 +35,9 @@ async fn look(desk: &Desk) -> Result<bool, Fault> {
                      where expires_at <= $1 order by expires_at limit $2) as p";
     let gone = desk.deps.db.due(gone, now, BATCH).await?;
     rounds::each("people who left tickets", gone, BATCH, |ticket| forget(desk, ticket)).await;
+    let unused = "select provider_id, seller_id, upload_id from tickets.upload where expires_at <= $1 order by expires_at limit $2";
+    let unused = desk.deps.db.due(unused, now, BATCH).await?;
+    rounds::each("files that no answer took along", unused, BATCH, |upload| forget_upload(desk, upload)).await;
     Ok(more)
 }
 
@@ -42,6 +45,13 @@ async fn forget(desk: &Desk, at: Due) -> Result<bool, Fault> {
     let mut tx = desk.deps.db.begin(&at.scope()).await?;
     let now = tx.now();
     store::presence::forget(&mut tx, TicketId(at.id), now).await?;
+    tx.commit().await?;
+    Ok(true)
+}
+
+async fn forget_upload(desk: &Desk, unused: Due) -> Result<bool, Fault> {
+    let mut tx = desk.deps.db.begin(&unused.scope()).await?;
+    store::uploads::forget(&mut tx, UploadId(unused.id)).await?;
     tx.commit().await?;
     Ok(true)
 }

@@ -1,10 +1,12 @@
 //! How an answer is addressed and written as a mail (RFC 5322). What was once addressed stays as it is:
 //! every attempt hands in the same bytes.
 
+use aws_lc_rs::digest;
 use jiff::Timestamp;
 use lettre::address::Envelope;
+use lettre::message::header::ContentType;
 use lettre::message::header::{HeaderName, HeaderValue};
-use lettre::message::{Mailbox, SinglePart};
+use lettre::message::{Attachment, Body, Mailbox, MultiPart, MultiPartKind, SinglePart};
 use lettre::{Address, Message};
 
 use crate::domain::intake::Direction;
@@ -137,6 +139,29 @@ pub struct Letter<'a> {
     pub automatic: bool,
     pub at: Timestamp,
     pub text: &'a str,
+    pub files: &'a [Enclosed],
+}
+
+/// A file that a mail takes along.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Enclosed {
+    pub name: String,
+    /// As whoever handed it in declared it; may be empty.
+    pub declared: String,
+    /// What its first bytes say.
+    pub detected: String,
+    pub bytes: Vec<u8>,
+}
+
+impl Enclosed {
+    /// What the mail says that it is: what its bytes say, or, where these tell only its wrapping, what was declared.
+    fn content_type(&self) -> Result<ContentType, Unsendable> {
+        const WRAPPINGS: [&str; 4] =
+            ["application/zip", "application/octet-stream", "application/x-ole-storage", "text/plain"];
+        let declared = Some(self.declared.as_str()).filter(|_| WRAPPINGS.contains(&self.detected.as_str()));
+        let declared = declared.and_then(|declared| ContentType::parse(declared).ok());
+        declared.map_or_else(|| ContentType::parse(&self.detected).map_err(|_| Unsendable::Body), Ok)
+    }
 }
 
 /// A mail, ready to be handed in.
@@ -188,11 +213,31 @@ pub fn write(letter: &Letter<'_>) -> Result<Written, Unsendable> {
         let name = HeaderName::new_from_ascii_str("Auto-Submitted");
         mail = mail.raw_header(HeaderValue::new(name, "auto-replied".to_owned()));
     }
-    let mail = mail
-        .envelope(Envelope::new(Some(from), vec![to]).map_err(|_| Unsendable::To)?)
-        .singlepart(SinglePart::plain(letter.text.to_owned()))
-        .map_err(|_| Unsendable::Body)?;
+    let mail = mail.envelope(Envelope::new(Some(from), vec![to]).map_err(|_| Unsendable::To)?);
+    let text = SinglePart::plain(letter.text.to_owned());
+    let mail = match letter.files {
+        [] => mail.singlepart(text),
+        files => {
+            let mut parts = MultiPart::builder().kind(MultiPartKind::Mixed).boundary(boundary(letter)).singlepart(text);
+            for file in files {
+                let name = line(&file.name, 200);
+                let part = Attachment::new(name).body(Body::new(file.bytes.clone()), file.content_type()?);
+                parts = parts.singlepart(part);
+            }
+            mail.multipart(parts)
+        }
+    };
+    let mail = mail.map_err(|_| Unsendable::Body)?;
     Ok(Written { envelope: mail.envelope().clone(), bytes: mail.formatted() })
+}
+
+/// What stands between the parts: the same for every attempt, and in none of them, since nobody who writes the text
+/// knows its own hash.
+fn boundary(letter: &Letter<'_>) -> String {
+    let of = format!("{}\n{}", letter.message_id, letter.text);
+    let hash = digest::digest(&digest::SHA256, of.as_bytes());
+    let hex: String = hash.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    format!("=_{hex}")
 }
 
 /// The account's address with a tag behind a plus.
@@ -275,6 +320,7 @@ mod tests {
             automatic: false,
             at: Timestamp::from_second(1_750_000_000).unwrap(),
             text,
+            files: &[],
         }
     }
 
@@ -307,6 +353,36 @@ mod tests {
         let automatic = Letter { automatic: true, ..letter(&addressed, text, "") };
         let read = mail::read(&write(&automatic).unwrap().bytes).unwrap();
         assert_eq!(read.automatic, Some("auto_reply"));
+    }
+
+    #[test]
+    fn files_are_taken_along_as_they_are() {
+        let addressed = Addressed { recipient: "anna@example.it".into(), ..Addressed::default() };
+        let file = |name: &str, declared: &str, detected: &str, bytes: &[u8]| Enclosed {
+            name: name.into(),
+            declared: declared.into(),
+            detected: detected.into(),
+            bytes: bytes.into(),
+        };
+        let word = "application/vnd.openxmlformats-officedocument.wordprocessingml.document";
+        let files = [
+            file("étiquette retour.pdf", "", "application/pdf", b"%PDF-1.7\r\n--=_0\r\n\x00\xff"),
+            file("a.docx", word, "application/zip", b"PK\x03\x04...."),
+            file("x\r\nBcc: eve@x.it\".txt", "text/html\r\nX-Evil: 1", "text/plain", b"ciao"),
+        ];
+        let letter = Letter { files: &files, ..letter(&addressed, "In allegato.\n--=_0\n", "") };
+        let written = write(&letter).unwrap();
+        assert_eq!(written.bytes, write(&letter).unwrap().bytes, "every attempt hands in the same bytes");
+        let read = mail::read(&written.bytes).unwrap();
+        assert_eq!(read.text.trim().replace("\r\n", "\n"), "In allegato.\n--=_0");
+        let names: Vec<&str> = read.files.iter().map(|file| file.name.as_str()).collect();
+        assert_eq!((names[0], names[1], names.len()), ("étiquette retour.pdf", "a.docx", 3));
+        assert!(read.files.iter().zip(&files).all(|(read, sent)| read.bytes == sent.bytes));
+        let types: Vec<&str> = read.files.iter().map(|file| file.declared.as_str()).collect();
+        assert_eq!(types, ["application/pdf", word, "text/plain"]);
+        let text = String::from_utf8_lossy(&written.bytes).to_ascii_lowercase();
+        assert!(!text.contains("\nbcc:") && !text.contains("\nx-evil:"), "{text}");
+        assert_eq!(read.recipients, ["anna@example.it"]);
     }
 
     #[test]

@@ -26,7 +26,7 @@ use crate::domain::dossier::Ticket;
 use crate::domain::ids::{MessageId, Uuid};
 use crate::domain::outgoing::attempt::{self, Next, Reason, Trouble};
 use crate::domain::outgoing::channel::{Answer, Sender};
-use crate::domain::outgoing::letter::{self, Letter};
+use crate::domain::outgoing::letter::{self, Enclosed, Letter};
 use crate::store;
 use crate::store::outgoing::{Claimed, Ended};
 use crate::work::Desk;
@@ -173,6 +173,7 @@ async fn hand_in(desk: &Desk, due: Due) -> Result<(), Fault> {
         };
         return written_down(desk, due, &claimed, claim, &outcome, begun).await;
     }
+    let files = store::uploads::enclosed(&mut tx, id).await?;
     tx.commit().await?;
 
     let from = settings.account(claimed.mail.account).map(|account| account.address.clone()).unwrap_or_default();
@@ -184,7 +185,7 @@ async fn hand_in(desk: &Desk, due: Due) -> Result<(), Fault> {
             return ended(desk, due, &claimed, claim, &met.into()).await;
         }
     };
-    let handed = match Prepared::new(connection, &claimed, &from) {
+    let handed = match Prepared::new(connection, &claimed, &from, &files) {
         Err(trouble) => Handed::Refused(trouble),
         Ok(Prepared { connection, written }) => {
             let Some(server) = &connection.smtp else { return Ok(()) };
@@ -258,7 +259,12 @@ struct Prepared {
 }
 
 impl Prepared {
-    fn new(connection: Option<Connection>, claimed: &Claimed, from: &str) -> Result<Prepared, Trouble> {
+    fn new(
+        connection: Option<Connection>,
+        claimed: &Claimed,
+        from: &str,
+        files: &[Enclosed],
+    ) -> Result<Prepared, Trouble> {
         let connection = connection.filter(|connection| connection.smtp.is_some());
         let connection = connection.ok_or_else(|| Trouble::new(Reason::NoConnection, ""))?;
         let written = letter::write(&Letter {
@@ -269,6 +275,7 @@ impl Prepared {
             automatic: claimed.automatic,
             at: claimed.at,
             text: &claimed.text,
+            files,
         })
         .map_err(|unsendable| Trouble::new(Reason::Unsendable, unsendable))?;
         Ok(Prepared { connection, written })
