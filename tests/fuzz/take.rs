@@ -94,6 +94,7 @@ fn incoming(settings: &Settings, mail: &Mail, raw: &[u8], id: Uuid) -> Incoming 
             forwarded: mail.forwarded,
             wants_no_answer: mail.wants_no_answer,
             split_of: None,
+            delivered: None,
             files: mail.files.clone(),
         })),
         message_id: id,

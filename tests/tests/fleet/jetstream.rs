@@ -7,7 +7,7 @@ use crate::support::nats::Nats;
 
 /// The last sequence number of each source's stream.
 async fn ends(nats: &Nats) -> BTreeMap<&'static str, i64> {
-    let client = async_nats::connect(nats.url()).await.expect("the server answers");
+    let client = nats.client().await;
     let context = jetstream::new(client);
     let mut ends = BTreeMap::new();
     for source in tenantdb::bootstrap::SERVICES {

@@ -35,6 +35,12 @@ impl Nats {
         format!("nats://manydesk:{PASSWORD}@127.0.0.1:{}", self.port)
     }
 
+    /// A look at it past the platform.
+    pub async fn client(&self) -> async_nats::Client {
+        let options = async_nats::ConnectOptions::with_user_and_password("manydesk".into(), PASSWORD.into());
+        options.connect(format!("127.0.0.1:{}", self.port)).await.expect("the server answers")
+    }
+
     /// Ends it without a word, and starts it anew with what it has on its disk.
     pub fn kill_and_restart(&mut self) {
         self.end();

@@ -241,7 +241,11 @@ impl Writer {
         let name = info.name.clone();
         stream.delete_consumer(&name).await.map_err(away)?;
         let old = stream.get_info().await.map_err(away)?.state.last_sequence.saturating_sub(young);
-        stream.purge().sequence(old.min(read) + 1).await.map_err(away)?;
+        let forgotten = old.min(read);
+        // the server takes "all before the first" for "all"
+        if 0 < forgotten {
+            stream.purge().sequence(forgotten + 1).await.map_err(away)?;
+        }
         Ok(())
     }
 }

@@ -228,6 +228,8 @@ pub struct Telling<'a> {
     pub subject: &'a str,
     pub account: &'a Account,
     pub customer: CustomerId,
+    /// The customer's.
+    pub tier: &'a str,
     pub order_id: &'a str,
     /// Of the template.
     pub language: &'a str,
@@ -250,6 +252,7 @@ impl Telling<'_> {
             external_thread_id: None,
             language: self.language.split('-').next().map(str::to_owned),
             customer: self.customer,
+            tier: self.tier.to_owned(),
             assignee: None,
             order_id: Some(self.order_id.to_owned()).filter(|id| !id.is_empty()),
             marketplace: self.account.marketplace.clone(),

@@ -102,6 +102,7 @@ async fn tell_one(
         subject: &text.title,
         account,
         customer: customer.id,
+        tier: &customer.tier,
         order_id: &recipient.order_id,
         language: &text.language,
         country: &recipient.country,

@@ -240,7 +240,8 @@ async fn work_on(admin: &mut Session, seller_id: &str, ticket_id: &str, account:
         ticket_id: ticket_id.clone(),
         marketplace: "amazon".to_owned(),
         kind: ClaimKind::AToZ.into(),
-        order_id: MARK.to_owned(),
+        // the claim of a former probe about the same order would be this one
+        order_id: format!("{MARK} {}", unique()),
         ..OpenClaimRequest::default()
     };
     let claim = ClaimsServiceClient::new(transport.clone()).open_claim(claim).await.map_err(|s| told(&s))?;
