@@ -1,7 +1,5 @@
 //! Claims at marketplaces and goods that come back: cases of their own, with deadlines that tell of themselves once.
 
-use std::time::SystemTime;
-
 use proto::Role;
 use proto::tickets::v1 as pb;
 use proto::types::v1::Money;
@@ -11,13 +9,12 @@ use tonic::Code;
 use crate::support::shop::{Hands, Shop, hands, shop};
 
 fn unique() -> String {
-    uuid::Uuid::now_v7().to_string()
+    kit::Clock::System.new_uuid().to_string()
 }
 
 /// So many seconds from now.
 fn ahead(seconds: i64) -> prost_types::Timestamp {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("a clock").as_secs();
-    prost_types::Timestamp { seconds: i64::try_from(now).expect("a clock") + seconds, nanos: 0 }
+    prost_types::Timestamp { seconds: kit::Clock::System.now().as_second() + seconds, nanos: 0 }
 }
 
 fn year(year: i64) -> prost_types::Timestamp {

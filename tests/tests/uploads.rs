@@ -12,7 +12,7 @@ use crate::support::mail::{PASSWORD, SmtpServer};
 use crate::support::shop::{Hands, Shop, hands, shop};
 
 fn unique() -> String {
-    uuid::Uuid::now_v7().to_string()
+    kit::Clock::System.new_uuid().to_string()
 }
 
 const LABEL: &[u8] = b"%PDF-1.7\r\n%\xe2\xe3\xcf\xd3\n--b\r\n.\r\nend";
