@@ -735,6 +735,16 @@ async fn an_answer_leaves_by_a_signed_webhook_until_it_is_taken() {
     let endless = shop.reply(&ticket.id, "endless").await;
     let failed = shop.until(&endless.id, pb::OutgoingMailState::Failed).await;
     assert_eq!((failed.attempts, failed.reason.as_str()), (4, "later"));
+    let with_file = pb::ReplyRequest {
+        seller_id: shop.seller.clone(),
+        request_id: unique(),
+        ticket_id: ticket.id.clone(),
+        text: "with a file".into(),
+        upload_ids: vec!["upload_01h00000000000000000000000".into()],
+        ..Default::default()
+    };
+    let refused = shop.tickets.reply(with_file).await.expect_err("no file leaves by this channel");
+    assert_eq!((refused.code(), violated(&refused)), (Code::InvalidArgument, vec!["upload_ids".to_owned()]));
 
     // What is wrong, and who may.
     let whatsapp = pb::ChannelSender {

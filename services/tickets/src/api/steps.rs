@@ -5,7 +5,7 @@ use proto::tickets::v1 as pb;
 use tenantdb::TenantTx;
 
 use super::{Api, fields, sees_all, wire};
-use crate::domain::dossier::{Act, Dossier};
+use crate::domain::dossier::{Act, Dossier, Ticket};
 use crate::domain::enclosure::{self, MOST};
 use crate::domain::ids::{ContactId, MessageId, TicketId, UploadId};
 use crate::domain::intake::Direction;
@@ -229,7 +229,7 @@ impl Api {
         let mut dossier = self.locked(&mut tx, id).await?;
         fields::matches(about.etag, dossier.ticket.version)?;
         let act = Act { user: about.caller.user(), at: tx.now() };
-        let enclosed = enclosed(&mut tx, id, about.files).await?;
+        let enclosed = enclosed(&mut tx, &dossier.ticket, about.files).await?;
         if let Some(text) = about.leaves {
             // Names leave with the files.
             let names = enclosed.iter().map(|upload| format!("\n{}", upload.name));
@@ -273,12 +273,16 @@ fn uploads(checks: &mut Checks, ids: &[String]) -> Vec<UploadId> {
 }
 
 /// The files that an answer takes along: handed in for its ticket, and no more than leave.
-async fn enclosed(tx: &mut TenantTx, ticket: TicketId, ids: &[UploadId]) -> Result<Vec<Upload>, Fault> {
+async fn enclosed(tx: &mut TenantTx, ticket: &Ticket, ids: &[UploadId]) -> Result<Vec<Upload>, Fault> {
     if ids.is_empty() {
         return Ok(Vec::new());
     }
+    let by_mail = store::connections::sends(tx, ticket.account).await?.is_some();
+    if !by_mail && store::senders::one(tx, ticket.account).await?.is_some() {
+        return Err(Fault::invalid("upload_ids", "must be empty: answers on this channel leave without files"));
+    }
     let found = store::uploads::hold(tx, ids).await?;
-    if found.len() != ids.len() || found.iter().any(|upload| upload.ticket != ticket) {
+    if found.len() != ids.len() || found.iter().any(|upload| upload.ticket != ticket.id) {
         return Err(Fault::NotFound("upload"));
     }
     let sizes: Vec<i64> = found.iter().map(|upload| upload.size).collect();
