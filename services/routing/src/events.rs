@@ -12,13 +12,13 @@ use tenantdb::service::Deps;
 use tracing::Instrument;
 
 use crate::desk::Desks;
-use crate::domain::agent::Profile;
-use crate::domain::contact::NewContact;
-use crate::domain::ids::{AgentId, At, ContactId, TicketId};
-use crate::domain::needs::{Channel, Language, Level, Needs, Priority};
-use crate::domain::policy::Policy;
 use crate::store::intake::{Note, Told};
 use crate::store::{agents, contacts, intake, policies};
+use engine::agent::Profile;
+use engine::contact::NewContact;
+use engine::ids::{AgentId, At, ContactId, TicketId};
+use engine::needs::{Channel, Language, Level, Needs, Priority};
+use engine::policy::Policy;
 
 /// Applies events.
 pub struct Listener {

@@ -2,7 +2,7 @@
 //! sellers; every decision is durable before anybody sees it and can be
 //! explained afterwards.
 //!
-//! Start reading at [`domain::engine`], which decides everything and does
+//! Start reading at [`engine`], which decides everything and does
 //! nothing else. [`desk`] is the house around it: it leads one engine per
 //! provider, commits what the engine decided, and only then tells agents and
 //! other services. [`api`] turns calls into events for the engine, [`events`]
@@ -13,7 +13,6 @@
 
 mod api;
 pub mod desk;
-pub mod domain;
 mod events;
 mod passing;
 pub mod store;

@@ -3,12 +3,12 @@
 use kit::Caller;
 use proto::routing::v1 as wire;
 
-use crate::domain::agent::{Presence, Profile, Session};
-use crate::domain::contact::{Contact, ContactState};
-use crate::domain::engine::{Completion, Decision, Kind, Rule, Verdict};
-use crate::domain::ids::{AgentId, At};
-use crate::domain::needs::{Channel, Channels, Level};
-use crate::domain::offer::{Offer, OfferState};
+use engine::agent::{Presence, Profile, Session};
+use engine::contact::{Contact, ContactState};
+use engine::ids::{AgentId, At};
+use engine::needs::{Channel, Channels, Level};
+use engine::offer::{Offer, OfferState};
+use engine::{Completion, Decision, Kind, Rule, Verdict};
 
 /// What of a contact may be shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,14 +6,14 @@ use proto::routing::v1 as wire;
 use super::once::Asking;
 use super::refusal::fault;
 use super::{Api, optional};
-use crate::domain::contact::{Contact, ContactState, NewContact};
-use crate::domain::engine::{Engine, Event, Explanation, Reply};
-use crate::domain::ids::{AgentId, At, ContactId, TicketId};
-use crate::domain::needs::{Channel, Language, Needs, Priority, SKILLS_MAX};
-use crate::domain::refusal::Refusal;
 use crate::store::intake::{Note, Told};
 use crate::store::{contacts, decisions, intake, policies};
 use crate::wire::{self as out, View};
+use engine::contact::{Contact, ContactState, NewContact};
+use engine::ids::{AgentId, At, ContactId, TicketId};
+use engine::needs::{Channel, Language, Needs, Priority, SKILLS_MAX};
+use engine::refusal::Refusal;
+use engine::{Engine, Event, Explanation, Reply};
 
 /// Decisions in one explanation.
 const DECISIONS_MOST: i64 = 200;
@@ -198,7 +198,7 @@ impl Api {
     }
 }
 
-type NeedsAndLevel = (Needs, Option<crate::domain::needs::Level>);
+type NeedsAndLevel = (Needs, Option<engine::needs::Level>);
 
 fn read_needs(checks: &mut Checks, needs: Option<&wire::Needs>) -> NeedsAndLevel {
     let none = wire::Needs::default();
@@ -221,7 +221,7 @@ fn read_needs(checks: &mut Checks, needs: Option<&wire::Needs>) -> NeedsAndLevel
     };
     let required = skills("needs.required_skills", &needs.required_skills);
     let preferred = skills("needs.preferred_skills", &needs.preferred_skills);
-    let minimum_level = level.unwrap_or(crate::domain::needs::Level::B2);
+    let minimum_level = level.unwrap_or(engine::needs::Level::B2);
     (Needs { channel, language, minimum_level, required, preferred }, level)
 }
 

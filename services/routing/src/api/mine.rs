@@ -9,14 +9,14 @@ use super::once::Asking;
 use super::refusal::fault;
 use super::{Api, myself};
 use crate::desk::frames;
-use crate::domain::agent::Presence;
-use crate::domain::contact::Contact;
-use crate::domain::engine::{Completion, Engine, Event, LEASE_SECONDS, Reply};
-use crate::domain::ids::{AgentId, ContactId, OfferId, SellerId};
-use crate::domain::offer::{Offer, OfferState};
-use crate::domain::refusal::Refusal;
 use crate::store::{contacts, decisions};
 use crate::wire as out;
+use engine::agent::Presence;
+use engine::contact::Contact;
+use engine::ids::{AgentId, ContactId, OfferId, SellerId};
+use engine::offer::{Offer, OfferState};
+use engine::refusal::Refusal;
+use engine::{Completion, Engine, Event, LEASE_SECONDS, Reply};
 
 impl Api {
     pub(super) async fn presence(
@@ -208,7 +208,7 @@ async fn stored(
 pub(super) fn hello_event(checks: &mut Checks, agent: AgentId, hello: &wire::Hello) -> Event {
     let channels = out::channels_in(&hello.channels).unwrap_or_else(|place| {
         checks.refuse(format!("hello.channels[{place}]"), "must be a channel, such as email");
-        crate::domain::needs::Channels::NONE
+        engine::needs::Channels::NONE
     });
     let presence = presence_wanted(checks, "hello.state", hello.state);
     let reason = reason(checks, "hello.reason", presence, &hello.reason);

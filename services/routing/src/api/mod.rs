@@ -22,7 +22,7 @@ use tenantdb::service::Deps;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::desk::{Desk, Desks};
-use crate::domain::ids::AgentId;
+use engine::ids::AgentId;
 
 /// The handlers.
 pub struct Api {

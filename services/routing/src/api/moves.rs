@@ -7,10 +7,10 @@ use proto::routing::v1 as wire;
 use super::once::Asking;
 use super::refusal::fault;
 use super::{Api, myself, optional};
-use crate::domain::engine::{Engine, Event, Reply};
-use crate::domain::ids::{AgentId, ContactId};
-use crate::domain::refusal::Refusal;
 use crate::wire::{self as out, View};
+use engine::ids::{AgentId, ContactId};
+use engine::refusal::Refusal;
+use engine::{Engine, Event, Reply};
 
 impl Api {
     pub(super) async fn assign(
@@ -112,7 +112,7 @@ impl Api {
 }
 
 /// A contact that the engine does not know: it has ended, or has only just been handed in.
-fn ended(contact: &crate::domain::contact::Contact) -> Fault {
+fn ended(contact: &engine::contact::Contact) -> Fault {
     if contact.state.is_final() {
         fault(Refusal::WrongState(contact.state))
     } else {

@@ -6,8 +6,8 @@ use tenantdb::TenantTx;
 use tenantdb::kept::Named;
 
 use super::Api;
-use crate::domain::engine::{Engine, Event, Reply};
-use crate::domain::refusal::Refusal;
+use engine::refusal::Refusal;
+use engine::{Engine, Event, Reply};
 
 /// A caller's request with the id that she gave it.
 pub struct Asking<'a, Req> {

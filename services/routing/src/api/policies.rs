@@ -4,12 +4,12 @@ use kit::{Caller, Checks, Fault, SellerId};
 use proto::routing::v1 as wire;
 
 use super::Api;
-use crate::domain::needs::Level;
-use crate::domain::policy::Policy;
 use crate::store::intake;
 use crate::store::intake::{Note, Told};
 use crate::store::policies::{self, Stored};
 use crate::wire as out;
+use engine::needs::Level;
+use engine::policy::Policy;
 
 impl Api {
     pub(super) async fn policy(

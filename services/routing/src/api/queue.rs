@@ -9,10 +9,10 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 
 use super::{Api, Down};
-use crate::domain::contact::ContactState;
-use crate::domain::ids::{At, ContactId};
 use crate::store::contacts::{self, Figures, Filter};
 use crate::wire::{self as out, View};
+use engine::contact::ContactState;
+use engine::ids::{At, ContactId};
 
 impl Api {
     pub(super) async fn queue(

@@ -3,11 +3,16 @@
 use kit::{Explain, Fault};
 use tonic::Code;
 
-use crate::domain::refusal::Refusal;
+use engine::refusal::Refusal;
 
-impl Explain for Refusal {
+/// A refusal on its way to the wire.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+struct Refused(Refusal);
+
+impl Explain for Refused {
     fn code(&self) -> Code {
-        match self {
+        match &self.0 {
             Refusal::ContactNotFound | Refusal::OfferNotFound => Code::NotFound,
             Refusal::Changed => Code::Aborted,
             Refusal::OfferEnded(_)
@@ -21,7 +26,7 @@ impl Explain for Refusal {
     }
 
     fn reason(&self) -> &'static str {
-        match self {
+        match &self.0 {
             Refusal::ContactNotFound | Refusal::OfferNotFound => "NOT_FOUND",
             Refusal::OfferEnded(_) => "OFFER_ENDED",
             Refusal::StaleSession => "STALE_SESSION",
@@ -35,7 +40,7 @@ impl Explain for Refusal {
     }
 
     fn metadata(&self) -> Vec<(&'static str, String)> {
-        match self {
+        match &self.0 {
             Refusal::OfferEnded(state) => vec![("state", state.word().to_owned())],
             Refusal::WrongState(state) => vec![("state", state.word().to_owned())],
             Refusal::NotEligible(obstacles) => {
@@ -52,6 +57,6 @@ pub fn fault(refusal: Refusal) -> Fault {
         Refusal::ContactNotFound => Fault::NotFound("contact"),
         Refusal::OfferNotFound => Fault::NotFound("offer"),
         Refusal::Changed => Fault::Stale,
-        other => other.into(),
+        other => Refused(other).into(),
     }
 }

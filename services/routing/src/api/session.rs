@@ -20,9 +20,9 @@ use super::refusal::fault;
 use super::{Api, Down, myself};
 use crate::desk::leading::Leading;
 use crate::desk::{Desk, Frames, not_ready};
-use crate::domain::engine::{Completion, Event};
-use crate::domain::ids::{AgentId, ContactId, OfferId};
 use crate::wire as out;
+use engine::ids::{AgentId, ContactId, OfferId};
+use engine::{Completion, Event};
 
 /// Frames that an agent may be behind before she loses the stream.
 const BEHIND_MOST: usize = 256;

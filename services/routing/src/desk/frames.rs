@@ -7,11 +7,11 @@ use proto::routing::v1::{AgentSessionResponse, OfferEnded, Welcome};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
-use crate::domain::contact::{Contact, ContactState};
-use crate::domain::engine::{Changes, Engine, HEARTBEAT_SECONDS, Kind, LEASE_SECONDS};
-use crate::domain::ids::{AgentId, ContactId};
-use crate::domain::offer::OfferState;
 use crate::wire::{self, View};
+use engine::contact::{Contact, ContactState};
+use engine::ids::{AgentId, ContactId};
+use engine::offer::OfferState;
+use engine::{Changes, Engine, HEARTBEAT_SECONDS, Kind, LEASE_SECONDS};
 
 fn frame(frame: Frame) -> AgentSessionResponse {
     AgentSessionResponse { frame: Some(frame) }

@@ -15,11 +15,11 @@ use uuid::Uuid;
 use super::leading::{self, Leading};
 use super::once::{self, Answers, Requests};
 use super::{Frames, Seat, Work, frames, notes, tell};
-use crate::domain::engine::{Changes, Engine, Event, Reply};
-use crate::domain::ids::{AgentId, At, SellerId};
-use crate::domain::refusal::Refusal;
 use crate::store::lease::Lease;
 use crate::store::{commit, intake, lease, sellers, snapshot};
+use engine::ids::{AgentId, At, SellerId};
+use engine::refusal::Refusal;
+use engine::{Changes, Engine, Event, Reply};
 
 /// A beat that stands still so long belongs to a leader who is gone.
 const LEASE: Duration = Duration::from_secs(5);

@@ -27,10 +27,10 @@ use uuid::Uuid;
 
 use self::leading::Leading;
 use self::once::{Denied, Once};
-use crate::domain::engine::{Engine, Event, Reply};
-use crate::domain::ids::AgentId;
-use crate::domain::refusal::Refusal;
 use crate::store::snapshot;
+use engine::ids::AgentId;
+use engine::refusal::Refusal;
+use engine::{Engine, Event, Reply};
 
 /// Commands that wait for one engine before further ones are refused.
 const WAITING_MOST: usize = 4_096;

@@ -9,15 +9,15 @@ use proto::events::v1::SellerTerms as WireTerms;
 use tenantdb::service::Deps;
 use tenantdb::{Failure, TenantTx};
 
-use crate::domain::agent::Profile;
-use crate::domain::contact::{Contact, ContactState, NewContact};
-use crate::domain::engine::{Engine, Event};
-use crate::domain::ids::{AgentId, ContactId, SellerId};
-use crate::domain::needs::Language;
-use crate::domain::policy::Policy;
-use crate::domain::seller::SellerTerms;
 use crate::store::intake::{Note, Told};
 use crate::store::{agents, contacts, policies, sellers, snapshot};
+use engine::agent::Profile;
+use engine::contact::{Contact, ContactState, NewContact};
+use engine::ids::{AgentId, ContactId, SellerId};
+use engine::needs::Language;
+use engine::policy::Policy;
+use engine::seller::SellerTerms;
+use engine::{Engine, Event};
 
 /// What the engine is to be told, and what is to be erased with the commit.
 #[derive(Default)]

@@ -12,10 +12,10 @@ use tenantdb::service::Deps;
 use tokio::sync::oneshot;
 
 use super::Work;
-use crate::domain::engine::{Engine, Event, Reply};
-use crate::domain::ids::{At, SellerId};
-use crate::domain::refusal::Refusal;
 use crate::store::snapshot;
+use engine::ids::{At, SellerId};
+use engine::refusal::Refusal;
+use engine::{Engine, Event, Reply};
 
 /// Why a request has no answer.
 pub enum Denied {
@@ -149,12 +149,21 @@ impl Answers {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::needs::Channels;
-    use crate::domain::testing::{agent, profile, seller};
+    use engine::agent::Profile;
+    use engine::ids::{AgentId, SellerId};
+    use engine::needs::Channels;
     use tenantdb::group::Asked;
     use uuid::Uuid;
 
     const NOW: At = At(1_000_000);
+
+    fn seller(n: u128) -> SellerId {
+        kit::SellerId(Uuid::from_u128(n))
+    }
+
+    fn agent(n: u128) -> AgentId {
+        AgentId(Uuid::from_u128(n))
+    }
 
     /// A round of requests to an engine that knows agent 1.
     struct Round {
@@ -165,7 +174,7 @@ mod tests {
     impl Round {
         fn new() -> Round {
             let mut engine = Engine::new(1, 0);
-            engine.apply(NOW, Event::Agent(Box::new(profile(1, &[1], &[])))).expect("a profile");
+            engine.apply(NOW, Event::Agent(Box::new(Profile::new(agent(1))))).expect("a profile");
             Round { engine, requests: Requests::default() }
         }
 
@@ -194,7 +203,7 @@ mod tests {
         }
     }
 
-    fn hello(n: u8) -> Event {
+    fn hello(n: u128) -> Event {
         let (presence, reason) = (None, String::new());
         Event::Hello { agent: agent(n), resume: 0, presence, reason, channels: Channels::NONE }
     }

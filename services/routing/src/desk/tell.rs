@@ -5,9 +5,9 @@ use proto::events::v1::envelope::Body;
 use proto::events::v1::{AgentTimeRecorded, ContactAssigned, ContactReleased, SellerErasureDone};
 use tenantdb::{Failure, TenantTx};
 
-use crate::domain::engine::{Changes, Decision, Kind, Rule};
 use crate::store::contacts;
 use crate::wire;
+use engine::{Changes, Decision, Kind, Rule};
 
 /// Tells who has which contact now, and what agents' time went to.
 pub fn others(tx: &mut TenantTx, changes: &Changes) -> Result<(), Failure> {

@@ -7,9 +7,9 @@ use tenantdb::{Failure, TenantTx};
 use uuid::Uuid;
 
 use super::{get, put, word};
-use crate::domain::agent::{Activity, Presence, Profile, Session};
-use crate::domain::ids::AgentId;
-use crate::domain::needs::{Channel, Channels, FULL_UNITS, Language, Level};
+use engine::agent::{Activity, Presence, Profile, Session};
+use engine::ids::AgentId;
+use engine::needs::{Channel, Channels, FULL_UNITS, Language, Level};
 
 #[derive(FromRow)]
 struct Row {

@@ -5,9 +5,9 @@ use tenantdb::{Failure, TenantTx};
 use uuid::Uuid;
 
 use super::put;
-use crate::domain::engine::Changes;
-use crate::domain::needs::Channel;
-use crate::domain::offer::OfferState;
+use engine::Changes;
+use engine::needs::Channel;
+use engine::offer::OfferState;
 
 /// Keeps everything that changed. The lease is locked already.
 pub async fn keep(tx: &mut TenantTx, changes: &Changes, epoch: i64) -> Result<(), Failure> {
@@ -143,8 +143,7 @@ async fn sessions(tx: &mut TenantTx, changes: &Changes) -> Result<(), Failure> {
     let provider = tx.provider();
     let of = &changes.sessions;
     // An array of arrays does not come apart again: channels travel as words in one text.
-    let channels =
-        |s: &crate::domain::agent::Session| s.channels.iter().map(Channel::word).collect::<Vec<_>>().join(" ");
+    let channels = |s: &engine::agent::Session| s.channels.iter().map(Channel::word).collect::<Vec<_>>().join(" ");
     sqlx::query(
         "insert into routing.agent_session (provider_id, agent_id, epoch, presence, reason, since, channels, activity,
              activity_since)

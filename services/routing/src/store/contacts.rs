@@ -9,9 +9,9 @@ use tenantdb::{Failure, TenantTx};
 use uuid::Uuid;
 
 use super::{get, put, word};
-use crate::domain::contact::{Block, Contact, ContactState, NewContact};
-use crate::domain::ids::{AgentId, At, ContactId, OfferId, TicketId};
-use crate::domain::needs::{Channel, Language, Level, Needs, Priority};
+use engine::contact::{Block, Contact, ContactState, NewContact};
+use engine::ids::{AgentId, At, ContactId, OfferId, TicketId};
+use engine::needs::{Channel, Language, Level, Needs, Priority};
 
 macro_rules! columns {
     ($rest:literal) => {

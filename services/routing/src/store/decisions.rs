@@ -4,9 +4,9 @@ use kit::SellerId;
 use tenantdb::{Failure, TenantTx};
 
 use super::{get, word};
-use crate::domain::engine::{Decision, Kind, Rule};
-use crate::domain::ids::{AgentId, ContactId, OfferId};
-use crate::domain::offer::{Offer, OfferState};
+use engine::ids::{AgentId, ContactId, OfferId};
+use engine::offer::{Offer, OfferState};
+use engine::{Decision, Kind, Rule};
 
 /// The newest decisions about a contact, oldest first.
 pub async fn of_contact(

@@ -8,7 +8,7 @@ use tenantdb::{Failure, TenantTx};
 use uuid::Uuid;
 
 use super::{get, put};
-use crate::domain::ids::{AgentId, At, ContactId};
+use engine::ids::{AgentId, At, ContactId};
 
 /// What a note tells.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -17,7 +17,7 @@ pub mod snapshot;
 use jiff_sqlx::{Timestamp, ToSqlx};
 use tenantdb::Failure;
 
-use crate::domain::ids::At;
+use engine::ids::At;
 
 /// An instant for a statement.
 pub(crate) fn put(at: At) -> Timestamp {

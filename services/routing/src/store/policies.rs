@@ -8,8 +8,8 @@ use tenantdb::{Failure, TenantTx};
 use uuid::Uuid;
 
 use super::word;
-use crate::domain::needs::Level;
-use crate::domain::policy::Policy;
+use engine::needs::Level;
+use engine::policy::Policy;
 
 /// A policy as it is stored.
 #[derive(Debug, Clone)]

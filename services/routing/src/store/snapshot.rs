@@ -7,9 +7,9 @@ use tenantdb::{Failure, TenantDb, TenantTx};
 use uuid::Uuid;
 
 use super::{agents, contacts, get, policies, word};
-use crate::domain::engine::{Rule, Snapshot};
-use crate::domain::ids::{AgentId, At, ContactId, OfferId};
-use crate::domain::offer::{Offer, OfferState};
+use engine::ids::{AgentId, At, ContactId, OfferId};
+use engine::offer::{Offer, OfferState};
+use engine::{Rule, Snapshot};
 
 /// More sellers than any installation has.
 const MOST: i64 = 1_000_000;
@@ -117,8 +117,7 @@ async fn refusals(tx: &mut TenantTx, now: At, snapshot: &Snapshot) -> Result<Vec
     .await?;
     let refusals = rows.into_iter().map(|row| {
         let policy = snapshot.policies.iter().find(|(seller, _)| seller.0 == row.seller_id).map(|(_, policy)| policy);
-        let seconds =
-            policy.map_or_else(|| crate::domain::policy::Policy::default().refusal_seconds, |p| p.refusal_seconds);
+        let seconds = policy.map_or_else(|| engine::policy::Policy::default().refusal_seconds, |p| p.refusal_seconds);
         (ContactId(row.contact_id), AgentId(row.agent_id), get(row.ended_at).plus_seconds(seconds))
     });
     Ok(refusals.filter(|(_, _, until)| *until > now).collect())

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::domain::ids::At;
+use crate::ids::At;
 
 /// What becomes due; the number is a job's or an agent's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -4,11 +4,11 @@ use super::classes::hard_obstacles;
 use super::record::{Kind, Rule};
 use super::timers::Timer;
 use super::{Completion, Engine, Reply};
-use crate::domain::agent::Presence;
-use crate::domain::contact::{Contact, ContactState};
-use crate::domain::ids::{AgentId, At, ContactId, OfferId};
-use crate::domain::offer::OfferState;
-use crate::domain::refusal::{Obstacle, Refusal};
+use crate::agent::Presence;
+use crate::contact::{Contact, ContactState};
+use crate::ids::{AgentId, At, ContactId, OfferId};
+use crate::offer::OfferState;
+use crate::refusal::{Obstacle, Refusal};
 
 impl Engine {
     pub(super) fn accept(&mut self, agent: AgentId, epoch: Option<i64>, offer: OfferId) -> Result<Reply, Refusal> {

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::domain::contact::Contact;
-use crate::domain::ids::{At, ContactId};
-use crate::domain::needs::Priority;
+use crate::contact::Contact;
+use crate::ids::{At, ContactId};
+use crate::needs::Priority;
 
 /// How a contact waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::engine::Rule;
 use super::ids::{AgentId, At, ContactId, OfferId, SellerId};
+use super::machine::Rule;
 
 /// How an offer stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

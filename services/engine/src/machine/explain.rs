@@ -3,10 +3,10 @@
 use super::Engine;
 use super::classes::hard_obstacles;
 use super::matching::Turn;
-use crate::domain::agent::Presence;
-use crate::domain::contact::{Contact, ContactState};
-use crate::domain::ids::{AgentId, ContactId};
-use crate::domain::refusal::Obstacle;
+use crate::agent::Presence;
+use crate::contact::{Contact, ContactState};
+use crate::ids::{AgentId, ContactId};
+use crate::refusal::Obstacle;
 
 /// Why one agent would, or would not, get one contact now.
 #[derive(Debug, Clone, PartialEq, Eq)]

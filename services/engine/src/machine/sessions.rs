@@ -5,14 +5,14 @@ use super::queue::Tier;
 use super::record::{Kind, Rule};
 use super::timers::Timer;
 use super::{Engine, LEASE_SECONDS, Reply};
-use crate::domain::agent::{Activity, Interval, Presence, Profile, Session};
-use crate::domain::contact::ContactState;
+use crate::agent::{Activity, Interval, Presence, Profile, Session};
+use crate::contact::ContactState;
 use std::collections::BTreeSet;
 
-use crate::domain::ids::{AgentId, At};
-use crate::domain::needs::{Channel, Channels};
-use crate::domain::offer::OfferState;
-use crate::domain::refusal::Refusal;
+use crate::ids::{AgentId, At};
+use crate::needs::{Channel, Channels};
+use crate::offer::OfferState;
+use crate::refusal::Refusal;
 
 impl Engine {
     pub(super) fn agent_changed(&mut self, profile: Profile) -> Result<Reply, Refusal> {

@@ -5,10 +5,10 @@ use super::Engine;
 use super::model::AgentSlot;
 use super::queue::{Key, Tier};
 use super::record::Rule;
-use crate::domain::agent::Presence;
-use crate::domain::contact::ContactState;
-use crate::domain::ids::{AgentId, At};
-use crate::domain::needs::Channel;
+use crate::agent::Presence;
+use crate::contact::ContactState;
+use crate::ids::{AgentId, At};
+use crate::needs::Channel;
 
 /// The order in which agents are tried for a contact: those who grew up with
 /// the language, then those who can do least else, then the longest idle.

@@ -1,14 +1,14 @@
 //! One promise a test.
 
-use crate::domain::agent::{Activity, Presence, Profile};
-use crate::domain::contact::{Block, ContactState};
-use crate::domain::engine::{Completion, Event, Kind, LEASE_SECONDS, Rule};
-use crate::domain::ids::At;
-use crate::domain::needs::{Channel, Channels, Level};
-use crate::domain::offer::OfferState;
-use crate::domain::policy::Policy;
-use crate::domain::refusal::{Obstacle, Refusal};
-use crate::domain::testing::*;
+use crate::agent::{Activity, Presence, Profile};
+use crate::contact::{Block, ContactState};
+use crate::ids::At;
+use crate::machine::{Completion, Event, Kind, LEASE_SECONDS, Rule};
+use crate::needs::{Channel, Channels, Level};
+use crate::offer::OfferState;
+use crate::policy::Policy;
+use crate::refusal::{Obstacle, Refusal};
+use crate::testing::*;
 
 fn complete(desk: &mut Desk, who: u8, which: u16, completion: Completion) -> Result<ContactState, Refusal> {
     let event = Event::Complete { agent: agent(who), epoch: None, contact: contact(which), completion };

@@ -4,14 +4,14 @@
 
 use proptest::prelude::*;
 
-use crate::domain::agent::{Presence, Profile};
-use crate::domain::contact::{Block, Contact, ContactState};
-use crate::domain::engine::{Completion, Event, Kind};
-use crate::domain::ids::At;
-use crate::domain::needs::{Channel, Channels, FULL_UNITS, Level};
-use crate::domain::offer::OfferState;
-use crate::domain::policy::Policy;
-use crate::domain::testing::*;
+use crate::agent::{Presence, Profile};
+use crate::contact::{Block, Contact, ContactState};
+use crate::ids::At;
+use crate::machine::{Completion, Event, Kind};
+use crate::needs::{Channel, Channels, FULL_UNITS, Level};
+use crate::offer::OfferState;
+use crate::policy::Policy;
+use crate::testing::*;
 
 const SELLERS: u8 = 3;
 const AGENTS: u8 = 6;
@@ -231,7 +231,7 @@ fn reason(desk: &Desk, contact: &Contact) -> Block {
 }
 
 /// An oracle of the hard needs that shares nothing with the engine.
-fn oracle(desk: &Desk, n: crate::domain::ids::ContactId, who: crate::domain::ids::AgentId) -> bool {
+fn oracle(desk: &Desk, n: crate::ids::ContactId, who: crate::ids::AgentId) -> bool {
     let (contact, profile) = (&desk.contacts[&n], &desk.profiles[&who]);
     let terms = &desk.terms[&contact.seller];
     let certified = match profile.certifications.get(&contact.seller) {
@@ -294,7 +294,7 @@ fn run(steps: &[Step], takeovers: bool) -> Result<Desk, TestCaseError> {
             let before = desk.contacts.clone();
             desk.take_over();
             check(&desk)?;
-            let owners = |contacts: &std::collections::BTreeMap<_, crate::domain::contact::Contact>| {
+            let owners = |contacts: &std::collections::BTreeMap<_, crate::contact::Contact>| {
                 contacts.values().filter(|c| c.state.is_owned()).map(|c| (c.id, c.agent, c.state)).collect::<Vec<_>>()
             };
             prop_assert_eq!(owners(&before), owners(&desk.contacts), "a takeover keeps every owner");

@@ -6,13 +6,13 @@ use std::ops::{Index, IndexMut};
 
 use super::queue::{Key, Tier};
 use super::timers::Timer;
-use crate::domain::agent::{Activity, Presence, Profile, Session};
-use crate::domain::bits::BitSet;
-use crate::domain::contact::{Contact, ContactState};
-use crate::domain::ids::{At, ContactId, IdMap};
-use crate::domain::needs::Channel;
-use crate::domain::policy::Policy;
-use crate::domain::seller::SellerTerms;
+use crate::agent::{Activity, Presence, Profile, Session};
+use crate::bits::BitSet;
+use crate::contact::{Contact, ContactState};
+use crate::ids::{At, ContactId, IdMap};
+use crate::needs::Channel;
+use crate::policy::Policy;
+use crate::seller::SellerTerms;
 
 /// A seller with what it has at work.
 #[derive(Debug)]

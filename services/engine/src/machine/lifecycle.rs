@@ -7,14 +7,14 @@ use super::queue::{Key, Tier};
 use super::record::{Decision, Kind, Rule};
 use super::timers::Timer;
 use super::{Engine, Reply};
-use crate::domain::agent::Presence;
-use crate::domain::bits::BitSet;
-use crate::domain::contact::{Contact, ContactState, NewContact};
-use crate::domain::ids::{At, SellerId, offer_id};
-use crate::domain::offer::{Offer, OfferState};
-use crate::domain::policy::Policy;
-use crate::domain::refusal::Refusal;
-use crate::domain::seller::SellerTerms;
+use crate::agent::Presence;
+use crate::bits::BitSet;
+use crate::contact::{Contact, ContactState, NewContact};
+use crate::ids::{At, SellerId, offer_id};
+use crate::offer::{Offer, OfferState};
+use crate::policy::Policy;
+use crate::refusal::Refusal;
+use crate::seller::SellerTerms;
 
 impl Engine {
     /// The slot of a seller; one nobody has told us about is served by nobody.

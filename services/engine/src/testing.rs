@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use super::agent::{Presence, Profile, Session};
 use super::contact::{Contact, ContactState, NewContact};
-use super::engine::{Changes, Decision, Engine, Event, Reply, Snapshot};
 use super::ids::{AgentId, At, ContactId, OfferId, SellerId};
+use super::machine::{Changes, Decision, Engine, Event, Reply, Snapshot};
 use super::needs::{Channel, Channels, Language, Level, Needs, Priority};
 use super::offer::{Offer, OfferState};
 use super::policy::Policy;

@@ -7,13 +7,13 @@ use super::Engine;
 use super::model::SellerSlot;
 use super::queue::Queue;
 use super::record::{Kind, Rule};
-use crate::domain::agent::Profile;
-use crate::domain::bits::BitSet;
-use crate::domain::contact::Block;
-use crate::domain::ids::{At, SellerId};
-use crate::domain::needs::{Channel, Language, Level, Needs};
-use crate::domain::refusal::Obstacle;
-use crate::domain::seller::SellerTerms;
+use crate::agent::Profile;
+use crate::bits::BitSet;
+use crate::contact::Block;
+use crate::ids::{At, SellerId};
+use crate::needs::{Channel, Language, Level, Needs};
+use crate::refusal::Obstacle;
+use crate::seller::SellerTerms;
 
 /// The hard needs of a contact at its present stage.
 #[derive(Debug)]

@@ -4,12 +4,12 @@
 use super::Engine;
 use super::record::{Kind, Rule};
 use super::timers::Timer;
-use crate::domain::agent::{Presence, Profile, Session};
-use crate::domain::contact::{Contact, ContactState};
-use crate::domain::ids::{AgentId, At, ContactId, OfferId, SellerId};
-use crate::domain::offer::{Offer, OfferState};
-use crate::domain::policy::Policy;
-use crate::domain::seller::SellerTerms;
+use crate::agent::{Presence, Profile, Session};
+use crate::contact::{Contact, ContactState};
+use crate::ids::{AgentId, At, ContactId, OfferId, SellerId};
+use crate::offer::{Offer, OfferState};
+use crate::policy::Policy;
+use crate::seller::SellerTerms;
 
 /// Everything stored that an engine needs.
 #[derive(Debug, Default, Clone)]

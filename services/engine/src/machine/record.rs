@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::agent::{Interval, Session};
-use crate::domain::contact::Contact;
-use crate::domain::ids::{AgentId, At, ContactId, OfferId, SellerId};
-use crate::domain::offer::Offer;
+use crate::agent::{Interval, Session};
+use crate::contact::Contact;
+use crate::ids::{AgentId, At, ContactId, OfferId, SellerId};
+use crate::offer::Offer;
 
 /// What happened to a contact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
