@@ -73,7 +73,6 @@ pub fn allowed(text: &str, internal: bool) -> Option<Url> {
 }
 
 /// A client for such addresses: no redirects, no proxy, names led to public addresses only.
-#[must_use]
 pub fn client(internal: bool) -> ClientBuilder {
     reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())

@@ -152,6 +152,7 @@ impl Engine {
             self.jobs[job].held = Some((keeper, key));
             self.agents[keeper as usize].held.insert(key);
             self.held += 1;
+            self.waiting += 1;
         } else {
             let must_go = contact.waiting_since.plus_seconds(policy.maximum_wait_seconds);
             let tier = self.tier_now(contact, must_go);
@@ -196,11 +197,13 @@ impl Engine {
         record.place = Some((tier, key));
         self.classes[record.class].queue.insert(tier, key);
         self.classes.waiting.put(record.class, true);
+        self.waiting += 1;
     }
 
     fn unstand(&mut self, job: u32) {
         let record = &mut self.jobs[job];
         if let Some((tier, key)) = record.place.take() {
+            self.waiting -= 1;
             let queue = &mut self.classes[record.class].queue;
             queue.remove(tier, &key);
             if queue.is_empty() {
@@ -210,6 +213,7 @@ impl Engine {
         if let Some((keeper, key)) = record.held.take() {
             self.agents[keeper as usize].held.remove(&key);
             self.held -= 1;
+            self.waiting -= 1;
         }
     }
 

@@ -145,6 +145,8 @@ pub struct Engine {
     changes: Changes,
     /// Contacts kept for one agent, in all.
     held: u32,
+    /// Contacts that wait, in all.
+    waiting: u32,
 }
 
 impl Engine {
@@ -172,6 +174,7 @@ impl Engine {
             to_retry: BTreeSet::new(),
             changes: Changes::default(),
             held: 0,
+            waiting: 0,
         }
     }
 
@@ -231,6 +234,12 @@ impl Engine {
     /// Every open contact, in no particular order.
     pub fn contacts(&self) -> impl Iterator<Item = &Contact> {
         self.jobs.iter().map(|(_, job)| &job.contact)
+    }
+
+    /// How many contacts wait: kept for one agent for a while, or in their class.
+    #[must_use]
+    pub fn waiting(&self) -> u32 {
+        self.waiting
     }
 
     /// A live offer.

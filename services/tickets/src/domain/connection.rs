@@ -1,6 +1,5 @@
 //! The servers of a channel account, and which addresses may be connected to.
 
-
 use jiff::Timestamp;
 
 use super::ids::ChannelAccountId;
