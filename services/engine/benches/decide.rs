@@ -163,43 +163,49 @@ impl World {
 }
 
 fn main() {
-    println!("{SELLERS} sellers, {AGENTS} agents, each trained for {TRAINED} sellers; {CYCLES} cycles\n");
-    println!("waiting   decisions/s   match p50   p99   p99.9   contact in p50   p99    bytes/waiting contact");
-    for waiting in [1_000, 10_000, 100_000] {
-        let mut world = World::new();
-        let before = resident();
-        let mut owned = world.fill(waiting);
-        let held = resident().saturating_sub(before);
-        let open = world.engine.contacts().count();
-        let (mut matches, mut intakes) = (Vec::with_capacity(CYCLES), Vec::with_capacity(CYCLES));
-        let mut decisions = 0;
-        let begun = Instant::now();
-        for _ in 0..CYCLES {
-            let at = usize::try_from(world.chance.below(owned.len() as u64)).unwrap_or(0);
-            let (agent, contact) = owned[at];
-            let started = Instant::now();
-            world.apply(Event::Complete { agent, epoch: None, contact, completion: Completion::Done });
-            matches.push(started.elapsed());
-            owned.swap_remove(at);
-            decisions += world.accept_all(&mut owned);
-            while world.waiting() < waiting {
-                let event = world.arrival();
-                let started = Instant::now();
-                world.apply(event);
-                intakes.push(started.elapsed());
-                decisions += world.accept_all(&mut owned);
-            }
-        }
-        let rate = decisions as f64 / begun.elapsed().as_secs_f64();
-        let [m50, m99, m999] = quantiles(&mut matches, [0.5, 0.99, 0.999]);
-        let [i50, i99] = quantiles(&mut intakes, [0.5, 0.99]);
-        println!(
-            "{waiting:>7}   {rate:>11.0}   {m50:>9.1?}  {m99:>6.1?}  {m999:>6.1?}  {i50:>14.1?}  {i99:>6.1?}   {:>10} ({} open, {} wait now)",
-            held / open.max(1),
-            open,
-            world.waiting(),
-        );
+    // Each size in a process of its own: its memory is nobody else's.
+    if let Some(waiting) = std::env::args().nth(1).and_then(|size| size.parse().ok()) {
+        return measure(waiting);
     }
+    println!("{SELLERS} sellers, {AGENTS} agents, each trained for {TRAINED} sellers; {CYCLES} cycles\n");
+    println!("waiting   decisions/s   match p50   p99   p99.9   contact in p50   p99   open contacts   MiB");
+    let this = std::env::current_exe().expect("this program");
+    for waiting in ["1000", "10000", "100000"] {
+        let status = std::process::Command::new(&this).arg(waiting).status();
+        assert!(status.is_ok_and(|status| status.success()), "a measurement failed");
+    }
+}
+
+fn measure(waiting: usize) {
+    let mut world = World::new();
+    let mut owned = world.fill(waiting);
+    let open = world.engine.contacts().count();
+    let (mut matches, mut intakes) = (Vec::with_capacity(CYCLES), Vec::with_capacity(CYCLES));
+    let mut decisions = 0;
+    let begun = Instant::now();
+    for _ in 0..CYCLES {
+        let at = usize::try_from(world.chance.below(owned.len() as u64)).unwrap_or(0);
+        let (agent, contact) = owned[at];
+        let started = Instant::now();
+        world.apply(Event::Complete { agent, epoch: None, contact, completion: Completion::Done });
+        matches.push(started.elapsed());
+        owned.swap_remove(at);
+        decisions += world.accept_all(&mut owned);
+        while world.waiting() < waiting {
+            let event = world.arrival();
+            let started = Instant::now();
+            world.apply(event);
+            intakes.push(started.elapsed());
+            decisions += world.accept_all(&mut owned);
+        }
+    }
+    let rate = decisions as f64 / begun.elapsed().as_secs_f64();
+    let [m50, m99, m999] = quantiles(&mut matches, [0.5, 0.99, 0.999]);
+    let [i50, i99] = quantiles(&mut intakes, [0.5, 0.99]);
+    println!(
+        "{waiting:>7}   {rate:>11.0}   {m50:>9.1?}  {m99:>6.1?}  {m999:>6.1?}  {i50:>14.1?}  {i99:>6.1?}  {open:>12}  {:>5}",
+        resident() >> 20,
+    );
 }
 
 fn quantiles<const N: usize>(times: &mut [Duration], wanted: [f64; N]) -> [Duration; N] {

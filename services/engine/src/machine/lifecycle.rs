@@ -51,9 +51,17 @@ impl Engine {
         let seller = self.seller_slot(seller);
         if policy.version >= self.sellers[seller as usize].policy.version {
             self.sellers[seller as usize].policy = policy;
+            self.weigh(seller);
             self.to_retry.insert(seller);
         }
         Ok(Reply::default())
+    }
+
+    /// Notes whether a seller is at its ceiling or below its floor.
+    pub(super) fn weigh(&mut self, seller: u32) {
+        let slot = &self.sellers[seller as usize];
+        self.full.put(seller, slot.is_full());
+        self.below_floor.put(seller, slot.is_below_floor());
     }
 
     pub(super) fn enqueue(&mut self, new: NewContact) -> Result<Reply, Refusal> {
@@ -195,8 +203,7 @@ impl Engine {
         let record = &mut self.jobs[job];
         let key = Key::of(&record.contact, job, tier);
         record.place = Some((tier, key));
-        self.classes[record.class].queue.insert(tier, key);
-        self.classes.waiting.put(record.class, true);
+        self.classes.insert(record.class, tier, key);
         self.waiting += 1;
     }
 
@@ -204,11 +211,7 @@ impl Engine {
         let record = &mut self.jobs[job];
         if let Some((tier, key)) = record.place.take() {
             self.waiting -= 1;
-            let queue = &mut self.classes[record.class].queue;
-            queue.remove(tier, &key);
-            if queue.is_empty() {
-                self.classes.waiting.put(record.class, false);
-            }
+            self.classes.remove(record.class, tier, &key);
         }
         if let Some((keeper, key)) = record.held.take() {
             self.agents[keeper as usize].held.remove(&key);
@@ -249,6 +252,8 @@ impl Engine {
         if next.is_at_work() {
             seller.at_work += 1;
         }
+        self.full.put(record.seller, seller.is_full());
+        self.below_floor.put(record.seller, seller.is_below_floor());
         if let Some(agent) = before {
             let slot = &mut self.agents[agent as usize];
             let load = if record.contact.is_firm() { &mut slot.firm } else { &mut slot.soft };

@@ -136,6 +136,9 @@ pub struct Engine {
     offers: IdMap<OfferId, Offer>,
     /// Per channel, the agents who could take one more contact of it now.
     room: [BitSet; CHANNELS],
+    /// Sellers at their ceiling, and sellers below their floor.
+    full: BitSet,
+    below_floor: BitSet,
     timers: Timers,
     /// Contacts to find an agent for, agents to find contacts for, and sellers
     /// whose waiting contacts are to be tried again, before the event is over.
@@ -168,6 +171,8 @@ impl Engine {
             jobs: Jobs::default(),
             offers: IdMap::default(),
             room: Default::default(),
+            full: BitSet::default(),
+            below_floor: BitSet::default(),
             timers: Timers::default(),
             to_place: VecDeque::new(),
             to_feed: VecDeque::new(),

@@ -6,6 +6,9 @@ use crate::contact::Contact;
 use crate::ids::{At, ContactId};
 use crate::needs::Priority;
 
+/// The instant of the head of a tier in which nobody waits.
+pub const NOBODY: At = At(i64::MAX);
+
 /// How a contact waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tier {
@@ -30,6 +33,7 @@ pub struct Key {
 impl Key {
     pub fn of(contact: &Contact, job: u32, tier: Tier) -> Key {
         let at = if tier == Tier::Forced { contact.waiting_since } else { contact.due_at };
+        let at = At(at.0.min(NOBODY.0 - 1));
         Key { at, priority: contact.priority, contact: contact.id, job }
     }
 }
@@ -58,8 +62,9 @@ impl Queue {
         }
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.heads.iter().all(Option::is_none)
+    /// The instant of the first contact of a tier, or `NOBODY`.
+    pub fn first(&self, tier: Tier) -> At {
+        self.heads[tier as usize].map_or(NOBODY, |key| key.at)
     }
 
     /// The first contact of a tier.
