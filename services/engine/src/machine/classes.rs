@@ -107,25 +107,37 @@ impl std::ops::IndexMut<u32> for Classes {
     }
 }
 
+/// How many hard needs there are.
+const HARD: usize = 7;
+
 /// What keeps an agent from a class however long anybody waits. This is the
 /// only place that decides it: the engine's masks, the guards of manual moves
 /// and the explanations all ask here.
-pub fn hard_obstacles(profile: &Profile, terms: &SellerTerms, class: &Class, now: At) -> [Option<Obstacle>; 7] {
-    let certification = match profile.certifications.get(&terms.seller) {
-        _ if !terms.certification_required => None,
-        None => Some(Obstacle::NotCertified),
-        Some(Some(end)) if *end <= now => Some(Obstacle::CertificationExpired),
-        Some(_) => None,
-    };
-    [
-        (!profile.active).then_some(Obstacle::Inactive),
-        (!profile.sellers.contains(&terms.seller)).then_some(Obstacle::NotGranted),
-        certification,
-        language_obstacle(profile, terms, class),
-        (!profile.channels.has(class.channel)).then_some(Obstacle::ChannelNotServed),
-        (!class.skills.is_subset(&profile.skills)).then_some(Obstacle::SkillMissing),
-        (!terms.served).then_some(Obstacle::SellerNotLive),
-    ]
+pub fn hard_obstacles(profile: &Profile, terms: &SellerTerms, class: &Class, now: At) -> [Option<Obstacle>; HARD] {
+    std::array::from_fn(|need| hard_obstacle(need, profile, terms, class, now))
+}
+
+/// Whether no hard need keeps an agent from a class.
+pub fn allows(profile: &Profile, terms: &SellerTerms, class: &Class, now: At) -> bool {
+    (0..HARD).all(|need| hard_obstacle(need, profile, terms, class, now).is_none())
+}
+
+/// Whether one of the hard needs is in the way; `why_blocked` knows their order.
+fn hard_obstacle(need: usize, profile: &Profile, terms: &SellerTerms, class: &Class, now: At) -> Option<Obstacle> {
+    match need {
+        0 => (!profile.active).then_some(Obstacle::Inactive),
+        1 => (!profile.sellers.contains(&terms.seller)).then_some(Obstacle::NotGranted),
+        2 => match profile.certifications.get(&terms.seller) {
+            _ if !terms.certification_required => None,
+            None => Some(Obstacle::NotCertified),
+            Some(Some(end)) if *end <= now => Some(Obstacle::CertificationExpired),
+            Some(_) => None,
+        },
+        3 => language_obstacle(profile, terms, class),
+        4 => (!profile.channels.has(class.channel)).then_some(Obstacle::ChannelNotServed),
+        5 => (!class.skills.is_subset(&profile.skills)).then_some(Obstacle::SkillMissing),
+        _ => (!terms.served).then_some(Obstacle::SellerNotLive),
+    }
 }
 
 fn language_obstacle(profile: &Profile, terms: &SellerTerms, class: &Class) -> Option<Obstacle> {
@@ -199,13 +211,13 @@ impl Engine {
         let slot = &mut self.agents[agent as usize];
         let of = &mut self.classes[class];
         let terms = &self.sellers[of.seller as usize].terms;
-        let allowed = hard_obstacles(&slot.profile, terms, of, self.now).iter().all(Option::is_none);
+        let allowed = allows(&slot.profile, terms, of, self.now);
         let native = allowed && slot.profile.languages.get(&of.language) == Some(&Level::Native);
         of.native.put(agent, native);
-        slot.put_class(of.channel, class, allowed);
         if !of.eligible.put(agent, allowed) {
             return false;
         }
+        slot.put_class(of.channel, class, allowed);
         let before = of.eligible_count;
         of.eligible_count = if allowed { before + 1 } else { before - 1 };
         (before == 0) != (of.eligible_count == 0)

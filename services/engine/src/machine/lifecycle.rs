@@ -1,7 +1,7 @@
 //! How a contact comes in, waits, is offered, goes back and ends. Every change
 //! of state passes `move_to`, which keeps the books of agents and sellers.
 
-use super::classes::hard_obstacles;
+use super::classes::allows;
 use super::model::{Job, SellerSlot};
 use super::queue::{Key, Tier};
 use super::record::{Decision, Kind, Rule};
@@ -379,7 +379,7 @@ impl Engine {
         let record = &self.jobs[job];
         let terms = &self.sellers[record.seller as usize].terms;
         let profile = &self.agents[agent as usize].profile;
-        hard_obstacles(profile, terms, &self.classes[record.class], self.now).iter().all(Option::is_none)
+        allows(profile, terms, &self.classes[record.class], self.now)
     }
 
     /// Takes back live offers that the hard needs no longer allow, and stops
