@@ -60,6 +60,12 @@ impl Engine {
     /// Works off what the event left to do, until nobody who could be given
     /// work stands beside work she could be given.
     pub(super) fn settle(&mut self) {
+        if self.deferred {
+            return;
+        }
+        if self.to_place.len() > 1 || self.to_feed.len() > 1 {
+            self.match_together();
+        }
         loop {
             if let Some(job) = self.to_place.pop_front() {
                 self.place(job);
@@ -111,7 +117,7 @@ impl Engine {
         }
     }
 
-    fn could_take(&self, agent: u32, job: u32) -> bool {
+    pub(super) fn could_take(&self, agent: u32, job: u32) -> bool {
         let record = &self.jobs[job];
         let class = &self.classes[record.class];
         class.eligible.has(agent) && self.room[class.channel as usize].has(agent) && !record.was_refused_by(agent)
@@ -139,7 +145,7 @@ impl Engine {
         }
     }
 
-    fn held_for(&self, agent: u32) -> Option<u32> {
+    pub(super) fn held_for(&self, agent: u32) -> Option<u32> {
         let held = &self.agents[agent as usize].held;
         held.iter()
             .map(|key| key.job)
@@ -150,7 +156,7 @@ impl Engine {
     fn best_for(&self, agent: u32) -> Best {
         let mut best = Best::default();
         let slot = &self.agents[agent as usize];
-        for tier in [Tier::Forced, Tier::Savable, Tier::Late] {
+        for tier in Tier::ALL {
             if self.classes.waiting[tier as usize] == 0 {
                 continue;
             }
@@ -201,7 +207,7 @@ impl Engine {
         self.savable_or_late(savable, late)
     }
 
-    fn savable_or_late(&mut self, savable: Option<Key>, late: Option<Key>) -> Option<(Key, Rule)> {
+    pub(super) fn savable_or_late(&mut self, savable: Option<Key>, late: Option<Key>) -> Option<(Key, Rule)> {
         let (Some(soon), Some(late)) = (savable, late) else {
             return savable.or(late).map(|key| (key, Rule::Deadline));
         };

@@ -31,6 +31,7 @@ mod record;
 mod restore;
 mod sessions;
 mod timers;
+mod together;
 
 #[cfg(test)]
 mod tests;
@@ -146,6 +147,8 @@ pub struct Engine {
     to_feed: VecDeque<u32>,
     to_retry: BTreeSet<u32>,
     changes: Changes,
+    /// Whether giving out work waits for the end of several events.
+    deferred: bool,
     /// Contacts kept for one agent, in all.
     held: u32,
     /// Contacts that wait, in all.
@@ -178,6 +181,7 @@ impl Engine {
             to_feed: VecDeque::new(),
             to_retry: BTreeSet::new(),
             changes: Changes::default(),
+            deferred: false,
             held: 0,
             waiting: 0,
         }

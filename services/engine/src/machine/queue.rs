@@ -1,6 +1,7 @@
 //! The waiting contacts of one class, in the order in which they are taken.
 
 use std::collections::BTreeSet;
+use std::ops::Bound;
 
 use crate::contact::Contact;
 use crate::ids::{At, ContactId};
@@ -18,6 +19,11 @@ pub enum Tier {
     Savable,
     /// Its promise is broken already.
     Late,
+}
+
+impl Tier {
+    /// Every tier, in the order in which they go.
+    pub const ALL: [Tier; 3] = [Tier::Forced, Tier::Savable, Tier::Late];
 }
 
 /// A contact's place: earliest instant first, then priority, then id. The
@@ -70,6 +76,11 @@ impl Queue {
     /// The first contact of a tier.
     pub fn head(&self, tier: Tier) -> Option<Key> {
         self.heads[tier as usize]
+    }
+
+    /// The contact behind another in a tier.
+    pub fn after(&self, tier: Tier, key: &Key) -> Option<Key> {
+        self.tiers[tier as usize].range((Bound::Excluded(key), Bound::Unbounded)).next().copied()
     }
 
     /// The contacts of a tier, first to take first.
