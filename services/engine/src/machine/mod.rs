@@ -308,6 +308,13 @@ impl Engine {
         changes
     }
 
+    /// A reply to an event of a round, with the contact as it stands after the round. Its session stays what it was
+    /// after the event: a newer one may have been opened in the same round.
+    #[must_use]
+    pub fn after_round(&self, reply: Reply) -> Reply {
+        Reply { contact: reply.contact.map(|c| self.contact(c.id).cloned().unwrap_or(c)), ..reply }
+    }
+
     fn refresh(&self, reply: Reply) -> Reply {
         Reply {
             contact: reply.contact.map(|c| self.contact(c.id).cloned().unwrap_or(c)),

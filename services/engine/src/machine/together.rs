@@ -48,11 +48,22 @@ impl Engine {
     /// Takes several events of one instant and gives out work only after the
     /// last of them: what they free and what they bring is matched together.
     pub fn together<T>(&mut self, at: At, events: impl FnOnce(&mut Engine) -> T) -> T {
-        self.deferred = true;
+        self.gather();
         let outcome = events(self);
+        self.give_out(at);
+        outcome
+    }
+
+    /// From here on events change the state and nobody is given anything, until [`Engine::give_out`].
+    pub fn gather(&mut self) {
+        self.deferred = true;
+    }
+
+    /// Gives out what can be given out now. Replies to events in between may be
+    /// behind: [`Engine::after_round`].
+    pub fn give_out(&mut self, at: At) {
         self.deferred = false;
         self.advance(at);
-        outcome
     }
 
     /// Matches the contacts and agents that the events left to do, if there is
