@@ -2,49 +2,71 @@
 //! room looks for a contact; nobody looks at all of either.
 
 use super::Engine;
+use super::classes::Class;
 use super::model::AgentSlot;
 use super::queue::{Key, Tier};
 use super::record::Rule;
 use crate::agent::Presence;
 use crate::contact::ContactState;
 use crate::ids::{AgentId, At};
-use crate::needs::Channel;
+use crate::needs::{Channel, Level};
+use crate::policy::{AgentOrder, Policy};
 
 /// The order in which agents are tried for a contact: those who grew up with
-/// the language, then those who can do least else, then the longest idle.
+/// the language, then those who can do least else, then the longest idle; or
+/// the longest idle at once, where the policy says so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Turn {
-    pub not_native: bool,
+    pub speaks_worse: u8,
     pub flexibility: u32,
     pub idle_since: At,
     pub agent: AgentId,
 }
 
 impl Turn {
-    pub fn of(slot: &AgentSlot, native: bool) -> Turn {
+    pub fn of(slot: &AgentSlot, agent: u32, class: &Class, policy: &Policy) -> Turn {
+        let by_flexibility = policy.agent_order == AgentOrder::LeastFlexible;
         Turn {
-            not_native: !native,
-            flexibility: slot.flexibility,
+            speaks_worse: match (policy.primary_first, by_flexibility) {
+                (true, _) => speaks_worse(slot, class),
+                (false, true) => u8::from(!class.native.has(agent)),
+                (false, false) => 0,
+            },
+            flexibility: if by_flexibility { slot.flexibility } else { 0 },
             idle_since: slot.idle_since,
             agent: slot.profile.agent,
         }
     }
 }
 
+/// How many levels below mother tongue an agent speaks the language of a class.
+fn speaks_worse(slot: &AgentSlot, class: &Class) -> u8 {
+    let level = slot.profile.languages.get(&class.language);
+    level.map_or(u8::MAX, |level| Level::Native as u8 - *level as u8)
+}
+
 /// The best waiting contact of each kind for one agent.
 #[derive(Debug, Default)]
 struct Best {
-    forced: Option<Key>,
-    savable: Option<Key>,
-    late: Option<Key>,
-    savable_below_floor: Option<Key>,
-    late_below_floor: Option<Key>,
+    forced: Option<Pick>,
+    savable: Option<Pick>,
+    late: Option<Pick>,
+    savable_below_floor: Option<Pick>,
+    late_below_floor: Option<Pick>,
     competing: u32,
 }
 
-fn keep_first(best: &mut Option<Key>, key: Key) {
-    if best.is_none_or(|other| key < other) {
-        *best = Some(key);
+/// A contact that an agent could be given: what she speaks best first where
+/// the policy says so, then by place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Pick {
+    speaks_worse: u8,
+    key: Key,
+}
+
+fn keep_first(best: &mut Option<Pick>, pick: Pick) {
+    if best.is_none_or(|other| pick < other) {
+        *best = Some(pick);
     }
 }
 
@@ -81,6 +103,9 @@ impl Engine {
             }
             return false;
         }
+        if self.is_reserved(record.class) {
+            return false;
+        }
         let preferred = record.contact.preferred.and_then(|agent| self.agent_index.get(&agent).copied());
         if let Some(agent) = preferred.filter(|agent| self.could_take(*agent, job)) {
             self.make_offer(job, agent, Rule::Affinity, 0);
@@ -88,15 +113,20 @@ impl Engine {
         }
         let class = &self.classes[record.class];
         let room = &self.room[class.channel as usize];
+        let policy = &self.sellers[record.seller as usize].policy;
         let turn = class
             .eligible
             .both(room)
             .filter(|agent| !record.was_refused_by(*agent))
-            .map(|agent| (Turn::of(&self.agents[agent as usize], class.native.has(agent)), agent))
+            .map(|agent| (Turn::of(&self.agents[agent as usize], agent, class, policy), agent))
             .min();
         match turn {
             Some((_, agent)) => {
-                self.make_offer(job, agent, Rule::LeastFlexible, 0);
+                let rule = match policy.agent_order {
+                    AgentOrder::LeastFlexible => Rule::LeastFlexible,
+                    AgentOrder::LongestIdle => Rule::LongestIdle,
+                };
+                self.make_offer(job, agent, rule, 0);
                 true
             }
             None => false,
@@ -126,8 +156,21 @@ impl Engine {
             return;
         }
         let best = self.best_for(agent);
-        if let Some((key, rule)) = self.choose(&best) {
-            self.make_offer(key.job, agent, rule, best.competing);
+        match self.choose(&best) {
+            Some((key, rule)) => self.make_offer(key.job, agent, rule, best.competing),
+            None => self.offer_what_she_refused(agent),
+        }
+    }
+
+    /// One more free agent may let a seller's reserve be enough: what she will
+    /// not have herself is then offered to the others who are free.
+    fn offer_what_she_refused(&mut self, agent: u32) {
+        for job in &self.agents[agent as usize].refused {
+            let record = &self.jobs[*job];
+            let reserve = self.sellers[record.seller as usize].policy.idle_reserve;
+            if reserve != 0 && record.place.is_some() {
+                self.to_place.push_back(*job);
+            }
         }
     }
 
@@ -148,7 +191,11 @@ impl Engine {
             if !self.room[class.channel as usize].has(agent) || seller.is_full() {
                 continue;
             }
+            if self.is_reserved(number) {
+                continue;
+            }
             let below_floor = seller.is_below_floor();
+            let worse = if seller.policy.primary_first { speaks_worse(slot, class) } else { u8::MAX };
             for tier in [Tier::Forced, Tier::Savable, Tier::Late] {
                 // What she let go of is passed over; seldom anybody has let go of anything.
                 let head = match class.queue.head(tier) {
@@ -157,7 +204,8 @@ impl Engine {
                     }
                     head => head,
                 };
-                let Some(head) = head else { continue };
+                let Some(key) = head else { continue };
+                let head = Pick { speaks_worse: if tier == Tier::Forced { 0 } else { worse }, key };
                 best.competing += 1;
                 match tier {
                     Tier::Forced => keep_first(&mut best.forced, head),
@@ -179,12 +227,20 @@ impl Engine {
         best
     }
 
+    /// Whether those who are free for a class are kept free by its seller's
+    /// policy. What is kept for one agent or given by a hand is not held back.
+    pub(super) fn is_reserved(&self, number: u32) -> bool {
+        let class = &self.classes[number];
+        let reserve = self.sellers[class.seller as usize].policy.idle_reserve;
+        reserve != 0 && class.eligible.count_both(&self.room[class.channel as usize]) <= reserve
+    }
+
     /// What has waited too long goes first; then sellers below their floor;
     /// then the earliest due of those that can still be saved, with a share of
     /// the picks for those that are late already.
     fn choose(&mut self, best: &Best) -> Option<(Key, Rule)> {
-        if let Some(key) = best.forced {
-            return Some((key, Rule::MaximumWait));
+        if let Some(pick) = best.forced {
+            return Some((pick.key, Rule::MaximumWait));
         }
         if best.savable_below_floor.is_some() || best.late_below_floor.is_some() {
             return self
@@ -194,9 +250,9 @@ impl Engine {
         self.savable_or_late(best.savable, best.late)
     }
 
-    fn savable_or_late(&mut self, savable: Option<Key>, late: Option<Key>) -> Option<(Key, Rule)> {
-        let (Some(soon), Some(late)) = (savable, late) else {
-            return savable.or(late).map(|key| (key, Rule::Deadline));
+    fn savable_or_late(&mut self, savable: Option<Pick>, late: Option<Pick>) -> Option<(Key, Rule)> {
+        let (Some(Pick { key: soon, .. }), Some(Pick { key: late, .. })) = (savable, late) else {
+            return savable.or(late).map(|pick| (pick.key, Rule::Deadline));
         };
         self.late_credit += self.sellers[self.jobs[late.job].seller as usize].policy.late_share_percent;
         if self.late_credit < 100 {

@@ -145,6 +145,8 @@ pub struct Engine {
     changes: Changes,
     /// Contacts kept for one agent, in all.
     held: u32,
+    /// Seconds of silence after which a session is offline.
+    lease_seconds: i64,
 }
 
 impl Engine {
@@ -172,7 +174,16 @@ impl Engine {
             to_retry: BTreeSet::new(),
             changes: Changes::default(),
             held: 0,
+            lease_seconds: LEASE_SECONDS,
         }
+    }
+
+    /// This engine with another lease: simulated agents do not fall silent, and
+    /// need not say so.
+    #[must_use]
+    pub fn with_lease(mut self, seconds: i64) -> Engine {
+        self.lease_seconds = seconds;
+        self
     }
 
     /// Takes one event. Time never runs backwards: an instant before the last
