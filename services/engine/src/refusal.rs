@@ -26,6 +26,7 @@ pub enum Obstacle {
     NoRoom,
     RefusedBefore,
     ReservedForOther,
+    IdleReserve,
     AlreadyOwned,
 }
 
@@ -50,6 +51,7 @@ impl Obstacle {
             Obstacle::NoRoom => "no_room",
             Obstacle::RefusedBefore => "refused_before",
             Obstacle::ReservedForOther => "reserved_for_other",
+            Obstacle::IdleReserve => "idle_reserve",
             Obstacle::AlreadyOwned => "already_owned",
         }
     }

@@ -9,6 +9,7 @@ mod local;
 pub mod onboard;
 mod past;
 mod provider;
+mod simulate;
 mod up;
 
 use std::path::PathBuf;
@@ -77,6 +78,8 @@ enum Command {
     /// Check a live system.
     #[command(subcommand)]
     Verify(Verify),
+    /// Simulate a scenario: the engine that routes in production, under a simulated clock.
+    Simulate(simulate::Simulate),
     /// Bring a seller in from a TOML file; repeating it changes nothing.
     Onboard {
         /// The file.
@@ -217,6 +220,7 @@ impl Cli {
             Command::Erasures(Erasures::Replay { file, at }) => erasures::replay(&at, &file).await,
             Command::Report(Report::Conversations { json, all, at }) => conversations::report(&at, json, all).await,
             Command::Verify(Verify::Isolation { noted, at }) => isolation::verify(&at, &noted).await,
+            Command::Simulate(simulate) => simulate.run(),
             Command::Onboard { file, at } => provider::onboard(&at, &file).await,
         }
     }
