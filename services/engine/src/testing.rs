@@ -13,7 +13,7 @@ use super::needs::{Channel, Channels, Language, Level, Needs, Priority};
 use super::offer::{Offer, OfferState};
 use super::policy::Policy;
 use super::refusal::Refusal;
-use super::seller::SellerTerms;
+use super::seller::{Pause, SellerTerms};
 
 /// When the tests begin.
 pub const START: At = At(1_800_000_000_000_000);
@@ -81,6 +81,7 @@ pub struct Desk {
     pub policies: BTreeMap<SellerId, Policy>,
     pub profiles: BTreeMap<AgentId, Profile>,
     pub terms: BTreeMap<SellerId, SellerTerms>,
+    pub pauses: BTreeMap<SellerId, Pause>,
     pub decisions: Vec<Decision>,
     pub seconds_recorded: i64,
 }
@@ -96,6 +97,7 @@ impl Desk {
             policies: BTreeMap::new(),
             profiles: BTreeMap::new(),
             terms: BTreeMap::new(),
+            pauses: BTreeMap::new(),
             decisions: Vec::new(),
             seconds_recorded: 0,
         }
@@ -151,6 +153,12 @@ impl Desk {
         for session in changes.sessions {
             self.sessions.insert(session.agent, session);
         }
+        for (seller, pause) in changes.pauses {
+            match pause {
+                Some(pause) => self.pauses.insert(seller, pause),
+                None => self.pauses.remove(&seller),
+            };
+        }
         for interval in changes.intervals {
             assert!(interval.end > interval.start);
             self.seconds_recorded += interval.end.since(interval.start) / 1_000_000;
@@ -171,6 +179,7 @@ impl Desk {
             sessions: self.sessions.values().cloned().collect(),
             contacts: self.contacts.values().filter(|c| !c.state.is_final()).cloned().collect(),
             offers: self.offers.values().filter(|o| o.state == OfferState::Pending).cloned().collect(),
+            pauses: self.pauses.iter().map(|(s, p)| (*s, p.clone())).collect(),
             refusals: refusals.filter(|(_, _, until)| *until > self.now).collect(),
         }
     }

@@ -30,6 +30,7 @@ mod queue;
 mod record;
 mod restore;
 mod sessions;
+mod supervise;
 mod timers;
 
 #[cfg(test)]
@@ -37,11 +38,13 @@ mod tests;
 
 use std::collections::{BTreeSet, VecDeque};
 
+use serde::{Deserialize, Serialize};
+
 use super::agent::{Presence, Profile, Session};
 use super::bits::BitSet;
 use super::contact::{Contact, ContactState, NewContact};
 use super::ids::{AgentId, At, ContactId, IdMap, OfferId, SellerId};
-use super::needs::{CHANNELS, Channels};
+use super::needs::{CHANNELS, Channels, Priority};
 use super::offer::Offer;
 use super::policy::Policy;
 use super::refusal::Refusal;
@@ -61,7 +64,7 @@ pub const LEASE_SECONDS: i64 = 45;
 pub const HEARTBEAT_SECONDS: i64 = 15;
 
 /// Something that happened.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Event {
     /// A seller's terms are now these.
     Seller(SellerTerms),
@@ -94,12 +97,22 @@ pub enum Event {
     /// A hand moves an owned contact to another agent (an offer) or to the
     /// queue; `owner` is set when only the owner may do it.
     Transfer { contact: ContactId, to: Option<AgentId>, owner: Option<AgentId>, version: Option<i64> },
+    /// A hand changes an agent's presence; `epoch` is the session that the hand saw.
+    Supervise { agent: AgentId, epoch: Option<i64>, presence: Presence, reason: String },
+    /// A hand makes a waiting contact more or less pressing.
+    Reprioritise { contact: ContactId, priority: Option<Priority>, due_at: Option<At>, version: Option<i64> },
+    /// A hand sets a waiting contact aside until an instant, or brings it back.
+    SetAside { contact: ContactId, until: Option<At>, version: Option<i64> },
+    /// A hand lets nothing new of a seller be offered, until an instant if one is given.
+    PauseQueue { seller: SellerId, until: Option<At>, reason: String },
+    /// A hand ends that.
+    ResumeQueue { seller: SellerId },
     /// Nothing but the time.
     Tick,
 }
 
 /// What an agent does with a contact she owns.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Completion {
     Wrap,
     Done,
@@ -197,6 +210,13 @@ impl Engine {
             Event::Complete { agent, epoch, contact, completion } => self.complete(agent, epoch, contact, completion),
             Event::Assign { contact, agent, version } => self.assign(contact, agent, version),
             Event::Transfer { contact, to, owner, version } => self.transfer(contact, to, owner, version),
+            Event::Supervise { agent, epoch, presence, reason } => self.supervise(agent, epoch, presence, reason),
+            Event::Reprioritise { contact, priority, due_at, version } => {
+                self.reprioritise(contact, priority, due_at, version)
+            }
+            Event::SetAside { contact, until, version } => self.set_aside(contact, until, version),
+            Event::PauseQueue { seller, until, reason } => self.pause_queue(seller, until, reason),
+            Event::ResumeQueue { seller } => self.resume_queue(seller),
             Event::Tick => Ok(Reply::default()),
         };
         self.settle();
