@@ -6,6 +6,7 @@ use super::needs::Level;
 
 /// The routing policy of one seller.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Policy {
     /// 0 = the default below.
     pub version: i64,

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::agent::{Presence, Profile, Session};
 use super::contact::{Contact, ContactState, NewContact};
 use super::ids::{AgentId, At, ContactId, OfferId, SellerId};
+use super::journal::{Page, Round};
 use super::machine::{Changes, Decision, Engine, Event, Reply, Snapshot};
 use super::needs::{Channel, Channels, Language, Level, Needs, Priority};
 use super::offer::{Offer, OfferState};
@@ -83,13 +84,17 @@ pub struct Desk {
     pub terms: BTreeMap<SellerId, SellerTerms>,
     pub pauses: BTreeMap<SellerId, Pause>,
     pub decisions: Vec<Decision>,
+    pub pages: Vec<(Page, Vec<Round>)>,
     pub seconds_recorded: i64,
 }
 
 impl Desk {
     pub fn new() -> Desk {
+        let first = Page::of(1, 0, At(i64::MIN), &Snapshot::default());
+        let mut engine = first.clone().open();
+        engine.record();
         Desk {
-            engine: Engine::new(1, 0),
+            engine,
             now: START,
             contacts: BTreeMap::new(),
             offers: BTreeMap::new(),
@@ -99,6 +104,7 @@ impl Desk {
             terms: BTreeMap::new(),
             pauses: BTreeMap::new(),
             decisions: Vec::new(),
+            pages: vec![(first, Vec::new())],
             seconds_recorded: 0,
         }
     }
@@ -187,8 +193,19 @@ impl Desk {
     /// Another leader takes over.
     pub fn take_over(&mut self) {
         let (epoch, made) = (self.engine.epoch() + 1, self.engine.decisions_made());
-        self.engine = Engine::restore(epoch, made, self.now, self.snapshot());
+        self.journal();
+        let snapshot = self.snapshot();
+        self.pages.push((Page::of(epoch, made, self.now, &snapshot), Vec::new()));
+        self.engine = Engine::restore(epoch, made, self.now, snapshot);
+        self.engine.record();
         self.ok(Event::Tick);
+    }
+
+    /// What the engine was told since it was made, epoch by epoch.
+    pub fn journal(&mut self) -> Vec<(Page, Vec<Round>)> {
+        let rounds = self.engine.take_recorded();
+        self.pages.last_mut().expect("a page").1.extend(rounds);
+        self.pages.clone()
     }
 
     pub fn online(&mut self, n: u8) {

@@ -292,6 +292,7 @@ impl Engine {
             debug_assert!(false, "an offer outside the hard needs");
             return;
         }
+        self.look_around(job, Some(agent), rule);
         let counts = self.counts(job);
         self.leave_queue(job);
         self.offers_made += 1;
@@ -467,6 +468,7 @@ impl Engine {
         competing: u32,
         reason: &str,
     ) {
+        self.look_around(job, agent, rule);
         self.decisions_made += 1;
         match kind {
             Kind::Blocked => {

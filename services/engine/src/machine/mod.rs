@@ -26,10 +26,13 @@ mod explain;
 mod lifecycle;
 mod matching;
 mod model;
+mod probe;
 mod queue;
 mod record;
+mod recording;
 mod restore;
 mod sessions;
+mod standing;
 mod supervise;
 mod timers;
 
@@ -44,6 +47,7 @@ use super::agent::{Presence, Profile, Session};
 use super::bits::BitSet;
 use super::contact::{Contact, ContactState, NewContact};
 use super::ids::{AgentId, At, ContactId, IdMap, OfferId, SellerId};
+use super::journal::Round;
 use super::needs::{CHANNELS, Channels, Priority};
 use super::offer::Offer;
 use super::policy::Policy;
@@ -51,11 +55,14 @@ use super::refusal::Refusal;
 use super::seller::SellerTerms;
 
 pub use explain::{Explanation, Verdict};
+pub use probe::{Rival, Sight};
 pub use record::{Changes, Decision, Kind, Rule};
 pub use restore::Snapshot;
+pub use standing::{Standing, Step};
 
 use classes::Classes;
 use model::{AgentSlot, Jobs, SellerSlot};
+use probe::Probe;
 use timers::Timers;
 
 /// Seconds of silence after which a session is offline.
@@ -158,6 +165,10 @@ pub struct Engine {
     changes: Changes,
     /// Contacts kept for one agent, in all.
     held: u32,
+    /// What it was told, if somebody wants to know.
+    recorded: Option<Vec<Round>>,
+    /// A decision at which it looks around.
+    probe: Option<Box<Probe>>,
 }
 
 impl Engine {
@@ -185,12 +196,15 @@ impl Engine {
             to_retry: BTreeSet::new(),
             changes: Changes::default(),
             held: 0,
+            recorded: None,
+            probe: None,
         }
     }
 
     /// Takes one event. Time never runs backwards: an instant before the last
     /// one counts as the last one. Whatever is due by then happens first.
     pub fn apply(&mut self, at: At, event: Event) -> Result<Reply, Refusal> {
+        let kept = if self.recorded.is_some() { Some((event.clone(), self.stirs(at))) } else { None };
         self.advance(at);
         let reply = match event {
             Event::Seller(terms) => self.seller_changed(terms),
@@ -219,6 +233,9 @@ impl Engine {
             Event::ResumeQueue { seller } => self.resume_queue(seller),
             Event::Tick => Ok(Reply::default()),
         };
+        if let Some((event, stirred)) = kept {
+            self.note_event(&event, stirred, reply.is_err());
+        }
         self.settle();
         // What the command touched may have moved on while the engine settled.
         reply.map(|reply| self.refresh(reply))

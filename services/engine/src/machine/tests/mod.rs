@@ -2,4 +2,5 @@
 
 mod examples;
 mod random;
+mod replay;
 mod supervise;

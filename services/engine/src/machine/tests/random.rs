@@ -10,9 +10,11 @@ use crate::ids::At;
 use crate::machine::{Completion, Event, Kind};
 use crate::needs::{Channel, Channels, FULL_UNITS, Level, Priority};
 use crate::offer::OfferState;
-use crate::refusal::Obstacle;
 use crate::policy::Policy;
+use crate::refusal::Obstacle;
 use crate::testing::*;
+
+use super::replay::written;
 
 const SELLERS: u8 = 3;
 const AGENTS: u8 = 6;
@@ -360,6 +362,17 @@ proptest! {
         prop_assert_eq!(first.decisions, second.decisions);
         prop_assert_eq!(first.contacts, second.contacts);
         prop_assert_eq!(first.offers, second.offers);
+    }
+
+    #[test]
+    fn a_journal_told_again_decides_the_same(steps in steps()) {
+        let mut desk = run(&steps, true)?;
+        let mut made = Vec::new();
+        for (page, rounds) in desk.journal() {
+            let mut engine = written(&page).open();
+            made.extend(engine.replay(written(&rounds)).decisions);
+        }
+        prop_assert_eq!(made, desk.decisions);
     }
 
     #[test]
