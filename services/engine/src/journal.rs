@@ -52,6 +52,8 @@ pub enum Entry {
 pub struct Round {
     /// The instant.
     pub at: At,
+    /// Whether work was given out only after all of it.
+    pub together: bool,
     /// What it was told.
     pub entries: Vec<Entry>,
 }

@@ -3,7 +3,7 @@
 
 use super::Engine;
 use super::model::AgentSlot;
-use super::queue::{Key, Tier};
+use super::queue::{Key, NOBODY, Tier};
 use super::record::Rule;
 use crate::agent::Presence;
 use crate::contact::ContactState;
@@ -31,20 +31,28 @@ impl Turn {
     }
 }
 
-/// The best waiting contact of each kind for one agent.
+/// The best waiting contact of each kind for one agent: by tier, among all sellers and among those below their floor.
 #[derive(Debug, Default)]
 struct Best {
-    forced: Option<Key>,
-    savable: Option<Key>,
-    late: Option<Key>,
-    savable_below_floor: Option<Key>,
-    late_below_floor: Option<Key>,
+    any: [Option<Key>; 3],
+    below_floor: [Option<Key>; 3],
     competing: u32,
 }
 
-fn keep_first(best: &mut Option<Key>, key: Key) {
-    if best.is_none_or(|other| key < other) {
-        *best = Some(key);
+impl Best {
+    /// Whether a contact of that instant could be the best of its kind.
+    fn might_keep(&self, tier: Tier, below_floor: bool, at: At) -> bool {
+        let beats = |best: &Option<Key>| best.is_none_or(|key| at <= key.at);
+        beats(&self.any[tier as usize]) || (below_floor && beats(&self.below_floor[tier as usize]))
+    }
+
+    fn keep(&mut self, tier: Tier, below_floor: bool, key: Key) {
+        let of_floor = below_floor.then_some(&mut self.below_floor[tier as usize]);
+        for best in [Some(&mut self.any[tier as usize]), of_floor].into_iter().flatten() {
+            if best.is_none_or(|other| key < other) {
+                *best = Some(key);
+            }
+        }
     }
 }
 
@@ -52,6 +60,12 @@ impl Engine {
     /// Works off what the event left to do, until nobody who could be given
     /// work stands beside work she could be given.
     pub(super) fn settle(&mut self) {
+        if self.deferred {
+            return;
+        }
+        if self.to_place.len() > 1 || self.to_feed.len() > 1 {
+            self.match_together();
+        }
         loop {
             if let Some(job) = self.to_place.pop_front() {
                 self.place(job);
@@ -71,7 +85,7 @@ impl Engine {
             return false;
         }
         let record = &self.jobs[job];
-        if self.sellers[record.seller as usize].is_full() {
+        if self.full.has(record.seller) {
             return false;
         }
         if let Some((keeper, _)) = record.held {
@@ -103,7 +117,7 @@ impl Engine {
         }
     }
 
-    fn could_take(&self, agent: u32, job: u32) -> bool {
+    pub(super) fn could_take(&self, agent: u32, job: u32) -> bool {
         let record = &self.jobs[job];
         let class = &self.classes[record.class];
         class.eligible.has(agent) && self.room[class.channel as usize].has(agent) && !record.was_refused_by(agent)
@@ -131,48 +145,47 @@ impl Engine {
         }
     }
 
-    fn held_for(&self, agent: u32) -> Option<u32> {
+    pub(super) fn held_for(&self, agent: u32) -> Option<u32> {
         let held = &self.agents[agent as usize].held;
         held.iter()
             .map(|key| key.job)
-            .find(|job| !self.sellers[self.jobs[*job].seller as usize].is_full() && self.could_take(agent, *job))
+            .find(|job| !self.full.has(self.jobs[*job].seller) && self.could_take(agent, *job))
     }
 
     /// Looks at the heads of the agent's classes.
     fn best_for(&self, agent: u32) -> Best {
         let mut best = Best::default();
         let slot = &self.agents[agent as usize];
-        for number in slot.classes.both(&self.classes.waiting) {
-            let class = &self.classes[number];
-            let seller = &self.sellers[class.seller as usize];
-            if !self.room[class.channel as usize].has(agent) || seller.is_full() {
+        for tier in Tier::ALL {
+            if self.classes.waiting[tier as usize] == 0 {
                 continue;
             }
-            let below_floor = seller.is_below_floor();
-            for tier in [Tier::Forced, Tier::Savable, Tier::Late] {
+            let first = &self.classes.first[tier as usize];
+            let room = Channel::ALL.into_iter().filter(|channel| self.room[*channel as usize].has(agent));
+            for number in room.flat_map(|channel| &slot.classes[channel as usize]).copied() {
+                let at = first[number as usize];
+                if at == NOBODY {
+                    continue;
+                }
+                let seller = self.classes.sellers[number as usize];
+                if self.full.has(seller) {
+                    continue;
+                }
+                best.competing += 1;
+                let below_floor = self.below_floor.has(seller);
+                if !best.might_keep(tier, below_floor, at) {
+                    continue;
+                }
+                let queue = &self.classes[number].queue;
                 // What she let go of is passed over; seldom anybody has let go of anything.
-                let head = match class.queue.head(tier) {
+                let head = match queue.head(tier) {
                     Some(head) if slot.refused.contains(&head.job) => {
-                        class.queue.tier(tier).find(|key| !slot.refused.contains(&key.job)).copied()
+                        queue.tier(tier).find(|key| !slot.refused.contains(&key.job)).copied()
                     }
                     head => head,
                 };
-                let Some(head) = head else { continue };
-                best.competing += 1;
-                match tier {
-                    Tier::Forced => keep_first(&mut best.forced, head),
-                    Tier::Savable => {
-                        keep_first(&mut best.savable, head);
-                        if below_floor {
-                            keep_first(&mut best.savable_below_floor, head);
-                        }
-                    }
-                    Tier::Late => {
-                        keep_first(&mut best.late, head);
-                        if below_floor {
-                            keep_first(&mut best.late_below_floor, head);
-                        }
-                    }
+                if let Some(head) = head {
+                    best.keep(tier, below_floor, head);
                 }
             }
         }
@@ -183,18 +196,18 @@ impl Engine {
     /// then the earliest due of those that can still be saved, with a share of
     /// the picks for those that are late already.
     fn choose(&mut self, best: &Best) -> Option<(Key, Rule)> {
-        if let Some(key) = best.forced {
+        let [forced, savable, late] = best.any;
+        if let Some(key) = forced {
             return Some((key, Rule::MaximumWait));
         }
-        if best.savable_below_floor.is_some() || best.late_below_floor.is_some() {
-            return self
-                .savable_or_late(best.savable_below_floor, best.late_below_floor)
-                .map(|(key, _)| (key, Rule::BelowFloor));
+        let [_, savable_below, late_below] = best.below_floor;
+        if savable_below.is_some() || late_below.is_some() {
+            return self.savable_or_late(savable_below, late_below).map(|(key, _)| (key, Rule::BelowFloor));
         }
-        self.savable_or_late(best.savable, best.late)
+        self.savable_or_late(savable, late)
     }
 
-    fn savable_or_late(&mut self, savable: Option<Key>, late: Option<Key>) -> Option<(Key, Rule)> {
+    pub(super) fn savable_or_late(&mut self, savable: Option<Key>, late: Option<Key>) -> Option<(Key, Rule)> {
         let (Some(soon), Some(late)) = (savable, late) else {
             return savable.or(late).map(|key| (key, Rule::Deadline));
         };
@@ -213,9 +226,7 @@ impl Engine {
             let channel = self.classes[class].channel as usize;
             let waiting: Vec<u32> = self.classes[class].queue.iter().map(|key| key.job).collect();
             for job in waiting {
-                if self.sellers[seller as usize].is_full()
-                    || self.classes[class].eligible.count_both(&self.room[channel]) == 0
-                {
+                if self.full.has(seller) || self.classes[class].eligible.count_both(&self.room[channel]) == 0 {
                     break;
                 }
                 self.place(job);

@@ -5,7 +5,7 @@ use super::queue::Tier;
 use super::record::Rule;
 use super::{Engine, Explanation};
 use crate::ids::{At, ContactId, SellerId};
-use crate::needs::Priority;
+use crate::needs::{Channel, Priority};
 
 /// A contact that competed for an agent, as the first of its queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,13 +74,14 @@ impl Engine {
     fn rivals(&self, agent: u32) -> Vec<Rival> {
         let slot = &self.agents[agent as usize];
         let mut keys = Vec::new();
-        for number in slot.classes.both(&self.classes.waiting) {
+        let room = Channel::ALL.into_iter().filter(|channel| self.room[*channel as usize].has(agent));
+        for number in room.flat_map(|channel| &slot.classes[channel as usize]).copied() {
             let class = &self.classes[number];
             let seller = &self.sellers[class.seller as usize];
-            if !self.room[class.channel as usize].has(agent) || seller.is_full() {
+            if seller.is_full() {
                 continue;
             }
-            for tier in [Tier::Forced, Tier::Savable, Tier::Late] {
+            for tier in Tier::ALL {
                 let head = class.queue.tier(tier).find(|key| !slot.refused.contains(&key.job));
                 keys.extend(head.map(|key| (tier as u8, *key, seller.is_below_floor())));
             }

@@ -33,12 +33,7 @@ impl Engine {
         if idle && !stirred {
             return;
         }
-        let now = self.now;
-        let Some(rounds) = &mut self.recorded else { return };
-        if rounds.last().is_none_or(|round| round.at != now) {
-            rounds.push(Round { at: now, entries: Vec::new() });
-        }
-        let Some(round) = rounds.last_mut() else { return };
+        let Some(round) = self.recorded_round() else { return };
         match (alive, round.entries.last_mut()) {
             (Some(agent), Some(Entry::Alive(agents))) => agents.push(agent),
             (Some(agent), _) => round.entries.push(Entry::Alive(vec![agent])),
@@ -47,8 +42,32 @@ impl Engine {
         }
     }
 
+    /// The round that what is told now belongs to.
+    fn recorded_round(&mut self) -> Option<&mut Round> {
+        let (at, together) = (self.now, self.deferred);
+        let rounds = self.recorded.as_mut()?;
+        let goes_on = rounds.last().is_some_and(|last| last.at == at && last.together == together);
+        if !goes_on || together && !self.gathers {
+            rounds.push(Round { at, together, entries: Vec::new() });
+        }
+        self.gathers = together;
+        rounds.last_mut()
+    }
+
+    /// Notes that work is given out at the end of several events.
+    pub(super) fn note_giving(&mut self, at: At) {
+        if self.recorded.is_some() && !self.gathers && self.stirs(at) {
+            self.now = self.now.max(at);
+            self.recorded_round();
+        }
+        self.gathers = false;
+    }
+
     /// Is told again what was recorded; what changes is taken as ever.
     pub fn play(&mut self, round: Round) {
+        if round.together {
+            self.gather();
+        }
         for entry in round.entries {
             match entry {
                 // what was refused then is refused again
@@ -62,6 +81,9 @@ impl Engine {
                     }
                 }
             }
+        }
+        if round.together {
+            self.give_out(round.at);
         }
     }
 

@@ -148,12 +148,14 @@ impl Engine {
             self.timers.set(until, Timer::PauseEnds(number));
         }
         self.sellers[number as usize].paused = Some(pause);
+        self.weigh(number);
     }
 
     pub(super) fn end_pause(&mut self, seller: u32) {
         self.disarm_pause(seller);
         if self.sellers[seller as usize].paused.take().is_some() {
             self.changes.pauses.push((self.sellers[seller as usize].terms.seller, None));
+            self.weigh(seller);
             self.to_retry.insert(seller);
         }
     }

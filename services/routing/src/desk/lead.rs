@@ -271,6 +271,7 @@ impl Leader<'_> {
         let told = notes::load(self.deps, self.provider, &self.engine, &waiting).await?;
         once::look_up(self.deps, self.provider, &mut work).await?;
         let now = self.now();
+        self.engine.gather();
         for event in told.events {
             if let Err(refusal) = self.engine.apply(now, event) {
                 tracing::debug!(provider.id = %self.provider, %refusal, "a note changed nothing");
@@ -302,7 +303,14 @@ impl Leader<'_> {
                 Work::Look(look) => answers.push(Answer::Look(look)),
             }
         }
-        let _ = self.engine.apply(now, Event::Tick);
+        self.engine.give_out(now);
+        for answer in &mut answers {
+            if let Answer::Reply(_, outcome) = answer
+                && let Ok(reply) = outcome.as_mut()
+            {
+                *reply = self.engine.after_round(std::mem::take(reply));
+            }
+        }
         let answered = requests.respond(&self.engine);
         let changes = self.engine.take_changes();
         self.floor.hear(&waiting);

@@ -1,5 +1,6 @@
 //! The engine's promises, by example and by random histories.
 
+mod bursts;
 mod examples;
 mod random;
 mod replay;

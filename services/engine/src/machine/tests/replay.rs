@@ -64,7 +64,7 @@ fn a_journal_that_was_changed_shows_where() {
     let mut desk = a_day();
     let (page, mut rounds) = desk.journal().remove(0);
     for round in &mut rounds {
-        round.entries.retain(|entry| !matches!(entry, journal::Entry::Event(Event::Reject { .. })));
+        round.entries.retain(|entry| !matches!(entry, journal::Entry::Event(Event::Accept { .. })));
     }
     let made = page.open().replay(rounds).decisions;
     let (stored, made) = desk
