@@ -22,6 +22,7 @@ use std::sync::Arc;
 
 use kit::Fault;
 use kit::serve::MAX_MESSAGE_BYTES;
+use proto::routing::v1::floor_service_server::FloorServiceServer;
 use proto::routing::v1::routing_service_server::RoutingServiceServer;
 use tenantdb::Migrator;
 use tenantdb::events::WithSellers;
@@ -34,11 +35,13 @@ pub static MIGRATOR: Migrator = sqlx::migrate!();
 /// Puts the service together.
 pub fn build(deps: Deps) -> Result<Parts, Fault> {
     let (desks, house) = desk::Desks::new(deps.clone());
-    let api = api::Api::new(deps.clone(), desks.clone());
+    let api = Arc::new(api::Api::new(deps.clone(), desks.clone()));
     let handler = events::Listener::new(deps.clone(), desks.clone());
-    let handlers = RoutingServiceServer::new(api).max_decoding_message_size(MAX_MESSAGE_BYTES);
+    let handlers = RoutingServiceServer::from_arc(api.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES);
+    let floor = FloorServiceServer::from_arc(api).max_decoding_message_size(MAX_MESSAGE_BYTES);
     Ok(Parts {
-        routes: Routes::new(passing::Passing::new(handlers, desks, deps.replicas)),
+        routes: Routes::new(passing::Passing::new(handlers, desks.clone(), deps.replicas.clone()))
+            .add_service(passing::Passing::new(floor, desks, deps.replicas)),
         workers: vec![Worker::new("engines", move |stop| house.run(stop))],
         events: Some((&["tenants", "tickets"], Arc::new(WithSellers { inner: handler, terms: deps.terms }))),
     })

@@ -1,6 +1,8 @@
 //! A new engine from what is stored: after a start, a takeover or a failed
 //! commit. Nothing is requeued that still has its agent.
 
+use serde::{Deserialize, Serialize};
+
 use super::Engine;
 use super::record::{Kind, Rule};
 use super::timers::Timer;
@@ -9,10 +11,10 @@ use crate::contact::{Contact, ContactState};
 use crate::ids::{AgentId, At, ContactId, OfferId, SellerId};
 use crate::offer::{Offer, OfferState};
 use crate::policy::Policy;
-use crate::seller::SellerTerms;
+use crate::seller::{Pause, SellerTerms};
 
 /// Everything stored that an engine needs.
-#[derive(Debug, Default, Clone)]
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Snapshot {
     /// Sellers' terms.
     pub sellers: Vec<SellerTerms>,
@@ -26,6 +28,9 @@ pub struct Snapshot {
     pub contacts: Vec<Contact>,
     /// Pending offers.
     pub offers: Vec<Offer>,
+    /// Sellers whose queue is paused.
+    #[serde(default)]
+    pub pauses: Vec<(SellerId, Pause)>,
     /// Refusals that still count, with their end.
     pub refusals: Vec<(ContactId, AgentId, At)>,
 }
@@ -46,6 +51,9 @@ impl Engine {
         for (seller, policy) in stored.policies {
             let seller = engine.seller_slot(seller);
             engine.sellers[seller as usize].policy = policy;
+        }
+        for (seller, pause) in stored.pauses {
+            engine.keep_pause(seller, pause);
         }
         stored.agents.sort_by_key(|profile| profile.agent);
         for profile in stored.agents {

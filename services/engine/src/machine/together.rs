@@ -62,6 +62,7 @@ impl Engine {
     /// Gives out what can be given out now. Replies to events in between may be
     /// behind: [`Engine::after_round`].
     pub fn give_out(&mut self, at: At) {
+        self.note_giving(at);
         self.deferred = false;
         self.advance(at);
     }
@@ -175,7 +176,7 @@ impl Engine {
     fn is_full_with(&self, seller: u32, matching: &Matching) -> bool {
         let slot = &self.sellers[seller as usize];
         let matched = matching.at_work.get(&seller).copied().unwrap_or(0);
-        slot.policy.ceiling != 0 && slot.at_work + matched >= slot.policy.ceiling
+        slot.paused.is_some() || slot.policy.ceiling != 0 && slot.at_work + matched >= slot.policy.ceiling
     }
 
     fn is_below_floor_with(&self, seller: u32, matching: &Matching) -> bool {

@@ -3,7 +3,7 @@
 //! lease, and only then answers and tells. Whatever goes wrong ends in a new
 //! epoch and a restored engine; nothing that was not committed was shown.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use kit::{Fault, ProviderId, Scope};
@@ -12,11 +12,12 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::floor::{Floor, Shown, Turns};
 use super::leading::{self, Leading};
 use super::once::{self, Answers, Requests};
 use super::{Frames, Pace, Seat, Work, frames, notes, tell};
 use crate::store::lease::Lease;
-use crate::store::{commit, intake, lease, sellers, snapshot};
+use crate::store::{actions, commit, intake, lease, sellers, snapshot};
 use engine::ids::{AgentId, At, SellerId};
 use engine::refusal::Refusal;
 use engine::{Changes, Engine, Event, Reply};
@@ -34,7 +35,7 @@ pub(super) async fn lead(deps: Deps, me: Uuid, mut seat: Seat, pace: Pace, stop:
     loop {
         let Some(taken) = take_lease(&deps, me, &seat, pace, &stop).await else { return };
         match restore(&deps, seat.provider, &taken).await {
-            Ok(engine) => {
+            Ok((engine, floor)) => {
                 tracing::info!(provider.id = %seat.provider, epoch = taken.epoch, "routing leads");
                 let mut leader = Leader {
                     deps: &deps,
@@ -42,6 +43,7 @@ pub(super) async fn lead(deps: Deps, me: Uuid, mut seat: Seat, pace: Pace, stop:
                     provider: seat.provider,
                     pace,
                     engine,
+                    floor,
                     streams: HashMap::new(),
                     beaten: Instant::now(),
                     looked: None,
@@ -172,7 +174,7 @@ async fn look_at_lease(
     Ok(taken.ok_or(now))
 }
 
-async fn restore(deps: &Deps, provider: ProviderId, lease: &Lease) -> Result<Engine, tenantdb::Failure> {
+async fn restore(deps: &Deps, provider: ProviderId, lease: &Lease) -> Result<(Engine, Floor), tenantdb::Failure> {
     let scope = snapshot::scope(&deps.db, provider).await?;
     let mut tx = deps.db.begin(&scope).await?;
     let now = At::of(deps.clock.now());
@@ -181,7 +183,8 @@ async fn restore(deps: &Deps, provider: ProviderId, lease: &Lease) -> Result<Eng
         stored.sellers.push(notes::terms(seller, &terms)?);
     }
     let made = u64::try_from(lease.decisions_made).unwrap_or(0);
-    Ok(Engine::restore(lease.epoch, made, now, stored))
+    let floor = Floor::restore(&mut tx, made, now).await?;
+    Ok((Engine::restore(lease.epoch, made, now, stored), floor))
 }
 
 /// An answer that waits for the commit.
@@ -189,6 +192,7 @@ enum Answer {
     Reply(tokio::sync::oneshot::Sender<Result<Reply, Refusal>>, Box<Result<Reply, Refusal>>),
     Attach(AgentId, Frames),
     Look(Box<dyn FnOnce(&Engine) + Send>),
+    Floor(Option<BTreeSet<SellerId>>, tokio::sync::oneshot::Sender<Shown>),
 }
 
 struct Leader<'a> {
@@ -197,6 +201,7 @@ struct Leader<'a> {
     provider: ProviderId,
     pace: Pace,
     engine: Engine,
+    floor: Floor,
     streams: HashMap<AgentId, Frames>,
     /// When the beat was last moved, and notes were last looked for.
     beaten: Instant,
@@ -291,6 +296,7 @@ impl Leader<'_> {
                         self.streams.remove(&agent);
                     }
                 }
+                Work::Floor { mine, reply } => answers.push(Answer::Floor(mine, reply)),
                 Work::Look(look) => answers.push(Answer::Look(look)),
             }
         }
@@ -304,10 +310,13 @@ impl Leader<'_> {
         }
         let answered = requests.respond(&self.engine);
         let changes = self.engine.take_changes();
-        let changed = !changes.is_empty() || !waiting.is_empty() || !answered.kept().is_empty();
+        self.floor.hear(&waiting);
+        self.floor.count(&changes);
+        let alerts = self.floor.look(self.deps, self.provider, &self.engine, now).await?;
+        let changed = !changes.is_empty() || !waiting.is_empty() || !answered.kept().is_empty() || !alerts.is_empty();
         if changed || self.beaten.elapsed() >= self.pace.beat {
             let ids: Vec<Uuid> = waiting.iter().map(|note| note.id).collect();
-            self.commit(&changes, &answered, &ids, &told.erasures).await?;
+            self.commit(&changes, &answered, &alerts, &ids, &told.erasures).await?;
         }
         answered.tell();
         let welcomed = self.answer(answers);
@@ -319,6 +328,7 @@ impl Leader<'_> {
         &mut self,
         changes: &Changes,
         once: &Answers,
+        alerts: &Turns,
         done: &[Uuid],
         erasures: &[(SellerId, String)],
     ) -> Result<(), Trouble> {
@@ -326,7 +336,11 @@ impl Leader<'_> {
         touched.extend(changes.contacts.iter().map(|c| c.seller));
         touched.extend(changes.offers.iter().map(|o| o.seller));
         touched.extend(erasures.iter().map(|(seller, _)| *seller));
+        let by_hand = once.actions();
         touched.extend(once.sellers());
+        touched.extend(by_hand.iter().filter_map(|action| action.seller));
+        touched.extend(alerts.sellers());
+        touched.extend(changes.pauses.iter().map(|(seller, _)| *seller));
         touched.sort_unstable();
         touched.dedup();
         let epoch = self.engine.epoch();
@@ -336,8 +350,10 @@ impl Leader<'_> {
             return Err(Trouble::Fenced);
         }
         commit::keep(&mut tx, changes, epoch).await?;
+        actions::keep(&mut tx, &by_hand).await?;
         tx.keep(&once.kept()).await?;
         tell::others(&mut tx, changes)?;
+        alerts.keep(&mut tx, self.engine.now(), erasures).await?;
         if !done.is_empty() {
             intake::delete(&mut tx, done).await?;
         }
@@ -366,6 +382,10 @@ impl Leader<'_> {
                     }
                 }
                 Answer::Look(look) => look(&self.engine),
+                Answer::Floor(mine, reply) => {
+                    let now = self.now();
+                    let _ = reply.send(self.floor.show(&self.engine, now, mine.as_ref()));
+                }
             }
         }
         welcomed

@@ -1,10 +1,15 @@
 //! Decisions and offers, for explanations and for retried answers.
 
+use jiff_sqlx::Timestamp;
 use kit::SellerId;
+use sqlx::FromRow;
 use tenantdb::{Failure, TenantTx};
+use uuid::Uuid;
 
-use super::{get, word};
-use engine::ids::{AgentId, ContactId, OfferId};
+use super::{get, put, word};
+use engine::floor::Happened;
+use engine::ids::{AgentId, At, ContactId, OfferId};
+use engine::needs::{Channel, Language};
 use engine::offer::{Offer, OfferState};
 use engine::{Decision, Kind, Rule};
 
@@ -81,4 +86,56 @@ pub async fn offer(tx: &mut TenantTx, seller: SellerId, offer: OfferId) -> Resul
         })
     })
     .transpose()
+}
+
+#[derive(FromRow)]
+struct Recent {
+    seller_id: Uuid,
+    decided_at: Timestamp,
+    kind: String,
+    rule: String,
+    agent_id: Option<Uuid>,
+    slack_us: i64,
+    channel: String,
+    language: String,
+    assigned_at: Option<Timestamp>,
+    first_taken_at: Option<Timestamp>,
+}
+
+/// What happened since an instant, of the sellers that the transaction reads, in
+/// order; decisions up to `after` are not looked at.
+pub async fn lately(tx: &mut TenantTx, after: u64, since: At) -> Result<Vec<Happened>, Failure> {
+    let provider = tx.provider();
+    let sellers: Vec<Uuid> = tx.readable().iter().map(|s| s.0).collect();
+    let rows: Vec<Recent> = sqlx::query_as(
+        "select d.seller_id, d.decided_at, d.kind, d.rule, d.agent_id, d.slack_us, c.channel, c.language, c.assigned_at,
+                c.first_taken_at
+           from routing.decision d
+           join routing.contact c on c.provider_id = d.provider_id and c.seller_id = d.seller_id and c.contact_id = d.contact_id
+          where d.provider_id = $1 and d.seller_id = any($2) and d.sequence > $3 and d.decided_at >= $4
+            and d.kind in ('queued', 'accepted', 'assigned', 'abandoned', 'expired', 'done')
+          order by d.sequence",
+    )
+    .bind(provider.0)
+    .bind(sellers)
+    .bind(i64::try_from(after).unwrap_or(i64::MAX))
+    .bind(put(since))
+    .fetch_all(tx.conn())
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(Happened {
+                at: get(row.decided_at),
+                kind: word(&Kind::ALL, Kind::word, &row.kind)?,
+                rule: word(&Rule::ALL, Rule::word, &row.rule)?,
+                by_agent: row.agent_id.is_some(),
+                slack: row.slack_us,
+                seller: SellerId(row.seller_id),
+                channel: word(&Channel::ALL, Channel::word, &row.channel)?,
+                language: Language::parse(&row.language).map_err(|e| Failure::Inconsistent(e.to_string()))?,
+                assigned_at: row.assigned_at.map(get),
+                first_taken_at: row.first_taken_at.map(get),
+            })
+        })
+        .collect()
 }
