@@ -15,6 +15,7 @@ mod fleet_master;
 mod fleet_probe;
 mod floor;
 mod foreign;
+mod histories;
 mod identity;
 mod identity_bad;
 mod imports;

@@ -16,7 +16,7 @@ use super::floor::{Floor, Shown, Turns};
 use super::journal::{self, Journal};
 use super::leading::{self, Leading};
 use super::once::{self, Answers, Requests};
-use super::{Frames, Seat, Work, frames, notes, tell};
+use super::{Frames, Pace, Seat, Work, frames, notes, tell};
 use crate::store::lease::Lease;
 use crate::store::{actions, commit, intake, lease, sellers, snapshot};
 use engine::ids::{AgentId, At, SellerId};
@@ -24,12 +24,6 @@ use engine::journal::Page;
 use engine::refusal::Refusal;
 use engine::{Changes, Engine, Event, Reply};
 
-/// A beat that stands still so long belongs to a leader who is gone.
-const LEASE: Duration = Duration::from_secs(5);
-/// How often a follower looks at the beat.
-const FOLLOW: Duration = Duration::from_millis(500);
-/// How often a leader without work moves the beat.
-const BEAT: Duration = Duration::from_millis(1_500);
 /// How often notes are looked for without a hint.
 const LOOK: Duration = Duration::from_millis(500);
 /// The longest a leader sleeps: a simulated clock moves without a word.
@@ -38,10 +32,10 @@ const NAP: Duration = Duration::from_millis(200);
 const BATCH: usize = 100;
 
 /// Stands ready for a provider and leads whenever nobody else does.
-pub(super) async fn lead(deps: Deps, me: Uuid, mut seat: Seat, stop: CancellationToken) {
+pub(super) async fn lead(deps: Deps, me: Uuid, mut seat: Seat, pace: Pace, stop: CancellationToken) {
     let mut care = Care::default();
     loop {
-        let Some(taken) = take_lease(&deps, me, &seat, &stop).await else { return };
+        let Some(taken) = take_lease(&deps, me, &seat, pace, &stop).await else { return };
         match restore(&deps, seat.provider, &taken).await {
             Ok(Restored { engine, floor, journal }) => {
                 tracing::info!(provider.id = %seat.provider, epoch = taken.epoch, "routing leads");
@@ -49,6 +43,7 @@ pub(super) async fn lead(deps: Deps, me: Uuid, mut seat: Seat, stop: Cancellatio
                     deps: &deps,
                     me,
                     provider: seat.provider,
+                    pace,
                     engine,
                     floor,
                     journal,
@@ -140,11 +135,11 @@ impl Care {
 }
 
 /// Waits until the lease can be taken; none when told to stop.
-async fn take_lease(deps: &Deps, me: Uuid, seat: &Seat, stop: &CancellationToken) -> Option<Lease> {
+async fn take_lease(deps: &Deps, me: Uuid, seat: &Seat, pace: Pace, stop: &CancellationToken) -> Option<Lease> {
     let provider = seat.provider;
     let mut seen: Option<(Lease, Instant)> = None;
     loop {
-        match look_at_lease(deps, me, provider, seen.as_ref()).await {
+        match look_at_lease(deps, me, provider, seen.as_ref(), pace).await {
             Ok(Ok(taken)) => {
                 leading::tell(&seat.leads, Leading::Nobody);
                 return Some(taken);
@@ -161,7 +156,7 @@ async fn take_lease(deps: &Deps, me: Uuid, seat: &Seat, stop: &CancellationToken
         }
         tokio::select! {
             () = stop.cancelled() => return None,
-            () = tokio::time::sleep(FOLLOW) => {}
+            () = tokio::time::sleep(pace.follow) => {}
         }
     }
 }
@@ -171,10 +166,11 @@ async fn look_at_lease(
     me: Uuid,
     provider: ProviderId,
     seen: Option<&(Lease, Instant)>,
+    pace: Pace,
 ) -> Result<Result<Lease, Lease>, tenantdb::Failure> {
     let mut tx = deps.db.begin(&Scope::provider(provider)).await?;
     let now = lease::read(&mut tx).await?;
-    let stands_still = seen.is_some_and(|(before, since)| *before == now && since.elapsed() >= LEASE);
+    let stands_still = seen.is_some_and(|(before, since)| *before == now && since.elapsed() >= pace.lease);
     let free = now.holder.is_none_or(|holder| holder == me) || stands_still;
     let taken = if free { lease::take(&mut tx, &now, me, deps.replicas.here()).await? } else { None };
     tx.commit().await?;
@@ -216,6 +212,7 @@ struct Leader<'a> {
     deps: &'a Deps,
     me: Uuid,
     provider: ProviderId,
+    pace: Pace,
     engine: Engine,
     floor: Floor,
     journal: Journal,
@@ -241,7 +238,7 @@ impl Leader<'_> {
                 work.push(next);
             }
             let due = self.engine.next_due().is_some_and(|at| at <= self.now());
-            let beats = self.beaten.elapsed() >= BEAT;
+            let beats = self.beaten.elapsed() >= self.pace.beat;
             hinted = false;
             if looks || due || beats || !work.is_empty() {
                 let notes = if looks { self.notes(care).await? } else { Vec::new() };
@@ -359,7 +356,7 @@ impl Leader<'_> {
             || !answered.kept().is_empty()
             || !alerts.is_empty()
             || self.journal.begins();
-        if changed || self.beaten.elapsed() >= BEAT {
+        if changed || self.beaten.elapsed() >= self.pace.beat {
             let ids: Vec<Uuid> = waiting.iter().map(|note| note.id).collect();
             self.commit(&changes, &answered, &alerts, &ids, &told.erasures).await?;
         }
