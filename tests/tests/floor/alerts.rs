@@ -56,7 +56,10 @@ async fn what_nobody_can_take_is_listed_with_the_one_thing_that_is_missing_and_a
     let mut floor = floor("Nobody can take it").await;
     alert_after(&mut floor, |policy| policy.blocked_after_seconds = 0).await;
     let mut giulia = floor.tenant.agent("Giulia", "it", &[&floor.seller]).await;
-    let (_stream, _) = Stream::open(&mut giulia.session).await;
+    let (mut stream, welcome) = Stream::open(&mut giulia.session).await;
+    // once she is offered something, her certification is known
+    enqueue(&mut floor.boss.session, mail(&floor.seller, "plain", "it")).await;
+    stream.offer(welcome).await;
     let needs = Needs {
         channel: "email".into(),
         language: "it".into(),

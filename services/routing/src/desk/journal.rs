@@ -16,8 +16,10 @@ use engine::journal::{Page, Round};
 
 /// For how long the journal is kept.
 pub const KEPT_DAYS: i64 = 14;
-/// How long others get between two epochs that are forgotten.
+/// How long others get between two epochs that are forgotten, and after a new
+/// one began: then there is more urgent work.
 const BREATH: Duration = Duration::from_millis(50);
+const FIRST_BREATH: Duration = Duration::from_secs(30);
 
 /// The journal of an epoch.
 pub struct Journal {
@@ -96,7 +98,12 @@ fn day(at: Timestamp) -> i64 {
 /// Forgets epochs that are too old.
 pub async fn forget_old(deps: Deps, provider: ProviderId, now: At, stop: CancellationToken) {
     let before = now.plus_seconds(-KEPT_DAYS * 86_400);
+    let mut pause = FIRST_BREATH;
     loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(pause) => pause = BREATH,
+        }
         let one = async {
             let mut tx = deps.db.begin(&Scope::provider(provider)).await?;
             let more = journal::forget(&mut tx, before).await?;
@@ -110,10 +117,6 @@ pub async fn forget_old(deps: Deps, provider: ProviderId, now: At, stop: Cancell
                 tracing::warn!(provider.id = %provider, error = kit::fault::chain(&error), "an old journal was not forgotten");
                 return;
             }
-        }
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(BREATH) => {}
         }
     }
 }

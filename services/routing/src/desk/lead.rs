@@ -193,11 +193,10 @@ async fn restore(deps: &Deps, provider: ProviderId, lease: &Lease) -> Result<Res
         stored.sellers.push(notes::terms(seller, &terms)?);
     }
     let made = u64::try_from(lease.decisions_made).unwrap_or(0);
-    let floor = Floor::restore(&mut tx, made, now).await?;
     let journal = Journal::new(Page::of(lease.epoch, made, now, &stored));
     let mut engine = Engine::restore(lease.epoch, made, now, stored);
     engine.record();
-    Ok(Restored { engine, floor, journal })
+    Ok(Restored { engine, floor: Floor::new(), journal })
 }
 
 /// An answer that waits for the commit.
@@ -348,6 +347,9 @@ impl Leader<'_> {
         let answered = requests.respond(&self.engine);
         let changes = self.engine.take_changes();
         self.journal.hear(&mut self.engine);
+        let stored = self.engine.decisions_made() - changes.decisions.len() as u64;
+        let wanted = answers.iter().any(|answer| matches!(answer, Answer::Floor(..)));
+        self.floor.ready(self.deps, self.provider, stored, now, wanted).await?;
         self.floor.hear(&waiting);
         self.floor.count(&changes);
         let alerts = self.floor.look(self.deps, self.provider, &self.engine, now).await?;

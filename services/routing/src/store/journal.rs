@@ -30,16 +30,22 @@ fn decode<T: serde::de::DeserializeOwned>(content: &[u8]) -> Result<T, Failure> 
 /// Begins an epoch, in its first commit.
 pub async fn begin(tx: &mut TenantTx, page: &Page) -> Result<(), Failure> {
     let provider = tx.provider();
+    let encoded = encode(page)?;
+    let mut pieces = encoded.chunks(PIECE);
+    // nobody is given anything before this is kept: one statement where there is little
     sqlx::query(
-        "insert into routing.journal_epoch (provider_id, epoch, started_at, decisions_before) values ($1, $2, $3, $4)",
+        "with begun as (
+             insert into routing.journal_epoch (provider_id, epoch, started_at, decisions_before) values ($1, $2, $3, $4))
+         insert into routing.journal_snapshot (provider_id, epoch, piece, content) values ($1, $2, 0, $5)",
     )
     .bind(provider.0)
     .bind(page.epoch)
     .bind(put(page.at))
     .bind(i64::try_from(page.decisions_made).unwrap_or(i64::MAX))
+    .bind(pieces.next().unwrap_or_default())
     .execute(tx.conn())
     .await?;
-    for (piece, content) in (0_i32..).zip(encode(page)?.chunks(PIECE)) {
+    for (piece, content) in (1_i32..).zip(pieces) {
         sqlx::query(
             "insert into routing.journal_snapshot (provider_id, epoch, piece, content) values ($1, $2, $3, $4)",
         )
