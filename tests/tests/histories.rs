@@ -116,22 +116,38 @@ impl World {
         replicas[which] = Replica::start(&self.db, &self.clock);
     }
 
-    /// Much must have happened for the checks to mean anything.
-    async fn tell_what_happened(&self) {
-        let decided: Vec<(String, i64)> =
-            sqlx::query_as("select kind, count(*) from routing.decision group by kind order by kind")
-                .fetch_all(&self.raw)
-                .await
-                .expect("decisions");
-        let (engines, terms): (i64, i64) = sqlx::query_as("select count(*), sum(epoch)::bigint from routing.lease")
-            .fetch_one(&self.raw)
-            .await
-            .expect("leases");
-        println!("{engines} histories, {terms} terms of leaders, decisions: {decided:?}");
-        assert!(2 * engines < terms, "leaders must have been replaced");
-        for kind in ["offered", "accepted", "rejected", "timed_out", "rescinded", "requeued", "assigned", "cancelled"] {
-            assert!(decided.iter().any(|(known, _)| known == kind), "nothing was {kind}");
+    /// What was decided since the last time, by kind; and everything is forgotten, with the replicas that knew it.
+    async fn count_and_forget(&self, decided: &mut BTreeMap<String, i64>) {
+        let counts: Vec<(String, i64)> = sqlx::query_as(
+            "select kind, count(*) from routing.decision group by kind
+             union all select 'histories', count(*) from routing.lease
+             union all select 'terms of leaders', sum(epoch)::bigint from routing.lease",
+        )
+        .fetch_all(&self.raw)
+        .await
+        .expect("decisions");
+        for (kind, count) in counts {
+            *decided.entry(kind).or_default() += count;
         }
+        let mut replicas = std::mem::take(&mut *self.replicas.write().expect("no test panicked"));
+        for replica in &mut replicas {
+            replica.house.abort();
+            // what it had begun is over before the tables are empty
+            let _ = (&mut replica.house).await;
+        }
+        sqlx::raw_sql(
+            "do $$ declare t record; begin
+                 for t in select c.oid::regclass as name from pg_class c where c.relnamespace = 'routing'::regnamespace
+                             and c.relkind = 'r' and c.relname !~ 'migration' loop
+                     execute format('truncate %s cascade', t.name);
+                 end loop;
+             end $$",
+        )
+        .execute(&self.raw)
+        .await
+        .expect("nothing is left");
+        let fresh = (0..2).map(|_| Replica::start(&self.db, &self.clock)).collect();
+        *self.replicas.write().expect("no test panicked") = fresh;
     }
 
     fn desks(&self, which: usize) -> Desks {
@@ -705,6 +721,7 @@ async fn no_history_loses_a_contact_or_offers_one_twice() {
     let asked = std::env::var("MANYDESK_HISTORIES").ok().and_then(|count| count.parse::<usize>().ok());
     let rounds = asked.unwrap_or(36).div_ceil(BESIDE);
     let world = Arc::new(World::start().await);
+    let mut decided = BTreeMap::new();
     for round in 0..rounds {
         let over = Arc::new(AtomicBool::new(false));
         let troubles = tokio::spawn(trouble(world.clone(), over.clone(), round as u64 + 1));
@@ -733,6 +750,13 @@ async fn no_history_loses_a_contact_or_offers_one_twice() {
         while let Some(end) = ending.join_next().await {
             end.expect("a history's end");
         }
+        world.count_and_forget(&mut decided).await;
     }
-    world.tell_what_happened().await;
+    // Much must have happened for the checks to mean anything.
+    println!("{decided:?}");
+    let of = |kind: &str| decided.get(kind).copied().unwrap_or(0);
+    assert!(2 * of("histories") < of("terms of leaders"), "leaders must have been replaced: {decided:?}");
+    for kind in ["offered", "accepted", "rejected", "timed_out", "rescinded", "requeued", "assigned", "cancelled"] {
+        assert!(of(kind) != 0, "nothing was {kind}: {decided:?}");
+    }
 }

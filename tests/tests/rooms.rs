@@ -62,6 +62,11 @@ fn the_domain_knows_neither_wire_nor_database_nor_runtime() {
         &["proto::", "tonic::", "sqlx::", "tenantdb::", "tokio::", "prost"],
         "the engine is pure",
     );
+    forbid(
+        "services/simulator/src",
+        &["proto::", "tonic::", "sqlx::", "tenantdb::", "tokio::", "prost", "std::fs", "std::time", "println!"],
+        "the simulator is pure",
+    );
 }
 
 #[test]
@@ -88,6 +93,11 @@ fn no_service_imports_another() {
         ("engine", "tenantdb"),
         ("engine", "routing"),
         ("engine", "tokio"),
+        ("engine", "simulator"),
+        ("simulator", "proto"),
+        ("simulator", "tenantdb"),
+        ("simulator", "routing"),
+        ("simulator", "tokio"),
     ] {
         let manifest =
             fs::read_to_string(root().join(format!("services/{crate_name}/Cargo.toml"))).expect("a manifest");
@@ -110,6 +120,7 @@ fn nothing_but_the_clock_asks_for_the_time() {
     ];
     for folder in SERVICES.iter().map(|s| format!("services/{s}/src")).chain([
         "services/engine/src".into(),
+        "services/simulator/src".into(),
         "services/tenantdb/src".into(),
         "gateway/src".into(),
     ]) {

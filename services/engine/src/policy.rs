@@ -1,8 +1,44 @@
 //! How a seller's contacts are routed; versioned, with a default.
 
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
 
-use super::needs::Level;
+use super::needs::{Level, Unknown};
+
+/// In which order free agents are tried for a contact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AgentOrder {
+    /// Those who grew up with the language, then those who can do least else,
+    /// then the longest idle.
+    #[default]
+    LeastFlexible,
+    /// Whoever has been idle longest.
+    LongestIdle,
+}
+
+impl AgentOrder {
+    /// Every order.
+    pub const ALL: [AgentOrder; 2] = [AgentOrder::LeastFlexible, AgentOrder::LongestIdle];
+
+    /// The order's word in rows.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            AgentOrder::LeastFlexible => "least_flexible",
+            AgentOrder::LongestIdle => "longest_idle",
+        }
+    }
+}
+
+impl FromStr for AgentOrder {
+    type Err = Unknown;
+
+    fn from_str(word: &str) -> Result<Self, Unknown> {
+        AgentOrder::ALL.into_iter().find(|o| o.word() == word).ok_or(Unknown { what: "order of agents" })
+    }
+}
 
 /// The routing policy of one seller.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +72,17 @@ pub struct Policy {
     pub late_share_percent: u32,
     /// Time until due for a contact without a promise.
     pub default_due_seconds: i64,
+    /// In which order free agents are tried.
+    #[serde(default)]
+    pub agent_order: AgentOrder,
+    /// Whether agents who speak a contact's language best come first for it, and
+    /// what they speak best comes first for them, whatever the order of agents.
+    #[serde(default)]
+    pub primary_first: bool,
+    /// Contacts are offered only while more agents than this who could take
+    /// them are free; the others stay free for other sellers.
+    #[serde(default)]
+    pub idle_reserve: u32,
 }
 
 impl Default for Policy {
@@ -55,6 +102,9 @@ impl Default for Policy {
             ceiling: 0,
             late_share_percent: 20,
             default_due_seconds: 86_400,
+            agent_order: AgentOrder::LeastFlexible,
+            primary_first: false,
+            idle_reserve: 0,
         }
     }
 }
@@ -89,6 +139,7 @@ impl Policy {
         within("floor", i64::from(self.floor), 0, 10_000);
         within("ceiling", i64::from(self.ceiling), 0, 100_000);
         within("late_share_percent", i64::from(self.late_share_percent), 0, 100);
+        within("idle_reserve", i64::from(self.idle_reserve), 0, 10_000);
         within("default_due_seconds", self.default_due_seconds, 60, 2_592_000);
         if self.ceiling != 0 && self.ceiling < self.floor {
             wrong.push(Wrong { field: "ceiling", problem: "must not be below the floor".to_owned() });

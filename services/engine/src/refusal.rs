@@ -28,6 +28,7 @@ pub enum Obstacle {
     NoRoom,
     RefusedBefore,
     ReservedForOther,
+    IdleReserve,
     AlreadyOwned,
 }
 
@@ -54,6 +55,7 @@ impl Obstacle {
             Obstacle::NoRoom => "no_room",
             Obstacle::RefusedBefore => "refused_before",
             Obstacle::ReservedForOther => "reserved_for_other",
+            Obstacle::IdleReserve => "idle_reserve",
             Obstacle::AlreadyOwned => "already_owned",
         }
     }

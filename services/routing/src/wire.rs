@@ -213,6 +213,7 @@ fn summary(decision: &Decision) -> String {
         Rule::Intake => "it came in",
         Rule::Affinity => "the agent answered this customer last",
         Rule::LeastFlexible => "the agent was free, and nobody free could do less else or was idle longer",
+        Rule::LongestIdle => "the agent was free, and nobody free had been idle longer",
         Rule::Deadline => "it was due first of those that could still be saved",
         Rule::LateShare => "it was late, and late contacts get a share of the picks",
         Rule::MaximumWait => "it had waited as long as anything may",

@@ -47,12 +47,13 @@ impl Engine {
         let job = self.jobs.find(contact)?;
         let class = &self.classes[self.jobs[job].class];
         let room = &self.room[class.channel as usize];
+        let policy = &self.sellers[self.jobs[job].seller as usize].policy;
         let mut judged: Vec<_> = (0..self.agents.len() as u32)
             .map(|agent| {
                 let slot = &self.agents[agent as usize];
                 let obstacles = self.obstacles(job, agent);
                 let hard = obstacles.iter().filter(|o| o.is_hard()).count();
-                ((hard, obstacles.len(), Turn::of(slot, class.native.has(agent))), agent, obstacles)
+                ((hard, obstacles.len(), Turn::of(slot, agent, class, policy)), agent, obstacles)
             })
             .collect();
         judged.sort_by_key(|(order, _, _)| *order);
@@ -115,6 +116,9 @@ impl Engine {
         let kept_elsewhere = record.held.is_some_and(|(keeper, _)| keeper != agent);
         if kept_elsewhere || (record.holder.is_some() && record.contact.state != ContactState::Queued) {
             obstacles.push(Obstacle::ReservedForOther);
+        }
+        if record.held.is_none() && self.is_reserved(record.class) {
+            obstacles.push(Obstacle::IdleReserve);
         }
         obstacles
     }

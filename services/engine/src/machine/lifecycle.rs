@@ -58,11 +58,13 @@ impl Engine {
         Ok(Reply::default())
     }
 
-    /// Notes whether a seller is at its ceiling or below its floor.
+    /// Notes whether a seller is at its ceiling or below its floor, and what of its policy is asked at every pick.
     pub(super) fn weigh(&mut self, seller: u32) {
         let slot = &self.sellers[seller as usize];
         self.full.put(seller, slot.is_full());
         self.below_floor.put(seller, slot.is_below_floor());
+        self.reserving.put(seller, slot.policy.idle_reserve != 0);
+        self.primary_first.put(seller, slot.policy.primary_first);
     }
 
     pub(super) fn enqueue(&mut self, new: NewContact) -> Result<Reply, Refusal> {

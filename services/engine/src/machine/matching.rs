@@ -2,55 +2,78 @@
 //! room looks for a contact; nobody looks at all of either.
 
 use super::Engine;
+use super::classes::Class;
 use super::model::AgentSlot;
 use super::queue::{Key, NOBODY, Tier};
 use super::record::Rule;
 use crate::agent::Presence;
 use crate::contact::ContactState;
 use crate::ids::{AgentId, At};
-use crate::needs::Channel;
+use crate::needs::{Channel, Level};
+use crate::policy::{AgentOrder, Policy};
 
 /// The order in which agents are tried for a contact: those who grew up with
-/// the language, then those who can do least else, then the longest idle.
+/// the language, then those who can do least else, then the longest idle; or
+/// the longest idle at once, where the policy says so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Turn {
-    pub not_native: bool,
+    pub speaks_worse: u8,
     pub flexibility: u32,
     pub idle_since: At,
     pub agent: AgentId,
 }
 
 impl Turn {
-    pub fn of(slot: &AgentSlot, native: bool) -> Turn {
+    pub fn of(slot: &AgentSlot, agent: u32, class: &Class, policy: &Policy) -> Turn {
+        let by_flexibility = policy.agent_order == AgentOrder::LeastFlexible;
         Turn {
-            not_native: !native,
-            flexibility: slot.flexibility,
+            speaks_worse: match (policy.primary_first, by_flexibility) {
+                (true, _) => speaks_worse(slot, class),
+                (false, true) => u8::from(!class.native.has(agent)),
+                (false, false) => 0,
+            },
+            flexibility: if by_flexibility { slot.flexibility } else { 0 },
             idle_since: slot.idle_since,
             agent: slot.profile.agent,
         }
     }
 }
 
+/// How many levels below mother tongue an agent speaks the language of a class.
+fn speaks_worse(slot: &AgentSlot, class: &Class) -> u8 {
+    let level = slot.profile.languages.get(&class.language);
+    level.map_or(u8::MAX, |level| Level::Native as u8 - *level as u8)
+}
+
+/// A contact that an agent could be given: what she speaks best first where
+/// the policy says so, then by place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Pick {
+    speaks_worse: u8,
+    key: Key,
+}
+
 /// The best waiting contact of each kind for one agent: by tier, among all sellers and among those below their floor.
 #[derive(Debug, Default)]
 struct Best {
-    any: [Option<Key>; 3],
-    below_floor: [Option<Key>; 3],
+    any: [Option<Pick>; 3],
+    below_floor: [Option<Pick>; 3],
     competing: u32,
 }
 
 impl Best {
     /// Whether a contact of that instant could be the best of its kind.
-    fn might_keep(&self, tier: Tier, below_floor: bool, at: At) -> bool {
-        let beats = |best: &Option<Key>| best.is_none_or(|key| at <= key.at);
+    fn might_keep(&self, tier: Tier, below_floor: bool, speaks_worse: u8, at: At) -> bool {
+        let beats =
+            |best: &Option<Pick>| best.is_none_or(|pick| (speaks_worse, at) <= (pick.speaks_worse, pick.key.at));
         beats(&self.any[tier as usize]) || (below_floor && beats(&self.below_floor[tier as usize]))
     }
 
-    fn keep(&mut self, tier: Tier, below_floor: bool, key: Key) {
+    fn keep(&mut self, tier: Tier, below_floor: bool, pick: Pick) {
         let of_floor = below_floor.then_some(&mut self.below_floor[tier as usize]);
         for best in [Some(&mut self.any[tier as usize]), of_floor].into_iter().flatten() {
-            if best.is_none_or(|other| key < other) {
-                *best = Some(key);
+            if best.is_none_or(|other| pick < other) {
+                *best = Some(pick);
             }
         }
     }
@@ -95,6 +118,9 @@ impl Engine {
             }
             return false;
         }
+        if self.is_reserved(record.class) {
+            return false;
+        }
         let preferred = record.contact.preferred.and_then(|agent| self.agent_index.get(&agent).copied());
         if let Some(agent) = preferred.filter(|agent| self.could_take(*agent, job)) {
             self.make_offer(job, agent, Rule::Affinity, 0);
@@ -102,15 +128,20 @@ impl Engine {
         }
         let class = &self.classes[record.class];
         let room = &self.room[class.channel as usize];
+        let policy = &self.sellers[record.seller as usize].policy;
         let turn = class
             .eligible
             .both(room)
             .filter(|agent| !record.was_refused_by(*agent))
-            .map(|agent| (Turn::of(&self.agents[agent as usize], class.native.has(agent)), agent))
+            .map(|agent| (Turn::of(&self.agents[agent as usize], agent, class, policy), agent))
             .min();
         match turn {
             Some((_, agent)) => {
-                self.make_offer(job, agent, Rule::LeastFlexible, 0);
+                let rule = match policy.agent_order {
+                    AgentOrder::LeastFlexible => Rule::LeastFlexible,
+                    AgentOrder::LongestIdle => Rule::LongestIdle,
+                };
+                self.make_offer(job, agent, rule, 0);
                 true
             }
             None => false,
@@ -140,8 +171,21 @@ impl Engine {
             return;
         }
         let best = self.best_for(agent);
-        if let Some((key, rule)) = self.choose(&best) {
-            self.make_offer(key.job, agent, rule, best.competing);
+        match self.choose(&best) {
+            Some((key, rule)) => self.make_offer(key.job, agent, rule, best.competing),
+            None => self.offer_what_she_refused(agent),
+        }
+    }
+
+    /// One more free agent may let a seller's reserve be enough: what she will
+    /// not have herself is then offered to the others who are free.
+    fn offer_what_she_refused(&mut self, agent: u32) {
+        for job in &self.agents[agent as usize].refused {
+            let record = &self.jobs[*job];
+            let reserve = self.sellers[record.seller as usize].policy.idle_reserve;
+            if reserve != 0 && record.place.is_some() {
+                self.to_place.push_back(*job);
+            }
         }
     }
 
@@ -168,12 +212,17 @@ impl Engine {
                     continue;
                 }
                 let seller = self.classes.sellers[number as usize];
-                if self.full.has(seller) {
+                if self.full.has(seller) || (self.reserving.has(seller) && self.is_reserved(number)) {
                     continue;
                 }
                 best.competing += 1;
                 let below_floor = self.below_floor.has(seller);
-                if !best.might_keep(tier, below_floor, at) {
+                let speaks_worse = match tier {
+                    Tier::Forced => 0,
+                    _ if self.primary_first.has(seller) => speaks_worse(slot, &self.classes[number]),
+                    _ => u8::MAX,
+                };
+                if !best.might_keep(tier, below_floor, speaks_worse, at) {
                     continue;
                 }
                 let queue = &self.classes[number].queue;
@@ -184,23 +233,31 @@ impl Engine {
                     }
                     head => head,
                 };
-                if let Some(head) = head {
-                    best.keep(tier, below_floor, head);
+                if let Some(key) = head {
+                    best.keep(tier, below_floor, Pick { speaks_worse, key });
                 }
             }
         }
         best
     }
 
+    /// Whether those who are free for a class are kept free by its seller's
+    /// policy. What is kept for one agent or given by a hand is not held back.
+    pub(super) fn is_reserved(&self, number: u32) -> bool {
+        let class = &self.classes[number];
+        let reserve = self.sellers[class.seller as usize].policy.idle_reserve;
+        reserve != 0 && class.eligible.count_both(&self.room[class.channel as usize]) <= reserve
+    }
+
     /// What has waited too long goes first; then sellers below their floor;
     /// then the earliest due of those that can still be saved, with a share of
     /// the picks for those that are late already.
     fn choose(&mut self, best: &Best) -> Option<(Key, Rule)> {
-        let [forced, savable, late] = best.any;
+        let [forced, savable, late] = best.any.map(|pick| pick.map(|pick| pick.key));
         if let Some(key) = forced {
             return Some((key, Rule::MaximumWait));
         }
-        let [_, savable_below, late_below] = best.below_floor;
+        let [_, savable_below, late_below] = best.below_floor.map(|pick| pick.map(|pick| pick.key));
         if savable_below.is_some() || late_below.is_some() {
             return self.savable_or_late(savable_below, late_below).map(|(key, _)| (key, Rule::BelowFloor));
         }

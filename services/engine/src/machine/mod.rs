@@ -160,6 +160,9 @@ pub struct Engine {
     /// Sellers at their ceiling, and sellers below their floor.
     full: BitSet,
     below_floor: BitSet,
+    /// Sellers that keep agents free for others, and those whose contacts are looked at by who speaks best.
+    reserving: BitSet,
+    primary_first: BitSet,
     timers: Timers,
     /// Contacts to find an agent for, agents to find contacts for, and sellers
     /// whose waiting contacts are to be tried again, before the event is over.
@@ -173,6 +176,8 @@ pub struct Engine {
     held: u32,
     /// Contacts that wait, in all.
     waiting: u32,
+    /// Seconds of silence after which a session is offline.
+    lease_seconds: i64,
     /// What it was told, if somebody wants to know.
     recorded: Option<Vec<Round>>,
     /// Whether the last round recorded gathers events still.
@@ -202,6 +207,8 @@ impl Engine {
             room: Default::default(),
             full: BitSet::default(),
             below_floor: BitSet::default(),
+            reserving: BitSet::default(),
+            primary_first: BitSet::default(),
             timers: Timers::default(),
             to_place: VecDeque::new(),
             to_feed: VecDeque::new(),
@@ -210,10 +217,19 @@ impl Engine {
             deferred: false,
             held: 0,
             waiting: 0,
+            lease_seconds: LEASE_SECONDS,
             recorded: None,
             gathers: false,
             probe: None,
         }
+    }
+
+    /// This engine with another lease: simulated agents do not fall silent, and
+    /// need not say so.
+    #[must_use]
+    pub fn with_lease(mut self, seconds: i64) -> Engine {
+        self.lease_seconds = seconds;
+        self
     }
 
     /// Takes one event. Time never runs backwards: an instant before the last

@@ -108,6 +108,8 @@ pub enum Rule {
     Affinity,
     /// A free agent was there when it came: least flexible, then longest idle.
     LeastFlexible,
+    /// A free agent was there when it came: the longest idle.
+    LongestIdle,
     /// Earliest due of those that can still be saved.
     Deadline,
     /// The share of picks that late contacts get.
@@ -134,10 +136,11 @@ pub enum Rule {
 
 impl Rule {
     /// Every rule.
-    pub const ALL: [Rule; 14] = [
+    pub const ALL: [Rule; 15] = [
         Rule::Intake,
         Rule::Affinity,
         Rule::LeastFlexible,
+        Rule::LongestIdle,
         Rule::Deadline,
         Rule::LateShare,
         Rule::MaximumWait,
@@ -158,6 +161,7 @@ impl Rule {
             Rule::Intake => "intake",
             Rule::Affinity => "affinity",
             Rule::LeastFlexible => "least_flexible",
+            Rule::LongestIdle => "longest_idle",
             Rule::Deadline => "deadline",
             Rule::LateShare => "late_share",
             Rule::MaximumWait => "maximum_wait",

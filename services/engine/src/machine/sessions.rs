@@ -4,7 +4,7 @@ use super::model::AgentSlot;
 use super::queue::Tier;
 use super::record::{Kind, Rule};
 use super::timers::Timer;
-use super::{Engine, LEASE_SECONDS, Reply};
+use super::{Engine, Reply};
 use crate::agent::{Activity, Interval, Presence, Profile, Session};
 use crate::contact::ContactState;
 use std::collections::BTreeSet;
@@ -292,7 +292,7 @@ impl Engine {
     pub(super) fn watch_lease(&mut self, agent: u32) {
         let slot = &mut self.agents[agent as usize];
         if slot.lease.is_none() {
-            let at = slot.session.seen_at.plus_seconds(LEASE_SECONDS);
+            let at = slot.session.seen_at.plus_seconds(self.lease_seconds);
             slot.lease = Some(at);
             self.timers.set(at, Timer::LeaseEnds(agent));
         }
@@ -304,7 +304,7 @@ impl Engine {
         if slot.session.presence == Presence::Offline {
             return;
         }
-        if slot.session.seen_at.plus_seconds(LEASE_SECONDS) <= self.now {
+        if slot.session.seen_at.plus_seconds(self.lease_seconds) <= self.now {
             self.go_offline(agent, Rule::SessionLost, "silent");
         } else {
             self.watch_lease(agent);

@@ -13,7 +13,7 @@ use std::collections::{BTreeSet, BinaryHeap, HashMap, VecDeque};
 
 use super::Engine;
 use super::matching::Turn;
-use super::queue::{Key, Tier};
+use super::queue::{Key, NOBODY, Tier};
 use super::record::Rule;
 use crate::bits::BitSet;
 use crate::contact::ContactState;
@@ -142,7 +142,11 @@ impl Engine {
 
     /// The classes of the contacts that came, and those in which something waits for the agents who came.
     fn line(&self, agents: &BTreeSet<u32>, jobs: &BTreeSet<u32>) -> Line {
-        let waiting = |class: &u32| self.classes.first.iter().any(|tier| tier[*class as usize] != super::queue::NOBODY);
+        // A reserve is looked at for each contact alone: those of such sellers are given out afterwards.
+        let waiting = |class: &u32| {
+            let waits = self.classes.first.iter().any(|tier| tier[*class as usize] != NOBODY);
+            waits && !self.reserving.has(self.classes.sellers[*class as usize])
+        };
         let of_jobs = jobs.iter().map(|job| self.jobs[*job].class);
         let of_agents = agents.iter().flat_map(|agent| {
             let slot = &self.agents[*agent as usize];
@@ -216,11 +220,12 @@ impl Engine {
     fn augment(&self, start: u32, matching: &mut Matching) -> bool {
         let record = &self.jobs[start];
         let class = &self.classes[record.class];
+        let policy = &self.sellers[record.seller as usize].policy;
         let direct = class
             .eligible
             .both(&self.room[class.channel as usize])
             .filter(|agent| matching.of_agent[*agent as usize].is_none() && !record.was_refused_by(*agent))
-            .map(|agent| (Turn::of(&self.agents[agent as usize], class.native.has(agent)), agent))
+            .map(|agent| (Turn::of(&self.agents[agent as usize], agent, class, policy), agent))
             .min();
         if let Some((_, agent)) = direct {
             matching.of_agent[agent as usize] = Some(start);

@@ -10,6 +10,7 @@ pub mod onboard;
 mod past;
 mod provider;
 mod replay;
+mod simulate;
 mod up;
 
 use std::path::PathBuf;
@@ -94,6 +95,8 @@ enum Command {
     /// Check a live system.
     #[command(subcommand)]
     Verify(Verify),
+    /// Simulate a scenario: the engine that routes in production, under a simulated clock.
+    Simulate(simulate::Simulate),
     /// Bring a seller in from a TOML file; repeating it changes nothing.
     Onboard {
         /// The file.
@@ -237,6 +240,7 @@ impl Cli {
                 replay::replay(&at, provider.as_deref(), &day, json).await
             }
             Command::Verify(Verify::Isolation { noted, at }) => isolation::verify(&at, &noted).await,
+            Command::Simulate(simulate) => simulate.run(),
             Command::Onboard { file, at } => provider::onboard(&at, &file).await,
         }
     }

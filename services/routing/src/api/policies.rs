@@ -148,6 +148,7 @@ fn read(checks: &mut Checks, policy: Option<&wire::RoutingPolicy>, base_version:
         ceiling,
         late_share_percent,
         default_due_seconds: policy.default_due_seconds,
+        ..Policy::default()
     };
     for wrong in policy.check() {
         checks.refuse(format!("policy.{}", wrong.field), wrong.problem);

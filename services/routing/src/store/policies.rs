@@ -64,6 +64,7 @@ impl TryFrom<Row> for (SellerId, Stored) {
             ceiling: count(row.ceiling_contacts)?,
             late_share_percent: count(row.late_share_percent)?,
             default_due_seconds: row.default_due_seconds,
+            ..Policy::default()
         };
         let stored = Stored { policy, created_at: row.created_at.to_jiff(), created_by: UserId(row.created_by) };
         Ok((SellerId(row.seller_id), stored))

@@ -10,7 +10,7 @@ use crate::ids::At;
 use crate::machine::{Completion, Event, Kind};
 use crate::needs::{Channel, Channels, FULL_UNITS, Level, Priority};
 use crate::offer::OfferState;
-use crate::policy::Policy;
+use crate::policy::{AgentOrder, Policy};
 use crate::refusal::Obstacle;
 use crate::testing::*;
 
@@ -126,6 +126,9 @@ fn event(desk: &Desk, step: &Step, turn: i64) -> Event {
             policy.wrap_seconds = i64::from(step.who) * 10;
             policy.preferred_skills_seconds = 20;
             policy.maximum_wait_seconds = 60 + i64::from(step.which) * 10;
+            policy.idle_reserve = [0, 0, 1, 2][usize::from(step.who % 4)];
+            policy.agent_order = AgentOrder::ALL[usize::from(step.which % 2)];
+            policy.primary_first = step.which.is_multiple_of(3);
             policy.expire_seconds = if step.who == 0 { 1_000 } else { 0 };
             Event::Policy(seller(step.who % SELLERS), policy)
         }
