@@ -30,6 +30,7 @@ macro_rules! hands {
 // they use the macros above
 mod alerts;
 mod live;
+mod replay;
 
 async fn superuser() -> PgConnection {
     PgConnection::connect(&tests::desk().await.database).await.expect("the database answers")
@@ -161,6 +162,42 @@ async fn an_agent_of_other_sellers_is_not_there_for_a_supervisor() {
     let two = hands.change_agent_presence(nobody).await.unwrap_err();
     assert_eq!((one.code(), one.message(), one.details()), (two.code(), two.message(), two.details()));
     assert_eq!(one.code(), Code::NotFound);
+}
+
+#[tokio::test]
+async fn another_sellers_contact_and_queue_are_not_there_for_a_supervisor() {
+    let mut floor = floor("Not my contact").await;
+    let other = floor.tenant.seller("other").await;
+    let mut otto = floor.tenant.person("Otto Other", Role::Supervisor, &[&other]).await;
+    let theirs = enqueue(&mut otto.session, mail(&other, "theirs", "it")).await;
+    let mut hands = hands!(floor.boss.session);
+    let mut heard = Vec::new();
+    for (n, contact) in [theirs.id.as_str(), "contact_00000000000000000000000001"].into_iter().enumerate() {
+        let press = ReprioritizeContactRequest {
+            seller_id: floor.seller.clone(),
+            contact_id: contact.to_owned(),
+            request_id: format!("press-{n}"),
+            priority: "urgent".into(),
+            reason: "mine".into(),
+            ..Default::default()
+        };
+        let aside = SetContactAsideRequest {
+            seller_id: floor.seller.clone(),
+            contact_id: contact.to_owned(),
+            request_id: format!("aside-{n}"),
+            reason: "mine".into(),
+            ..Default::default()
+        };
+        heard.push(hands.reprioritize_contact(press).await.unwrap_err());
+        heard.push(hands.set_contact_aside(aside).await.unwrap_err());
+    }
+    let first = (heard[0].code(), heard[0].message().to_owned(), heard[0].details().to_owned());
+    for status in &heard {
+        assert_eq!((status.code(), status.message().to_owned(), status.details().to_owned()), first);
+    }
+    assert_eq!(first.0, Code::NotFound);
+    let pause = PauseQueueRequest { seller_id: other, request_id: "p".into(), until: None, reason: "mine".into() };
+    assert_eq!(hands.pause_queue(pause).await.unwrap_err().code(), Code::NotFound);
 }
 
 #[tokio::test]

@@ -22,7 +22,7 @@ use kit::replicas::Replicas;
 use kit::{Clock, ProviderId, Scope, SellerId};
 use routing::desk::{Desks, Pace};
 use routing::store::intake::{Note, Told};
-use routing::store::{agents, contacts, intake};
+use routing::store::{agents, contacts, decisions, intake, journal, snapshot};
 use scratch::TemporaryCluster;
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{PgPool, Row};
@@ -379,7 +379,13 @@ impl History {
             17 => {
                 let (Some(contact), agent) = (self.some_contact(), self.somebody()) else { return };
                 if self.chance.below(2) == 0 {
-                    self.command(Event::Assign { contact, agent, version: None }).await;
+                    // whoever may take it, if anybody may
+                    for profile in self.agents.clone() {
+                        let assign = Event::Assign { contact, agent: profile.agent, version: None };
+                        if matches!(self.command(assign).await, Some(Ok(_))) {
+                            break;
+                        }
+                    }
                 } else {
                     let to = (self.chance.below(2) == 0).then_some(agent);
                     self.command(Event::Transfer { contact, to, owner: None, version: None }).await;
@@ -553,6 +559,36 @@ impl History {
         .await;
         self.check_offers().await;
         self.check_acknowledged(at_end).await;
+        if at_end {
+            self.check_replay().await;
+        }
+    }
+
+    /// I12: what the engines were told, told again, decides the same.
+    async fn check_replay(&self) {
+        let mut tx = self.world.db.begin(&Scope::provider(self.provider)).await.expect("a transaction");
+        let epochs = journal::epochs(&mut tx, At(0), self.world.now().plus_seconds(1)).await.expect("epochs");
+        let mut made = Vec::new();
+        for epoch in &epochs {
+            let page = journal::page(&mut tx, epoch.number).await.expect("a page").expect("how it began");
+            let mut engine = journal::read_page(&page).expect("it can be read").open();
+            made.extend(engine.take_changes().decisions);
+            let mut place = 0;
+            loop {
+                let rows = journal::after(&mut tx, epoch.number, place, 1_000).await.expect("the journal");
+                let Some((last, _)) = rows.last() else { break };
+                place = *last;
+                made.extend(rows.into_iter().flat_map(|(_, rounds)| engine.replay(rounds).decisions));
+            }
+        }
+        drop(tx);
+        let scope = snapshot::of_sellers(self.provider, &self.sellers);
+        let mut tx = self.world.db.begin(&scope).await.expect("a transaction");
+        let stored = decisions::between(&mut tx, 1, u64::MAX, 1_000_000).await.expect("decisions");
+        assert_eq!(stored.len(), made.len(), "I12, seed {}", self.seed);
+        for (stored, made) in stored.iter().zip(&made) {
+            assert_eq!(stored, made, "I12, seed {}", self.seed);
+        }
     }
 
     /// I8 and I9: ages are kept, and nobody was given what she may not take.

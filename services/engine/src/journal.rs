@@ -30,6 +30,12 @@ impl Page {
         Page { epoch, decisions_made, at, snapshot }
     }
 
+    /// The same, looking around when the decision of a number is about to be made.
+    #[must_use]
+    pub fn open_watching(self, number: u64) -> Engine {
+        Engine::restore_watching(self.epoch, self.decisions_made, self.at, self.snapshot, Some(number))
+    }
+
     /// The engine as it was when the epoch began.
     #[must_use]
     pub fn open(self) -> Engine {

@@ -23,6 +23,7 @@ use std::sync::Arc;
 use kit::Fault;
 use kit::serve::MAX_MESSAGE_BYTES;
 use proto::routing::v1::floor_service_server::FloorServiceServer;
+use proto::routing::v1::replay_service_server::ReplayServiceServer;
 use proto::routing::v1::routing_service_server::RoutingServiceServer;
 use tenantdb::Migrator;
 use tenantdb::events::WithSellers;
@@ -39,9 +40,11 @@ pub fn build(deps: Deps) -> Result<Parts, Fault> {
     let handler = events::Listener::new(deps.clone(), desks.clone());
     let handlers = RoutingServiceServer::from_arc(api.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES);
     let floor = FloorServiceServer::from_arc(api).max_decoding_message_size(MAX_MESSAGE_BYTES);
+    let replays = ReplayServiceServer::new(api::replay::Replays::new(deps.clone()));
     Ok(Parts {
         routes: Routes::new(passing::Passing::new(handlers, desks.clone(), deps.replicas.clone()))
-            .add_service(passing::Passing::new(floor, desks, deps.replicas)),
+            .add_service(passing::Passing::new(floor, desks.clone(), deps.replicas.clone()))
+            .add_service(passing::Passing::new(replays, desks, deps.replicas)),
         workers: vec![Worker::new("engines", move |stop| house.run(stop))],
         events: Some((&["tenants", "tickets"], Arc::new(WithSellers { inner: handler, terms: deps.terms }))),
     })

@@ -21,9 +21,10 @@ use crate::desk::leading::Leading;
 use crate::desk::{Desk, Desks, not_ready};
 
 /// What is answered from the database, by whichever replica it comes to.
-const ANYWHERE: [&str; 13] = [
+const ANYWHERE: [&str; 15] = [
     "AcknowledgeAlert",
     "EnqueueContact",
+    "ExplainDecision",
     "ExportSellerRows",
     "GetAlertPolicy",
     "GetContact",
@@ -32,6 +33,7 @@ const ANYWHERE: [&str; 13] = [
     "ListAlerts",
     "ListFloorActions",
     "ListQueue",
+    "ReplayRouting",
     "UpdateAlertPolicy",
     "UpdateRoutingPolicy",
     "WatchQueue",
@@ -107,7 +109,7 @@ where
 mod tests {
     use super::*;
 
-    const SERVICES: [&str; 2] = ["RoutingService", "FloorService"];
+    const SERVICES: [&str; 3] = ["RoutingService", "FloorService", "ReplayService"];
 
     #[test]
     fn what_is_answered_anywhere_is_a_method_of_ours() {

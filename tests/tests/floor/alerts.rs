@@ -56,7 +56,10 @@ async fn what_nobody_can_take_is_listed_with_the_one_thing_that_is_missing_and_a
     let mut floor = floor("Nobody can take it").await;
     alert_after(&mut floor, |policy| policy.blocked_after_seconds = 0).await;
     let mut giulia = floor.tenant.agent("Giulia", "it", &[&floor.seller]).await;
-    let (_stream, _) = Stream::open(&mut giulia.session).await;
+    let (mut stream, welcome) = Stream::open(&mut giulia.session).await;
+    // once she is offered something, her certification is known
+    enqueue(&mut floor.boss.session, mail(&floor.seller, "plain", "it")).await;
+    stream.offer(welcome).await;
     let needs = Needs {
         channel: "email".into(),
         language: "it".into(),
@@ -71,7 +74,7 @@ async fn what_nobody_can_take_is_listed_with_the_one_thing_that_is_missing_and_a
         async move {
             let request = ListBlockedContactsRequest::default();
             let listed = hands.list_blocked_contacts(request).await.ok()?.into_inner().contacts;
-            listed.into_iter().find(|blocked| !blocked.steps.is_empty())
+            listed.into_iter().find(|blocked| blocked.contact.as_ref().is_some_and(|c| c.blocked_reason == "no_skill"))
         }
     })
     .await;
@@ -82,7 +85,8 @@ async fn what_nobody_can_take_is_listed_with_the_one_thing_that_is_missing_and_a
     assert_eq!((step.obstacle.as_str(), step.missing.as_str()), ("skill_missing", "returns"));
     assert_eq!((step.agents, step.agents_signed_in), (1, 1));
 
-    let alert = alerted(&mut floor, "an alert", |alert| alert.kind() == AlertKind::NobodyCanTake).await;
+    let alert = alerted(&mut floor, "an alert", |alert| alert.reason == "no_skill").await;
+    assert_eq!(alert.kind(), AlertKind::NobodyCanTake);
     assert_eq!((alert.reason.as_str(), alert.contact_id.as_str()), ("no_skill", contact.id.as_str()));
     assert_eq!((alert.language.as_str(), alert.ended_at), ("it", None));
     let acknowledge = AcknowledgeAlertRequest {

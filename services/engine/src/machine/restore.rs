@@ -40,8 +40,22 @@ impl Engine {
     /// that were open count as seen now: their agents get a whole lease to
     /// come back.
     #[must_use]
-    pub fn restore(epoch: i64, decisions_made: u64, now: At, mut stored: Snapshot) -> Engine {
+    pub fn restore(epoch: i64, decisions_made: u64, now: At, stored: Snapshot) -> Engine {
+        Engine::restore_watching(epoch, decisions_made, now, stored, None)
+    }
+
+    /// The same, looking around when the decision of a number is about to be made.
+    pub(crate) fn restore_watching(
+        epoch: i64,
+        decisions_made: u64,
+        now: At,
+        mut stored: Snapshot,
+        watched: Option<u64>,
+    ) -> Engine {
         let mut engine = Engine::new(epoch, decisions_made);
+        if let Some(number) = watched {
+            engine.look_out(number);
+        }
         engine.now = now;
         for terms in stored.sellers {
             let seller = engine.seller_slot(terms.seller);

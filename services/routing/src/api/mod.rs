@@ -12,6 +12,7 @@ mod once;
 mod policies;
 mod queue;
 mod refusal;
+pub mod replay;
 mod session;
 
 use std::pin::Pin;

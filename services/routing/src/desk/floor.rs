@@ -63,8 +63,11 @@ impl Rules {
     }
 }
 
-/// The floor beside an engine.
+/// The floor beside an engine. It is read from what is stored a moment after its
+/// engine leads, so that nobody waits for it who wants work.
 pub struct Floor {
+    begun: Instant,
+    read: bool,
     counts: Counts,
     alerts: Alerts,
     rules: Rules,
@@ -79,21 +82,43 @@ pub struct Floor {
 pub struct Turns(Vec<(AlertId, Turn)>);
 
 impl Floor {
-    /// What a new leader goes on with.
-    pub async fn restore(tx: &mut TenantTx, decisions_made: u64, now: At) -> Result<Floor, Failure> {
-        let mut counts = Counts::default();
-        let after = decisions_made.saturating_sub(COUNTED_AGAIN);
-        for happened in decisions::lately(tx, after, now.plus_seconds(-COUNTED_SECONDS)).await? {
-            counts.note(&happened);
-        }
-        Ok(Floor {
-            counts,
-            alerts: Alerts::resume(alerts::open(tx).await?),
-            rules: Rules::read(tx).await?,
+    /// The floor of an engine that begins to lead.
+    pub fn new() -> Floor {
+        Floor {
+            begun: Instant::now(),
+            read: false,
+            counts: Counts::default(),
+            alerts: Alerts::default(),
+            rules: Rules::default(),
             stale: false,
             picture: None,
             looked: None,
-        })
+        }
+    }
+
+    /// Reads what is stored, once it is time to or somebody wants to see it. What
+    /// the engine has decided since its last commit is not among it.
+    pub async fn ready(
+        &mut self,
+        deps: &Deps,
+        provider: ProviderId,
+        decisions_stored: u64,
+        now: At,
+        wanted: bool,
+    ) -> Result<(), Failure> {
+        if self.read || !(wanted || FRESH <= self.begun.elapsed()) {
+            return Ok(());
+        }
+        let scope = snapshot::scope(&deps.db, provider).await?;
+        let mut tx = deps.db.begin(&scope).await?;
+        let after = decisions_stored.saturating_sub(COUNTED_AGAIN);
+        for happened in decisions::lately(&mut tx, after, now.plus_seconds(-COUNTED_SECONDS)).await? {
+            self.counts.note(&happened);
+        }
+        self.alerts = Alerts::resume(alerts::open(&mut tx).await?);
+        self.rules = Rules::read(&mut tx).await?;
+        (self.read, self.stale) = (true, false);
+        Ok(())
     }
 
     /// Notes that tell of sellers may change the rules.
@@ -104,7 +129,7 @@ impl Floor {
 
     /// Counts what was decided.
     pub fn count(&mut self, changes: &Changes) {
-        if changes.decisions.is_empty() {
+        if changes.decisions.is_empty() || !self.read {
             return;
         }
         let contacts: HashMap<_, _> = changes.contacts.iter().map(|contact| (contact.id, contact)).collect();
@@ -123,7 +148,7 @@ impl Floor {
         engine: &Engine,
         now: At,
     ) -> Result<Turns, Failure> {
-        if self.looked.is_some_and(|at| at.elapsed() < FRESH) {
+        if !self.read || self.looked.is_some_and(|at| at.elapsed() < FRESH) {
             return Ok(Turns::default());
         }
         self.looked = Some(Instant::now());

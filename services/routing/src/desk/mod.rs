@@ -5,6 +5,7 @@
 pub(crate) mod floor;
 pub(crate) mod frames;
 pub(crate) mod hand;
+pub(crate) mod journal;
 mod lead;
 pub(crate) mod leading;
 pub(crate) mod notes;

@@ -11,6 +11,7 @@ pub mod commit;
 pub mod contacts;
 pub mod decisions;
 pub mod intake;
+pub mod journal;
 pub mod lease;
 pub mod pauses;
 pub mod policies;
