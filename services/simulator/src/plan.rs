@@ -69,6 +69,8 @@ pub struct Horizon {
     pub batches: u32,
     pub interval: Option<f64>,
     pub intervals: u32,
+    /// Intervals begin anew after so many seconds, and are summed.
+    pub fold: f64,
     pub end: End,
 }
 
@@ -375,7 +377,8 @@ fn horizon(checks: &mut Checks, written: &scenario::Horizon) -> Horizon {
     checks.require(written.day.0 > 0.0, "horizon.day", "must be more than 0");
     let mut intervals = 0;
     if let Some(interval) = written.interval {
-        let wanted = (length / interval.0).ceil();
+        let whole = written.fold.map_or(length, |fold| fold.0.min(length));
+        let wanted = (whole / interval.0 - 1e-9).ceil();
         if interval.0 > 0.0 && wanted <= 10_000.0 {
             intervals = wanted as u32;
         } else {
@@ -387,6 +390,12 @@ fn horizon(checks: &mut Checks, written: &scenario::Horizon) -> Horizon {
             "a run in batches has no intervals: use replications instead",
         );
     }
+    let even = |fold: f64| written.interval.is_some_and(|i| ((fold / i.0).round() - fold / i.0).abs() < 1e-9);
+    checks.require(
+        written.fold.is_none_or(|fold| fold.0 > 0.0 && even(fold.0)),
+        "horizon.fold",
+        "must be a multiple of horizon.interval",
+    );
     let steady = warm_up > 0.0 || written.batches > 1;
     Horizon {
         length,
@@ -396,6 +405,7 @@ fn horizon(checks: &mut Checks, written: &scenario::Horizon) -> Horizon {
         batches: written.batches,
         interval: written.interval.map(|span| span.0),
         intervals,
+        fold: written.fold.map_or(f64::INFINITY, |span| span.0),
         end: written.end.unwrap_or(if steady { End::Flow } else { End::Drain }),
     }
 }

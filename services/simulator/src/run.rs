@@ -304,7 +304,6 @@ impl<'a> World<'a> {
                 End::Flow => self.watched == 0 || at >= 2 * length,
             };
             if at >= length && over {
-                self.now = self.now.max(length);
                 return Ok(());
             }
             if due.is_some_and(|due| next.is_none_or(|next| due < next)) {
@@ -752,6 +751,8 @@ impl<'a> World<'a> {
 
     /// Books what is still going on.
     fn close(&mut self) {
+        // Though nothing more happened, the time went on.
+        self.now = self.now.max(micros(self.plan.horizon.length));
         for person in 0..self.people.len() {
             self.clock(person);
         }
