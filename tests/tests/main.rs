@@ -14,6 +14,7 @@ mod fleet;
 mod fleet_master;
 mod fleet_probe;
 mod foreign;
+mod histories;
 mod identity;
 mod identity_bad;
 mod imports;

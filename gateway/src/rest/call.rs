@@ -3,6 +3,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body as AxumBody;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
@@ -55,6 +56,9 @@ impl Transcoder {
     }
 }
 
+/// How long a request may take to come in.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// Reads a body up to the largest message.
 pub async fn collect(body: AxumBody) -> Result<Bytes, Status> {
     let refused = || Status::from(Fault::invalid("body", "must be complete and at most 32 MiB"));
@@ -62,7 +66,10 @@ pub async fn collect(body: AxumBody) -> Result<Bytes, Status> {
     if MAX_MESSAGE_BYTES as u64 <= http_body::Body::size_hint(&body).lower() {
         return Err(refused());
     }
-    Limited::new(body, MAX_MESSAGE_BYTES).collect().await.map(|whole| whole.to_bytes()).map_err(|_| refused())
+    // one that trickles in holds a place in flight that others wait for
+    let whole = tokio::time::timeout(PATIENCE, Limited::new(body, MAX_MESSAGE_BYTES).collect()).await;
+    let whole = whole.map_err(|_| Status::deadline_exceeded("the request did not come in in time"))?;
+    whole.map(|whole| whole.to_bytes()).map_err(|_| refused())
 }
 
 fn request_message(

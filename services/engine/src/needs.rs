@@ -184,17 +184,22 @@ impl FromStr for Level {
     }
 }
 
-/// A language by its primary subtag, lower case; `und` if not known.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Language(String);
+/// A language by its primary subtag, lower case; `und` if not known. Two or three letters, kept in place.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Language([u8; 3]);
 
 impl Language {
     /// The language of a BCP 47 tag: `pt-BR` is `pt`, empty is `und`.
     pub fn parse(tag: &str) -> Result<Language, Unknown> {
-        let primary = tag.split(['-', '_']).next().unwrap_or_default().to_ascii_lowercase();
-        match primary.len() {
-            0 => Ok(Language::unknown()),
-            2 | 3 if tag.len() <= 35 && primary.bytes().all(|b| b.is_ascii_lowercase()) => Ok(Language(primary)),
+        let primary = tag.split(['-', '_']).next().unwrap_or_default().as_bytes();
+        match primary {
+            [] => Ok(Language::unknown()),
+            [_, _] | [_, _, _] if tag.len() <= 35 && primary.iter().all(u8::is_ascii_alphabetic) => {
+                let mut letters = [0; 3];
+                letters[..primary.len()].copy_from_slice(primary);
+                Ok(Language(letters.map(|letter| letter.to_ascii_lowercase())))
+            }
             _ => Err(Unknown { what: "language" }),
         }
     }
@@ -202,25 +207,46 @@ impl Language {
     /// The language nobody could tell.
     #[must_use]
     pub fn unknown() -> Language {
-        Language("und".to_owned())
+        Language(*b"und")
     }
 
     /// Whether nobody could tell it.
     #[must_use]
     pub fn is_unknown(&self) -> bool {
-        self.0 == "und"
+        self.0 == *b"und"
     }
 
     /// The subtag.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        let letters = if self.0[2] == 0 { &self.0[..2] } else { &self.0[..] };
+        std::str::from_utf8(letters).unwrap_or_default()
+    }
+}
+
+impl TryFrom<String> for Language {
+    type Error = Unknown;
+
+    fn try_from(tag: String) -> Result<Language, Unknown> {
+        Language::parse(&tag)
+    }
+}
+
+impl From<Language> for String {
+    fn from(language: Language) -> String {
+        language.as_str().to_owned()
     }
 }
 
 impl fmt::Display for Language {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for Language {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 

@@ -110,7 +110,28 @@ impl Desk {
 
     /// Applies an event now and keeps what changed.
     pub fn apply(&mut self, event: Event) -> Result<Reply, Refusal> {
-        match &event {
+        self.learn(&event);
+        let reply = self.engine.apply(self.now, event);
+        let changes = self.engine.take_changes();
+        self.keep(changes);
+        reply
+    }
+
+    /// Applies several events of this instant as one round and keeps what changed.
+    pub fn apply_together(&mut self, events: Vec<Event>) {
+        events.iter().for_each(|event| self.learn(event));
+        let now = self.now;
+        self.engine.together(now, |engine| {
+            for event in events {
+                let _ = engine.apply(now, event);
+            }
+        });
+        let changes = self.engine.take_changes();
+        self.keep(changes);
+    }
+
+    fn learn(&mut self, event: &Event) {
+        match event {
             Event::Seller(terms) => {
                 self.terms.insert(terms.seller, terms.clone());
             }
@@ -122,10 +143,6 @@ impl Desk {
             }
             _ => {}
         }
-        let reply = self.engine.apply(self.now, event);
-        let changes = self.engine.take_changes();
-        self.keep(changes);
-        reply
     }
 
     pub fn ok(&mut self, event: Event) -> Reply {

@@ -1,7 +1,7 @@
 //! What any gRPC process of the platform needs, without SQL: who is calling
 //! ([`caller`]), who may call ([`gate`]), how an error reaches the wire
 //! ([`fault`]), ids, pages, masks, checks, the clock, configuration, secrets at rest
-//! ([`master`], [`seal`]), links that are all somebody needs ([`links`]), telemetry,
+//! ([`master`], [`seal`]), the way to addresses that people type in ([`outside`]), links that are all somebody needs ([`links`]), telemetry,
 //! the server with its stack ([`serve`]) and the way to other services ([`peers`])
 //! and to other replicas of the same one ([`replicas`]).
 //!
@@ -25,6 +25,7 @@ pub mod keys;
 pub mod lasting;
 pub mod links;
 pub mod master;
+pub mod outside;
 pub mod page;
 #[cfg(test)]
 mod page_tests;

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::Engine;
 use super::model::SellerSlot;
-use super::queue::Queue;
+use super::queue::{Key, NOBODY, Queue, Tier};
 use super::record::{Kind, Rule};
 use crate::agent::Profile;
 use crate::bits::BitSet;
@@ -34,7 +34,7 @@ pub struct Class {
 struct ClassKey {
     seller: u32,
     channel: Channel,
-    language: u32,
+    language: Language,
     level: Level,
     skills: Vec<u32>,
 }
@@ -45,8 +45,14 @@ pub struct Classes {
     list: Vec<Class>,
     index: HashMap<ClassKey, u32>,
     words: HashMap<String, u32>,
-    /// Classes with contacts in their queue.
-    pub waiting: BitSet,
+    /// Agents who speak a language at all.
+    speaks: HashMap<Language, BitSet>,
+    /// By tier, how many wait.
+    pub waiting: [u32; 3],
+    /// By tier and class, the instant of the first who waits, and by class its seller: a free agent looks at these of
+    /// each of her classes, so they stand side by side.
+    pub first: [Vec<At>; 3],
+    pub sellers: Vec<u32>,
 }
 
 impl Classes {
@@ -57,6 +63,29 @@ impl Classes {
         let number = u32::try_from(self.words.len()).expect("fewer than four billion words");
         self.words.insert(word.to_owned(), number);
         number
+    }
+
+    /// Puts a contact into the queue of its class.
+    pub fn insert(&mut self, class: u32, tier: Tier, key: Key) {
+        let queue = &mut self.list[class as usize].queue;
+        queue.insert(tier, key);
+        self.first[tier as usize][class as usize] = queue.first(tier);
+        self.waiting[tier as usize] += 1;
+    }
+
+    /// Takes a contact out of the queue of its class.
+    pub fn remove(&mut self, class: u32, tier: Tier, key: &Key) {
+        let queue = &mut self.list[class as usize].queue;
+        queue.remove(tier, key);
+        self.first[tier as usize][class as usize] = queue.first(tier);
+        self.waiting[tier as usize] -= 1;
+    }
+
+    /// Notes which languages an agent speaks, and no longer speaks.
+    pub fn speaks<'a>(&mut self, agent: u32, languages: impl Iterator<Item = &'a Language>, speaks: bool) {
+        for language in languages {
+            self.speaks.entry(*language).or_default().put(agent, speaks);
+        }
     }
 
     pub fn len(&self) -> u32 {
@@ -78,25 +107,37 @@ impl std::ops::IndexMut<u32> for Classes {
     }
 }
 
+/// How many hard needs there are.
+const HARD: usize = 7;
+
 /// What keeps an agent from a class however long anybody waits. This is the
 /// only place that decides it: the engine's masks, the guards of manual moves
 /// and the explanations all ask here.
-pub fn hard_obstacles(profile: &Profile, terms: &SellerTerms, class: &Class, now: At) -> [Option<Obstacle>; 7] {
-    let certification = match profile.certifications.get(&terms.seller) {
-        _ if !terms.certification_required => None,
-        None => Some(Obstacle::NotCertified),
-        Some(Some(end)) if *end <= now => Some(Obstacle::CertificationExpired),
-        Some(_) => None,
-    };
-    [
-        (!profile.active).then_some(Obstacle::Inactive),
-        (!profile.sellers.contains(&terms.seller)).then_some(Obstacle::NotGranted),
-        certification,
-        language_obstacle(profile, terms, class),
-        (!profile.channels.has(class.channel)).then_some(Obstacle::ChannelNotServed),
-        (!class.skills.is_subset(&profile.skills)).then_some(Obstacle::SkillMissing),
-        (!terms.served).then_some(Obstacle::SellerNotLive),
-    ]
+pub fn hard_obstacles(profile: &Profile, terms: &SellerTerms, class: &Class, now: At) -> [Option<Obstacle>; HARD] {
+    std::array::from_fn(|need| hard_obstacle(need, profile, terms, class, now))
+}
+
+/// Whether no hard need keeps an agent from a class.
+pub fn allows(profile: &Profile, terms: &SellerTerms, class: &Class, now: At) -> bool {
+    (0..HARD).all(|need| hard_obstacle(need, profile, terms, class, now).is_none())
+}
+
+/// Whether one of the hard needs is in the way; `why_blocked` knows their order.
+fn hard_obstacle(need: usize, profile: &Profile, terms: &SellerTerms, class: &Class, now: At) -> Option<Obstacle> {
+    match need {
+        0 => (!profile.active).then_some(Obstacle::Inactive),
+        1 => (!profile.sellers.contains(&terms.seller)).then_some(Obstacle::NotGranted),
+        2 => match profile.certifications.get(&terms.seller) {
+            _ if !terms.certification_required => None,
+            None => Some(Obstacle::NotCertified),
+            Some(Some(end)) if *end <= now => Some(Obstacle::CertificationExpired),
+            Some(_) => None,
+        },
+        3 => language_obstacle(profile, terms, class),
+        4 => (!profile.channels.has(class.channel)).then_some(Obstacle::ChannelNotServed),
+        5 => (!class.skills.is_subset(&profile.skills)).then_some(Obstacle::SkillMissing),
+        _ => (!terms.served).then_some(Obstacle::SellerNotLive),
+    }
 }
 
 fn language_obstacle(profile: &Profile, terms: &SellerTerms, class: &Class) -> Option<Obstacle> {
@@ -123,7 +164,7 @@ impl Engine {
         let key = ClassKey {
             seller,
             channel: needs.channel,
-            language: self.classes.word(needs.language.as_str()),
+            language: needs.language,
             level: needs.minimum_level,
             skills: skills.iter().map(|skill| self.classes.word(skill)).collect(),
         };
@@ -135,7 +176,7 @@ impl Engine {
         self.classes.list.push(Class {
             seller,
             channel: needs.channel,
-            language: needs.language.clone(),
+            language: needs.language,
             level: needs.minimum_level,
             skills: skills.into_iter().map(str::to_owned).collect(),
             eligible: BitSet::default(),
@@ -143,12 +184,25 @@ impl Engine {
             eligible_count: 0,
             queue: Queue::default(),
         });
+        for tier in &mut self.classes.first {
+            tier.push(NOBODY);
+        }
+        self.classes.sellers.push(seller);
         self.sellers[seller as usize].classes.push(number);
-        let granted: Vec<u32> = self.sellers[seller as usize].granted.iter().collect();
-        for agent in granted {
+        for agent in self.conceivable(number) {
             self.judge(number, agent);
         }
         number
+    }
+
+    /// Agents to whom the seller of a class is granted and who speak its language: nobody else can be allowed.
+    fn conceivable(&self, class: u32) -> Vec<u32> {
+        let of = &self.classes[class];
+        let granted = &self.sellers[of.seller as usize].granted;
+        if of.language.is_unknown() {
+            return granted.iter().collect();
+        }
+        self.classes.speaks.get(&of.language).map_or_else(Vec::new, |speaks| granted.both(speaks).collect())
     }
 
     /// Decides anew whether a class allows an agent; says whether that changed
@@ -157,13 +211,13 @@ impl Engine {
         let slot = &mut self.agents[agent as usize];
         let of = &mut self.classes[class];
         let terms = &self.sellers[of.seller as usize].terms;
-        let allowed = hard_obstacles(&slot.profile, terms, of, self.now).iter().all(Option::is_none);
+        let allowed = allows(&slot.profile, terms, of, self.now);
         let native = allowed && slot.profile.languages.get(&of.language) == Some(&Level::Native);
         of.native.put(agent, native);
-        slot.classes.put(class, allowed);
         if !of.eligible.put(agent, allowed) {
             return false;
         }
+        slot.put_class(of.channel, class, allowed);
         let before = of.eligible_count;
         of.eligible_count = if allowed { before + 1 } else { before - 1 };
         (before == 0) != (of.eligible_count == 0)
@@ -194,11 +248,10 @@ impl Engine {
 
     /// Decides anew whom the classes of a seller allow.
     pub(super) fn judge_seller(&mut self, seller: u32) {
-        let granted: Vec<u32> = self.sellers[seller as usize].granted.iter().collect();
         for class in self.sellers[seller as usize].classes.clone() {
             let mut turned = false;
-            for agent in &granted {
-                turned |= self.judge(class, *agent);
+            for agent in self.conceivable(class) {
+                turned |= self.judge(class, agent);
             }
             // Even where nobody could take it before, the reason may be another now.
             if turned || self.classes[class].eligible_count == 0 {

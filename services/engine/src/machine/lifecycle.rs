@@ -1,7 +1,7 @@
 //! How a contact comes in, waits, is offered, goes back and ends. Every change
 //! of state passes `move_to`, which keeps the books of agents and sellers.
 
-use super::classes::hard_obstacles;
+use super::classes::allows;
 use super::model::{Job, SellerSlot};
 use super::queue::{Key, Tier};
 use super::record::{Decision, Kind, Rule};
@@ -51,9 +51,19 @@ impl Engine {
         let seller = self.seller_slot(seller);
         if policy.version >= self.sellers[seller as usize].policy.version {
             self.sellers[seller as usize].policy = policy;
+            self.weigh(seller);
             self.to_retry.insert(seller);
         }
         Ok(Reply::default())
+    }
+
+    /// Notes whether a seller is at its ceiling or below its floor.
+    pub(super) fn weigh(&mut self, seller: u32) {
+        let slot = &self.sellers[seller as usize];
+        self.full.put(seller, slot.is_full());
+        self.below_floor.put(seller, slot.is_below_floor());
+        self.primary_first.put(seller, slot.policy.primary_first);
+        self.reserving.put(seller, slot.policy.idle_reserve != 0);
     }
 
     pub(super) fn enqueue(&mut self, new: NewContact) -> Result<Reply, Refusal> {
@@ -152,6 +162,7 @@ impl Engine {
             self.jobs[job].held = Some((keeper, key));
             self.agents[keeper as usize].held.insert(key);
             self.held += 1;
+            self.waiting += 1;
         } else {
             let must_go = contact.waiting_since.plus_seconds(policy.maximum_wait_seconds);
             let tier = self.tier_now(contact, must_go);
@@ -194,22 +205,20 @@ impl Engine {
         let record = &mut self.jobs[job];
         let key = Key::of(&record.contact, job, tier);
         record.place = Some((tier, key));
-        self.classes[record.class].queue.insert(tier, key);
-        self.classes.waiting.put(record.class, true);
+        self.classes.insert(record.class, tier, key);
+        self.waiting += 1;
     }
 
     fn unstand(&mut self, job: u32) {
         let record = &mut self.jobs[job];
         if let Some((tier, key)) = record.place.take() {
-            let queue = &mut self.classes[record.class].queue;
-            queue.remove(tier, &key);
-            if queue.is_empty() {
-                self.classes.waiting.put(record.class, false);
-            }
+            self.waiting -= 1;
+            self.classes.remove(record.class, tier, &key);
         }
         if let Some((keeper, key)) = record.held.take() {
             self.agents[keeper as usize].held.remove(&key);
             self.held -= 1;
+            self.waiting -= 1;
         }
     }
 
@@ -245,6 +254,8 @@ impl Engine {
         if next.is_at_work() {
             seller.at_work += 1;
         }
+        self.full.put(record.seller, seller.is_full());
+        self.below_floor.put(record.seller, seller.is_below_floor());
         if let Some(agent) = before {
             let slot = &mut self.agents[agent as usize];
             let load = if record.contact.is_firm() { &mut slot.firm } else { &mut slot.soft };
@@ -370,7 +381,7 @@ impl Engine {
         let record = &self.jobs[job];
         let terms = &self.sellers[record.seller as usize].terms;
         let profile = &self.agents[agent as usize].profile;
-        hard_obstacles(profile, terms, &self.classes[record.class], self.now).iter().all(Option::is_none)
+        allows(profile, terms, &self.classes[record.class], self.now)
     }
 
     /// Takes back live offers that the hard needs no longer allow, and stops

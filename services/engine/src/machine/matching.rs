@@ -4,7 +4,7 @@
 use super::Engine;
 use super::classes::Class;
 use super::model::AgentSlot;
-use super::queue::{Key, Tier};
+use super::queue::{Key, NOBODY, Tier};
 use super::record::Rule;
 use crate::agent::Presence;
 use crate::contact::ContactState;
@@ -45,17 +45,6 @@ fn speaks_worse(slot: &AgentSlot, class: &Class) -> u8 {
     level.map_or(u8::MAX, |level| Level::Native as u8 - *level as u8)
 }
 
-/// The best waiting contact of each kind for one agent.
-#[derive(Debug, Default)]
-struct Best {
-    forced: Option<Pick>,
-    savable: Option<Pick>,
-    late: Option<Pick>,
-    savable_below_floor: Option<Pick>,
-    late_below_floor: Option<Pick>,
-    competing: u32,
-}
-
 /// A contact that an agent could be given: what she speaks best first where
 /// the policy says so, then by place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -64,9 +53,29 @@ struct Pick {
     key: Key,
 }
 
-fn keep_first(best: &mut Option<Pick>, pick: Pick) {
-    if best.is_none_or(|other| pick < other) {
-        *best = Some(pick);
+/// The best waiting contact of each kind for one agent: by tier, among all sellers and among those below their floor.
+#[derive(Debug, Default)]
+struct Best {
+    any: [Option<Pick>; 3],
+    below_floor: [Option<Pick>; 3],
+    competing: u32,
+}
+
+impl Best {
+    /// Whether a contact of that instant could be the best of its kind.
+    fn might_keep(&self, tier: Tier, below_floor: bool, speaks_worse: u8, at: At) -> bool {
+        let beats =
+            |best: &Option<Pick>| best.is_none_or(|pick| (speaks_worse, at) <= (pick.speaks_worse, pick.key.at));
+        beats(&self.any[tier as usize]) || (below_floor && beats(&self.below_floor[tier as usize]))
+    }
+
+    fn keep(&mut self, tier: Tier, below_floor: bool, pick: Pick) {
+        let of_floor = below_floor.then_some(&mut self.below_floor[tier as usize]);
+        for best in [Some(&mut self.any[tier as usize]), of_floor].into_iter().flatten() {
+            if best.is_none_or(|other| pick < other) {
+                *best = Some(pick);
+            }
+        }
     }
 }
 
@@ -74,6 +83,12 @@ impl Engine {
     /// Works off what the event left to do, until nobody who could be given
     /// work stands beside work she could be given.
     pub(super) fn settle(&mut self) {
+        if self.deferred {
+            return;
+        }
+        if self.to_place.len() > 1 || self.to_feed.len() > 1 {
+            self.match_together();
+        }
         loop {
             if let Some(job) = self.to_place.pop_front() {
                 self.place(job);
@@ -93,7 +108,7 @@ impl Engine {
             return false;
         }
         let record = &self.jobs[job];
-        if self.sellers[record.seller as usize].is_full() {
+        if self.full.has(record.seller) {
             return false;
         }
         if let Some((keeper, _)) = record.held {
@@ -133,7 +148,7 @@ impl Engine {
         }
     }
 
-    fn could_take(&self, agent: u32, job: u32) -> bool {
+    pub(super) fn could_take(&self, agent: u32, job: u32) -> bool {
         let record = &self.jobs[job];
         let class = &self.classes[record.class];
         class.eligible.has(agent) && self.room[class.channel as usize].has(agent) && !record.was_refused_by(agent)
@@ -167,60 +182,58 @@ impl Engine {
     fn offer_what_she_refused(&mut self, agent: u32) {
         for job in &self.agents[agent as usize].refused {
             let record = &self.jobs[*job];
-            let reserve = self.sellers[record.seller as usize].policy.idle_reserve;
-            if reserve != 0 && record.place.is_some() {
+            if self.reserving.has(record.seller) && record.place.is_some() {
                 self.to_place.push_back(*job);
             }
         }
     }
 
-    fn held_for(&self, agent: u32) -> Option<u32> {
+    pub(super) fn held_for(&self, agent: u32) -> Option<u32> {
         let held = &self.agents[agent as usize].held;
         held.iter()
             .map(|key| key.job)
-            .find(|job| !self.sellers[self.jobs[*job].seller as usize].is_full() && self.could_take(agent, *job))
+            .find(|job| !self.full.has(self.jobs[*job].seller) && self.could_take(agent, *job))
     }
 
     /// Looks at the heads of the agent's classes.
     fn best_for(&self, agent: u32) -> Best {
         let mut best = Best::default();
         let slot = &self.agents[agent as usize];
-        for number in slot.classes.both(&self.classes.waiting) {
-            let class = &self.classes[number];
-            let seller = &self.sellers[class.seller as usize];
-            if !self.room[class.channel as usize].has(agent) || seller.is_full() {
+        for tier in Tier::ALL {
+            if self.classes.waiting[tier as usize] == 0 {
                 continue;
             }
-            if self.is_reserved(number) {
-                continue;
-            }
-            let below_floor = seller.is_below_floor();
-            let worse = if seller.policy.primary_first { speaks_worse(slot, class) } else { u8::MAX };
-            for tier in [Tier::Forced, Tier::Savable, Tier::Late] {
+            let first = &self.classes.first[tier as usize];
+            let room = Channel::ALL.into_iter().filter(|channel| self.room[*channel as usize].has(agent));
+            for number in room.flat_map(|channel| &slot.classes[channel as usize]).copied() {
+                let at = first[number as usize];
+                if at == NOBODY {
+                    continue;
+                }
+                let seller = self.classes.sellers[number as usize];
+                if self.full.has(seller) {
+                    continue;
+                }
+                best.competing += 1;
+                let below_floor = self.below_floor.has(seller);
+                let speaks_worse = match tier {
+                    Tier::Forced => 0,
+                    _ if self.primary_first.has(seller) => speaks_worse(slot, &self.classes[number]),
+                    _ => u8::MAX,
+                };
+                if !best.might_keep(tier, below_floor, speaks_worse, at) || self.is_reserved(number) {
+                    continue;
+                }
+                let queue = &self.classes[number].queue;
                 // What she let go of is passed over; seldom anybody has let go of anything.
-                let head = match class.queue.head(tier) {
+                let head = match queue.head(tier) {
                     Some(head) if slot.refused.contains(&head.job) => {
-                        class.queue.tier(tier).find(|key| !slot.refused.contains(&key.job)).copied()
+                        queue.tier(tier).find(|key| !slot.refused.contains(&key.job)).copied()
                     }
                     head => head,
                 };
-                let Some(key) = head else { continue };
-                let head = Pick { speaks_worse: if tier == Tier::Forced { 0 } else { worse }, key };
-                best.competing += 1;
-                match tier {
-                    Tier::Forced => keep_first(&mut best.forced, head),
-                    Tier::Savable => {
-                        keep_first(&mut best.savable, head);
-                        if below_floor {
-                            keep_first(&mut best.savable_below_floor, head);
-                        }
-                    }
-                    Tier::Late => {
-                        keep_first(&mut best.late, head);
-                        if below_floor {
-                            keep_first(&mut best.late_below_floor, head);
-                        }
-                    }
+                if let Some(key) = head {
+                    best.keep(tier, below_floor, Pick { speaks_worse, key });
                 }
             }
         }
@@ -230,29 +243,33 @@ impl Engine {
     /// Whether those who are free for a class are kept free by its seller's
     /// policy. What is kept for one agent or given by a hand is not held back.
     pub(super) fn is_reserved(&self, number: u32) -> bool {
+        let seller = self.classes.sellers[number as usize];
+        if !self.reserving.has(seller) {
+            return false;
+        }
         let class = &self.classes[number];
-        let reserve = self.sellers[class.seller as usize].policy.idle_reserve;
-        reserve != 0 && class.eligible.count_both(&self.room[class.channel as usize]) <= reserve
+        class.eligible.count_both(&self.room[class.channel as usize])
+            <= self.sellers[seller as usize].policy.idle_reserve
     }
 
     /// What has waited too long goes first; then sellers below their floor;
     /// then the earliest due of those that can still be saved, with a share of
     /// the picks for those that are late already.
     fn choose(&mut self, best: &Best) -> Option<(Key, Rule)> {
-        if let Some(pick) = best.forced {
-            return Some((pick.key, Rule::MaximumWait));
+        let [forced, savable, late] = best.any.map(|pick| pick.map(|pick| pick.key));
+        if let Some(key) = forced {
+            return Some((key, Rule::MaximumWait));
         }
-        if best.savable_below_floor.is_some() || best.late_below_floor.is_some() {
-            return self
-                .savable_or_late(best.savable_below_floor, best.late_below_floor)
-                .map(|(key, _)| (key, Rule::BelowFloor));
+        let [_, savable_below, late_below] = best.below_floor.map(|pick| pick.map(|pick| pick.key));
+        if savable_below.is_some() || late_below.is_some() {
+            return self.savable_or_late(savable_below, late_below).map(|(key, _)| (key, Rule::BelowFloor));
         }
-        self.savable_or_late(best.savable, best.late)
+        self.savable_or_late(savable, late)
     }
 
-    fn savable_or_late(&mut self, savable: Option<Pick>, late: Option<Pick>) -> Option<(Key, Rule)> {
-        let (Some(Pick { key: soon, .. }), Some(Pick { key: late, .. })) = (savable, late) else {
-            return savable.or(late).map(|pick| (pick.key, Rule::Deadline));
+    pub(super) fn savable_or_late(&mut self, savable: Option<Key>, late: Option<Key>) -> Option<(Key, Rule)> {
+        let (Some(soon), Some(late)) = (savable, late) else {
+            return savable.or(late).map(|key| (key, Rule::Deadline));
         };
         self.late_credit += self.sellers[self.jobs[late.job].seller as usize].policy.late_share_percent;
         if self.late_credit < 100 {
@@ -269,9 +286,7 @@ impl Engine {
             let channel = self.classes[class].channel as usize;
             let waiting: Vec<u32> = self.classes[class].queue.iter().map(|key| key.job).collect();
             for job in waiting {
-                if self.sellers[seller as usize].is_full()
-                    || self.classes[class].eligible.count_both(&self.room[channel]) == 0
-                {
+                if self.full.has(seller) || self.classes[class].eligible.count_both(&self.room[channel]) == 0 {
                     break;
                 }
                 self.place(job);

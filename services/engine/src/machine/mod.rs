@@ -31,6 +31,7 @@ mod record;
 mod restore;
 mod sessions;
 mod timers;
+mod together;
 
 #[cfg(test)]
 mod tests;
@@ -136,6 +137,12 @@ pub struct Engine {
     offers: IdMap<OfferId, Offer>,
     /// Per channel, the agents who could take one more contact of it now.
     room: [BitSet; CHANNELS],
+    /// Sellers at their ceiling, and sellers below their floor.
+    full: BitSet,
+    below_floor: BitSet,
+    /// Sellers whose policy lets agents take first what they speak best, and those who keep agents free for others.
+    primary_first: BitSet,
+    reserving: BitSet,
     timers: Timers,
     /// Contacts to find an agent for, agents to find contacts for, and sellers
     /// whose waiting contacts are to be tried again, before the event is over.
@@ -143,8 +150,12 @@ pub struct Engine {
     to_feed: VecDeque<u32>,
     to_retry: BTreeSet<u32>,
     changes: Changes,
+    /// Whether giving out work waits for the end of several events.
+    deferred: bool,
     /// Contacts kept for one agent, in all.
     held: u32,
+    /// Contacts that wait, in all.
+    waiting: u32,
     /// Seconds of silence after which a session is offline.
     lease_seconds: i64,
 }
@@ -168,12 +179,18 @@ impl Engine {
             jobs: Jobs::default(),
             offers: IdMap::default(),
             room: Default::default(),
+            full: BitSet::default(),
+            below_floor: BitSet::default(),
+            primary_first: BitSet::default(),
+            reserving: BitSet::default(),
             timers: Timers::default(),
             to_place: VecDeque::new(),
             to_feed: VecDeque::new(),
             to_retry: BTreeSet::new(),
             changes: Changes::default(),
+            deferred: false,
             held: 0,
+            waiting: 0,
             lease_seconds: LEASE_SECONDS,
         }
     }
@@ -244,6 +261,12 @@ impl Engine {
         self.jobs.iter().map(|(_, job)| &job.contact)
     }
 
+    /// How many contacts wait: kept for one agent for a while, or in their class.
+    #[must_use]
+    pub fn waiting(&self) -> u32 {
+        self.waiting
+    }
+
     /// A live offer.
     #[must_use]
     pub fn offer(&self, offer: OfferId) -> Option<&Offer> {
@@ -299,6 +322,13 @@ impl Engine {
             changes.sessions.push(self.agents[agent as usize].session.clone());
         }
         changes
+    }
+
+    /// A reply to an event of a round, with the contact as it stands after the round. Its session stays what it was
+    /// after the event: a newer one may have been opened in the same round.
+    #[must_use]
+    pub fn after_round(&self, reply: Reply) -> Reply {
+        Reply { contact: reply.contact.map(|c| self.contact(c.id).cloned().unwrap_or(c)), ..reply }
     }
 
     fn refresh(&self, reply: Reply) -> Reply {

@@ -10,7 +10,7 @@ use crate::agent::{Activity, Presence, Profile, Session};
 use crate::bits::BitSet;
 use crate::contact::{Contact, ContactState};
 use crate::ids::{At, ContactId, IdMap};
-use crate::needs::Channel;
+use crate::needs::{CHANNELS, Channel};
 use crate::policy::Policy;
 use crate::seller::SellerTerms;
 
@@ -30,6 +30,7 @@ pub struct SellerSlot {
 }
 
 impl SellerSlot {
+    /// Whether nothing more is offered of it.
     pub fn is_full(&self) -> bool {
         self.policy.ceiling != 0 && self.at_work >= self.policy.ceiling
     }
@@ -44,8 +45,8 @@ impl SellerSlot {
 pub struct AgentSlot {
     pub profile: Profile,
     pub session: Session,
-    /// Classes that her profile allows, by number.
-    pub classes: BitSet,
+    /// By channel, the classes that her profile allows, ascending.
+    pub classes: [Vec<u32>; CHANNELS],
     pub flexibility: u32,
     /// Units of live work, and of work that gives way to it.
     pub firm: u32,
@@ -71,7 +72,7 @@ impl AgentSlot {
             session: Session::never(profile.agent),
             flexibility: profile.flexibility(),
             profile,
-            classes: BitSet::default(),
+            classes: Default::default(),
             firm: 0,
             soft: 0,
             pending: 0,
@@ -81,6 +82,18 @@ impl AgentSlot {
             held: BTreeSet::new(),
             expiry: None,
             lease: None,
+        }
+    }
+
+    /// Notes whether her profile allows a class.
+    pub fn put_class(&mut self, channel: Channel, class: u32, allowed: bool) {
+        let list = &mut self.classes[channel as usize];
+        match (list.binary_search(&class), allowed) {
+            (Err(at), true) => list.insert(at, class),
+            (Ok(at), false) => {
+                list.remove(at);
+            }
+            _ => {}
         }
     }
 

@@ -1,10 +1,14 @@
 //! The waiting contacts of one class, in the order in which they are taken.
 
 use std::collections::BTreeSet;
+use std::ops::Bound;
 
 use crate::contact::Contact;
 use crate::ids::{At, ContactId};
 use crate::needs::Priority;
+
+/// The instant of the head of a tier in which nobody waits.
+pub const NOBODY: At = At(i64::MAX);
 
 /// How a contact waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +19,11 @@ pub enum Tier {
     Savable,
     /// Its promise is broken already.
     Late,
+}
+
+impl Tier {
+    /// Every tier, in the order in which they go.
+    pub const ALL: [Tier; 3] = [Tier::Forced, Tier::Savable, Tier::Late];
 }
 
 /// A contact's place: earliest instant first, then priority, then id. The
@@ -30,6 +39,7 @@ pub struct Key {
 impl Key {
     pub fn of(contact: &Contact, job: u32, tier: Tier) -> Key {
         let at = if tier == Tier::Forced { contact.waiting_since } else { contact.due_at };
+        let at = At(at.0.min(NOBODY.0 - 1));
         Key { at, priority: contact.priority, contact: contact.id, job }
     }
 }
@@ -58,13 +68,19 @@ impl Queue {
         }
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.heads.iter().all(Option::is_none)
+    /// The instant of the first contact of a tier, or `NOBODY`.
+    pub fn first(&self, tier: Tier) -> At {
+        self.heads[tier as usize].map_or(NOBODY, |key| key.at)
     }
 
     /// The first contact of a tier.
     pub fn head(&self, tier: Tier) -> Option<Key> {
         self.heads[tier as usize]
+    }
+
+    /// The contact behind another in a tier.
+    pub fn after(&self, tier: Tier, key: &Key) -> Option<Key> {
+        self.tiers[tier as usize].range((Bound::Excluded(key), Bound::Unbounded)).next().copied()
     }
 
     /// The contacts of a tier, first to take first.

@@ -113,6 +113,9 @@ impl Engine {
     /// Puts everything adopted where it waits and arms its timers; what does
     /// not fit together goes back to the queue.
     fn come_to_rest(&mut self) {
+        for seller in 0..self.sellers.len() as u32 {
+            self.weigh(seller);
+        }
         for agent in 0..self.agents.len() as u32 {
             self.rejudge(agent);
         }

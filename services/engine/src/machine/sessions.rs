@@ -25,6 +25,8 @@ impl Engine {
                 }
                 slot.flexibility = profile.flexibility();
                 let before = std::mem::replace(&mut slot.profile, profile);
+                self.classes.speaks(agent, before.languages.keys(), false);
+                self.classes.speaks(agent, self.agents[agent as usize].profile.languages.keys(), true);
                 taken = before.sellers.difference(&self.agents[agent as usize].profile.sellers).copied().collect();
                 let given = self.agents[agent as usize].profile.sellers.clone();
                 self.grant(agent, &taken, false);
@@ -65,6 +67,7 @@ impl Engine {
         let number = u32::try_from(self.agents.len()).expect("fewer than four billion agents");
         self.agent_index.insert(profile.agent, number);
         let sellers = profile.sellers.clone();
+        self.classes.speaks(number, profile.languages.keys(), true);
         self.agents.push(AgentSlot::new(profile));
         self.grant(number, &sellers, true);
         number

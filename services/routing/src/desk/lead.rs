@@ -14,19 +14,13 @@ use uuid::Uuid;
 
 use super::leading::{self, Leading};
 use super::once::{self, Answers, Requests};
-use super::{Frames, Seat, Work, frames, notes, tell};
+use super::{Frames, Pace, Seat, Work, frames, notes, tell};
 use crate::store::lease::Lease;
 use crate::store::{commit, intake, lease, sellers, snapshot};
 use engine::ids::{AgentId, At, SellerId};
 use engine::refusal::Refusal;
 use engine::{Changes, Engine, Event, Reply};
 
-/// A beat that stands still so long belongs to a leader who is gone.
-const LEASE: Duration = Duration::from_secs(5);
-/// How often a follower looks at the beat.
-const FOLLOW: Duration = Duration::from_millis(500);
-/// How often a leader without work moves the beat.
-const BEAT: Duration = Duration::from_millis(1_500);
 /// How often notes are looked for without a hint.
 const LOOK: Duration = Duration::from_millis(500);
 /// The longest a leader sleeps: a simulated clock moves without a word.
@@ -35,10 +29,10 @@ const NAP: Duration = Duration::from_millis(200);
 const BATCH: usize = 100;
 
 /// Stands ready for a provider and leads whenever nobody else does.
-pub(super) async fn lead(deps: Deps, me: Uuid, mut seat: Seat, stop: CancellationToken) {
+pub(super) async fn lead(deps: Deps, me: Uuid, mut seat: Seat, pace: Pace, stop: CancellationToken) {
     let mut care = Care::default();
     loop {
-        let Some(taken) = take_lease(&deps, me, &seat, &stop).await else { return };
+        let Some(taken) = take_lease(&deps, me, &seat, pace, &stop).await else { return };
         match restore(&deps, seat.provider, &taken).await {
             Ok(engine) => {
                 tracing::info!(provider.id = %seat.provider, epoch = taken.epoch, "routing leads");
@@ -46,6 +40,7 @@ pub(super) async fn lead(deps: Deps, me: Uuid, mut seat: Seat, stop: Cancellatio
                     deps: &deps,
                     me,
                     provider: seat.provider,
+                    pace,
                     engine,
                     streams: HashMap::new(),
                     beaten: Instant::now(),
@@ -135,11 +130,11 @@ impl Care {
 }
 
 /// Waits until the lease can be taken; none when told to stop.
-async fn take_lease(deps: &Deps, me: Uuid, seat: &Seat, stop: &CancellationToken) -> Option<Lease> {
+async fn take_lease(deps: &Deps, me: Uuid, seat: &Seat, pace: Pace, stop: &CancellationToken) -> Option<Lease> {
     let provider = seat.provider;
     let mut seen: Option<(Lease, Instant)> = None;
     loop {
-        match look_at_lease(deps, me, provider, seen.as_ref()).await {
+        match look_at_lease(deps, me, provider, seen.as_ref(), pace).await {
             Ok(Ok(taken)) => {
                 leading::tell(&seat.leads, Leading::Nobody);
                 return Some(taken);
@@ -156,7 +151,7 @@ async fn take_lease(deps: &Deps, me: Uuid, seat: &Seat, stop: &CancellationToken
         }
         tokio::select! {
             () = stop.cancelled() => return None,
-            () = tokio::time::sleep(FOLLOW) => {}
+            () = tokio::time::sleep(pace.follow) => {}
         }
     }
 }
@@ -166,10 +161,11 @@ async fn look_at_lease(
     me: Uuid,
     provider: ProviderId,
     seen: Option<&(Lease, Instant)>,
+    pace: Pace,
 ) -> Result<Result<Lease, Lease>, tenantdb::Failure> {
     let mut tx = deps.db.begin(&Scope::provider(provider)).await?;
     let now = lease::read(&mut tx).await?;
-    let stands_still = seen.is_some_and(|(before, since)| *before == now && since.elapsed() >= LEASE);
+    let stands_still = seen.is_some_and(|(before, since)| *before == now && since.elapsed() >= pace.lease);
     let free = now.holder.is_none_or(|holder| holder == me) || stands_still;
     let taken = if free { lease::take(&mut tx, &now, me, deps.replicas.here()).await? } else { None };
     tx.commit().await?;
@@ -199,6 +195,7 @@ struct Leader<'a> {
     deps: &'a Deps,
     me: Uuid,
     provider: ProviderId,
+    pace: Pace,
     engine: Engine,
     streams: HashMap<AgentId, Frames>,
     /// When the beat was last moved, and notes were last looked for.
@@ -218,7 +215,7 @@ impl Leader<'_> {
                 work.push(next);
             }
             let due = self.engine.next_due().is_some_and(|at| at <= self.now());
-            let beats = self.beaten.elapsed() >= BEAT;
+            let beats = self.beaten.elapsed() >= self.pace.beat;
             hinted = false;
             if looks || due || beats || !work.is_empty() {
                 let notes = if looks { self.notes(care).await? } else { Vec::new() };
@@ -266,6 +263,7 @@ impl Leader<'_> {
         let told = notes::load(self.deps, self.provider, &self.engine, &waiting).await?;
         once::look_up(self.deps, self.provider, &mut work).await?;
         let now = self.now();
+        self.engine.gather();
         for event in told.events {
             if let Err(refusal) = self.engine.apply(now, event) {
                 tracing::debug!(provider.id = %self.provider, %refusal, "a note changed nothing");
@@ -296,11 +294,18 @@ impl Leader<'_> {
                 Work::Look(look) => answers.push(Answer::Look(look)),
             }
         }
-        let _ = self.engine.apply(now, Event::Tick);
+        self.engine.give_out(now);
+        for answer in &mut answers {
+            if let Answer::Reply(_, outcome) = answer
+                && let Ok(reply) = outcome.as_mut()
+            {
+                *reply = self.engine.after_round(std::mem::take(reply));
+            }
+        }
         let answered = requests.respond(&self.engine);
         let changes = self.engine.take_changes();
         let changed = !changes.is_empty() || !waiting.is_empty() || !answered.kept().is_empty();
-        if changed || self.beaten.elapsed() >= BEAT {
+        if changed || self.beaten.elapsed() >= self.pace.beat {
             let ids: Vec<Uuid> = waiting.iter().map(|note| note.id).collect();
             self.commit(&changes, &answered, &ids, &told.erasures).await?;
         }

@@ -39,6 +39,24 @@ const LEADS_SOON: Duration = Duration::from_secs(3);
 /// How often providers are looked for that nobody has asked for yet.
 const LOOK_FOR_PROVIDERS: Duration = Duration::from_secs(2);
 
+/// How soon a leader who is gone is replaced.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    /// A beat that stands still so long belongs to a leader who is gone.
+    pub lease: Duration,
+    /// How often a follower looks at the beat.
+    pub follow: Duration,
+    /// How often a leader without work moves the beat.
+    pub beat: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Pace {
+        let (lease, follow, beat) = (Duration::from_secs(5), Duration::from_millis(500), Duration::from_millis(1_500));
+        Pace { lease, follow, beat }
+    }
+}
+
 /// Frames down to an agent.
 pub type Frames = mpsc::Sender<Result<AgentSessionResponse, Status>>;
 
@@ -86,6 +104,7 @@ pub struct House {
     desks: Desks,
     seats: mpsc::UnboundedReceiver<Seat>,
     me: Uuid,
+    pace: Pace,
 }
 
 impl Desks {
@@ -95,7 +114,7 @@ impl Desks {
         let (sender, seats) = mpsc::unbounded_channel();
         let desks = Desks { desks: Arc::default(), seats: sender };
         let me = deps.clock.new_uuid();
-        (desks.clone(), House { deps, desks, seats, me })
+        (desks.clone(), House { deps, desks, seats, me, pace: Pace::default() })
     }
 
     /// The way to a provider's engine.
@@ -205,6 +224,12 @@ pub(crate) fn not_ready() -> Fault {
 }
 
 impl House {
+    /// At another pace than the usual one.
+    #[must_use]
+    pub fn paced(self, pace: Pace) -> House {
+        House { pace, ..self }
+    }
+
     /// Leads engines until told to stop, then lets go of their leases.
     pub async fn run(mut self, stop: CancellationToken) {
         let mut engines = JoinSet::new();
@@ -214,7 +239,7 @@ impl House {
             tokio::select! {
                 () = stop.cancelled() => break,
                 Some(seat) = self.seats.recv() => {
-                    engines.spawn(lead::lead(self.deps.clone(), self.me, seat, stop.clone()));
+                    engines.spawn(lead::lead(self.deps.clone(), self.me, seat, self.pace, stop.clone()));
                 }
                 Some(ended) = engines.join_next(), if !engines.is_empty() => {
                     if let Err(error) = ended {

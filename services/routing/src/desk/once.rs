@@ -116,7 +116,7 @@ impl Requests {
     /// Makes the answers, from what is about to be committed.
     pub fn respond(self, engine: &Engine) -> Answers {
         let answered = self.0.into_iter().map(|Decided { named, lasts, decision, respond, tell }| {
-            let answer = decision.map(|reply| respond(engine, &reply));
+            let answer = decision.map(|reply| respond(engine, &engine.after_round(reply)));
             Answered { named, lasts, answer, tell }
         });
         Answers(answered.collect())

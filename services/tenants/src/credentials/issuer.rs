@@ -6,14 +6,12 @@
 //! https only, no redirects, no proxy, answers of bounded size, little patience.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Client, RequestBuilder, Url};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -84,14 +82,10 @@ impl Issuers {
     /// With `private_allowed`, issuers over http and in private networks are
     /// allowed too: for tests and closed installations.
     pub fn new(private_allowed: bool) -> Result<Issuers, Trouble> {
-        let http = Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
+        let http = kit::outside::client(private_allowed)
             .connect_timeout(Duration::from_secs(5))
             .timeout(Duration::from_secs(10))
             .pool_max_idle_per_host(1)
-            .user_agent("manydesk")
-            .dns_resolver(Arc::new(Careful { private_allowed }))
             .build()
             .map_err(|e| Trouble::Unusable(e.to_string()))?;
         Ok(Issuers { http, private_allowed, known: Arc::default() })
@@ -148,16 +142,8 @@ impl Issuers {
     }
 
     fn allowed(&self, text: &str) -> Result<Url, Trouble> {
-        let url = Url::parse(text).map_err(|_| Trouble::Unusable("an address of it is no URL".to_owned()))?;
-        let literal =
-            url.host_str().map(|host| host.trim_matches(['[', ']'])).and_then(|host| host.parse::<IpAddr>().ok());
-        let scheme = url.scheme() == "https" || (self.private_allowed && url.scheme() == "http");
-        let public = self.private_allowed || literal.is_none_or(is_public);
-        if scheme && public && url.username().is_empty() && url.password().is_none() {
-            Ok(url)
-        } else {
-            Err(Trouble::Unusable("its addresses must be public and https".to_owned()))
-        }
+        let refused = || Trouble::Unusable("its addresses must be public and https".to_owned());
+        kit::outside::allowed(text, self.private_allowed).ok_or_else(refused)
     }
 
     async fn answer<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, Trouble> {
@@ -233,104 +219,9 @@ fn form_encoded(text: &str) -> String {
     out
 }
 
-/// Resolves names, and forgets addresses that are not public.
-struct Careful {
-    private_allowed: bool,
-}
-
-impl Resolve for Careful {
-    fn resolve(&self, name: Name) -> Resolving {
-        let private_allowed = self.private_allowed;
-        Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let kept: Vec<SocketAddr> = found.filter(|addr| private_allowed || is_public(addr.ip())).collect();
-            if kept.is_empty() {
-                return Err("the name has no public address".into());
-            }
-            Ok(Box::new(kept.into_iter()) as Addrs)
-        })
-    }
-}
-
-/// Whether an address is one of the open Internet.
-fn is_public(ip: IpAddr) -> bool {
-    match ip {
-        IpAddr::V4(v4) => {
-            let [a, b, c, _] = v4.octets();
-            !(v4.is_private()
-                || v4.is_loopback()
-                || v4.is_link_local()
-                || v4.is_unspecified()
-                || v4.is_multicast()
-                || v4.is_broadcast()
-                || v4.is_documentation()
-                || a == 0
-                || a >= 240
-                || (a == 100 && (64..128).contains(&b))
-                || (a == 192 && b == 0 && c == 0)
-                || (a == 198 && (b == 18 || b == 19)))
-        }
-        IpAddr::V6(v6) => {
-            let head = v6.segments()[0];
-            match v6.to_ipv4_mapped() {
-                Some(v4) => is_public(IpAddr::V4(v4)),
-                // global unicast is 2000::/3; 2002::/16 and 64:ff9b::/96 lead to IPv4
-                None => head & 0xe000 == 0x2000 && head != 0x2002 && !(head == 0x2001 && v6.segments()[1] < 0x0200),
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn addresses_of_our_own_network_are_not_public() {
-        for private in [
-            "127.0.0.1",
-            "10.1.2.3",
-            "172.16.0.1",
-            "192.168.1.1",
-            "169.254.169.254",
-            "0.0.0.0",
-            "100.64.0.1",
-            "224.0.0.1",
-            "255.255.255.255",
-            "198.18.0.1",
-            "::1",
-            "::",
-            "fe80::1",
-            "fd00::1",
-            "::ffff:10.0.0.1",
-            "64:ff9b::a00:1",
-            "2002:a00:1::",
-            "2001::1",
-            "ff02::1",
-        ] {
-            assert!(!is_public(private.parse().unwrap()), "{private}");
-        }
-        for public in ["8.8.8.8", "172.32.0.1", "2606:4700::1111", "::ffff:8.8.8.8"] {
-            assert!(is_public(public.parse().unwrap()), "{public}");
-        }
-    }
-
-    #[test]
-    fn only_public_https_addresses_are_asked() {
-        let careful = Issuers::new(false).unwrap();
-        assert!(careful.allowed("https://id.example/x").is_ok());
-        for bad in [
-            "http://id.example",
-            "https://127.0.0.1",
-            "https://[::1]/",
-            "file:///etc/passwd",
-            "https://u:p@id.example",
-            "x",
-        ] {
-            assert!(careful.allowed(bad).is_err(), "{bad}");
-        }
-        assert!(Issuers::new(true).unwrap().allowed("http://127.0.0.1:9400").is_ok());
-    }
 
     #[test]
     fn an_unsigned_or_symmetric_token_is_not_believed() {

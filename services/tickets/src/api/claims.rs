@@ -1,15 +1,14 @@
 //! Claims at marketplaces.
 
-use std::sync::Arc;
-
 use jiff::{SignedDuration, Timestamp};
 use kit::wire::timestamp;
 use kit::{Caller, Checks, Fault, SellerId};
 use proto::Role;
 use proto::tickets::v1 as pb;
-use tenantdb::TenantTx;
+use tenantdb::{Failure, TenantTx};
 
 use super::concessions::{amount, money};
+use super::held::{CaseFile, Held, held, named};
 use super::opened::{asked, now};
 use super::reads::{Key, place};
 use super::{Api, fields, sees_all};
@@ -17,9 +16,7 @@ use crate::domain::claim::{
     self, Claim, Event, Evidence, File, Kind, Reason, Refusal, State, Step, Waiver, may_be_due,
 };
 use crate::domain::deadline::{self, Deadline, Standing};
-use crate::domain::dossier::{Act, Dossier};
 use crate::domain::ids::{AttachmentId, ClaimId, EvidenceId, ReturnId, TicketId, Uuid};
-use crate::domain::settings::Settings;
 use crate::domain::ticket;
 use crate::store;
 use crate::store::cases::{CaseKind, Of};
@@ -31,49 +28,6 @@ const USUAL_SPAN: SignedDuration = SignedDuration::from_hours(30 * 24);
 const LONGEST_SPAN: SignedDuration = SignedDuration::from_hours(400 * 24);
 /// What does not stand on a checklist.
 const OTHER_ITEM: &str = "other";
-
-/// A case held by a call, under the lock of its ticket.
-pub(super) struct Held<F> {
-    pub tx: TenantTx,
-    pub dossier: Dossier,
-    pub file: F,
-    pub settings: Arc<Settings>,
-    pub act: Act,
-}
-
-/// What a call about one case names.
-pub(super) struct Named<'a, Req> {
-    pub caller: &'a Caller,
-    pub method: &'static str,
-    pub seller_id: &'a str,
-    pub request_id: &'a str,
-    pub request: &'a Req,
-}
-
-/// From a request that names its seller and itself in the usual fields.
-macro_rules! named {
-    ($caller:expr, $method:literal, $request:expr) => {
-        crate::api::claims::Named {
-            caller: $caller,
-            method: $method,
-            seller_id: &$request.seller_id,
-            request_id: &$request.request_id,
-            request: &$request,
-        }
-    };
-}
-pub(super) use named;
-
-/// Goes on with what is held, or gives the answer that was given before.
-macro_rules! held {
-    ($held:expr) => {
-        match $held {
-            Err(answer) => return Ok(answer),
-            Ok(held) => held,
-        }
-    };
-}
-pub(super) use held;
 
 impl Api {
     pub(super) async fn get_claim_transition_table(
@@ -202,7 +156,7 @@ impl Api {
         let external_id = checks.line("external_id", &request.external_id, 0..=64);
         let at_stake = request.amount.as_ref().map(|money| amount(&mut checks, "amount", Some(money)));
         let named = named!(caller, "UpdateClaim", request);
-        let mut held = held!(self.hold_claim(checks, named, id, &request.etag).await?);
+        let mut held: Held<File> = held!(self.hold(checks, named, id, &request.etag).await?);
         let claim = &mut held.file.claim;
         if !external_id.is_empty() && external_id != claim.external_id {
             let known = store::claims::named(&mut held.tx, &claim.marketplace, None, "", &external_id).await?;
@@ -214,7 +168,7 @@ impl Api {
         claim.reason = reason.unwrap_or(claim.reason);
         claim.amount = at_stake.or(claim.amount.take());
         held.file.changed(held.act, "");
-        let claim = self.keep_claim(&mut held, "changed").await?;
+        let claim = self.keep_case(&mut held, "changed").await?;
         let response = pb::UpdateClaimResponse { claim: Some(claim) };
         held.tx.commit_with(&response).await?;
         Ok(response)
@@ -232,12 +186,12 @@ impl Api {
         let note = checks.text("note", &request.note, 0..=1_000);
         let reason = checks.text("waive_reason", &request.waive_reason, 0..=1_000);
         let named = named!(caller, "AdvanceClaim", request);
-        let mut held = held!(self.hold_claim(checks, named, id, &request.etag).await?);
+        let mut held: Held<File> = held!(self.hold(checks, named, id, &request.etag).await?);
         let step = step.unwrap_or(Step::Begin);
         let leads = caller.has(Role::Supervisor) || caller.has(Role::ProviderAdmin);
         let waiver = Waiver { reason: &reason, leads };
         held.file.advance(held.act, step, ground(&held.settings), waiver, &note)?;
-        let claim = self.keep_claim(&mut held, step.name()).await?;
+        let claim = self.keep_case(&mut held, step.name()).await?;
         let seller = held.tx.seller()?;
         let response = pb::AdvanceClaimResponse { claim: Some(claim), deadlines: deadlines_of(seller, &held.file) };
         held.tx.commit_with(&response).await?;
@@ -256,9 +210,9 @@ impl Api {
         let due_at = due_at(&mut checks, "due_at", request.due_at.as_ref(), now);
         let note = checks.text("note", &request.note, 1..=300);
         let named = named!(caller, "SetClaimDeadline", request);
-        let mut held = held!(self.hold_claim(checks, named, id, &request.etag).await?);
+        let mut held: Held<File> = held!(self.hold(checks, named, id, &request.etag).await?);
         held.file.set_deadline(held.act, kind, due_at, &note)?;
-        let claim = self.keep_claim(&mut held, "deadline_set").await?;
+        let claim = self.keep_case(&mut held, "deadline_set").await?;
         let seller = held.tx.seller()?;
         let response = pb::SetClaimDeadlineResponse { claim: Some(claim), deadlines: deadlines_of(seller, &held.file) };
         held.tx.commit_with(&response).await?;
@@ -282,7 +236,7 @@ impl Api {
         let says = !note.is_empty() || !link.is_empty() || attachment.is_some();
         checks.require(says, "note", "a note, a link or a file must be given");
         let named = named!(caller, "AddClaimEvidence", request);
-        let mut held = held!(self.hold_claim(checks, named, id, "").await?);
+        let mut held: Held<File> = held!(self.hold(checks, named, id, "").await?);
         let known = item == OTHER_ITEM || held.file.checklist().iter().any(|wanted| wanted.key == item);
         if !known {
             return Err(Fault::invalid("item", "must be an item of the claim's checklist, or other"));
@@ -303,7 +257,7 @@ impl Api {
         };
         held.file.prove(held.act, evidence.clone())?;
         store::claims::prove(&mut held.tx, &held.file.claim, &evidence).await?;
-        let claim = self.keep_claim(&mut held, "evidence_added").await?;
+        let claim = self.keep_case(&mut held, "evidence_added").await?;
         let evidence = shown_evidence(&evidence, sees_all(caller));
         let response = pb::AddClaimEvidenceResponse { evidence: Some(evidence), claim: Some(claim) };
         held.tx.commit_with(&response).await?;
@@ -319,12 +273,12 @@ impl Api {
         let id: ClaimId = checks.id("claim_id", &request.claim_id);
         let evidence: EvidenceId = checks.id("evidence_id", &request.evidence_id);
         let named = named!(caller, "RemoveClaimEvidence", request);
-        let mut held = held!(self.hold_claim(checks, named, id, "").await?);
+        let mut held: Held<File> = held!(self.hold(checks, named, id, "").await?);
         if !held.file.take_back(held.act, evidence)? {
             return Err(Fault::NotFound("evidence"));
         }
         store::claims::take_back(&mut held.tx, evidence).await?;
-        let claim = self.keep_claim(&mut held, "evidence_removed").await?;
+        let claim = self.keep_case(&mut held, "evidence_removed").await?;
         let response = pb::RemoveClaimEvidenceResponse { claim: Some(claim) };
         held.tx.commit_with(&response).await?;
         Ok(response)
@@ -464,47 +418,35 @@ impl Api {
         });
         Ok(pb::GetClaimReportResponse { counts: counts.collect() })
     }
+}
 
-    /// Checks what the call names, claims its request id, and holds the claim under its ticket; or the answer that
-    /// was given before.
-    async fn hold_claim<Req, Res>(
-        &self,
-        mut checks: Checks,
-        named: Named<'_, Req>,
-        id: ClaimId,
-        etag: &str,
-    ) -> Result<Result<Held<File>, Res>, Fault>
-    where
-        Req: prost::Message,
-        Res: prost::Message + Default,
-    {
-        checks.request_id(named.request_id);
-        checks.finish()?;
-        kit::wire::version(etag)?;
-        let scope = named.caller.act_for(named.seller_id)?;
-        let settings = self.desk.settings(Some(named.caller), &scope).await?;
-        let mut tx = self.desk.deps.db.begin(&scope).await?;
-        if let Some(answer) = tx.replayed(named.caller, named.method, named.request_id, named.request).await? {
-            return Ok(Err(answer));
-        }
-        let missing = || Fault::NotFound("claim");
-        let ticket = store::claims::find(&mut tx, id).await?.ok_or_else(missing)?.value.claim.ticket;
-        // The ticket's lock first, then what it holds, as it is now.
-        let dossier = store::load::dossier(&mut tx, ticket).await?.ok_or_else(missing)?;
-        let file = store::claims::hold(&mut tx, id).await?.ok_or_else(missing)?;
-        fields::matches(etag, file.claim.version)?;
-        let act = Act { user: named.caller.user(), at: tx.now() };
-        Ok(Ok(Held { tx, dossier, file, settings, act }))
+impl CaseFile for File {
+    type Id = ClaimId;
+    type Shown = pb::Claim;
+    const NAME: &'static str = "claim";
+
+    async fn ticket(tx: &mut TenantTx, id: ClaimId) -> Result<Option<TicketId>, Failure> {
+        Ok(store::claims::find(tx, id).await?.map(|of| of.value.claim.ticket))
     }
 
-    /// Writes a claim and tells of it in its ticket's history.
-    async fn keep_claim(&self, held: &mut Held<File>, what: &str) -> Result<pb::Claim, Fault> {
-        store::claims::update(&mut held.tx, &mut held.file).await?;
-        let detail = format!("{} {what}: {}", held.file.claim.id, held.file.claim.state.name());
-        tell(&mut held.dossier, held.act, ticket::Kind::CaseMoved, &detail);
-        held.dossier.settle(&held.settings, held.act.at);
-        self.desk.keep(&mut held.tx, &mut held.dossier).await?;
-        Ok(shown(held.tx.seller()?, &listed(&held.file)))
+    async fn hold(tx: &mut TenantTx, id: ClaimId) -> Result<Option<File>, Failure> {
+        store::claims::hold(tx, id).await
+    }
+
+    async fn write(&mut self, tx: &mut TenantTx) -> Result<(), Failure> {
+        store::claims::update(tx, self).await
+    }
+
+    fn version(&self) -> i64 {
+        self.claim.version
+    }
+
+    fn stands(&self) -> (String, &'static str) {
+        (self.claim.id.to_string(), self.claim.state.name())
+    }
+
+    fn shown(&self, seller: SellerId) -> pb::Claim {
+        shown(seller, &listed(self))
     }
 }
 

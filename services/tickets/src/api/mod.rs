@@ -18,6 +18,7 @@ mod fields;
 mod files;
 mod guard;
 mod guidance;
+mod held;
 mod imports;
 mod incidents;
 mod intake;

@@ -3,13 +3,14 @@
 use kit::wire::timestamp;
 use kit::{Caller, Checks, Fault, SellerId};
 use proto::tickets::v1 as pb;
+use tenantdb::{Failure, TenantTx};
 
-use super::claims::{Held, Named, deadline_kind, due_at, held, named, shown_deadline, span};
+use super::claims::{deadline_kind, due_at, shown_deadline, span};
+use super::held::{CaseFile, Held, held, named};
 use super::opened::{asked, now};
 use super::reads::{Key, place};
 use super::{Api, fields};
 use crate::domain::concession;
-use crate::domain::dossier::Act;
 use crate::domain::goods_return::{self, Brought, File, Outcome, Reason, Refusal, Return, State, Step};
 use crate::domain::ids::{ConcessionId, ReturnId, TicketId};
 use crate::domain::ticket;
@@ -124,7 +125,7 @@ impl Api {
         let at = request.occurred_at.as_ref().map(|at| checks.instant("occurred_at", Some(at)));
         let asked: Option<ConcessionId> = fields::optional_id(&mut checks, "concession_id", &request.concession_id);
         let named = named!(caller, "AdvanceReturn", request);
-        let mut held = held!(self.hold_return(checks, named, id, &request.etag).await?);
+        let mut held: Held<File> = held!(self.hold(checks, named, id, &request.etag).await?);
         let step = step.unwrap_or(Step::Approve);
         // Money that was granted on this very ticket, and nothing else.
         let mut concession = None;
@@ -142,7 +143,7 @@ impl Api {
         }
         let brought = Brought { note: &note, tracking: &tracking, at, concession };
         held.file.advance(held.act, step, ground(&held.settings), &brought)?;
-        let goods = self.keep_return(&mut held, step.name()).await?;
+        let goods = self.keep_case(&mut held, step.name()).await?;
         let seller = held.tx.seller()?;
         let response = pb::AdvanceReturnResponse { r#return: Some(goods), deadlines: deadlines_of(seller, &held.file) };
         held.tx.commit_with(&response).await?;
@@ -161,9 +162,9 @@ impl Api {
         let due_at = due_at(&mut checks, "due_at", request.due_at.as_ref(), now);
         let note = checks.text("note", &request.note, 1..=300);
         let named = named!(caller, "SetReturnDeadline", request);
-        let mut held = held!(self.hold_return(checks, named, id, &request.etag).await?);
+        let mut held: Held<File> = held!(self.hold(checks, named, id, &request.etag).await?);
         held.file.set_deadline(held.act, kind, due_at, &note)?;
-        let goods = self.keep_return(&mut held, "deadline_set").await?;
+        let goods = self.keep_case(&mut held, "deadline_set").await?;
         let seller = held.tx.seller()?;
         let response =
             pb::SetReturnDeadlineResponse { r#return: Some(goods), deadlines: deadlines_of(seller, &held.file) };
@@ -211,48 +212,36 @@ impl Api {
         });
         Ok(pb::GetReturnReportResponse { counts: counts.collect() })
     }
+}
 
-    /// Checks what the call names, claims its request id, and holds the return under its ticket; or the answer that
-    /// was given before.
-    async fn hold_return<Req, Res>(
-        &self,
-        mut checks: Checks,
-        named: Named<'_, Req>,
-        id: ReturnId,
-        etag: &str,
-    ) -> Result<Result<Held<File>, Res>, Fault>
-    where
-        Req: prost::Message,
-        Res: prost::Message + Default,
-    {
-        checks.request_id(named.request_id);
-        checks.finish()?;
-        kit::wire::version(etag)?;
-        let scope = named.caller.act_for(named.seller_id)?;
-        let settings = self.desk.settings(Some(named.caller), &scope).await?;
-        let mut tx = self.desk.deps.db.begin(&scope).await?;
-        if let Some(answer) = tx.replayed(named.caller, named.method, named.request_id, named.request).await? {
-            return Ok(Err(answer));
-        }
-        let missing = || Fault::NotFound("return");
-        let ticket = store::returns::find(&mut tx, id).await?.ok_or_else(missing)?.value.goods.ticket;
-        // The ticket's lock first, then what it holds, as it is now.
-        let dossier = store::load::dossier(&mut tx, ticket).await?.ok_or_else(missing)?;
-        let file = store::returns::hold(&mut tx, id).await?.ok_or_else(missing)?;
-        fields::matches(etag, file.goods.version)?;
-        let act = Act { user: named.caller.user(), at: tx.now() };
-        Ok(Ok(Held { tx, dossier, file, settings, act }))
+impl CaseFile for File {
+    type Id = ReturnId;
+    type Shown = pb::Return;
+    const NAME: &'static str = "return";
+
+    async fn ticket(tx: &mut TenantTx, id: ReturnId) -> Result<Option<TicketId>, Failure> {
+        Ok(store::returns::find(tx, id).await?.map(|of| of.value.goods.ticket))
     }
 
-    /// Writes a return and tells of it in its ticket's history.
-    async fn keep_return(&self, held: &mut Held<File>, what: &str) -> Result<pb::Return, Fault> {
-        held.file.goods.version += 1;
-        store::returns::keep(&mut held.tx, &held.file).await?;
-        let detail = format!("{} {what}: {}", held.file.goods.id, held.file.goods.state.name());
-        tell(&mut held.dossier, held.act, ticket::Kind::CaseMoved, &detail);
-        held.dossier.settle(&held.settings, held.act.at);
-        self.desk.keep(&mut held.tx, &mut held.dossier).await?;
-        Ok(shown(held.tx.seller()?, &listed(&held.file)))
+    async fn hold(tx: &mut TenantTx, id: ReturnId) -> Result<Option<File>, Failure> {
+        store::returns::hold(tx, id).await
+    }
+
+    async fn write(&mut self, tx: &mut TenantTx) -> Result<(), Failure> {
+        self.goods.version += 1;
+        store::returns::keep(tx, self).await
+    }
+
+    fn version(&self) -> i64 {
+        self.goods.version
+    }
+
+    fn stands(&self) -> (String, &'static str) {
+        (self.goods.id.to_string(), self.goods.state.name())
+    }
+
+    fn shown(&self, seller: SellerId) -> pb::Return {
+        shown(seller, &listed(self))
     }
 }
 

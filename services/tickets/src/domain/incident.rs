@@ -140,6 +140,8 @@ pub enum NotTold {
     NoTemplate,
     /// She was joined into somebody who is told too.
     Merged,
+    /// The account that it was to be sent from was removed meanwhile.
+    NoAccount,
     IncidentClosed,
 }
 
@@ -153,6 +155,7 @@ impl NotTold {
             NotTold::Erased => "erased",
             NotTold::NoTemplate => "no_template",
             NotTold::Merged => "merged",
+            NotTold::NoAccount => "no_account",
             NotTold::IncidentClosed => "incident_closed",
         }
     }

@@ -1,20 +1,14 @@
 //! HTTP to addresses that a provider's people type in: over https to the public internet only, without
 //! redirects and proxies. A name is looked up when it is connected to, and what it leads to is judged then.
 
-use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 use std::time::Duration;
 
 use kit::Fault;
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use kit::outside::{self, NOT_PUBLIC};
 use reqwest::{Certificate, Client, RequestBuilder, Response, Url};
 
 use super::mail::Settings;
-use crate::domain::connection::is_public;
 use crate::domain::outgoing::attempt::{Reason, Trouble};
-
-/// How long a connection may take to be made.
-const CONNECT: Duration = Duration::from_secs(10);
 
 /// Finds the way to servers.
 pub struct Http {
@@ -35,28 +29,17 @@ impl Http {
         let internal = settings.internal_servers;
         let given = settings.authorities.as_deref().unwrap_or_default();
         let authorities = Certificate::from_pem_bundle(given).map_err(|error| Fault::Internal(Box::new(error)))?;
-        let mut builder = Client::builder();
+        let mut builder = outside::client(internal);
         for authority in authorities {
             builder = builder.add_root_certificate(authority);
         }
-        let client = builder
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .connect_timeout(CONNECT)
-            .user_agent("manydesk")
-            .dns_resolver(Arc::new(Careful { internal }))
-            .build()
-            .map_err(|error| Fault::Internal(Box::new(error)))?;
+        let client = builder.build().map_err(|error| Fault::Internal(Box::new(error)))?;
         Ok(Http { client, internal })
     }
 
     /// The address, if it may be connected to as far as it alone tells.
     pub fn allowed(&self, text: &str) -> Option<Url> {
-        let url = Url::parse(text).ok()?;
-        let literal = url.host_str()?.trim_matches(['[', ']']).parse::<IpAddr>().ok();
-        let scheme = url.scheme() == "https" || (self.internal && url.scheme() == "http");
-        let public = self.internal || literal.is_none_or(is_public);
-        (scheme && public && url.username().is_empty() && url.password().is_none()).then_some(url)
+        outside::allowed(text, self.internal)
     }
 
     pub fn post(&self, url: Url) -> RequestBuilder {
@@ -96,27 +79,6 @@ fn trouble(error: reqwest::Error) -> Trouble {
         () => Reason::Lost,
     };
     Trouble::new(reason, chain)
-}
-
-const NOT_PUBLIC: &str = "the name leads to no public address";
-
-/// Looks names up, and forgets addresses that are not public.
-struct Careful {
-    internal: bool,
-}
-
-impl Resolve for Careful {
-    fn resolve(&self, name: Name) -> Resolving {
-        let internal = self.internal;
-        Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let kept: Vec<SocketAddr> = found.filter(|address| internal || is_public(address.ip())).collect();
-            if kept.is_empty() {
-                return Err(NOT_PUBLIC.into());
-            }
-            Ok(Box::new(kept.into_iter()) as Addrs)
-        })
-    }
 }
 
 #[cfg(test)]

@@ -93,7 +93,7 @@ async fn tell_one(
     }
     let templates = templates(tx, &incident.plan.template_key).await?;
     let Some(text) = templates.get(&recipient.template_language) else { return Ok(Err(NotTold::NoTemplate)) };
-    let account = settings.account(incident.plan.account).ok_or(Fault::NotFound("channel account"))?;
+    let Some(account) = settings.account(incident.plan.account) else { return Ok(Err(NotTold::NoAccount)) };
     let serial = store::incidents::next_serial(tx, SERIAL_START + 1).await?;
     let now = tx.now();
     let telling = Telling {

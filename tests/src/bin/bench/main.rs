@@ -4,7 +4,7 @@
 //! time per operation, because machines differ.
 //!
 //! `make bench`, or `bench create_ticket`, `bench intake`, `bench list_tickets`, `bench main_job`, `bench report`,
-//! `bench start`.
+//! `bench routing`, `bench start`.
 
 mod cpu;
 mod create_ticket;
@@ -13,6 +13,7 @@ mod list_tickets;
 mod main_job;
 mod peer;
 mod report;
+mod routing;
 mod start;
 mod world;
 
@@ -37,5 +38,8 @@ async fn main() {
     }
     if runs("report") {
         report::run().await;
+    }
+    if runs("routing") {
+        routing::run().await;
     }
 }

@@ -13,13 +13,18 @@ pub struct Measured {
     pub per_second: f64,
 }
 
-/// Runs a script for some seconds.
+/// Runs a script for some seconds, as the tickets service.
 pub fn pgbench(world: &World, script: &str, clients: usize, seconds: u64) -> Measured {
+    pgbench_as(world, "tickets_app", script, clients, seconds)
+}
+
+/// Runs a script for some seconds.
+pub fn pgbench_as(world: &World, role: &str, script: &str, clients: usize, seconds: u64) -> Measured {
     let (_, socket, port) = world.postgres();
     let file = std::env::temp_dir().join(format!("manydesk-bench-{}.sql", std::process::id()));
     std::fs::write(&file, script).expect("the script is written");
     let output = Command::new(pg_dir(None, None).expect("pgbench is beside the server").join("pgbench"))
-        .args(["-n", "-M", "prepared", "-j", "2", "-D", "n=0", "-U", "tickets_app", "-h", &socket, "-p", &port])
+        .args(["-n", "-M", "prepared", "-j", "2", "-D", "n=0", "-U", role, "-h", &socket, "-p", &port])
         .args(["-c", &clients.to_string(), "-T", &seconds.to_string(), "-f"])
         .arg(&file)
         .arg("manydesk")

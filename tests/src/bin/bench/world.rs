@@ -29,19 +29,34 @@ fn executable() -> PathBuf {
 impl World {
     /// Starts one in a fresh folder.
     pub async fn start() -> World {
+        World::start_in(World::folder()).await
+    }
+
+    /// Starts one in a fresh folder, with the demo's sellers.
+    pub async fn start_with_demo() -> World {
+        let folder = World::folder();
+        World::begin(folder, &["up"]).await
+    }
+
+    fn folder() -> tempfile::TempDir {
         let folder = tempfile::Builder::new().prefix("manydesk-bench-").tempdir_in("/tmp").expect("a folder");
         let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         std::fs::set_permissions(folder.path(), open).expect("the folder's mode");
-        World::start_in(folder).await
+        folder
     }
 
     /// Starts one in a folder that was used before.
     pub async fn start_in(folder: tempfile::TempDir) -> World {
+        World::begin(folder, &["up", "--no-demo"]).await
+    }
+
+    async fn begin(folder: tempfile::TempDir, command: &[&str]) -> World {
         let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port").port();
         let url = format!("http://127.0.0.1:{port}");
         let begun = Instant::now();
         let mut child = Command::new(executable())
-            .args(["up", "--no-demo", "--listen", &format!("127.0.0.1:{port}"), "--data"])
+            .args(command)
+            .args(["--listen", &format!("127.0.0.1:{port}"), "--data"])
             .arg(folder.path().join("data"))
             .env("MANYDESK_TENANT_CALLS_PER_SECOND", "1000000")
             .env("MANYDESK_IN_FLIGHT", "4096")
@@ -81,6 +96,20 @@ impl World {
     /// The data folder.
     pub fn data(&self) -> PathBuf {
         self.folder.path().join("data")
+    }
+
+    /// Somebody of the demo, once it is loaded.
+    pub async fn demo(&self, email: &str) -> Session {
+        for _ in 0..3_000 {
+            if let Ok(secrets) = Secrets::open(&self.data())
+                && let Some(password) = secrets.logins.get(email)
+                && let Ok(session) = Session::login(&self.url, email, password).await
+            {
+                return session;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("{email} cannot sign in");
     }
 
     /// The operator's session.

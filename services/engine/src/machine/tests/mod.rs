@@ -1,4 +1,5 @@
 //! The engine's promises, by example and by random histories.
 
+mod bursts;
 mod examples;
 mod random;

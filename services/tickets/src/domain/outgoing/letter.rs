@@ -211,7 +211,10 @@ pub fn write(letter: &Letter<'_>) -> Result<Written, Unsendable> {
     }
     if letter.automatic {
         let name = HeaderName::new_from_ascii_str("Auto-Submitted");
-        mail = mail.raw_header(HeaderValue::new(name, "auto-replied".to_owned()));
+        // RFC 3834 §5: what answers nothing is generated, not a reply.
+        let replies = !letter.addressed.in_reply_to.is_empty();
+        let how = if replies { "auto-replied" } else { "auto-generated" };
+        mail = mail.raw_header(HeaderValue::new(name, how.to_owned()));
     }
     let mail = mail.envelope(Envelope::new(Some(from), vec![to]).map_err(|_| Unsendable::To)?);
     let text = SinglePart::plain(letter.text.to_owned());
@@ -353,6 +356,11 @@ mod tests {
         let automatic = Letter { automatic: true, ..letter(&addressed, text, "") };
         let read = mail::read(&write(&automatic).unwrap().bytes).unwrap();
         assert_eq!(read.automatic, Some("auto_reply"));
+
+        let first = Addressed { in_reply_to: String::new(), references: Vec::new(), ..addressed };
+        let automatic = Letter { automatic: true, ..letter(&first, text, "") };
+        let read = mail::read(&write(&automatic).unwrap().bytes).unwrap();
+        assert_eq!(read.automatic, Some("auto_submitted"));
     }
 
     #[test]

@@ -16,7 +16,6 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::Settings;
-use crate::domain::connection::is_public;
 use crate::domain::outgoing::attempt::{Reason, Trouble};
 
 /// Addresses of one name that are tried.
@@ -64,7 +63,7 @@ impl Dial {
             return Err(Trouble::new(Reason::Unreachable, "the name has no address"));
         }
         let mut admitted: Vec<SocketAddr> =
-            found.into_iter().filter(|address| self.internal || is_public(address.ip())).collect();
+            found.into_iter().filter(|address| self.internal || kit::outside::is_public(address.ip())).collect();
         admitted.truncate(ADDRESSES);
         if admitted.is_empty() {
             return Err(Trouble::new(Reason::AddressRefused, "the server's address is not a public one"));

@@ -9,6 +9,7 @@ pub mod post;
 pub mod pull;
 pub mod smtp;
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -144,7 +145,9 @@ pub async fn reseal(db: &tenantdb::TenantDb, masters: &MasterKeys) -> Result<Res
         if due.is_empty() {
             break;
         }
-        for of in due {
+        // An account has up to two passwords, which are taken together.
+        let mut seen = BTreeSet::new();
+        for of in due.into_iter().filter(|of| seen.insert(of.id)) {
             let mut tx = db.begin(&of.scope()).await?;
             let account = ChannelAccountId(of.id);
             for (server, sealed) in crate::store::connections::secrets(&mut tx, account).await? {

@@ -1,0 +1,702 @@
+//! Random histories of routing on a real PostgreSQL: two replicas, of which one leads each provider's engine, agents
+//! and other services doing anything at all, also at the same time, a clock that jumps, and replicas that are gone
+//! from one moment to the next, in the middle of a commit too. After every history the tables are looked at: no
+//! contact lost, none offered twice, nothing that was acknowledged undone. The invariants are numbered as in
+//! `engine::machine`. `MANYDESK_HISTORIES` asks for more of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+use engine::agent::{Presence, Profile};
+use engine::contact::{ContactState, NewContact};
+use engine::ids::{AgentId, At, ContactId, OfferId};
+use engine::needs::{Channel, Channels, Language, Level, Needs, Priority};
+use engine::refusal::Refusal;
+use engine::{Completion, Event, Reply};
+use kit::keys::SigningKey;
+use kit::page::Pager;
+use kit::peers::{Calls, Peers};
+use kit::replicas::Replicas;
+use kit::{Clock, ProviderId, Scope, SellerId};
+use routing::desk::{Desks, Pace};
+use routing::store::intake::{Note, Told};
+use routing::store::{agents, contacts, intake};
+use scratch::TemporaryCluster;
+use sqlx::postgres::PgPoolOptions;
+use sqlx::{PgPool, Row};
+use tenantdb::service::Deps;
+use tenantdb::{Hints, TenantDb};
+use tests::eventually;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+const AGENTS: u64 = 4;
+const SELLERS: u64 = 2;
+const STEPS: usize = 40;
+/// Histories at the same time: each is a provider of its own.
+const BESIDE: usize = 12;
+const PACE: Pace =
+    Pace { lease: Duration::from_millis(250), follow: Duration::from_millis(15), beat: Duration::from_millis(60) };
+
+/// Numbers that look random; a failure names the seed.
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % end
+    }
+}
+
+/// A process of the service, as far as routing decides in it.
+struct Replica {
+    desks: Desks,
+    house: JoinHandle<()>,
+}
+
+struct World {
+    db: TenantDb,
+    clock: Clock,
+    replicas: RwLock<Vec<Replica>>,
+    raw: PgPool,
+    _cluster: TemporaryCluster,
+}
+
+fn deps(db: &TenantDb, clock: &Clock) -> Deps {
+    let key = SigningKey::generate("service-routing".to_owned()).expect("a key");
+    Deps {
+        db: db.clone(),
+        calls: Calls::new(Peers::default(), "routing", key, "http://histories", clock.clone()),
+        pager: Pager::new(&[7; 32]),
+        clock: clock.clone(),
+        terms: tenantdb::sellers::Terms::default(),
+        revoked: kit::caller::Revoked::default(),
+        replicas: Replicas::default(),
+    }
+}
+
+impl Replica {
+    fn start(db: &TenantDb, clock: &Clock) -> Replica {
+        let (desks, house) = Desks::new(deps(db, clock));
+        // nobody stops it in order: it is gone, or the test is over
+        let house = tokio::spawn(house.paced(PACE).run(CancellationToken::new()));
+        Replica { desks, house }
+    }
+}
+
+impl World {
+    async fn start() -> World {
+        let cluster = TemporaryCluster::start();
+        tenantdb::bootstrap::create_database(&cluster.admin(), "histories").await.expect("a database");
+        let admin = cluster.url("histories", "postgres");
+        tenantdb::bootstrap::prepare(&admin, &|_| None).await.expect("roles and schemas");
+        tenantdb::bootstrap::migrate(&admin, "routing", &routing::MIGRATOR).await.expect("tables");
+        let clock = Clock::manual("2027-03-01T08:00:00Z".parse().expect("an instant"));
+        let settings = tenantdb::Settings {
+            service: "routing",
+            app_url: cluster.url("histories", "routing_app"),
+            relay_url: cluster.url("histories", "routing_relay"),
+            connections: 16,
+        };
+        let db = TenantDb::open(&settings, clock.clone(), Hints::new(Hints::shared())).await.expect("the database");
+        let replicas = RwLock::new((0..2).map(|_| Replica::start(&db, &clock)).collect());
+        let raw = PgPoolOptions::new().max_connections(4).connect(&admin).await.expect("the database");
+        World { db, clock, replicas, raw, _cluster: cluster }
+    }
+
+    /// One of the replicas is gone, and another starts in its place.
+    fn crash(&self, which: usize) {
+        let mut replicas = self.replicas.write().expect("no test panicked");
+        replicas[which].house.abort();
+        replicas[which] = Replica::start(&self.db, &self.clock);
+    }
+
+    /// Much must have happened for the checks to mean anything.
+    async fn tell_what_happened(&self) {
+        let decided: Vec<(String, i64)> =
+            sqlx::query_as("select kind, count(*) from routing.decision group by kind order by kind")
+                .fetch_all(&self.raw)
+                .await
+                .expect("decisions");
+        let (engines, terms): (i64, i64) = sqlx::query_as("select count(*), sum(epoch)::bigint from routing.lease")
+            .fetch_one(&self.raw)
+            .await
+            .expect("leases");
+        println!("{engines} histories, {terms} terms of leaders, decisions: {decided:?}");
+        assert!(2 * engines < terms, "leaders must have been replaced");
+        for kind in ["offered", "accepted", "rejected", "timed_out", "rescinded", "requeued", "assigned", "cancelled"] {
+            assert!(decided.iter().any(|(known, _)| known == kind), "nothing was {kind}");
+        }
+    }
+
+    fn desks(&self, which: usize) -> Desks {
+        self.replicas.read().expect("no test panicked")[which].desks.clone()
+    }
+
+    fn now(&self) -> At {
+        At::of(self.clock.now())
+    }
+}
+
+/// What was acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Acknowledged {
+    HandedIn(ContactId),
+    Accepted(OfferId, AgentId),
+    Done(ContactId),
+}
+
+struct History {
+    world: Arc<World>,
+    seed: u64,
+    chance: Chance,
+    provider: ProviderId,
+    sellers: Vec<SellerId>,
+    agents: Vec<Profile>,
+    contacts: BTreeMap<ContactId, NewContact>,
+    acknowledged: BTreeSet<Acknowledged>,
+    withdrawn: BTreeSet<ContactId>,
+}
+
+impl History {
+    async fn begin(world: &Arc<World>, seed: u64) -> History {
+        let mut history = History {
+            world: world.clone(),
+            seed,
+            chance: Chance(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1),
+            provider: ProviderId(world.clock.new_uuid()),
+            sellers: (0..SELLERS).map(|_| SellerId(world.clock.new_uuid())).collect(),
+            agents: Vec::new(),
+            contacts: BTreeMap::new(),
+            acknowledged: BTreeSet::new(),
+            withdrawn: BTreeSet::new(),
+        };
+        for seller in history.sellers.clone() {
+            let scope = Scope::of_event(history.provider, Some(seller));
+            let terms = proto::events::v1::SellerTerms {
+                version: 1,
+                handle: "h".into(),
+                state: "live".into(),
+                certification_required: true,
+                ..Default::default()
+            };
+            let mut tx = world.db.begin(&scope).await.expect("a transaction");
+            tenantdb::sellers::keep(&mut tx, seller, &terms).await.expect("kept");
+            intake::leave(&mut tx, &[note(&world.clock, Told::Seller(seller))]).await.expect("a note");
+            tx.commit().await.expect("committed");
+        }
+        for n in 0..=AGENTS {
+            let profile = history.profile(n);
+            history.hire(&profile).await;
+            history.agents.push(profile);
+        }
+        history
+    }
+
+    /// The last one can do everything for ever; the others what chance gave them.
+    fn profile(&mut self, n: u64) -> Profile {
+        let all = n == AGENTS;
+        let mut profile = Profile::new(AgentId(self.world.clock.new_uuid()));
+        for seller in self.sellers.clone() {
+            if all || self.chance.below(3) != 0 {
+                profile.sellers.insert(seller);
+                let ends = !all && self.chance.below(3) == 0;
+                let end = ends.then(|| self.world.now().plus_seconds(self.chance.below(200) as i64));
+                profile.certifications.insert(seller, end);
+            }
+        }
+        for tag in ["it", "de"] {
+            if all || self.chance.below(3) != 0 {
+                profile.languages.insert(language(tag), Level::C1);
+            }
+        }
+        profile
+    }
+
+    async fn hire(&self, profile: &Profile) {
+        let mut tx = self.world.db.begin(&Scope::provider(self.provider)).await.expect("a transaction");
+        agents::keep(&mut tx, profile, "Europe/Lisbon").await.expect("kept");
+        intake::leave(&mut tx, &[note(&self.world.clock, Told::Agent(profile.agent))]).await.expect("a note");
+        tx.commit().await.expect("committed");
+    }
+
+    async fn hand_in(&mut self) {
+        let seller = self.sellers[self.chance.below(SELLERS) as usize];
+        let channel = [Channel::Email, Channel::Chat, Channel::Phone][self.chance.below(3) as usize];
+        let now = self.world.now();
+        let new = NewContact {
+            id: ContactId(self.world.clock.new_uuid()),
+            seller,
+            ticket: None,
+            number: String::new(),
+            needs: Needs {
+                channel,
+                language: language(["it", "de"][self.chance.below(2) as usize]),
+                minimum_level: Level::B2,
+                required: BTreeSet::new(),
+                preferred: BTreeSet::new(),
+            },
+            priority: Priority::Normal,
+            waiting_since: now,
+            due_at: now.plus_seconds(self.chance.below(600) as i64),
+            preferred: None,
+        };
+        let mut tx = self.world.db.begin(&Scope::of_event(self.provider, Some(seller))).await.expect("a transaction");
+        contacts::insert(&mut tx, std::slice::from_ref(&new), now).await.expect("stored");
+        let told = Told::Contact {
+            seller,
+            contact: new.id,
+            waiting_since: new.waiting_since,
+            due_at: new.due_at,
+            preferred: None,
+        };
+        intake::leave(&mut tx, &[note(&self.world.clock, told)]).await.expect("a note");
+        tx.commit().await.expect("committed");
+        self.world.desks(self.chance.below(2) as usize).wake(self.provider);
+        self.acknowledged.insert(Acknowledged::HandedIn(new.id));
+        self.contacts.insert(new.id, new);
+    }
+
+    async fn withdraw(&mut self) {
+        let Some(contact) = self.some_contact() else { return };
+        let mut tx = self.world.db.begin(&Scope::provider(self.provider)).await.expect("a transaction");
+        let told = Told::Withdrawn { contact, reason: "gone".to_owned() };
+        intake::leave(&mut tx, &[note(&self.world.clock, told)]).await.expect("a note");
+        tx.commit().await.expect("committed");
+        self.withdrawn.insert(contact);
+    }
+
+    fn some_contact(&mut self) -> Option<ContactId> {
+        let most = self.contacts.len() as u64;
+        let at = if most == 0 { return None } else { self.chance.below(most) };
+        self.contacts.keys().nth(at as usize).copied()
+    }
+
+    fn somebody(&mut self) -> AgentId {
+        let at = self.chance.below(AGENTS) as usize;
+        self.agents[at].agent
+    }
+
+    /// Live offers and owned contacts, as one of the leaders shows them.
+    async fn seen(&self) -> (Vec<(OfferId, AgentId)>, Vec<(ContactId, AgentId)>) {
+        for which in 0..2 {
+            let Ok(desk) = self.world.desks(which).of(self.provider) else { continue };
+            let look = desk.look(|engine| {
+                let offers = engine.contacts().filter_map(|contact| engine.offer(contact.offer?));
+                let owned = engine.contacts().filter(|contact| contact.state.is_owned());
+                (
+                    offers.map(|offer| (offer.id, offer.agent)).collect::<Vec<_>>(),
+                    owned.filter_map(|contact| Some((contact.id, contact.agent?))).collect::<Vec<_>>(),
+                )
+            });
+            if let Ok(Ok((mut offers, mut owned))) = tokio::time::timeout(Duration::from_millis(300), look).await {
+                offers.sort();
+                owned.sort();
+                return (offers, owned);
+            }
+        }
+        (Vec::new(), Vec::new())
+    }
+
+    /// Has whoever leads take an event; none if nobody did, or nobody knows.
+    async fn command(&self, event: Event) -> Option<Result<Reply, Refusal>> {
+        command(&self.world, self.provider, event).await
+    }
+
+    fn note_accepted(&mut self, answer: Option<Result<Reply, Refusal>>, offer: OfferId, agent: AgentId) {
+        if let Some(Ok(_)) = answer {
+            self.acknowledged.insert(Acknowledged::Accepted(offer, agent));
+        }
+    }
+
+    async fn step(&mut self) {
+        match self.chance.below(20) {
+            0..=3 => self.hand_in().await,
+            4..=6 => {
+                let agent = self.somebody();
+                let (presence, reason) = (Some(Presence::Available), String::new());
+                let hello = Event::Hello { agent, resume: 0, presence, reason, channels: Channels::ALL };
+                self.command(hello).await;
+            }
+            7..=10 => {
+                let (offers, _) = self.seen().await;
+                if let Some((offer, agent)) = self.pick(&offers) {
+                    let answer = self.command(Event::Accept { agent, epoch: None, offer }).await;
+                    self.note_accepted(answer, offer, agent);
+                }
+            }
+            11 => {
+                let (offers, _) = self.seen().await;
+                if let Some((offer, agent)) = self.pick(&offers) {
+                    self.command(Event::Reject { agent, epoch: None, offer, reason: String::new() }).await;
+                }
+            }
+            12..=14 => {
+                let (_, owned) = self.seen().await;
+                if let Some((contact, agent)) = self.pick(&owned) {
+                    let ways = [
+                        Completion::Done,
+                        Completion::Done,
+                        Completion::Wrap,
+                        Completion::Park,
+                        Completion::Resume,
+                        Completion::Release,
+                    ];
+                    let completion = ways[self.chance.below(6) as usize];
+                    let answer = self.command(Event::Complete { agent, epoch: None, contact, completion }).await;
+                    if completion == Completion::Done && matches!(answer, Some(Ok(_))) {
+                        self.acknowledged.insert(Acknowledged::Done(contact));
+                    }
+                }
+            }
+            15 => {
+                let presence = Presence::ALL[self.chance.below(4) as usize];
+                let agent = self.somebody();
+                self.command(Event::Presence { agent, epoch: None, presence, reason: "why".to_owned() }).await;
+            }
+            16 => self.withdraw().await,
+            17 => {
+                let (Some(contact), agent) = (self.some_contact(), self.somebody()) else { return };
+                if self.chance.below(2) == 0 {
+                    self.command(Event::Assign { contact, agent, version: None }).await;
+                } else {
+                    let to = (self.chance.below(2) == 0).then_some(agent);
+                    self.command(Event::Transfer { contact, to, owner: None, version: None }).await;
+                }
+            }
+            18 => self.race().await,
+            _ => self.lie().await,
+        }
+    }
+
+    fn pick<T: Copy>(&mut self, list: &[T]) -> Option<T> {
+        if list.is_empty() { None } else { Some(list[self.chance.below(list.len() as u64) as usize]) }
+    }
+
+    /// The same offer is taken twice and its contact withdrawn, all at once: one of them wins.
+    async fn race(&mut self) {
+        let (offers, _) = self.seen().await;
+        let Some((offer, agent)) = self.pick(&offers) else { return };
+        let accept = || self.command(Event::Accept { agent, epoch: None, offer });
+        let reject = self.command(Event::Reject { agent, epoch: None, offer, reason: String::new() });
+        let (first, second, third) = tokio::join!(accept(), accept(), reject);
+        let won = [&first, &second, &third].iter().filter(|answer| matches!(answer, Some(Ok(_)))).count();
+        assert!(won <= 1, "I5: {won} of three won offer {offer}, seed {}", self.seed);
+        self.note_accepted(first, offer, agent);
+        self.note_accepted(second, offer, agent);
+    }
+
+    /// An agent takes what is another's, or speaks for a session that is over.
+    async fn lie(&mut self) {
+        let (offers, owned) = self.seen().await;
+        let liar = self.somebody();
+        if let Some((offer, agent)) = self.pick(&offers)
+            && agent != liar
+        {
+            let answer = self.command(Event::Accept { agent: liar, epoch: None, offer }).await;
+            assert!(!matches!(answer, Some(Ok(_))), "I5: another's offer, seed {}", self.seed);
+        }
+        if let Some((contact, agent)) = self.pick(&owned)
+            && agent != liar
+        {
+            let done = Event::Complete { agent: liar, epoch: None, contact, completion: Completion::Done };
+            assert!(!matches!(self.command(done).await, Some(Ok(_))), "another's contact, seed {}", self.seed);
+        }
+        let old = Event::Heartbeat { agent: liar, epoch: Some(-1) };
+        assert!(!matches!(self.command(old).await, Some(Ok(_))), "an old session, seed {}", self.seed);
+    }
+
+    async fn live(mut self) -> History {
+        for _ in 0..STEPS {
+            self.step().await;
+        }
+        self
+    }
+
+    /// Everybody works until nothing is left: a contact that is lost never is.
+    async fn come_to_an_end(&self) {
+        let (world, provider) = (self.world.clone(), self.provider);
+        let last = self.agents[AGENTS as usize].agent;
+        let agents: Vec<AgentId> = self.agents.iter().map(|profile| profile.agent).collect();
+        eventually(&format!("every contact to end, seed {}", self.seed), || {
+            let (world, agents) = (world.clone(), agents.clone());
+            async move {
+                for agent in agents.iter().filter(|agent| **agent != last) {
+                    let event = Event::Presence {
+                        agent: *agent,
+                        epoch: None,
+                        presence: Presence::Offline,
+                        reason: String::new(),
+                    };
+                    command(&world, provider, event).await;
+                }
+                let (presence, reason) = (Some(Presence::Available), String::new());
+                let hello = Event::Hello { agent: last, resume: 0, presence, reason, channels: Channels::ALL };
+                command(&world, provider, hello).await;
+                for row in open(&world, provider).await {
+                    let contact = ContactId(row.get(0));
+                    let (agent, offer): (Option<Uuid>, Option<Uuid>) = (row.get(1), row.get(2));
+                    match (agent.map(AgentId), offer.map(OfferId)) {
+                        (Some(agent), Some(offer)) => {
+                            command(&world, provider, Event::Accept { agent, epoch: None, offer }).await;
+                        }
+                        (Some(agent), None) => {
+                            let hello = Event::Hello {
+                                agent,
+                                resume: 0,
+                                presence: Some(Presence::Available),
+                                reason: String::new(),
+                                channels: Channels::ALL,
+                            };
+                            command(&world, provider, hello).await;
+                            let done = Event::Complete { agent, epoch: None, contact, completion: Completion::Done };
+                            command(&world, provider, done).await;
+                        }
+                        _ => {}
+                    }
+                }
+                open(&world, provider).await.is_empty().then_some(())
+            }
+        })
+        .await;
+    }
+
+    /// What must be true of the tables, whatever happened.
+    async fn check(&self, at_end: bool) {
+        let seed = self.seed;
+        let nothing = async |what: &str, query: &str| {
+            let found: Vec<String> = sqlx::query_scalar(sqlx::AssertSqlSafe(query.to_owned()))
+                .bind(self.provider.0)
+                .fetch_all(&self.world.raw)
+                .await
+                .expect(what);
+            assert!(found.is_empty(), "{what}, seed {seed}: {found:?}");
+        };
+        nothing(
+            "I1: one live offer a contact, that of an offered one",
+            "select c.contact_id::text from routing.contact c left join routing.offer o
+                 on o.provider_id = c.provider_id and o.contact_id = c.contact_id and o.state = 'pending'
+              where c.provider_id = $1
+              group by c.contact_id, c.state, c.offer_id
+             having count(o.offer_id) <> (case c.state when 'offered' then 1 else 0 end)
+                 or (c.state = 'offered' and min(o.offer_id::text) <> c.offer_id::text)",
+        )
+        .await;
+        nothing(
+            "I2: units in use fit the capacity",
+            "select agent_id::text from (select agent_id,
+                    sum(case when state = 'parked' then 0 when channel = 'phone' then 60 when channel = 'chat' then 20 else 0 end) as firm
+               from routing.contact where provider_id = $1 and state in ('offered', 'assigned', 'wrap', 'parked')
+              group by agent_id) x where firm > 60",
+        )
+        .await;
+        nothing(
+            "I3: an offer to somebody who is not available",
+            "select o.offer_id::text from routing.offer o left join routing.agent_session s
+                 on s.provider_id = o.provider_id and s.agent_id = o.agent_id
+              where o.provider_id = $1 and o.state = 'pending' and s.presence is distinct from 'available'",
+        )
+        .await;
+        nothing(
+            "I4: accepted after its expiry",
+            "select offer_id::text from routing.offer where provider_id = $1 and state = 'accepted' and ended_at >= expires_at",
+        )
+        .await;
+        nothing(
+            "I5: an offer that ended in other than one way",
+            "select o.offer_id::text from routing.offer o join routing.decision d
+                 on d.provider_id = o.provider_id and d.offer_id = o.offer_id
+                and d.kind in ('accepted', 'rejected', 'timed_out', 'rescinded')
+              where o.provider_id = $1 group by o.offer_id, o.state
+             having count(*) <> 1 or min(d.kind) <> o.state",
+        )
+        .await;
+        nothing(
+            "I6: epochs fall, or decisions are missing",
+            "select sequence::text from (select sequence, epoch, lag(epoch) over w as before, row_number() over w as place
+                 from routing.decision where provider_id = $1 window w as (order by sequence)) x
+              where epoch < before or sequence <> place",
+        )
+        .await;
+        nothing(
+            "I6: the lease knows another number of decisions",
+            "select decisions_made::text from routing.lease l where provider_id = $1
+                and decisions_made <> (select count(*) from routing.decision d where d.provider_id = l.provider_id)",
+        )
+        .await;
+        nothing(
+            "I7: an open contact that is nobody's and does not wait",
+            "select contact_id::text from routing.contact where provider_id = $1 and ended_at is null
+                and not (state = 'queued' and agent_id is null or state in ('offered', 'assigned', 'wrap', 'parked') and agent_id is not null)",
+        )
+        .await;
+        self.check_offers().await;
+        self.check_acknowledged(at_end).await;
+    }
+
+    /// I8 and I9: ages are kept, and nobody was given what she may not take.
+    async fn check_offers(&self) {
+        let rows = sqlx::query("select contact_id, waiting_since, due_at from routing.contact where provider_id = $1")
+            .bind(self.provider.0)
+            .fetch_all(&self.world.raw)
+            .await
+            .expect("contacts");
+        for row in rows {
+            let new = &self.contacts[&ContactId(row.get(0))];
+            let instant = |n: usize| At::of(row.get::<jiff_sqlx::Timestamp, _>(n).to_jiff());
+            assert_eq!((instant(1), instant(2)), (new.waiting_since, new.due_at), "I8, seed {}", self.seed);
+        }
+        let rows = sqlx::query(
+            "select contact_id, agent_id, decided_at from routing.decision where provider_id = $1 and kind in ('offered', 'assigned')",
+        )
+        .bind(self.provider.0)
+        .fetch_all(&self.world.raw)
+        .await
+        .expect("decisions");
+        for row in rows {
+            let new = &self.contacts[&ContactId(row.get(0))];
+            let agent = AgentId(row.get(1));
+            let at = At::of(row.get::<jiff_sqlx::Timestamp, _>(2).to_jiff());
+            let profile = self.agents.iter().find(|profile| profile.agent == agent).expect("one of ours");
+            let certified = match profile.certifications.get(&new.seller) {
+                None => false,
+                Some(end) => end.is_none_or(|end| at < end),
+            };
+            let speaks = profile.languages.contains_key(&new.needs.language);
+            assert!(certified && speaks, "I9: {agent} was given {} at {at:?}, seed {}", new.id, self.seed);
+        }
+    }
+
+    async fn check_acknowledged(&self, at_end: bool) {
+        let rows = sqlx::query("select contact_id, state from routing.contact where provider_id = $1")
+            .bind(self.provider.0)
+            .fetch_all(&self.world.raw)
+            .await
+            .expect("contacts");
+        let states: BTreeMap<ContactId, String> = rows.iter().map(|row| (ContactId(row.get(0)), row.get(1))).collect();
+        let rows = sqlx::query("select offer_id, agent_id, state from routing.offer where provider_id = $1")
+            .bind(self.provider.0)
+            .fetch_all(&self.world.raw)
+            .await
+            .expect("offers");
+        let offers: BTreeMap<OfferId, (AgentId, String)> =
+            rows.iter().map(|row| (OfferId(row.get(0)), (AgentId(row.get(1)), row.get(2)))).collect();
+        for fact in &self.acknowledged {
+            match fact {
+                Acknowledged::HandedIn(contact) => {
+                    let state = states.get(contact).unwrap_or_else(|| panic!("{contact} is lost, seed {}", self.seed));
+                    let ended = state.parse_state().is_final();
+                    assert!(ended || !at_end, "{contact} never ended: {state}, seed {}", self.seed);
+                }
+                Acknowledged::Accepted(offer, agent) => {
+                    assert_eq!(
+                        offers.get(offer),
+                        Some(&(*agent, "accepted".to_owned())),
+                        "{offer}, seed {}",
+                        self.seed
+                    );
+                }
+                Acknowledged::Done(contact) => assert_eq!(states[contact], "done", "{contact}, seed {}", self.seed),
+            }
+        }
+    }
+}
+
+trait ParseState {
+    fn parse_state(&self) -> ContactState;
+}
+
+impl ParseState for String {
+    fn parse_state(&self) -> ContactState {
+        ContactState::ALL.into_iter().find(|state| state.word() == self).expect("a state")
+    }
+}
+
+async fn open(world: &World, provider: ProviderId) -> Vec<sqlx::postgres::PgRow> {
+    sqlx::query(
+        "select contact_id, agent_id, offer_id from routing.contact where provider_id = $1 and ended_at is null",
+    )
+    .bind(provider.0)
+    .fetch_all(&world.raw)
+    .await
+    .expect("contacts")
+}
+
+async fn command(world: &World, provider: ProviderId, event: Event) -> Option<Result<Reply, Refusal>> {
+    for which in 0..2 {
+        let Ok(desk) = world.desks(which).of(provider) else { continue };
+        // whoever does not lead says so only after a while
+        let sent = tokio::time::timeout(Duration::from_millis(300), desk.command(event.clone())).await;
+        match sent {
+            Ok(Ok(answer)) => return Some(answer),
+            // it may have been carried out: nobody knows
+            Ok(Err(_)) | Err(_) => {}
+        }
+    }
+    None
+}
+
+fn language(tag: &str) -> Language {
+    Language::parse(tag).expect("a language")
+}
+
+fn note(clock: &Clock, told: Told) -> Note {
+    Note { id: clock.new_uuid(), told }
+}
+
+/// Replicas are gone and the time jumps, until told to stop.
+async fn trouble(world: Arc<World>, over: Arc<AtomicBool>, seed: u64) {
+    let mut chance = Chance(seed | 1);
+    while !over.load(Ordering::Acquire) {
+        tokio::time::sleep(Duration::from_millis(5 + chance.below(60))).await;
+        match chance.below(8) {
+            0 => world.crash(chance.below(2) as usize),
+            1 => world.clock.advance_seconds(31),
+            2 => world.clock.advance_seconds(60),
+            3 if chance.below(4) == 0 => world.clock.advance_seconds(1_200),
+            _ => world.clock.advance_seconds(1),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_history_loses_a_contact_or_offers_one_twice() {
+    let asked = std::env::var("MANYDESK_HISTORIES").ok().and_then(|count| count.parse::<usize>().ok());
+    let rounds = asked.unwrap_or(36).div_ceil(BESIDE);
+    let world = Arc::new(World::start().await);
+    for round in 0..rounds {
+        let over = Arc::new(AtomicBool::new(false));
+        let troubles = tokio::spawn(trouble(world.clone(), over.clone(), round as u64 + 1));
+        let mut living = JoinSet::new();
+        for beside in 0..BESIDE {
+            let seed = (round * BESIDE + beside) as u64 + 1;
+            let world = world.clone();
+            living.spawn(async move { History::begin(&world, seed).await.live().await });
+        }
+        let mut lived = Vec::new();
+        while let Some(history) = living.join_next().await {
+            lived.push(history.expect("a history"));
+        }
+        over.store(true, Ordering::Release);
+        troubles.await.expect("trouble");
+        for history in &lived {
+            history.check(false).await;
+        }
+        let mut ending = JoinSet::new();
+        for history in lived {
+            ending.spawn(async move {
+                history.come_to_an_end().await;
+                history.check(true).await;
+            });
+        }
+        while let Some(end) = ending.join_next().await {
+            end.expect("a history's end");
+        }
+    }
+    world.tell_what_happened().await;
+}
