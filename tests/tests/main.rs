@@ -36,6 +36,7 @@ mod rooms;
 mod routing;
 mod satisfaction;
 mod sellers;
+mod simulation;
 mod support;
 mod telemetry;
 mod tickets;

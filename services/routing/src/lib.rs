@@ -23,6 +23,7 @@ use std::sync::Arc;
 use kit::Fault;
 use kit::serve::MAX_MESSAGE_BYTES;
 use proto::routing::v1::routing_service_server::RoutingServiceServer;
+use proto::routing::v1::simulation_service_server::SimulationServiceServer;
 use tenantdb::Migrator;
 use tenantdb::events::WithSellers;
 use tenantdb::service::{Deps, Parts, Worker};
@@ -37,8 +38,11 @@ pub fn build(deps: Deps) -> Result<Parts, Fault> {
     let api = api::Api::new(deps.clone(), desks.clone());
     let handler = events::Listener::new(deps.clone(), desks.clone());
     let handlers = RoutingServiceServer::new(api).max_decoding_message_size(MAX_MESSAGE_BYTES);
+    // Made of its scenario alone, a simulation is run by whichever replica it comes to.
+    let simulations =
+        SimulationServiceServer::new(api::Simulations::new()).max_decoding_message_size(MAX_MESSAGE_BYTES);
     Ok(Parts {
-        routes: Routes::new(passing::Passing::new(handlers, desks, deps.replicas)),
+        routes: Routes::new(passing::Passing::new(handlers, desks, deps.replicas)).add_service(simulations),
         workers: vec![Worker::new("engines", move |stop| house.run(stop))],
         events: Some((&["tenants", "tickets"], Arc::new(WithSellers { inner: handler, terms: deps.terms }))),
     })

@@ -10,6 +10,7 @@ mod policies;
 mod queue;
 mod refusal;
 mod session;
+mod simulation;
 
 use std::pin::Pin;
 
@@ -23,6 +24,8 @@ use tonic::{Request, Response, Status, Streaming};
 
 use crate::desk::{Desk, Desks};
 use engine::ids::AgentId;
+
+pub use simulation::Simulations;
 
 /// The handlers.
 pub struct Api {
