@@ -37,6 +37,7 @@ mod rooms;
 mod routing;
 mod satisfaction;
 mod sellers;
+mod simulation;
 mod support;
 mod telemetry;
 mod tickets;

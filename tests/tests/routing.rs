@@ -328,7 +328,14 @@ async fn a_policy_is_versioned_checked_and_guarded_against_lost_updates() {
     let never = RoutingPolicy { floor: 5, ceiling: 2, ..built_in.clone() };
     let refused = boss.update_routing_policy(change(never, 0, "never")).await.unwrap_err();
     assert_eq!(refused.get_error_details().bad_request().unwrap().field_violations[0].field, "policy.ceiling");
-    let wrap = RoutingPolicy { wrap_seconds: 30, ..built_in };
+    assert_eq!(built_in.agent_order, AgentOrder::LeastFlexible as i32);
+    let wrap = RoutingPolicy {
+        wrap_seconds: 30,
+        agent_order: AgentOrder::LongestIdle as i32,
+        primary_first: true,
+        idle_reserve: 2,
+        ..built_in
+    };
     let first = boss
         .update_routing_policy(change(wrap.clone(), 0, "one"))
         .await
@@ -337,6 +344,9 @@ async fn a_policy_is_versioned_checked_and_guarded_against_lost_updates() {
         .policy
         .unwrap();
     assert_eq!((first.version, first.wrap_seconds), (1, 30));
+    assert_eq!((first.agent_order, first.primary_first, first.idle_reserve), (AgentOrder::LongestIdle as i32, true, 2));
+    let kept = boss.get_routing_policy(GetRoutingPolicyRequest { seller_id: floor.seller.clone() });
+    assert_eq!(kept.await.expect("it is kept").into_inner().policy.unwrap(), first);
     let stale = boss.update_routing_policy(change(wrap, 0, "two")).await.unwrap_err();
     assert_eq!((stale.code(), reason(&stale).as_str()), (Code::Aborted, "ETAG_MISMATCH"));
 }

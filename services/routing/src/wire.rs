@@ -8,6 +8,7 @@ use engine::contact::{Contact, ContactState};
 use engine::ids::{AgentId, At};
 use engine::needs::{Channel, Channels, Level};
 use engine::offer::{Offer, OfferState};
+use engine::policy::AgentOrder;
 use engine::{Completion, Decision, Kind, Rule, Verdict};
 
 /// What of a contact may be shown.
@@ -112,6 +113,21 @@ pub fn level(level: Level) -> wire::LanguageLevel {
 pub fn level_in(number: i32) -> Option<Level> {
     let named = wire::LanguageLevel::try_from(number).ok()?;
     Level::ALL.into_iter().find(|l| level(*l) == named)
+}
+
+pub fn agent_order(order: AgentOrder) -> wire::AgentOrder {
+    match order {
+        AgentOrder::LeastFlexible => wire::AgentOrder::LeastFlexible,
+        AgentOrder::LongestIdle => wire::AgentOrder::LongestIdle,
+    }
+}
+
+/// An order as it is asked for; one that is not said is the default.
+pub fn agent_order_in(number: i32) -> Option<AgentOrder> {
+    match wire::AgentOrder::try_from(number).ok()? {
+        wire::AgentOrder::Unspecified => Some(AgentOrder::default()),
+        named => AgentOrder::ALL.into_iter().find(|order| agent_order(*order) == named),
+    }
 }
 
 pub fn offer_state(state: OfferState) -> wire::OfferState {

@@ -6,6 +6,7 @@
 //! `run` lets one replication happen; `tally` sums; [`Outcome`] is what comes
 //! of all of them. `SCENARIO.md` tells how a scenario is written.
 
+pub mod calls;
 pub mod chance;
 pub mod outcome;
 pub mod plan;

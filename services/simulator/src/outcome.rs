@@ -142,10 +142,25 @@ impl Making<'_> {
             types: by(&|kind| plan.types[kind].name.clone()),
             sellers: by(&|kind| plan.sellers[plan.types[kind].seller].0.clone()),
             languages: by(&|kind| plan.types[kind].language.to_string()),
-            agents: self.agents(cell, &(0..plan.groups.len()).collect::<Vec<_>>(), to - from),
+            agents: self.agents(cell, &(0..plan.groups.len()).collect::<Vec<_>>()),
             groups: (0..plan.groups.len())
-                .map(|group| (plan.groups[group].name.clone(), self.agents(cell, &[group], to - from)))
+                .map(|group| (plan.groups[group].name.clone(), self.agents(cell, &[group])))
                 .collect(),
+        }
+    }
+
+    /// How long a cell lasts in each observation, seconds.
+    fn length(&self, cell: usize) -> f64 {
+        let (_, from, to) = self.stretch(cell);
+        let horizon = &self.plan.horizon;
+        match cell {
+            0 => (to - from) / f64::from(horizon.batches),
+            cell if cell <= horizon.intervals as usize && horizon.fold.is_finite() => {
+                let whole = (horizon.length / horizon.fold).floor();
+                let rest = horizon.length - whole * horizon.fold;
+                whole * (to - from) + (rest - from).clamp(0.0, to - from)
+            }
+            _ => to - from,
         }
     }
 
@@ -159,7 +174,7 @@ impl Making<'_> {
                 let from = (cell - 1) as f64 * interval;
                 let clock = (horizon.midnight_to_start + from).round() as u64;
                 let days = (from / 86_400.0) as u64;
-                let day = if horizon.length > 86_400.0 { format!("{days}d ") } else { String::new() };
+                let day = if horizon.length.min(horizon.fold) > 86_400.0 { format!("{days}d ") } else { String::new() };
                 let label = format!("{day}{:02}:{:02}", clock / 3_600 % 24, clock / 60 % 60);
                 (label, from, (from + interval).min(horizon.length))
             }
@@ -232,8 +247,7 @@ impl Making<'_> {
         put("wait_abandoned", &|s| s[Sum::WaitEntered as usize] - s[Sum::WaitServed as usize], &of(Sum::Abandoned));
         put("wait_of_waiting", &of(Sum::WaitEntered), &of(Sum::Waited));
         put("handling", &of(Sum::Handling), &of(Sum::Served));
-        let (_, from, to) = self.stretch(cell);
-        let length = (to - from) / if cell == 0 { f64::from(self.plan.horizon.batches) } else { 1.0 };
+        let length = self.length(cell);
         put("queue_length", &of(Sum::Queue), &|_| length);
         if cell == 0 {
             self.waits(kinds, &mut figures);
@@ -277,9 +291,9 @@ impl Making<'_> {
     }
 
     /// The figures of some groups together.
-    fn agents(&self, cell: usize, some: &[usize], length: f64) -> Figures {
+    fn agents(&self, cell: usize, some: &[usize]) -> Figures {
         let groups = self.plan.groups.len();
-        let length = length / if cell == 0 { f64::from(self.plan.horizon.batches) } else { 1.0 };
+        let length = self.length(cell);
         let mut figures = Figures::new();
         let mut put = |name: &'static str, above: Time, below: Option<Time>| {
             let pairs: Vec<(f64, f64)> = self

@@ -3,19 +3,37 @@
 //! threads there are changes nothing.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use crate::outcome::{self, Outcome};
 use crate::plan::Plan;
 use crate::run::{Broken, Ran, replicate};
 
-/// How a simulation is watched and stopped.
-#[derive(Debug, Default)]
+/// How a simulation is watched, bounded and stopped.
+#[derive(Debug)]
 pub struct Control {
     /// Set to stop it.
     pub stop: AtomicBool,
     /// Replications that are done.
     pub done: AtomicU32,
+    /// Contacts that came so far, in all replications.
+    pub contacts: AtomicU64,
+    /// How many may come, in all replications.
+    pub contacts_most: u64,
+    /// How many may be there at once, in one replication.
+    pub inside_most: u32,
+}
+
+impl Default for Control {
+    fn default() -> Control {
+        Control {
+            stop: AtomicBool::default(),
+            done: AtomicU32::default(),
+            contacts: AtomicU64::default(),
+            contacts_most: 20_000_000_000,
+            inside_most: 5_000_000,
+        }
+    }
 }
 
 /// Runs all replications of a plan on so many threads.
@@ -31,7 +49,7 @@ pub fn simulate(plan: &Plan, threads: usize, control: &Control) -> Result<Outcom
                     if number >= plan.replications {
                         return;
                     }
-                    match replicate(plan, u64::from(number), &control.stop) {
+                    match replicate(plan, u64::from(number), control) {
                         Ok(done) => {
                             lock(&ran)[number as usize] = Some(done);
                             control.done.fetch_add(1, Ordering::Relaxed);

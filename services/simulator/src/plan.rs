@@ -22,6 +22,9 @@ const GROUPS_MAX: usize = 2_000;
 const AGENTS_MAX: u32 = 20_000;
 const REPLICATIONS_MAX: u32 = 100_000;
 const CELLS_MAX: u64 = 2_000_000;
+const WAITS_MAX: u64 = 200_000;
+/// Most changes of one group's staff.
+const STEPS_MAX: f64 = 500_000.0;
 /// Contacts of one replication, about, and of the whole.
 const CONTACTS_MAX: f64 = 2e9;
 
@@ -69,6 +72,8 @@ pub struct Horizon {
     pub batches: u32,
     pub interval: Option<f64>,
     pub intervals: u32,
+    /// Intervals begin anew after so many seconds, and are summed.
+    pub fold: f64,
     pub end: End,
 }
 
@@ -328,13 +333,23 @@ impl Plan {
             .sum()
     }
 
-    fn check_size(&self, checks: &mut Checks) {
+    /// How many sets of sums are kept, and how many distributions of waits.
+    #[must_use]
+    pub fn kept(&self) -> (u64, u64) {
         let horizon = &self.horizon;
         let cells = 1 + u64::from(horizon.intervals) + self.windows.len() as u64;
-        let kept = u64::from(self.replications)
-            * u64::from(horizon.batches)
-            * cells
-            * (self.types.len() + self.groups.len()) as u64;
+        let observations = u64::from(self.replications) * u64::from(horizon.batches);
+        let sets = observations * cells * (self.types.len() + self.groups.len()) as u64;
+        (sets, observations * self.types.len() as u64)
+    }
+
+    fn check_size(&self, checks: &mut Checks) {
+        let (kept, waits) = self.kept();
+        checks.require(
+            waits <= WAITS_MAX,
+            "replications",
+            format!("replications × batches × types is {waits}, and may be at most {WAITS_MAX}"),
+        );
         checks.require(
             kept <= CELLS_MAX,
             "replications",
@@ -375,7 +390,8 @@ fn horizon(checks: &mut Checks, written: &scenario::Horizon) -> Horizon {
     checks.require(written.day.0 > 0.0, "horizon.day", "must be more than 0");
     let mut intervals = 0;
     if let Some(interval) = written.interval {
-        let wanted = (length / interval.0).ceil();
+        let whole = written.fold.map_or(length, |fold| fold.0.min(length));
+        let wanted = (whole / interval.0 - 1e-9).ceil();
         if interval.0 > 0.0 && wanted <= 10_000.0 {
             intervals = wanted as u32;
         } else {
@@ -387,6 +403,12 @@ fn horizon(checks: &mut Checks, written: &scenario::Horizon) -> Horizon {
             "a run in batches has no intervals: use replications instead",
         );
     }
+    let even = |fold: f64| written.interval.is_some_and(|i| ((fold / i.0).round() - fold / i.0).abs() < 1e-9);
+    checks.require(
+        written.fold.is_none_or(|fold| fold.0 > 0.0 && even(fold.0)),
+        "horizon.fold",
+        "must be a multiple of horizon.interval",
+    );
     let steady = warm_up > 0.0 || written.batches > 1;
     Horizon {
         length,
@@ -396,6 +418,7 @@ fn horizon(checks: &mut Checks, written: &scenario::Horizon) -> Horizon {
         batches: written.batches,
         interval: written.interval.map(|span| span.0),
         intervals,
+        fold: written.fold.map_or(f64::INFINITY, |span| span.0),
         end: written.end.unwrap_or(if steady { End::Flow } else { End::Drain }),
     }
 }
@@ -638,14 +661,14 @@ fn team(
         granted.insert(kinds[*kind].seller);
         let level = if written.in_order { Level::ALL[Level::ALL.len().saturating_sub(1 + i)] } else { Level::C2 };
         if written.languages.is_none() {
-            languages.entry(kinds[*kind].language.clone()).or_insert(level);
+            languages.entry(kinds[*kind].language).or_insert(level);
         }
     }
     if needs && written.languages.is_none() && written.serves.is_none() {
-        languages.extend(kinds.iter().map(|kind| (kind.language.clone(), Level::C2)));
+        languages.extend(kinds.iter().map(|kind| (kind.language, Level::C2)));
     }
     if let Some(kind) = primary {
-        languages.insert(kinds[kind].language.clone(), Level::Native);
+        languages.insert(kinds[kind].language, Level::Native);
     }
     let mut channels = Channels::NONE;
     for word in written.channels.iter().flatten() {
@@ -711,6 +734,11 @@ fn staffing(checks: &mut Checks, horizon: &Horizon, written: &Group) -> Vec<(f64
     );
     let days = (horizon.length / horizon.day).ceil().clamp(1.0, 4_000.0) as u32;
     let mut steps: Vec<(f64, i64)> = Vec::new();
+    let pieces = written.counts.as_ref().map_or(0, Vec::len) + written.shifts.as_ref().map_or(0, Vec::len);
+    if f64::from(days) * pieces as f64 > STEPS_MAX {
+        checks.refuse(place(""), format!("there are more than {STEPS_MAX} counts or shifts over all days"));
+        return Vec::new();
+    }
     if let Some(counts) = &written.counts {
         let every = written.every.map_or(horizon.day, |span| span.0);
         checks.require(every > 0.0, place(".every"), "must be more than 0");

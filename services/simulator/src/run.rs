@@ -3,7 +3,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 use engine::agent::{Presence, Profile};
 use engine::contact::{ContactState, NewContact};
@@ -17,6 +17,7 @@ use uuid::Uuid;
 
 use crate::arrivals::{Days, Source};
 use crate::chance::{Purpose, Stream, stream, uniform};
+use crate::parallel::Control;
 use crate::plan::{Plan, Type};
 use crate::scenario::End;
 use crate::tally::{Ledger, Sum, Tally};
@@ -27,9 +28,12 @@ pub enum Broken {
     /// Somebody asked for it.
     #[error("stopped")]
     Stopped,
-    /// More contacts came than a replication may have.
-    #[error("more than {0} contacts came in one replication")]
+    /// More contacts came than may.
+    #[error("more than {0} contacts came in all replications")]
     TooMany(u64),
+    /// More contacts were there at once than may be.
+    #[error("more than {0} contacts were there at once: far too few are served")]
+    TooManyInside(u32),
     /// The engine refused what it must not refuse.
     #[error("the engine refused: {0}")]
     Refused(#[from] Refusal),
@@ -44,9 +48,7 @@ pub struct Ran {
     pub events: u64,
 }
 
-/// Most contacts of one replication.
-const CONTACTS_MAX: u64 = 200_000_000;
-/// Events between two looks at whether somebody asked to stop.
+/// Contacts, and events, between two looks at whether to stop.
 const LOOK_EVERY: u64 = 4_096;
 /// Shortest time before an offer's end at which a slow agent takes it.
 const LAST_MOMENT: i64 = 100_000;
@@ -145,6 +147,8 @@ struct World<'a> {
     watched: u64,
     sequence: u64,
     serial: u64,
+    /// Contacts that are counted with those of all replications.
+    told: u64,
     events: u64,
     now: i64,
 }
@@ -170,11 +174,11 @@ fn low(id: Uuid) -> usize {
 }
 
 /// Runs one replication.
-pub fn replicate(plan: &Plan, replication: u64, stop: &AtomicBool) -> Result<Ran, Broken> {
+pub fn replicate(plan: &Plan, replication: u64, control: &Control) -> Result<Ran, Broken> {
     let days = Days::new(plan, replication);
     let mut world = World::new(plan, replication, &days);
     world.open()?;
-    world.run(stop)?;
+    world.run(control)?;
     world.close();
     Ok(Ran { tallies: world.ledger.tallies, contacts: world.serial, events: world.events })
 }
@@ -227,6 +231,7 @@ impl<'a> World<'a> {
             watched: 0,
             sequence: 0,
             serial: 0,
+            told: 0,
             events: 0,
             now: 0,
         }
@@ -282,12 +287,14 @@ impl<'a> World<'a> {
         }
     }
 
-    fn run(&mut self, stop: &AtomicBool) -> Result<(), Broken> {
+    fn run(&mut self, control: &Control) -> Result<(), Broken> {
         let length = micros(self.plan.horizon.length);
         let end = self.plan.horizon.end;
+        let mut look_at = 0;
         loop {
-            if self.sequence.is_multiple_of(LOOK_EVERY) && stop.load(Ordering::Relaxed) {
-                return Err(Broken::Stopped);
+            if self.events >= look_at {
+                look_at = self.events + LOOK_EVERY;
+                self.look(control)?;
             }
             let next = self.heap.peek().map(|Reverse((at, _, _))| *at);
             let due = self.engine.next_due().map(|at| at.0);
@@ -304,7 +311,6 @@ impl<'a> World<'a> {
                 End::Flow => self.watched == 0 || at >= 2 * length,
             };
             if at >= length && over {
-                self.now = self.now.max(length);
                 return Ok(());
             }
             if due.is_some_and(|due| next.is_none_or(|next| due < next)) {
@@ -323,6 +329,19 @@ impl<'a> World<'a> {
                 What::Again(caller) => self.again(caller)?,
             }
         }
+    }
+
+    /// Looks whether to stop: somebody asked for it, or there is too much of it.
+    fn look(&mut self, control: &Control) -> Result<(), Broken> {
+        let came = self.serial - self.told;
+        self.told = self.serial;
+        if control.contacts.fetch_add(came, Ordering::Relaxed) + came > control.contacts_most {
+            return Err(Broken::TooMany(control.contacts_most));
+        }
+        if self.inside > control.inside_most {
+            return Err(Broken::TooManyInside(control.inside_most));
+        }
+        if control.stop.load(Ordering::Relaxed) { Err(Broken::Stopped) } else { Ok(()) }
     }
 
     /// Gives the engine an event, and lets agents take what it offers.
@@ -410,9 +429,6 @@ impl<'a> World<'a> {
         let plan = self.plan;
         let kind = &plan.types[number];
         self.serial += 1;
-        if self.serial > CONTACTS_MAX {
-            return Err(Broken::TooMany(CONTACTS_MAX));
-        }
         let fresh = caller.tries == 0;
         // Drawn whether or not they are needed, so that every policy meets the same customers.
         let patience = kind.patience.as_ref().map(|patience| {
@@ -752,6 +768,8 @@ impl<'a> World<'a> {
 
     /// Books what is still going on.
     fn close(&mut self) {
+        // Though nothing more happened, the time went on.
+        self.now = self.now.max(micros(self.plan.horizon.length));
         for person in 0..self.people.len() {
             self.clock(person);
         }
@@ -768,7 +786,7 @@ impl<'a> World<'a> {
 fn needs(kind: &Type) -> Needs {
     Needs {
         channel: kind.channel,
-        language: kind.language.clone(),
+        language: kind.language,
         minimum_level: kind.minimum_level,
         required: kind.required.clone(),
         preferred: kind.preferred.clone(),

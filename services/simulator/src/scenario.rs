@@ -101,6 +101,7 @@ pub struct Horizon {
     #[serde(default = "one_batch")]
     pub batches: u32,
     pub interval: Option<Span>,
+    pub fold: Option<Span>,
     pub end: Option<End>,
 }
 

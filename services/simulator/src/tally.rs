@@ -170,7 +170,7 @@ impl<'a> Ledger<'a> {
     pub fn count(&mut self, kind: usize, came: f64, changes: &[(Sum, f64)]) {
         let Some(observation) = self.observation(came) else { return };
         let types = self.plan.types.len();
-        let Horizon { interval, intervals, .. } = self.plan.horizon;
+        let Horizon { interval, intervals, fold, .. } = self.plan.horizon;
         let tally = &mut self.tallies[observation];
         let mut add = |cell: usize| {
             for (sum, amount) in changes {
@@ -179,6 +179,7 @@ impl<'a> Ledger<'a> {
         };
         add(0);
         if let Some(interval) = interval {
+            let came = if fold.is_finite() { came % fold } else { came };
             add(1 + ((came / interval) as usize).min(intervals as usize - 1));
         }
         for (i, window) in self.plan.windows.iter().enumerate() {
@@ -198,7 +199,7 @@ impl<'a> Ledger<'a> {
     /// Calls `each` with every cell of every observation that a stretch
     /// touches, and how much of it lies there.
     fn spread(&mut self, from: f64, to: f64, mut each: impl FnMut(&mut Tally, usize, f64)) {
-        let Horizon { length, warm_up, interval, intervals, batches, .. } = self.plan.horizon;
+        let Horizon { length, warm_up, interval, intervals, batches, fold, .. } = self.plan.horizon;
         let (from, to) = (from.max(warm_up), to.min(length));
         if from >= to {
             return;
@@ -214,12 +215,12 @@ impl<'a> Ledger<'a> {
             }
         }
         if let Some(interval) = interval {
-            let last = ((to / interval) as usize).min(intervals as usize - 1);
-            for i in (from / interval) as usize..=last {
+            let per_fold = if fold.is_finite() { intervals as usize } else { usize::MAX };
+            for i in (from / interval) as usize..=(to / interval) as usize {
                 let start = i as f64 * interval;
                 let share = to.min(start + interval) - from.max(start);
                 if share > 0.0 {
-                    each(&mut self.tallies[0], 1 + i, share);
+                    each(&mut self.tallies[0], 1 + (i % per_fold).min(intervals as usize - 1), share);
                 }
             }
         }

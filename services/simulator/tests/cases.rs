@@ -126,7 +126,7 @@ fn finite_lines(few: Option<u32>) {
 /// and E[W] in minutes per type, share busy per agent.
 fn skill_graphs(few: Option<u32>) {
     let same = |n: usize, value: f64| vec![value; n];
-    let cases: [(&str, Vec<f64>, Vec<f64>, Vec<f64>); 4] = [
+    let cases = [
         ("n-model", vec![0.320614, 0.810442], vec![0.267179, 2.159693], vec![0.525204, 0.525204, 0.874796, 0.874796]),
         ("chain-3", same(3, 0.685714), same(3, 1.248677), same(3, 0.8)),
         ("full-3", same(3, 0.647191), same(3, 1.078652), same(3, 0.8)),

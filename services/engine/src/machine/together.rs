@@ -121,6 +121,7 @@ impl Engine {
             let record = &self.jobs[*job];
             let agent = match record.held {
                 Some((keeper, _)) => keeper,
+                None if self.reserving.has(record.seller) => return None,
                 None => *self.agent_index.get(&record.contact.preferred?)?,
             };
             (self.could_take(agent, *job)).then_some((*job, agent))
@@ -140,7 +141,8 @@ impl Engine {
         }
     }
 
-    /// The classes of the contacts that came, and those in which something waits for the agents who came.
+    /// The classes of the contacts that came, and those in which something waits for the agents who came. Sellers who
+    /// keep agents free for others stand back: their contacts are looked at one by one, after all others.
     fn line(&self, agents: &BTreeSet<u32>, jobs: &BTreeSet<u32>) -> Line {
         // A reserve is looked at for each contact alone: those of such sellers are given out afterwards.
         let waiting = |class: &u32| {
@@ -153,7 +155,9 @@ impl Engine {
             let room = Channel::ALL.into_iter().filter(|channel| self.room[*channel as usize].has(*agent));
             room.flat_map(|channel| &slot.classes[channel as usize]).copied()
         });
-        let classes: BTreeSet<u32> = of_jobs.chain(of_agents).filter(waiting).collect();
+        let stands_back = |class: &u32| self.reserving.has(self.classes.sellers[*class as usize]);
+        let classes: BTreeSet<u32> =
+            of_jobs.chain(of_agents).filter(|class| waiting(class) && !stands_back(class)).collect();
         let mut line = Line::default();
         for class in classes {
             for tier in Tier::ALL {

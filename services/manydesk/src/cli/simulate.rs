@@ -8,15 +8,42 @@ use std::thread::available_parallelism;
 use std::time::Duration;
 
 use anyhow::Context;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
+use simulator::calls::{self, Log};
 use simulator::{Control, Outcome, Plan, plan, plot, report};
+
+/// How patience is estimated.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Patience {
+    /// Exponential: all waits over the number that abandoned.
+    Exponential,
+    /// As Kaplan and Meier estimate it.
+    KaplanMeier,
+}
+
+impl From<Patience> for calls::Patience {
+    fn from(patience: Patience) -> Self {
+        match patience {
+            Patience::Exponential => calls::Patience::Exponential,
+            Patience::KaplanMeier => calls::Patience::KaplanMeier,
+        }
+    }
+}
 
 /// What `simulate` is told.
 #[derive(Args)]
 pub struct Simulate {
     /// The scenario, TOML; services/simulator/SCENARIO.md tells its keys.
-    scenario: PathBuf,
+    #[arg(required_unless_present = "calls", conflicts_with = "calls")]
+    scenario: Option<PathBuf>,
+    /// Instead of a scenario: a log of real calls, CSV. Rates, patience, handling and staffing are estimated
+    /// from it, simulated, and compared with what happened.
+    #[arg(long, value_name = "FILE")]
+    calls: Option<PathBuf>,
+    /// How patience is estimated from a log of calls.
+    #[arg(long, value_enum, default_value = "exponential", requires = "calls")]
+    patience: Patience,
     /// As one JSON object instead of tables.
     #[arg(long)]
     json: bool,
@@ -40,11 +67,22 @@ pub struct Simulate {
 impl Simulate {
     /// Runs the command.
     pub fn run(self) -> anyhow::Result<()> {
-        let text = fs::read_to_string(&self.scenario).with_context(|| format!("{}", self.scenario.display()))?;
-        let plan = plan::read(&text)
-            .and_then(|plan| plan.with(self.replications, self.seed))
-            .map_err(|wrong| anyhow::anyhow!("{} cannot be run:\n{wrong}", self.scenario.display()))?;
+        let (file, is_log) = match (&self.scenario, &self.calls) {
+            (_, Some(file)) => (file, true),
+            (Some(file), None) => (file, false),
+            (None, None) => anyhow::bail!("there is neither a scenario nor a log of calls"),
+        };
+        let text = fs::read_to_string(file).with_context(|| format!("{}", file.display()))?;
+        let refused = |wrong| anyhow::anyhow!("{} cannot be run:\n{wrong}", file.display());
+        let log = if is_log { Some(Log::read(&text).map_err(refused)?) } else { None };
+        let estimated = log.map(|log| (log.estimate(self.patience.into()), log));
+        let plan = match &estimated {
+            Some((estimate, _)) => plan::make(&estimate.scenario),
+            None => plan::read(&text),
+        };
+        let plan = plan.and_then(|plan| plan.with(self.replications, self.seed)).map_err(refused)?;
         let outcome = watched(&plan, self.threads())?;
+        let comparison = estimated.map(|(estimate, log)| calls::compare(&log, estimate, &outcome));
         if let Some(file) = &self.csv {
             write(file, &report::csv(&outcome))?;
         }
@@ -52,10 +90,11 @@ impl Simulate {
         if let Some(file) = self.plot.as_deref().filter(|_| !in_terminal) {
             write(file, &plot::svg(&outcome))?;
         }
-        if self.json {
-            println!("{}", serde_json::to_string_pretty(&outcome)?);
-        } else {
-            print!("{}", report::table(&outcome));
+        match (&comparison, self.json) {
+            (Some(comparison), true) => println!("{}", serde_json::to_string_pretty(comparison)?),
+            (Some(comparison), false) => print!("{}", calls::table(comparison)),
+            (None, true) => println!("{}", serde_json::to_string_pretty(&outcome)?),
+            (None, false) => print!("{}", report::table(&outcome)),
         }
         if in_terminal {
             print!("\n{}", plot::terminal(&outcome));

@@ -14,6 +14,7 @@ mod queue;
 mod refusal;
 pub mod replay;
 mod session;
+mod simulation;
 
 use std::pin::Pin;
 
@@ -27,6 +28,8 @@ use tonic::{Request, Response, Status, Streaming};
 
 use crate::desk::{Desk, Desks};
 use engine::ids::AgentId;
+
+pub use simulation::Simulations;
 
 /// The handlers.
 pub struct Api {

@@ -127,12 +127,15 @@ fn read(checks: &mut Checks, policy: Option<&wire::RoutingPolicy>, base_version:
     checks.require((0..i64::MAX).contains(&base_version), "base_version", "must not be negative");
     let level = if policy.minimum_level == 0 { Some(Level::B2) } else { out::level_in(policy.minimum_level) };
     checks.require(level.is_some(), "policy.minimum_level", "must be a language level");
+    let order = out::agent_order_in(policy.agent_order);
+    checks.require(order.is_some(), "policy.agent_order", "must be an order of agents");
     let mut count = |field: &str, n: i32| {
         checks.require(n >= 0, field, "must not be negative");
         u32::try_from(n).unwrap_or(0)
     };
     let (floor, ceiling) = (count("policy.floor", policy.floor), count("policy.ceiling", policy.ceiling));
     let late_share_percent = count("policy.late_share_percent", policy.late_share_percent);
+    let idle_reserve = count("policy.idle_reserve", policy.idle_reserve);
     let policy = Policy {
         version: base_version.saturating_add(1),
         minimum_level: level.unwrap_or(Level::B2),
@@ -148,7 +151,9 @@ fn read(checks: &mut Checks, policy: Option<&wire::RoutingPolicy>, base_version:
         ceiling,
         late_share_percent,
         default_due_seconds: policy.default_due_seconds,
-        ..Policy::default()
+        agent_order: order.unwrap_or_default(),
+        primary_first: policy.primary_first,
+        idle_reserve,
     };
     for wrong in policy.check() {
         checks.refuse(format!("policy.{}", wrong.field), wrong.problem);
@@ -198,6 +203,9 @@ fn answer(seller: SellerId, stored: Option<&Stored>) -> wire::RoutingPolicy {
         ceiling: count(policy.ceiling),
         late_share_percent: count(policy.late_share_percent),
         default_due_seconds: policy.default_due_seconds,
+        agent_order: out::agent_order(policy.agent_order) as i32,
+        primary_first: policy.primary_first,
+        idle_reserve: count(policy.idle_reserve),
         created_at: stored.map(|stored| kit::wire::timestamp(stored.created_at)),
         created_by: stored.map(|stored| stored.created_by.to_string()).unwrap_or_default(),
     }

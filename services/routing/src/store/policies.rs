@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::word;
 use engine::needs::Level;
-use engine::policy::Policy;
+use engine::policy::{AgentOrder, Policy};
 
 /// A policy as it is stored.
 #[derive(Debug, Clone)]
@@ -39,6 +39,9 @@ struct Row {
     ceiling_contacts: i32,
     late_share_percent: i32,
     default_due_seconds: i64,
+    agent_order: String,
+    primary_first: bool,
+    idle_reserve: i32,
     created_at: jiff_sqlx::Timestamp,
     created_by: Uuid,
 }
@@ -64,7 +67,9 @@ impl TryFrom<Row> for (SellerId, Stored) {
             ceiling: count(row.ceiling_contacts)?,
             late_share_percent: count(row.late_share_percent)?,
             default_due_seconds: row.default_due_seconds,
-            ..Policy::default()
+            agent_order: word(&AgentOrder::ALL, AgentOrder::word, &row.agent_order)?,
+            primary_first: row.primary_first,
+            idle_reserve: count(row.idle_reserve)?,
         };
         let stored = Stored { policy, created_at: row.created_at.to_jiff(), created_by: UserId(row.created_by) };
         Ok((SellerId(row.seller_id), stored))
@@ -77,8 +82,8 @@ pub async fn newest(tx: &mut TenantTx) -> Result<Vec<(SellerId, Stored)>, Failur
     let rows: Vec<Row> = sqlx::query_as(
         "select distinct on (seller_id) seller_id, version, minimum_level, offer_seconds, wrap_seconds,
                 preferred_skills_seconds, affinity_seconds, refusal_seconds, maximum_wait_seconds, expire_seconds,
-                orphan_seconds, floor_contacts, ceiling_contacts, late_share_percent, default_due_seconds, created_at,
-                created_by
+                orphan_seconds, floor_contacts, ceiling_contacts, late_share_percent, default_due_seconds, agent_order,
+                primary_first, idle_reserve, created_at, created_by
            from routing.policy where provider_id = $1 order by seller_id, version desc",
     )
     .bind(provider.0)
@@ -95,13 +100,14 @@ pub async fn of_seller(tx: &mut TenantTx, seller: SellerId) -> Result<Option<Sto
 /// Keeps a new version; false if somebody else has made this version.
 pub async fn insert(tx: &mut TenantTx, seller: SellerId, stored: &Stored) -> Result<bool, Failure> {
     let provider = tx.provider();
-    let Policy { floor, ceiling, late_share_percent, .. } = stored.policy;
+    let Policy { floor, ceiling, late_share_percent, idle_reserve, .. } = stored.policy;
     let count = |n: u32| i32::try_from(n).unwrap_or(i32::MAX);
     let inserted = sqlx::query!(
         "insert into routing.policy (provider_id, seller_id, version, minimum_level, offer_seconds, wrap_seconds,
              preferred_skills_seconds, affinity_seconds, refusal_seconds, maximum_wait_seconds, expire_seconds, orphan_seconds,
-             floor_contacts, ceiling_contacts, late_share_percent, default_due_seconds, created_at, created_by)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
+             floor_contacts, ceiling_contacts, late_share_percent, default_due_seconds, agent_order, primary_first,
+             idle_reserve, created_at, created_by)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
          on conflict on constraint policy_pk do nothing",
         provider.0,
         seller.0,
@@ -119,6 +125,9 @@ pub async fn insert(tx: &mut TenantTx, seller: SellerId, stored: &Stored) -> Res
         count(ceiling),
         count(late_share_percent),
         stored.policy.default_due_seconds,
+        stored.policy.agent_order.word(),
+        stored.policy.primary_first,
+        count(idle_reserve),
         stored.created_at.to_sqlx() as _,
         stored.created_by.0,
     )

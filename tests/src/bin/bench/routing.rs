@@ -82,8 +82,7 @@ impl Desk {
                 }
                 Some(Down::Assigned(contact)) => {
                     finished = Some(Instant::now());
-                    let complete =
-                        Complete { contact_id: contact.id, completion: Completion::Done.into(), ..Complete::default() };
+                    let complete = Complete { contact_id: contact.id, completion: Completion::Done.into() };
                     self.say(Up::Complete(complete)).await;
                     done.fetch_add(1, Ordering::Relaxed);
                 }

@@ -6,7 +6,7 @@ use crate::ids::At;
 use crate::machine::{Completion, Event, Kind, LEASE_SECONDS, Rule};
 use crate::needs::{Channel, Channels, Level};
 use crate::offer::OfferState;
-use crate::policy::Policy;
+use crate::policy::{AgentOrder, Policy};
 use crate::refusal::{Obstacle, Refusal};
 use crate::testing::*;
 
@@ -518,4 +518,81 @@ fn preferred_skills_that_nobody_has_are_not_waited_for() {
     soft.needs.preferred.insert("amazon".to_owned());
     desk.enqueue(soft);
     assert_eq!(desk.offered_to(1), Some(agent(1)));
+}
+
+#[test]
+fn a_policy_may_try_the_longest_idle_first_whatever_else_she_can() {
+    let mut desk = Desk::with_seller();
+    desk.ok(Event::Policy(seller(1), Policy { version: 1, agent_order: AgentOrder::LongestIdle, ..Policy::default() }));
+    desk.hire(profile(1, &[1, 2], &[("it", Level::C1), ("de", Level::C1)]));
+    desk.hire(profile(2, &[1], &[("it", Level::Native)]));
+    desk.online(1);
+    desk.later(5);
+    desk.online(2);
+    desk.mail(1, "it");
+    assert_eq!(desk.offered_to(1), Some(agent(1)));
+    assert_eq!(desk.decisions.last().map(|d| d.rule), Some(Rule::LongestIdle));
+}
+
+#[test]
+fn where_the_policy_says_so_an_agent_takes_first_what_she_speaks_best() {
+    for (primary_first, taken) in [(false, 1), (true, 2)] {
+        let mut desk = Desk::with_seller();
+        let policy = Policy { version: 1, agent_order: AgentOrder::LongestIdle, primary_first, ..Policy::default() };
+        desk.ok(Event::Policy(seller(1), policy));
+        desk.hire(profile(1, &[1], &[("it", Level::C1), ("de", Level::C2)]));
+        desk.mail(1, "it");
+        desk.later(5);
+        desk.mail(2, "de");
+        desk.online(1);
+        assert_eq!(desk.offered_to(taken), Some(agent(1)), "{primary_first}");
+        // And a contact goes to who speaks it best, though somebody has been idle longer.
+        desk.hire(profile(2, &[1], &[("fr", Level::C1)]));
+        desk.hire(profile(3, &[1], &[("fr", Level::Native)]));
+        desk.online(2);
+        desk.later(5);
+        desk.online(3);
+        desk.mail(3, "fr");
+        assert_eq!(desk.offered_to(3), Some(agent(if primary_first { 3 } else { 2 })));
+    }
+}
+
+#[test]
+fn a_reserve_keeps_agents_free_of_a_seller_and_says_so() {
+    let mut desk = Desk::with_seller();
+    desk.ok(Event::Seller(terms(2)));
+    desk.ok(Event::Policy(seller(2), Policy { version: 1, idle_reserve: 1, ..Policy::default() }));
+    for n in [1, 2] {
+        desk.hire(profile(n, &[1, 2], &[("it", Level::C1)]));
+    }
+    desk.online(1);
+    let now = desk.now;
+    desk.enqueue(arriving(1, 2, Channel::Phone, "it", now));
+    assert_eq!(desk.state(1), ContactState::Queued);
+    let why = desk.engine.explain(contact(1), Some(agent(1)), 1).expect("open");
+    assert_eq!(why.verdicts[0].obstacles, [Obstacle::IdleReserve]);
+    // The reserve is there for others.
+    desk.enqueue(arriving(2, 1, Channel::Phone, "it", now));
+    assert_eq!(desk.offered_to(2), Some(agent(1)));
+    desk.accept(1);
+    desk.online(2);
+    assert_eq!(desk.state(1), ContactState::Queued);
+    assert_eq!(complete(&mut desk, 1, 2, Completion::Done), Ok(ContactState::Done));
+    assert_eq!(desk.offered_to(1), Some(agent(1)), "two are free");
+}
+
+#[test]
+fn what_an_agent_refused_goes_to_another_as_soon_as_the_reserve_lets_it() {
+    let mut desk = Desk::with_seller();
+    desk.ok(Event::Policy(seller(1), Policy { version: 1, idle_reserve: 1, ..Policy::default() }));
+    for n in [1, 2] {
+        desk.hire(profile(n, &[1], &[("it", Level::C1)]));
+        desk.online(n);
+    }
+    let now = desk.now;
+    desk.enqueue(arriving(1, 1, Channel::Phone, "it", now));
+    assert_eq!(desk.offered_to(1), Some(agent(1)));
+    let offer = desk.pending(1).expect("an offer");
+    desk.ok(Event::Reject { agent: agent(1), epoch: None, offer, reason: String::new() });
+    assert_eq!(desk.offered_to(1), Some(agent(2)), "both are free again");
 }

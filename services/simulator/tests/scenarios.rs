@@ -1,0 +1,245 @@
+//! How scenarios are read, and what holds of every simulation.
+
+use std::fs;
+use std::path::Path;
+use std::sync::atomic::Ordering;
+
+use simulator::{Broken, Control, Outcome, plan, plot, report};
+
+fn run(text: &str, threads: usize) -> Outcome {
+    let plan = plan::read(text).unwrap_or_else(|wrong| panic!("{wrong}\n{text}"));
+    simulator::simulate(&plan, threads, &Control::default()).unwrap_or_else(|broken| panic!("{broken}"))
+}
+
+/// Everything at once: two channels, retrials, balking, shifts, finite lines, policies.
+const BUSY: &str = r#"
+name = "a busy shop <&>"
+replications = 7
+waiting_places = 12
+lines = 40
+day_factor = { gamma = { mean = 1, cv = 0.2 } }
+service_level = "answered_or_late"
+
+[horizon]
+start = "08:00"
+length = "6 h"
+interval = "1 h"
+
+[[window]]
+name = "noon"
+from = "11:30"
+to = "12:30"
+
+[policy]
+agent_order = "longest_idle"
+maximum_wait = "10 min"
+
+[seller.red]
+promise = "30 s"
+floor = 2
+idle_reserve = 1
+
+[seller.blue]
+promise = "10 min"
+ceiling = 30
+primary_first = true
+
+[[contact]]
+name = "red, calls"
+seller = "red"
+language = "it"
+arrivals = { rates = ["30/h", "60/h", "40/h"], every = "2 h", surges = [{ from = "11:00", to = "12:00", factor = 2 }] }
+handling = { lognormal = { mean = "4 min", cv = 1.1 } }
+patience = { weibull = { shape = 0.8, scale = "3 min" } }
+balk = 0.1
+retry = { probability = 0.6, after = { exponential = "10 min" } }
+
+[[contact]]
+name = "blue chats"
+seller = "blue"
+language = "de"
+channel = "chat"
+skills = ["returns"]
+arrivals = { rate = "50/h", batch = { uniform = { from = 0.5, to = 2.5 } } }
+handling = { erlang = { k = 2, mean = "6 min" } }
+patience = { mixture = [{ weight = 1, of = { exponential = "2 min" } }, { weight = 1, of = "never" }] }
+waiting_places = 6
+
+[[contact]]
+name = "blue mails"
+seller = "blue"
+language = "de"
+channel = "email"
+preferred_skills = ["returns"]
+arrivals.rate = "20/h"
+handling = { gamma = { mean = "8 min", cv = 0.7 } }
+answer_within = "15 min"
+
+[[group]]
+name = "Milan"
+shifts = [{ agents = 5, from = "08:00", to = "12:00" }, { agents = 3, from = "10:00", to = "15:00" }]
+languages = { it = "native", de = "b2" }
+accept_after = { exponential = "4 s" }
+
+[[group]]
+name = "Graz"
+counts = [3, 5, 2]
+every = "2 h"
+languages = { de = "native" }
+skills = ["returns"]
+sellers = ["blue"]
+speed = 1.2
+"#;
+
+#[test]
+fn the_figures_are_the_same_with_any_number_of_threads() {
+    let text = |threads| serde_json::to_string(&run(BUSY, threads)).expect("json");
+    let one = text(1);
+    assert_eq!(one, text(2));
+    assert_eq!(one, text(5));
+    let other = run(&BUSY.replace("replications = 7", "seed = 2\nreplications = 7"), 2);
+    assert_ne!(one, serde_json::to_string(&other).expect("json"));
+}
+
+#[test]
+fn everybody_who_came_is_served_or_gone() {
+    for end in ["drain", "stop", "flow"] {
+        let outcome = run(&BUSY.replace("interval = \"1 h\"", &format!("interval = \"1 h\"\nend = \"{end}\"")), 2);
+        for row in outcome.rows() {
+            for (what, name, figures) in row.sets().filter(|(what, ..)| !matches!(*what, "agents" | "group")) {
+                let sum =
+                    |names: &[&str]| names.iter().map(|name| figures.get(name).map_or(0.0, |f| f.value)).sum::<f64>();
+                let came = sum(&["offered"]);
+                let gone = sum(&["served", "abandoned", "blocked", "balked", "unfinished"]);
+                assert!((came - gone).abs() < 1e-9, "{end} {} {what} {name}: {came} came, {gone} gone", row.label);
+            }
+        }
+        let parts: f64 = outcome.intervals.iter().map(|row| row.figure("all", "offered").expect("a count").value).sum();
+        assert!((parts - outcome.figure("all", "offered").expect("a count").value).abs() < 1e-9);
+        assert_eq!(outcome.figure("all", "unfinished").expect("a count").value > 0.0, end == "stop");
+    }
+}
+
+#[test]
+fn the_busy_shop_does_everything_that_is_written() {
+    let outcome = run(BUSY, 2);
+    for name in ["retried", "abandoned", "blocked", "balked"] {
+        assert!(outcome.figure("all", name).expect("a count").value > 0.0, "{name}");
+    }
+    assert_eq!(outcome.windows[0].label, "noon");
+    assert_eq!((outcome.windows[0].from, outcome.windows[0].to), (12_600.0, 16_200.0));
+    let there: Vec<f64> =
+        outcome.intervals.iter().map(|row| row.figure("Milan", "agents").expect("agents").value).collect();
+    for (seen, wanted) in there.iter().zip([5.0, 5.0, 8.0, 8.0, 3.0, 3.0]) {
+        // Who is to leave finishes first.
+        assert!((wanted..wanted + 0.9).contains(&(seen + 1e-9)), "{there:?}");
+    }
+    let csv = report::csv(&outcome);
+    assert!(csv.lines().all(|line| line.matches(',').count() >= 8) && csv.contains("\"red, calls\",sl_offered,"));
+    assert!(report::table(&outcome).contains("noon"));
+    let svg = plot::svg(&outcome);
+    assert!(svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>"));
+    assert!(svg.contains("a busy shop &lt;&amp;&gt;") && !svg.contains("NaN"));
+    assert_eq!(plot::terminal(&outcome).lines().count(), 7);
+}
+
+#[test]
+fn intervals_may_be_those_of_the_day_over_many_days() {
+    let text = r#"
+        replications = 3
+        [horizon]
+        length = "5 d"
+        interval = "6 h"
+        fold = "24 h"
+        [[contact]]
+        name = "calls"
+        arrivals = { rates = ["10/h", "20/h"], every = "12 h" }
+        handling = { exponential = "3 min" }
+        [[group]]
+        name = "agents"
+        agents = 4
+        "#;
+    let outcome = run(text, 1);
+    let labels: Vec<&str> = outcome.intervals.iter().map(|row| row.label.as_str()).collect();
+    assert_eq!(labels, ["00:00", "06:00", "12:00", "18:00"]);
+    let of = |i: usize, name: &str| outcome.intervals[i].figure("all", name).expect("a figure").value;
+    assert!((of(0, "offered") / 300.0 - 1.0).abs() < 0.2 && (of(3, "offered") / 600.0 - 1.0).abs() < 0.2);
+    assert!((of(1, "agents") - 4.0).abs() < 1e-9, "{}", of(1, "agents"));
+    let whole = outcome.figure("all", "occupancy").expect("a share").value;
+    let parts = (0..4).map(|i| of(i, "occupancy")).sum::<f64>() / 4.0;
+    assert!((whole - parts).abs() < 1e-9, "{whole} {parts}");
+}
+
+#[test]
+fn a_simulation_can_be_stopped() {
+    let plan = plan::read(BUSY).and_then(|plan| plan.with(Some(5_000), None)).expect("a plan");
+    let control = Control::default();
+    control.stop.store(true, Ordering::Relaxed);
+    assert_eq!(simulator::simulate(&plan, 2, &control).err(), Some(Broken::Stopped));
+}
+
+#[test]
+fn what_cannot_be_is_refused_with_its_place() {
+    for (from, to, place) in [
+        ("balk = 0.1", "balk = 0.1\nbalks = 0.1", "unknown field `balks`"),
+        ("length = \"6 h\"", "length = \"6 hours long\"", "a length of time"),
+        ("length = \"6 h\"", "length = \"6 h\"\nhours = 3", "line 12, column 1"),
+        ("exponential = \"10 min\"", "exponentially = \"10 min\"", "unknown variant `exponentially`"),
+        ("balk = 0.1", "balk = 1.1", "contact \"red, calls\".balk: must be between 0 and 1"),
+        ("channel = \"chat\"", "channel = \"fax\"", "contact \"blue chats\".channel: \"fax\" is none of email"),
+        ("name = \"Graz\"", "name = \"Milan\"", "group \"Milan\": there are two"),
+        ("sellers = [\"blue\"]", "sellers = [\"green\"]", "group \"Graz\".sellers: there is no seller \"green\""),
+        ("[seller.red]", "[seller.pink]", "seller.pink: no [[contact]] is of this seller"),
+        ("floor = 2", "floor = 2\nceiling = 1", "seller.red.ceiling: must not be below the floor"),
+        ("every = \"2 h\"\nlanguages", "languages", "group \"Graz\".every: stands beside counts"),
+        ("arrivals.rate = \"20/h\"", "arrivals = {}", "contact \"blue mails\".arrivals: there must be exactly one of"),
+        ("k = 2", "k = 0", "contact \"blue chats\".handling: k must be more than 0"),
+        ("to = \"12:30\"", "to = \"11:30\"", "window \"noon\": must end after it begins"),
+        ("replications = 7", "replications = 0", "replications: must be between 1 and"),
+        ("interval = \"1 h\"", "interval = \"1 ms\"", "horizon.interval: must divide"),
+    ] {
+        assert!(BUSY.contains(from), "{from}");
+        let wrong = plan::read(&BUSY.replacen(from, to, 1)).expect_err(to).to_string();
+        assert!(wrong.contains(place), "{to}: {wrong}");
+    }
+    for text in ["", "[horizon]\nlength = \"1 h\"", "replications = 3"] {
+        assert!(plan::read(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn every_scenario_that_is_shipped_can_be_run() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
+    let mut seen = 0;
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("a file").path();
+        let text = fs::read_to_string(&path).expect("a text");
+        plan::read(&text).unwrap_or_else(|wrong| panic!("{}: {wrong}", path.display()));
+        seen += 1;
+    }
+    assert!(seen > 40, "{seen}");
+}
+
+#[test]
+fn the_description_tells_every_key_and_its_example_runs() {
+    let description = include_str!("../SCENARIO.md");
+    let example = description.split("```toml").nth(1).and_then(|rest| rest.split("```").next()).expect("an example");
+    run(&example.replace("replications = 200", "replications = 2"), 1);
+    let format = include_str!("../src/scenario.rs");
+    for line in format.lines() {
+        let Some(key) = line.trim().strip_prefix("pub ").and_then(|rest| rest.split_once(':')).map(|(key, _)| key)
+        else {
+            continue;
+        };
+        let told = [
+            format!("`{key}`"),
+            format!("`{key} ="),
+            format!("{key},"),
+            format!(" {key} "),
+            format!("`{key}."),
+            format!("[[{key}]]"),
+            format!("[{key}"),
+        ];
+        assert!(told.iter().any(|told| description.contains(told.as_str())), "SCENARIO.md does not tell `{key}`");
+    }
+}
