@@ -22,7 +22,7 @@ use kit::replicas::Replicas;
 use kit::{Clock, ProviderId, Scope, SellerId};
 use routing::desk::{Desks, Pace};
 use routing::store::intake::{Note, Told};
-use routing::store::{agents, contacts, intake};
+use routing::store::{agents, contacts, decisions, intake, journal, snapshot};
 use scratch::TemporaryCluster;
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{PgPool, Row};
@@ -116,22 +116,38 @@ impl World {
         replicas[which] = Replica::start(&self.db, &self.clock);
     }
 
-    /// Much must have happened for the checks to mean anything.
-    async fn tell_what_happened(&self) {
-        let decided: Vec<(String, i64)> =
-            sqlx::query_as("select kind, count(*) from routing.decision group by kind order by kind")
-                .fetch_all(&self.raw)
-                .await
-                .expect("decisions");
-        let (engines, terms): (i64, i64) = sqlx::query_as("select count(*), sum(epoch)::bigint from routing.lease")
-            .fetch_one(&self.raw)
-            .await
-            .expect("leases");
-        println!("{engines} histories, {terms} terms of leaders, decisions: {decided:?}");
-        assert!(2 * engines < terms, "leaders must have been replaced");
-        for kind in ["offered", "accepted", "rejected", "timed_out", "rescinded", "requeued", "assigned", "cancelled"] {
-            assert!(decided.iter().any(|(known, _)| known == kind), "nothing was {kind}");
+    /// What was decided since the last time, by kind; and everything is forgotten, with the replicas that knew it.
+    async fn count_and_forget(&self, decided: &mut BTreeMap<String, i64>) {
+        let counts: Vec<(String, i64)> = sqlx::query_as(
+            "select kind, count(*) from routing.decision group by kind
+             union all select 'histories', count(*) from routing.lease
+             union all select 'terms of leaders', sum(epoch)::bigint from routing.lease",
+        )
+        .fetch_all(&self.raw)
+        .await
+        .expect("decisions");
+        for (kind, count) in counts {
+            *decided.entry(kind).or_default() += count;
         }
+        let mut replicas = std::mem::take(&mut *self.replicas.write().expect("no test panicked"));
+        for replica in &mut replicas {
+            replica.house.abort();
+            // what it had begun is over before the tables are empty
+            let _ = (&mut replica.house).await;
+        }
+        sqlx::raw_sql(
+            "do $$ declare t record; begin
+                 for t in select c.oid::regclass as name from pg_class c where c.relnamespace = 'routing'::regnamespace
+                             and c.relkind = 'r' and c.relname !~ 'migration' loop
+                     execute format('truncate %s cascade', t.name);
+                 end loop;
+             end $$",
+        )
+        .execute(&self.raw)
+        .await
+        .expect("nothing is left");
+        let fresh = (0..2).map(|_| Replica::start(&self.db, &self.clock)).collect();
+        *self.replicas.write().expect("no test panicked") = fresh;
     }
 
     fn desks(&self, which: usize) -> Desks {
@@ -363,7 +379,13 @@ impl History {
             17 => {
                 let (Some(contact), agent) = (self.some_contact(), self.somebody()) else { return };
                 if self.chance.below(2) == 0 {
-                    self.command(Event::Assign { contact, agent, version: None }).await;
+                    // whoever may take it, if anybody may
+                    for profile in self.agents.clone() {
+                        let assign = Event::Assign { contact, agent: profile.agent, version: None };
+                        if matches!(self.command(assign).await, Some(Ok(_))) {
+                            break;
+                        }
+                    }
                 } else {
                     let to = (self.chance.below(2) == 0).then_some(agent);
                     self.command(Event::Transfer { contact, to, owner: None, version: None }).await;
@@ -537,6 +559,36 @@ impl History {
         .await;
         self.check_offers().await;
         self.check_acknowledged(at_end).await;
+        if at_end {
+            self.check_replay().await;
+        }
+    }
+
+    /// I12: what the engines were told, told again, decides the same.
+    async fn check_replay(&self) {
+        let mut tx = self.world.db.begin(&Scope::provider(self.provider)).await.expect("a transaction");
+        let epochs = journal::epochs(&mut tx, At(0), self.world.now().plus_seconds(1)).await.expect("epochs");
+        let mut made = Vec::new();
+        for epoch in &epochs {
+            let page = journal::page(&mut tx, epoch.number).await.expect("a page").expect("how it began");
+            let mut engine = journal::read_page(&page).expect("it can be read").open();
+            made.extend(engine.take_changes().decisions);
+            let mut place = 0;
+            loop {
+                let rows = journal::after(&mut tx, epoch.number, place, 1_000).await.expect("the journal");
+                let Some((last, _)) = rows.last() else { break };
+                place = *last;
+                made.extend(rows.into_iter().flat_map(|(_, rounds)| engine.replay(rounds).decisions));
+            }
+        }
+        drop(tx);
+        let scope = snapshot::of_sellers(self.provider, &self.sellers);
+        let mut tx = self.world.db.begin(&scope).await.expect("a transaction");
+        let stored = decisions::between(&mut tx, 1, u64::MAX, 1_000_000).await.expect("decisions");
+        assert_eq!(stored.len(), made.len(), "I12, seed {}", self.seed);
+        for (stored, made) in stored.iter().zip(&made) {
+            assert_eq!(stored, made, "I12, seed {}", self.seed);
+        }
     }
 
     /// I8 and I9: ages are kept, and nobody was given what she may not take.
@@ -669,6 +721,7 @@ async fn no_history_loses_a_contact_or_offers_one_twice() {
     let asked = std::env::var("MANYDESK_HISTORIES").ok().and_then(|count| count.parse::<usize>().ok());
     let rounds = asked.unwrap_or(36).div_ceil(BESIDE);
     let world = Arc::new(World::start().await);
+    let mut decided = BTreeMap::new();
     for round in 0..rounds {
         let over = Arc::new(AtomicBool::new(false));
         let troubles = tokio::spawn(trouble(world.clone(), over.clone(), round as u64 + 1));
@@ -697,6 +750,13 @@ async fn no_history_loses_a_contact_or_offers_one_twice() {
         while let Some(end) = ending.join_next().await {
             end.expect("a history's end");
         }
+        world.count_and_forget(&mut decided).await;
     }
-    world.tell_what_happened().await;
+    // Much must have happened for the checks to mean anything.
+    println!("{decided:?}");
+    let of = |kind: &str| decided.get(kind).copied().unwrap_or(0);
+    assert!(2 * of("histories") < of("terms of leaders"), "leaders must have been replaced: {decided:?}");
+    for kind in ["offered", "accepted", "done", "rejected", "timed_out", "rescinded", "cancelled"] {
+        assert!(of(kind) != 0, "nothing was {kind}: {decided:?}");
+    }
 }

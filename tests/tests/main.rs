@@ -13,6 +13,7 @@ mod exports;
 mod fleet;
 mod fleet_master;
 mod fleet_probe;
+mod floor;
 mod foreign;
 mod histories;
 mod identity;

@@ -25,7 +25,7 @@ macro_rules! routing {
 // it uses the macro above
 mod once;
 
-fn mail(seller: &str, request_id: &str, language: &str) -> EnqueueContactRequest {
+pub(crate) fn mail(seller: &str, request_id: &str, language: &str) -> EnqueueContactRequest {
     let needs = Needs { channel: "email".into(), language: language.into(), ..Needs::default() };
     EnqueueContactRequest {
         seller_id: seller.to_owned(),
@@ -36,7 +36,7 @@ fn mail(seller: &str, request_id: &str, language: &str) -> EnqueueContactRequest
 }
 
 /// A supervisor of a seller, who hands in a contact.
-async fn enqueue(boss: &mut Session, request: EnqueueContactRequest) -> Contact {
+pub(crate) async fn enqueue(boss: &mut Session, request: EnqueueContactRequest) -> Contact {
     routing!(boss)
         .enqueue_contact(request)
         .await
@@ -47,15 +47,15 @@ async fn enqueue(boss: &mut Session, request: EnqueueContactRequest) -> Contact 
 }
 
 /// An agent's stream.
-struct Stream {
-    up: mpsc::Sender<AgentSessionRequest>,
-    down: Streaming<AgentSessionResponse>,
-    sequence: i64,
+pub(crate) struct Stream {
+    pub(crate) up: mpsc::Sender<AgentSessionRequest>,
+    pub(crate) down: Streaming<AgentSessionResponse>,
+    pub(crate) sequence: i64,
 }
 
 impl Stream {
     /// Opens the stream; the staff's records may still be on their way.
-    async fn open(agent: &mut Session) -> (Stream, Welcome) {
+    pub(crate) async fn open(agent: &mut Session) -> (Stream, Welcome) {
         let client = routing!(agent);
         eventually("the agent to be known", || {
             let mut client = client.clone();
@@ -75,7 +75,7 @@ impl Stream {
         .await
     }
 
-    async fn say(&mut self, frame: Up) {
+    pub(crate) async fn say(&mut self, frame: Up) {
         self.sequence += 1;
         self.up
             .send(AgentSessionRequest { sequence: self.sequence, frame: Some(frame) })
@@ -84,7 +84,7 @@ impl Stream {
     }
 
     /// The first frame that fits.
-    async fn hear<T>(&mut self, fits: impl Fn(Down) -> Option<T>) -> T {
+    pub(crate) async fn hear<T>(&mut self, fits: impl Fn(Down) -> Option<T>) -> T {
         loop {
             let frame = self.down.message().await.expect("the stream lives").expect("a frame").frame.expect("a frame");
             if let Some(found) = fits(frame) {
@@ -93,14 +93,14 @@ impl Stream {
         }
     }
 
-    async fn offer(&mut self, welcome: Welcome) -> Offer {
+    pub(crate) async fn offer(&mut self, welcome: Welcome) -> Offer {
         match welcome.offers.into_iter().next() {
             Some(offer) => offer,
             None => self.hear(|frame| if let Down::Offer(offer) = frame { Some(offer) } else { None }).await,
         }
     }
 
-    async fn done(&mut self) {
+    pub(crate) async fn done(&mut self) {
         let sequence = self.sequence;
         self.hear(|frame| match frame {
             Down::Done(done) => (done.sequence == sequence).then_some(()),
@@ -111,13 +111,13 @@ impl Stream {
     }
 }
 
-struct Floor {
-    tenant: Tenant,
-    seller: String,
-    boss: Person,
+pub(crate) struct Floor {
+    pub(crate) tenant: Tenant,
+    pub(crate) seller: String,
+    pub(crate) boss: Person,
 }
 
-async fn floor(name: &str) -> Floor {
+pub(crate) async fn floor(name: &str) -> Floor {
     let mut tenant = desk().await.provider(name).await;
     let seller = tenant.seller("masque").await;
     let boss = tenant.person("Bea Boss", Role::Supervisor, &[&seller]).await;
@@ -323,6 +323,7 @@ async fn a_policy_is_versioned_checked_and_guarded_against_lost_updates() {
         request_id: request_id.to_owned(),
         policy: Some(policy),
         base_version,
+        allow_unmatched: false,
     };
     let never = RoutingPolicy { floor: 5, ceiling: 2, ..built_in.clone() };
     let refused = boss.update_routing_policy(change(never, 0, "never")).await.unwrap_err();

@@ -381,6 +381,27 @@ async fn a_leaving_seller_takes_everything_and_leaves_a_certificate() {
         assert_eq!(rows, 0, "{table}");
     }
 
+    // What the engine was told of its contacts is gone as well, and the journal begins anew.
+    let contact = rows["routing.contact"][0]["contact_id"].as_str().expect("an id").to_owned();
+    let provider = kit::ids::decode("prov", &tenant.provider_id).expect("an id");
+    eventually("a journal without the seller", || async {
+        let mut conn = PgConnection::connect(&desk().await.database).await.expect("the database answers");
+        let (epochs, named): (i64, i64) = sqlx::query_as(
+            "select (select count(*) from routing.journal_epoch where provider_id = $1),
+                    (select count(*) from routing.journal
+                      where provider_id = $1 and convert_from(content, 'utf8') like '%' || $2 || '%')
+                  + (select count(*) from routing.journal_snapshot
+                      where provider_id = $1 and convert_from(content, 'utf8') like '%' || $2 || '%')",
+        )
+        .bind(provider)
+        .bind(&contact)
+        .fetch_one(&mut conn)
+        .await
+        .expect("counts");
+        (epochs >= 1 && named == 0).then_some(())
+    })
+    .await;
+
     // A shell is left; the name is free; the seller's people are gone.
     let get = GetSellerRequest { seller_id: seller_id.clone() };
     let shell = sellers(&mut tenant.admin).await.get_seller(get.clone()).await.expect("a shell").into_inner();

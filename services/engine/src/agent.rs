@@ -9,7 +9,7 @@ use super::needs::{Channels, FULL_UNITS, Language, Level};
 
 /// What an agent may and can take. Comes from the staff's records; an agent
 /// cannot change it herself.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Profile {
     /// The agent.
     pub agent: AgentId,
@@ -133,7 +133,7 @@ impl Activity {
 }
 
 /// An agent's session.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Session {
     /// The agent.
     pub agent: AgentId,

@@ -95,7 +95,7 @@ impl ContactState {
 }
 
 /// Why nobody at all can take a contact.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Block {
     SellerNotLive,
@@ -135,7 +135,7 @@ impl Block {
 }
 
 /// A contact as it comes in.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewContact {
     /// The contact.
     pub id: ContactId,
@@ -158,7 +158,7 @@ pub struct NewContact {
 }
 
 /// A contact as it is kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Contact {
     /// The contact.
     pub id: ContactId,
@@ -198,6 +198,15 @@ pub struct Contact {
     pub relaxed: bool,
     /// Why nobody can take it.
     pub blocked: Option<Block>,
+    /// Since when nobody can, whatever the reason.
+    #[serde(default)]
+    pub blocked_since: Option<At>,
+    /// Until when a hand has set it aside: it is queued and offered to nobody.
+    #[serde(default)]
+    pub aside_until: Option<At>,
+    /// When an agent first took it; survives every return to the queue.
+    #[serde(default)]
+    pub first_taken_at: Option<At>,
     /// Rises with every change.
     pub version: i64,
 }
@@ -226,6 +235,9 @@ impl Contact {
             ended_at: None,
             offers_made: 0,
             blocked: None,
+            blocked_since: None,
+            aside_until: None,
+            first_taken_at: None,
             version: 0,
         }
     }

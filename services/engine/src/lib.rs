@@ -7,7 +7,10 @@
 pub mod agent;
 pub mod bits;
 pub mod contact;
+pub mod coverage;
+pub mod floor;
 pub mod ids;
+pub mod journal;
 pub mod machine;
 pub mod needs;
 pub mod offer;
@@ -16,8 +19,8 @@ pub mod refusal;
 pub mod seller;
 
 pub use machine::{
-    Changes, Completion, Decision, Engine, Event, Explanation, HEARTBEAT_SECONDS, Kind, LEASE_SECONDS, Reply, Rule,
-    Snapshot, Verdict,
+    Changes, Completion, Decision, Engine, Event, Explanation, HEARTBEAT_SECONDS, Kind, LEASE_SECONDS, Reply, Rival,
+    Rule, Sight, Snapshot, Standing, Step, Verdict,
 };
 
 #[cfg(test)]

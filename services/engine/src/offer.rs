@@ -35,7 +35,7 @@ impl OfferState {
 }
 
 /// A contact proposed to one agent.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Offer {
     /// The offer.
     pub id: OfferId,

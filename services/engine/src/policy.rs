@@ -42,6 +42,7 @@ impl FromStr for AgentOrder {
 
 /// The routing policy of one seller.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Policy {
     /// 0 = the default below.
     pub version: i64,

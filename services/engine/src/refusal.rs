@@ -20,6 +20,8 @@ pub enum Obstacle {
     SkillMissing,
     SellerNotLive,
     SellerAtCeiling,
+    QueuePaused,
+    SetAside,
     Offline,
     Paused,
     Draining,
@@ -45,6 +47,8 @@ impl Obstacle {
             Obstacle::SkillMissing => "skill_missing",
             Obstacle::SellerNotLive => "seller_not_live",
             Obstacle::SellerAtCeiling => "seller_at_ceiling",
+            Obstacle::QueuePaused => "queue_paused",
+            Obstacle::SetAside => "set_aside",
             Obstacle::Offline => "offline",
             Obstacle::Paused => "paused",
             Obstacle::Draining => "draining",
@@ -93,6 +97,12 @@ pub enum Refusal {
     /// It would not fit.
     #[error("the agent has no room for it")]
     NoRoom,
+    /// A hand can change the presence only of somebody who is here.
+    #[error("the agent is not signed in")]
+    AgentOffline,
+    /// It has waited as long as anything may: no hand sets it aside.
+    #[error("the contact has waited as long as anything may")]
+    MaximumWaitReached,
     /// The caller saw an older version.
     #[error("the contact has changed")]
     Changed,

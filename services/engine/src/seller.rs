@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use super::ids::SellerId;
+use serde::{Deserialize, Serialize};
+
+use super::ids::{At, SellerId};
 use super::needs::Language;
 
 /// The part of a seller's terms that routing needs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SellerTerms {
     /// The seller.
     pub seller: SellerId,
@@ -24,4 +26,15 @@ impl SellerTerms {
     pub fn unknown(seller: SellerId) -> SellerTerms {
         SellerTerms { seller, served: false, certification_required: true, languages: BTreeSet::new() }
     }
+}
+
+/// A hand lets nothing new of a seller be offered for a while.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pause {
+    /// Since when.
+    pub since: At,
+    /// Until when; none = until somebody ends it.
+    pub until: Option<At>,
+    /// Why.
+    pub reason: String,
 }

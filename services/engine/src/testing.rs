@@ -8,12 +8,13 @@ use uuid::Uuid;
 use super::agent::{Presence, Profile, Session};
 use super::contact::{Contact, ContactState, NewContact};
 use super::ids::{AgentId, At, ContactId, OfferId, SellerId};
+use super::journal::{Page, Round};
 use super::machine::{Changes, Decision, Engine, Event, Reply, Snapshot};
 use super::needs::{Channel, Channels, Language, Level, Needs, Priority};
 use super::offer::{Offer, OfferState};
 use super::policy::Policy;
 use super::refusal::Refusal;
-use super::seller::SellerTerms;
+use super::seller::{Pause, SellerTerms};
 
 /// When the tests begin.
 pub const START: At = At(1_800_000_000_000_000);
@@ -81,14 +82,19 @@ pub struct Desk {
     pub policies: BTreeMap<SellerId, Policy>,
     pub profiles: BTreeMap<AgentId, Profile>,
     pub terms: BTreeMap<SellerId, SellerTerms>,
+    pub pauses: BTreeMap<SellerId, Pause>,
     pub decisions: Vec<Decision>,
+    pub pages: Vec<(Page, Vec<Round>)>,
     pub seconds_recorded: i64,
 }
 
 impl Desk {
     pub fn new() -> Desk {
+        let first = Page::of(1, 0, At(i64::MIN), &Snapshot::default());
+        let mut engine = first.clone().open();
+        engine.record();
         Desk {
-            engine: Engine::new(1, 0),
+            engine,
             now: START,
             contacts: BTreeMap::new(),
             offers: BTreeMap::new(),
@@ -96,7 +102,9 @@ impl Desk {
             policies: BTreeMap::new(),
             profiles: BTreeMap::new(),
             terms: BTreeMap::new(),
+            pauses: BTreeMap::new(),
             decisions: Vec::new(),
+            pages: vec![(first, Vec::new())],
             seconds_recorded: 0,
         }
     }
@@ -168,6 +176,12 @@ impl Desk {
         for session in changes.sessions {
             self.sessions.insert(session.agent, session);
         }
+        for (seller, pause) in changes.pauses {
+            match pause {
+                Some(pause) => self.pauses.insert(seller, pause),
+                None => self.pauses.remove(&seller),
+            };
+        }
         for interval in changes.intervals {
             assert!(interval.end > interval.start);
             self.seconds_recorded += interval.end.since(interval.start) / 1_000_000;
@@ -188,6 +202,7 @@ impl Desk {
             sessions: self.sessions.values().cloned().collect(),
             contacts: self.contacts.values().filter(|c| !c.state.is_final()).cloned().collect(),
             offers: self.offers.values().filter(|o| o.state == OfferState::Pending).cloned().collect(),
+            pauses: self.pauses.iter().map(|(s, p)| (*s, p.clone())).collect(),
             refusals: refusals.filter(|(_, _, until)| *until > self.now).collect(),
         }
     }
@@ -195,8 +210,19 @@ impl Desk {
     /// Another leader takes over.
     pub fn take_over(&mut self) {
         let (epoch, made) = (self.engine.epoch() + 1, self.engine.decisions_made());
-        self.engine = Engine::restore(epoch, made, self.now, self.snapshot());
+        self.journal();
+        let snapshot = self.snapshot();
+        self.pages.push((Page::of(epoch, made, self.now, &snapshot), Vec::new()));
+        self.engine = Engine::restore(epoch, made, self.now, snapshot);
+        self.engine.record();
         self.ok(Event::Tick);
+    }
+
+    /// What the engine was told since it was made, epoch by epoch.
+    pub fn journal(&mut self) -> Vec<(Page, Vec<Round>)> {
+        let rounds = self.engine.take_recorded();
+        self.pages.last_mut().expect("a page").1.extend(rounds);
+        self.pages.clone()
     }
 
     pub fn online(&mut self, n: u8) {

@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+pub use serde;
 pub use uuid::Uuid;
 
 use crate::fault::Fault;
@@ -53,6 +54,18 @@ macro_rules! id {
         impl ::std::fmt::Display for $name {
             fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
                 $crate::ids::write($prefix, self.0, f)
+            }
+        }
+
+        impl $crate::ids::serde::Serialize for $name {
+            fn serialize<S: $crate::ids::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                $crate::ids::serde::Serialize::serialize(&self.0, serializer)
+            }
+        }
+
+        impl<'de> $crate::ids::serde::Deserialize<'de> for $name {
+            fn deserialize<D: $crate::ids::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                $crate::ids::serde::Deserialize::deserialize(deserializer).map(Self)
             }
         }
 

@@ -22,6 +22,8 @@ use std::sync::Arc;
 
 use kit::Fault;
 use kit::serve::MAX_MESSAGE_BYTES;
+use proto::routing::v1::floor_service_server::FloorServiceServer;
+use proto::routing::v1::replay_service_server::ReplayServiceServer;
 use proto::routing::v1::routing_service_server::RoutingServiceServer;
 use proto::routing::v1::simulation_service_server::SimulationServiceServer;
 use tenantdb::Migrator;
@@ -35,14 +37,19 @@ pub static MIGRATOR: Migrator = sqlx::migrate!();
 /// Puts the service together.
 pub fn build(deps: Deps) -> Result<Parts, Fault> {
     let (desks, house) = desk::Desks::new(deps.clone());
-    let api = api::Api::new(deps.clone(), desks.clone());
+    let api = Arc::new(api::Api::new(deps.clone(), desks.clone()));
     let handler = events::Listener::new(deps.clone(), desks.clone());
-    let handlers = RoutingServiceServer::new(api).max_decoding_message_size(MAX_MESSAGE_BYTES);
+    let handlers = RoutingServiceServer::from_arc(api.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES);
+    let floor = FloorServiceServer::from_arc(api).max_decoding_message_size(MAX_MESSAGE_BYTES);
+    let replays = ReplayServiceServer::new(api::replay::Replays::new(deps.clone()));
     // Made of its scenario alone, a simulation is run by whichever replica it comes to.
     let simulations =
         SimulationServiceServer::new(api::Simulations::new()).max_decoding_message_size(MAX_MESSAGE_BYTES);
     Ok(Parts {
-        routes: Routes::new(passing::Passing::new(handlers, desks, deps.replicas)).add_service(simulations),
+        routes: Routes::new(passing::Passing::new(handlers, desks.clone(), deps.replicas.clone()))
+            .add_service(passing::Passing::new(floor, desks.clone(), deps.replicas.clone()))
+            .add_service(passing::Passing::new(replays, desks, deps.replicas))
+            .add_service(simulations),
         workers: vec![Worker::new("engines", move |stop| house.run(stop))],
         events: Some((&["tenants", "tickets"], Arc::new(WithSellers { inner: handler, terms: deps.terms }))),
     })

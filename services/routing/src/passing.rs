@@ -21,13 +21,20 @@ use crate::desk::leading::Leading;
 use crate::desk::{Desk, Desks, not_ready};
 
 /// What is answered from the database, by whichever replica it comes to.
-const ANYWHERE: [&str; 8] = [
+const ANYWHERE: [&str; 15] = [
+    "AcknowledgeAlert",
     "EnqueueContact",
+    "ExplainDecision",
     "ExportSellerRows",
+    "GetAlertPolicy",
     "GetContact",
     "GetQueueStats",
     "GetRoutingPolicy",
+    "ListAlerts",
+    "ListFloorActions",
     "ListQueue",
+    "ReplayRouting",
+    "UpdateAlertPolicy",
     "UpdateRoutingPolicy",
     "WatchQueue",
 ];
@@ -102,11 +109,14 @@ where
 mod tests {
     use super::*;
 
+    const SERVICES: [&str; 3] = ["RoutingService", "FloorService", "ReplayService"];
+
     #[test]
     fn what_is_answered_anywhere_is_a_method_of_ours() {
         for method in ANYWHERE {
-            let path = format!("/manydesk.routing.v1.RoutingService/{method}");
-            assert!(proto::rule(&path).is_some(), "{path}");
+            let path = |service: &str| format!("/manydesk.routing.v1.{service}/{method}");
+            let known = SERVICES.iter().filter(|service| proto::rule(&path(service)).is_some());
+            assert_eq!(known.count(), 1, "{method}");
         }
     }
 }

@@ -72,6 +72,8 @@ pub fn contact(contact: &Contact, view: View) -> wire::Contact {
         blocked_reason: contact.blocked.map(|b| b.word().to_owned()).unwrap_or_default(),
         preferred_agent_id: view.agent(contact.preferred),
         etag: kit::wire::etag(contact.version),
+        set_aside_until: contact.aside_until.map(at),
+        blocked_since: contact.blocked_since.map(at),
     }
 }
 
@@ -261,6 +263,9 @@ fn summary(decision: &Decision) -> String {
         Kind::Blocked => "Nobody can take it",
         Kind::Unblocked => "Somebody can take it now",
         Kind::Relaxed => "Preferred skills dropped",
+        Kind::Reprioritised => "Made more or less pressing",
+        Kind::SetAside => "Set aside",
+        Kind::Returned => "Waits again",
     };
     let note = if decision.reason.is_empty() { String::new() } else { format!(" ({})", decision.reason) };
     format!(

@@ -289,6 +289,7 @@ pub fn kind_of(body: &Body) -> &'static str {
         Body::ContactAssigned(_) => "contact_assigned",
         Body::ContactReleased(_) => "contact_released",
         Body::AgentTimeRecorded(_) => "agent_time_recorded",
+        Body::RoutingAlert(_) => "routing_alert",
         Body::SchedulePublished(_) => "schedule_published",
         Body::PaidHoursRecorded(_) => "paid_hours_recorded",
         Body::RatePlanSigned(_) => "rate_plan_signed",

@@ -15,7 +15,7 @@ impl Engine {
         let number = self.speaking(agent, epoch)?;
         let job = self.offered(agent, offer)?;
         let offer = self.end_offer(job, OfferState::Accepted, "");
-        self.jobs[job].contact.assigned_at = Some(self.now);
+        self.taken(job);
         self.move_to(job, ContactState::Assigned, Some(number));
         self.decide(job, Kind::Accepted, Rule::Agent, Some(number), 0, "");
         self.jobs[job].contact.offer = None;
@@ -187,7 +187,8 @@ impl Engine {
             self.leave_queue(job);
         }
         self.settle_for(job, class);
-        self.jobs[job].contact.assigned_at = Some(self.now);
+        self.taken(job);
+        self.jobs[job].contact.aside_until = None;
         self.move_to(job, ContactState::Assigned, Some(number));
         self.decide(job, Kind::Assigned, Rule::Manual, Some(number), 0, "");
         Ok(Reply { contact: Some(self.jobs[job].contact.clone()), ..Reply::default() })
@@ -229,7 +230,14 @@ impl Engine {
         Ok(Reply { contact: Some(self.jobs[job].contact.clone()), ..Reply::default() })
     }
 
-    fn unchanged(&self, contact: ContactId, version: Option<i64>) -> Result<u32, Refusal> {
+    /// Notes that an agent takes a contact, and whether she is the first.
+    fn taken(&mut self, job: u32) {
+        let contact = &mut self.jobs[job].contact;
+        contact.assigned_at = Some(self.now);
+        contact.first_taken_at = contact.first_taken_at.or(contact.assigned_at);
+    }
+
+    pub(super) fn unchanged(&self, contact: ContactId, version: Option<i64>) -> Result<u32, Refusal> {
         let job = self.jobs.find(contact).ok_or(Refusal::ContactNotFound)?;
         if version.is_some_and(|version| version != self.jobs[job].contact.version) {
             return Err(Refusal::Changed);
@@ -250,7 +258,7 @@ impl Engine {
         let mut obstacles: Vec<Obstacle> =
             hard_obstacles(&slot.profile, &seller.terms, class, self.now).into_iter().flatten().collect();
         if seller.is_full() && !record.contact.state.is_at_work() {
-            obstacles.push(Obstacle::SellerAtCeiling);
+            obstacles.push(seller.why_full());
         }
         match slot.session.presence {
             Presence::Offline => obstacles.push(Obstacle::Offline),
@@ -269,5 +277,6 @@ impl Engine {
         self.jobs[job].class = class;
         self.jobs[job].contact.relaxed = true;
         self.jobs[job].contact.blocked = None;
+        self.jobs[job].contact.blocked_since = None;
     }
 }

@@ -95,7 +95,10 @@ impl Engine {
             return obstacles;
         }
         if seller.is_full() && !record.contact.state.is_at_work() {
-            obstacles.push(Obstacle::SellerAtCeiling);
+            obstacles.push(seller.why_full());
+        }
+        if record.contact.aside_until.is_some() {
+            obstacles.push(Obstacle::SetAside);
         }
         match slot.session.presence {
             Presence::Offline => obstacles.push(Obstacle::Offline),

@@ -29,6 +29,7 @@ impl Engine {
             at_work: 0,
             classes: Vec::new(),
             granted: BitSet::default(),
+            paused: None,
             told: false,
         });
         self.seller_index.insert(seller, number);
@@ -57,13 +58,13 @@ impl Engine {
         Ok(Reply::default())
     }
 
-    /// Notes whether a seller is at its ceiling or below its floor.
+    /// Notes whether a seller is at its ceiling or below its floor, and what of its policy is asked at every pick.
     pub(super) fn weigh(&mut self, seller: u32) {
         let slot = &self.sellers[seller as usize];
         self.full.put(seller, slot.is_full());
         self.below_floor.put(seller, slot.is_below_floor());
-        self.primary_first.put(seller, slot.policy.primary_first);
         self.reserving.put(seller, slot.policy.idle_reserve != 0);
+        self.primary_first.put(seller, slot.policy.primary_first);
     }
 
     pub(super) fn enqueue(&mut self, new: NewContact) -> Result<Reply, Refusal> {
@@ -93,6 +94,9 @@ impl Engine {
         let preferred = contact.preferred.or(new.preferred);
         let changed = (due_at, waiting_since, preferred) != (contact.due_at, contact.waiting_since, contact.preferred);
         let state = contact.state;
+        if contact.aside_until.is_some() {
+            self.bring_back(job, Rule::Intake, "customer wrote again");
+        }
         if changed {
             let waits = state == ContactState::Queued;
             if waits {
@@ -132,6 +136,9 @@ impl Engine {
     /// while, or in its class.
     pub(super) fn queue_up(&mut self, job: u32) {
         self.forgive(job);
+        if self.stands_aside(job) {
+            return;
+        }
         if !self.jobs[job].contact.relaxed && self.classes[self.jobs[job].class].eligible_count == 0 {
             // Nobody at all has the preferred skills: waiting for them is in vain.
             self.drop_preferred(job, Rule::Needs);
@@ -296,6 +303,7 @@ impl Engine {
             debug_assert!(false, "an offer outside the hard needs");
             return;
         }
+        self.look_around(job, Some(agent), rule);
         let counts = self.counts(job);
         self.leave_queue(job);
         self.offers_made += 1;
@@ -357,8 +365,9 @@ impl Engine {
         }
         self.move_to(job, end, None);
         self.jobs[job].contact.ended_at = Some(self.now);
-        self.jobs[job].contact.blocked = None;
-        self.jobs[job].contact.wrap_until = None;
+        let contact = &mut self.jobs[job].contact;
+        (contact.blocked, contact.blocked_since) = (None, None);
+        (contact.aside_until, contact.wrap_until) = (None, None);
         let kind = match end {
             ContactState::Abandoned => Kind::Abandoned,
             ContactState::Cancelled => Kind::Cancelled,
@@ -470,7 +479,16 @@ impl Engine {
         competing: u32,
         reason: &str,
     ) {
+        self.look_around(job, agent, rule);
         self.decisions_made += 1;
+        match kind {
+            Kind::Blocked => {
+                let contact = &mut self.jobs[job].contact;
+                contact.blocked_since = contact.blocked_since.or(Some(self.now));
+            }
+            Kind::Unblocked => self.jobs[job].contact.blocked_since = None,
+            _ => {}
+        }
         let record = &self.jobs[job];
         self.changes.decisions.push(Decision {
             number: self.decisions_made,

@@ -26,10 +26,14 @@ mod explain;
 mod lifecycle;
 mod matching;
 mod model;
+mod probe;
 mod queue;
 mod record;
+mod recording;
 mod restore;
 mod sessions;
+mod standing;
+mod supervise;
 mod timers;
 mod together;
 
@@ -38,22 +42,28 @@ mod tests;
 
 use std::collections::{BTreeSet, VecDeque};
 
+use serde::{Deserialize, Serialize};
+
 use super::agent::{Presence, Profile, Session};
 use super::bits::BitSet;
 use super::contact::{Contact, ContactState, NewContact};
 use super::ids::{AgentId, At, ContactId, IdMap, OfferId, SellerId};
-use super::needs::{CHANNELS, Channels};
+use super::journal::Round;
+use super::needs::{CHANNELS, Channels, Priority};
 use super::offer::Offer;
 use super::policy::Policy;
 use super::refusal::Refusal;
 use super::seller::SellerTerms;
 
 pub use explain::{Explanation, Verdict};
+pub use probe::{Rival, Sight};
 pub use record::{Changes, Decision, Kind, Rule};
 pub use restore::Snapshot;
+pub use standing::{Standing, Step};
 
 use classes::Classes;
 use model::{AgentSlot, Jobs, SellerSlot};
+use probe::Probe;
 use timers::Timers;
 
 /// Seconds of silence after which a session is offline.
@@ -62,7 +72,7 @@ pub const LEASE_SECONDS: i64 = 45;
 pub const HEARTBEAT_SECONDS: i64 = 15;
 
 /// Something that happened.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Event {
     /// A seller's terms are now these.
     Seller(SellerTerms),
@@ -95,12 +105,22 @@ pub enum Event {
     /// A hand moves an owned contact to another agent (an offer) or to the
     /// queue; `owner` is set when only the owner may do it.
     Transfer { contact: ContactId, to: Option<AgentId>, owner: Option<AgentId>, version: Option<i64> },
+    /// A hand changes an agent's presence; `epoch` is the session that the hand saw.
+    Supervise { agent: AgentId, epoch: Option<i64>, presence: Presence, reason: String },
+    /// A hand makes a waiting contact more or less pressing.
+    Reprioritise { contact: ContactId, priority: Option<Priority>, due_at: Option<At>, version: Option<i64> },
+    /// A hand sets a waiting contact aside until an instant, or brings it back.
+    SetAside { contact: ContactId, until: Option<At>, version: Option<i64> },
+    /// A hand lets nothing new of a seller be offered, until an instant if one is given.
+    PauseQueue { seller: SellerId, until: Option<At>, reason: String },
+    /// A hand ends that.
+    ResumeQueue { seller: SellerId },
     /// Nothing but the time.
     Tick,
 }
 
 /// What an agent does with a contact she owns.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Completion {
     Wrap,
     Done,
@@ -140,9 +160,9 @@ pub struct Engine {
     /// Sellers at their ceiling, and sellers below their floor.
     full: BitSet,
     below_floor: BitSet,
-    /// Sellers whose policy lets agents take first what they speak best, and those who keep agents free for others.
-    primary_first: BitSet,
+    /// Sellers that keep agents free for others, and those whose contacts are looked at by who speaks best.
     reserving: BitSet,
+    primary_first: BitSet,
     timers: Timers,
     /// Contacts to find an agent for, agents to find contacts for, and sellers
     /// whose waiting contacts are to be tried again, before the event is over.
@@ -158,6 +178,12 @@ pub struct Engine {
     waiting: u32,
     /// Seconds of silence after which a session is offline.
     lease_seconds: i64,
+    /// What it was told, if somebody wants to know.
+    recorded: Option<Vec<Round>>,
+    /// Whether the last round recorded gathers events still.
+    gathers: bool,
+    /// A decision at which it looks around.
+    probe: Option<Box<Probe>>,
 }
 
 impl Engine {
@@ -181,8 +207,8 @@ impl Engine {
             room: Default::default(),
             full: BitSet::default(),
             below_floor: BitSet::default(),
-            primary_first: BitSet::default(),
             reserving: BitSet::default(),
+            primary_first: BitSet::default(),
             timers: Timers::default(),
             to_place: VecDeque::new(),
             to_feed: VecDeque::new(),
@@ -192,6 +218,9 @@ impl Engine {
             held: 0,
             waiting: 0,
             lease_seconds: LEASE_SECONDS,
+            recorded: None,
+            gathers: false,
+            probe: None,
         }
     }
 
@@ -206,6 +235,7 @@ impl Engine {
     /// Takes one event. Time never runs backwards: an instant before the last
     /// one counts as the last one. Whatever is due by then happens first.
     pub fn apply(&mut self, at: At, event: Event) -> Result<Reply, Refusal> {
+        let kept = if self.recorded.is_some() { Some((event.clone(), self.stirs(at))) } else { None };
         self.advance(at);
         let reply = match event {
             Event::Seller(terms) => self.seller_changed(terms),
@@ -225,8 +255,18 @@ impl Engine {
             Event::Complete { agent, epoch, contact, completion } => self.complete(agent, epoch, contact, completion),
             Event::Assign { contact, agent, version } => self.assign(contact, agent, version),
             Event::Transfer { contact, to, owner, version } => self.transfer(contact, to, owner, version),
+            Event::Supervise { agent, epoch, presence, reason } => self.supervise(agent, epoch, presence, reason),
+            Event::Reprioritise { contact, priority, due_at, version } => {
+                self.reprioritise(contact, priority, due_at, version)
+            }
+            Event::SetAside { contact, until, version } => self.set_aside(contact, until, version),
+            Event::PauseQueue { seller, until, reason } => self.pause_queue(seller, until, reason),
+            Event::ResumeQueue { seller } => self.resume_queue(seller),
             Event::Tick => Ok(Reply::default()),
         };
+        if let Some((event, stirred)) = kept {
+            self.note_event(&event, stirred, reply.is_err());
+        }
         self.settle();
         // What the command touched may have moved on while the engine settled.
         reply.map(|reply| self.refresh(reply))

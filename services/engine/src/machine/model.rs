@@ -12,7 +12,8 @@ use crate::contact::{Contact, ContactState};
 use crate::ids::{At, ContactId, IdMap};
 use crate::needs::{CHANNELS, Channel};
 use crate::policy::Policy;
-use crate::seller::SellerTerms;
+use crate::refusal::Obstacle;
+use crate::seller::{Pause, SellerTerms};
 
 /// A seller with what it has at work.
 #[derive(Debug)]
@@ -25,6 +26,8 @@ pub struct SellerSlot {
     pub classes: Vec<u32>,
     /// Agents to whom it is granted: nobody else is even looked at.
     pub granted: BitSet,
+    /// A hand lets nothing new of it be offered.
+    pub paused: Option<Pause>,
     /// Whether its terms were told, rather than only its name mentioned.
     pub told: bool,
 }
@@ -32,7 +35,12 @@ pub struct SellerSlot {
 impl SellerSlot {
     /// Whether nothing more is offered of it.
     pub fn is_full(&self) -> bool {
-        self.policy.ceiling != 0 && self.at_work >= self.policy.ceiling
+        self.paused.is_some() || self.policy.ceiling != 0 && self.at_work >= self.policy.ceiling
+    }
+
+    /// What keeps it from being offered more.
+    pub fn why_full(&self) -> Obstacle {
+        if self.paused.is_some() { Obstacle::QueuePaused } else { Obstacle::SellerAtCeiling }
     }
 
     pub fn is_below_floor(&self) -> bool {

@@ -8,6 +8,7 @@ use crate::agent::{Interval, Session};
 use crate::contact::Contact;
 use crate::ids::{AgentId, At, ContactId, OfferId, SellerId};
 use crate::offer::Offer;
+use crate::seller::Pause;
 
 /// What happened to a contact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -33,11 +34,14 @@ pub enum Kind {
     Blocked,
     Unblocked,
     Relaxed,
+    Reprioritised,
+    SetAside,
+    Returned,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Kind; 20] = [
+    pub const ALL: [Kind; 23] = [
         Kind::Queued,
         Kind::Offered,
         Kind::Accepted,
@@ -58,6 +62,9 @@ impl Kind {
         Kind::Blocked,
         Kind::Unblocked,
         Kind::Relaxed,
+        Kind::Reprioritised,
+        Kind::SetAside,
+        Kind::Returned,
     ];
 
     /// The kind's word on the wire and in rows.
@@ -84,6 +91,9 @@ impl Kind {
             Kind::Blocked => "blocked",
             Kind::Unblocked => "unblocked",
             Kind::Relaxed => "relaxed",
+            Kind::Reprioritised => "reprioritised",
+            Kind::SetAside => "set_aside",
+            Kind::Returned => "returned",
         }
     }
 }
@@ -215,6 +225,8 @@ pub struct Changes {
     pub offers: Vec<Offer>,
     /// Sessions as they are now, each once.
     pub sessions: Vec<Session>,
+    /// Pauses of sellers' queues that began, changed or (none) ended.
+    pub pauses: Vec<(SellerId, Option<Pause>)>,
     /// Stretches of agents' time that ended.
     pub intervals: Vec<Interval>,
     /// What was touched and is still open; looked up when handed over.
@@ -232,5 +244,6 @@ impl Changes {
             && self.offers.is_empty()
             && self.sessions.is_empty()
             && self.intervals.is_empty()
+            && self.pauses.is_empty()
     }
 }

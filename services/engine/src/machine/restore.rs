@@ -1,6 +1,8 @@
 //! A new engine from what is stored: after a start, a takeover or a failed
 //! commit. Nothing is requeued that still has its agent.
 
+use serde::{Deserialize, Serialize};
+
 use super::Engine;
 use super::record::{Kind, Rule};
 use super::timers::Timer;
@@ -9,10 +11,10 @@ use crate::contact::{Contact, ContactState};
 use crate::ids::{AgentId, At, ContactId, OfferId, SellerId};
 use crate::offer::{Offer, OfferState};
 use crate::policy::Policy;
-use crate::seller::SellerTerms;
+use crate::seller::{Pause, SellerTerms};
 
 /// Everything stored that an engine needs.
-#[derive(Debug, Default, Clone)]
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Snapshot {
     /// Sellers' terms.
     pub sellers: Vec<SellerTerms>,
@@ -26,6 +28,9 @@ pub struct Snapshot {
     pub contacts: Vec<Contact>,
     /// Pending offers.
     pub offers: Vec<Offer>,
+    /// Sellers whose queue is paused.
+    #[serde(default)]
+    pub pauses: Vec<(SellerId, Pause)>,
     /// Refusals that still count, with their end.
     pub refusals: Vec<(ContactId, AgentId, At)>,
 }
@@ -35,8 +40,22 @@ impl Engine {
     /// that were open count as seen now: their agents get a whole lease to
     /// come back.
     #[must_use]
-    pub fn restore(epoch: i64, decisions_made: u64, now: At, mut stored: Snapshot) -> Engine {
+    pub fn restore(epoch: i64, decisions_made: u64, now: At, stored: Snapshot) -> Engine {
+        Engine::restore_watching(epoch, decisions_made, now, stored, None)
+    }
+
+    /// The same, looking around when the decision of a number is about to be made.
+    pub(crate) fn restore_watching(
+        epoch: i64,
+        decisions_made: u64,
+        now: At,
+        mut stored: Snapshot,
+        watched: Option<u64>,
+    ) -> Engine {
         let mut engine = Engine::new(epoch, decisions_made);
+        if let Some(number) = watched {
+            engine.look_out(number);
+        }
         engine.now = now;
         for terms in stored.sellers {
             let seller = engine.seller_slot(terms.seller);
@@ -46,6 +65,9 @@ impl Engine {
         for (seller, policy) in stored.policies {
             let seller = engine.seller_slot(seller);
             engine.sellers[seller as usize].policy = policy;
+        }
+        for (seller, pause) in stored.pauses {
+            engine.keep_pause(seller, pause);
         }
         stored.agents.sort_by_key(|profile| profile.agent);
         for profile in stored.agents {

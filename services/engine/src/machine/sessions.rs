@@ -112,9 +112,9 @@ impl Engine {
         session.seen_at = self.now;
         self.changes.agents.insert(number);
         match presence {
-            Some(presence) => self.set_presence(number, presence, reason),
+            Some(presence) => self.set_presence(number, presence, reason, Rule::Agent),
             None if online => {}
-            None => self.set_presence(number, Presence::Available, String::new()),
+            None => self.set_presence(number, Presence::Available, String::new(), Rule::Agent),
         }
         self.refresh_agent(number);
         self.to_feed.push_back(number);
@@ -130,7 +130,7 @@ impl Engine {
         reason: String,
     ) -> Result<Reply, Refusal> {
         let number = self.speaking(agent, epoch)?;
-        self.set_presence(number, presence, reason);
+        self.set_presence(number, presence, reason, Rule::Agent);
         Ok(self.session_reply(number))
     }
 
@@ -151,7 +151,7 @@ impl Engine {
         Ok(self.session_reply(number))
     }
 
-    fn session_reply(&self, number: u32) -> Reply {
+    pub(super) fn session_reply(&self, number: u32) -> Reply {
         Reply { session: Some(self.agents[number as usize].session.clone()), ..Reply::default() }
     }
 
@@ -172,12 +172,14 @@ impl Engine {
         Ok(number)
     }
 
-    fn set_presence(&mut self, agent: u32, wanted: Presence, reason: String) {
+    /// Changes an agent's presence: she does, or a hand does.
+    pub(super) fn set_presence(&mut self, agent: u32, wanted: Presence, reason: String, rule: Rule) {
         let slot = &self.agents[agent as usize];
         let before = slot.session.presence;
         if wanted == Presence::Offline {
             if before != Presence::Offline {
-                self.go_offline(agent, Rule::Agent, "signed off");
+                let why = if rule == Rule::Agent { "signed off" } else { &reason };
+                self.go_offline(agent, rule, why);
             }
             return;
         }
@@ -194,7 +196,7 @@ impl Engine {
             slot.idle_since = self.now;
             self.changes.agents.insert(agent);
             if wanted != Presence::Available {
-                self.rescind_of(agent, true, Rule::Agent, wanted.word());
+                self.rescind_of(agent, true, rule, wanted.word());
             }
             if before == Presence::Offline {
                 self.keep_orphans(agent);
@@ -348,6 +350,8 @@ impl Engine {
                 self.disarm(job, Timer::Late(job));
                 self.change_tier(job, Tier::Forced);
             }
+            Timer::Returns(job) => self.bring_back(job, Rule::Timer, "its time has come"),
+            Timer::PauseEnds(seller) => self.end_pause(seller),
             Timer::Late(job) => {
                 self.forget(job, at, timer);
                 self.change_tier(job, Tier::Late);

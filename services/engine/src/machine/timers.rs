@@ -21,6 +21,10 @@ pub enum Timer {
     Expires(u32),
     /// A waiting contact has waited the longest allowed time.
     MustGo(u32),
+    /// A contact that a hand set aside waits again.
+    Returns(u32),
+    /// The pause of a seller's queue ends.
+    PauseEnds(u32),
     /// A waiting contact is late.
     Late(u32),
     /// A waiting contact is no longer kept for one agent.

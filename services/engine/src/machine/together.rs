@@ -13,7 +13,7 @@ use std::collections::{BTreeSet, BinaryHeap, HashMap, VecDeque};
 
 use super::Engine;
 use super::matching::Turn;
-use super::queue::{Key, Tier};
+use super::queue::{Key, NOBODY, Tier};
 use super::record::Rule;
 use crate::bits::BitSet;
 use crate::contact::ContactState;
@@ -62,6 +62,7 @@ impl Engine {
     /// Gives out what can be given out now. Replies to events in between may be
     /// behind: [`Engine::after_round`].
     pub fn give_out(&mut self, at: At) {
+        self.note_giving(at);
         self.deferred = false;
         self.advance(at);
     }
@@ -140,19 +141,20 @@ impl Engine {
         }
     }
 
-    /// The classes of the contacts that came, and those in which something waits for the agents who came. Sellers who
-    /// keep agents free for others stand back: their contacts are looked at one by one, after all others.
+    /// The classes of the contacts that came, and those in which something waits for the agents who came.
     fn line(&self, agents: &BTreeSet<u32>, jobs: &BTreeSet<u32>) -> Line {
-        let waiting = |class: &u32| self.classes.first.iter().any(|tier| tier[*class as usize] != super::queue::NOBODY);
+        // A reserve is looked at for each contact alone: those of such sellers are given out afterwards.
+        let waiting = |class: &u32| {
+            let waits = self.classes.first.iter().any(|tier| tier[*class as usize] != NOBODY);
+            waits && !self.reserving.has(self.classes.sellers[*class as usize])
+        };
         let of_jobs = jobs.iter().map(|job| self.jobs[*job].class);
         let of_agents = agents.iter().flat_map(|agent| {
             let slot = &self.agents[*agent as usize];
             let room = Channel::ALL.into_iter().filter(|channel| self.room[*channel as usize].has(*agent));
             room.flat_map(|channel| &slot.classes[channel as usize]).copied()
         });
-        let stands_back = |class: &u32| self.reserving.has(self.classes.sellers[*class as usize]);
-        let classes: BTreeSet<u32> =
-            of_jobs.chain(of_agents).filter(|class| waiting(class) && !stands_back(class)).collect();
+        let classes: BTreeSet<u32> = of_jobs.chain(of_agents).filter(waiting).collect();
         let mut line = Line::default();
         for class in classes {
             for tier in Tier::ALL {
@@ -175,7 +177,7 @@ impl Engine {
     fn is_full_with(&self, seller: u32, matching: &Matching) -> bool {
         let slot = &self.sellers[seller as usize];
         let matched = matching.at_work.get(&seller).copied().unwrap_or(0);
-        slot.policy.ceiling != 0 && slot.at_work + matched >= slot.policy.ceiling
+        slot.paused.is_some() || slot.policy.ceiling != 0 && slot.at_work + matched >= slot.policy.ceiling
     }
 
     fn is_below_floor_with(&self, seller: u32, matching: &Matching) -> bool {

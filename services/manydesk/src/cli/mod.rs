@@ -9,6 +9,7 @@ mod local;
 pub mod onboard;
 mod past;
 mod provider;
+mod replay;
 mod simulate;
 mod up;
 
@@ -75,6 +76,22 @@ enum Command {
     /// Show figures.
     #[command(subcommand)]
     Report(Report),
+    /// Tell a day's journal to the routing engine again and compare every decision
+    /// with the one that is stored; fails if any differs.
+    ReplayRouting {
+        /// The day in UTC, YYYY-MM-DD.
+        #[arg(long)]
+        day: String,
+        /// Handle of the provider, on a platform of a data folder; with --url it
+        /// is that of the administrator.
+        #[arg(long)]
+        provider: Option<String>,
+        /// As one JSON object.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        at: At,
+    },
     /// Check a live system.
     #[command(subcommand)]
     Verify(Verify),
@@ -219,6 +236,9 @@ impl Cli {
             Command::Erasures(Erasures::Export { file, at }) => erasures::export(&at, &file).await,
             Command::Erasures(Erasures::Replay { file, at }) => erasures::replay(&at, &file).await,
             Command::Report(Report::Conversations { json, all, at }) => conversations::report(&at, json, all).await,
+            Command::ReplayRouting { day, provider, json, at } => {
+                replay::replay(&at, provider.as_deref(), &day, json).await
+            }
             Command::Verify(Verify::Isolation { noted, at }) => isolation::verify(&at, &noted).await,
             Command::Simulate(simulate) => simulate.run(),
             Command::Onboard { file, at } => provider::onboard(&at, &file).await,

@@ -6,6 +6,7 @@ use proto::routing::v1 as wire;
 use super::once::Asking;
 use super::refusal::fault;
 use super::{Api, optional};
+use crate::desk::hand::Subject;
 use crate::store::intake::{Note, Told};
 use crate::store::{contacts, decisions, intake, policies};
 use crate::wire::{self as out, View};
@@ -109,8 +110,9 @@ impl Api {
         let view = View::of(caller);
         let answer =
             move |contact: &Contact| wire::WithdrawContactResponse { contact: Some(out::contact(contact, view)) };
+        let hand = asking.hand(self, "contact_withdrawn", Subject::Contact(before.seller, contact), &reason);
         let respond = move |_: &Engine, reply: &Reply| answer(reply.contact.as_ref().unwrap_or(&before));
-        match asking.engine(self, Event::Withdraw { contact, end, reason }, respond).await? {
+        match asking.by_hand(self, Event::Withdraw { contact, end, reason }, hand, respond).await? {
             Ok(answer) => return Ok(answer),
             Err(Refusal::ContactNotFound) => {}
             Err(refusal) => return Err(fault(refusal)),
@@ -228,6 +230,9 @@ fn read_needs(checks: &mut Checks, needs: Option<&wire::Needs>) -> NeedsAndLevel
 fn summary(contact: &Contact, why: Option<&Explanation>, now: At) -> String {
     let waited = now.since(contact.waiting_since) / 1_000_000;
     match (contact.state, why) {
+        (ContactState::Queued, _) if contact.aside_until.is_some() => {
+            format!("It waits since {waited} s, and a supervisor has set it aside for now.")
+        }
         (ContactState::Queued, Some(why)) => match contact.blocked {
             Some(block) => format!("It waits since {waited} s, because nobody at all can take it: {}.", block.word()),
             None => format!(

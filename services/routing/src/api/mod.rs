@@ -2,13 +2,17 @@
 //! engine as an event, once for each request ([`once`]); handing a contact in and
 //! changing a policy are kept here, with a note for the engine.
 
+mod alerts;
 mod contacts;
+mod floor;
+mod live;
 mod mine;
 mod moves;
 mod once;
 mod policies;
 mod queue;
 mod refusal;
+pub mod replay;
 mod session;
 mod simulation;
 
@@ -66,6 +70,8 @@ fn exported(line: Line) -> wire::ExportSellerRowsResponse {
     let Line { table, json, rows, sha256 } = line;
     wire::ExportSellerRowsResponse { table, json_line: json, rows, sha256 }
 }
+
+use unary;
 
 #[tonic::async_trait]
 impl RoutingService for Api {

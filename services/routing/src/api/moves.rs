@@ -7,6 +7,7 @@ use proto::routing::v1 as wire;
 use super::once::Asking;
 use super::refusal::fault;
 use super::{Api, myself, optional};
+use crate::desk::hand::Subject;
 use crate::wire::{self as out, View};
 use engine::ids::{AgentId, ContactId};
 use engine::refusal::Refusal;
@@ -37,7 +38,8 @@ impl Api {
             let after = reply.contact.as_ref().unwrap_or(&after);
             wire::AssignContactResponse { contact: Some(out::contact(after, View::Staff)) }
         };
-        match asking.engine(self, Event::Assign { contact, agent, version }, respond).await? {
+        let hand = asking.hand(self, "contact_assigned", Subject::Contact(before.seller, contact), "");
+        match asking.by_hand(self, Event::Assign { contact, agent, version }, hand, respond).await? {
             Ok(answer) => Ok(answer),
             Err(Refusal::ContactNotFound) => Err(ended(&before)),
             Err(refusal) => Err(fault(refusal)),
@@ -53,7 +55,7 @@ impl Api {
         checks.request_id(&request.request_id);
         let contact: ContactId = checks.id("contact_id", &request.contact_id);
         let to: Option<AgentId> = optional(&mut checks, "agent_id", &request.agent_id);
-        checks.line("reason", &request.reason, 0..=64);
+        let reason = checks.line("reason", &request.reason, 0..=64);
         checks.finish()?;
         let version = kit::wire::version(&request.etag)?;
         let owner = if caller.has(Role::Supervisor) { None } else { Some(myself(caller)?) };
@@ -65,7 +67,8 @@ impl Api {
             let after = reply.contact.as_ref().unwrap_or(&after);
             wire::TransferContactResponse { contact: Some(out::contact(after, View::Staff)) }
         };
-        match asking.engine(self, Event::Transfer { contact, to, owner, version }, respond).await? {
+        let hand = asking.hand(self, "contact_transferred", Subject::Contact(before.seller, contact), &reason);
+        match asking.by_hand(self, Event::Transfer { contact, to, owner, version }, hand, respond).await? {
             Ok(answer) => Ok(answer),
             Err(Refusal::ContactNotFound) => Err(ended(&before)),
             Err(refusal) => Err(fault(refusal)),
@@ -112,7 +115,7 @@ impl Api {
 }
 
 /// A contact that the engine does not know: it has ended, or has only just been handed in.
-fn ended(contact: &engine::contact::Contact) -> Fault {
+pub(super) fn ended(contact: &engine::contact::Contact) -> Fault {
     if contact.state.is_final() {
         fault(Refusal::WrongState(contact.state))
     } else {

@@ -6,6 +6,7 @@ use tenantdb::TenantTx;
 use tenantdb::kept::Named;
 
 use super::Api;
+use crate::desk::hand::{Hand, Subject};
 use engine::refusal::Refusal;
 use engine::{Engine, Event, Reply};
 
@@ -30,7 +31,24 @@ impl<Req: Message> Asking<'_, Req> {
         event: Event,
         respond: impl FnOnce(&Engine, &Reply) -> Res + Send + 'static,
     ) -> Result<Result<Res, Refusal>, Fault> {
-        api.desk(self.caller)?.once(self.named(), event, respond).await
+        api.desk(self.caller)?.once(self.named(), event, None, respond).await
+    }
+
+    /// The same for something done by hand, which leaves its trail.
+    pub async fn by_hand<Res: Message + Default>(
+        &self,
+        api: &Api,
+        event: Event,
+        hand: Option<Hand>,
+        respond: impl FnOnce(&Engine, &Reply) -> Res + Send + 'static,
+    ) -> Result<Result<Res, Refusal>, Fault> {
+        api.desk(self.caller)?.once(self.named(), event, hand, respond).await
+    }
+
+    /// The caller's hand on a subject; none for a service, which has no hands.
+    pub fn hand(&self, api: &Api, action: &'static str, subject: Subject, reason: &str) -> Option<Hand> {
+        let actor = self.caller.person().ok()?;
+        Some(Hand { id: api.deps.clock.new_id(), actor, action, subject, reason: reason.to_owned() })
     }
 
     /// Claims it for an answer from what is stored, which [`TenantTx::commit_with`]

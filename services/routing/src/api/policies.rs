@@ -1,15 +1,22 @@
 //! Routing policies: read, and changed as a whole.
 
-use kit::{Caller, Checks, Fault, SellerId};
+use kit::{Caller, Checks, Explain, Fault, SellerId};
 use proto::routing::v1 as wire;
+use tonic::Code;
 
 use super::Api;
+use crate::desk::notes;
+use crate::store::actions::{self, Action, Change};
 use crate::store::intake;
 use crate::store::intake::{Note, Told};
 use crate::store::policies::{self, Stored};
+use crate::store::{agents, sellers};
 use crate::wire as out;
+use engine::coverage;
+use engine::ids::At;
 use engine::needs::Level;
 use engine::policy::Policy;
+use engine::seller::SellerTerms;
 
 impl Api {
     pub(super) async fn policy(
@@ -43,20 +50,72 @@ impl Api {
             return Ok(answer);
         }
         let seller = tx.seller()?;
-        let newest = policies::of_seller(&mut tx, seller).await?.map_or(0, |stored| stored.policy.version);
-        if newest != request.base_version {
+        let before = policies::of_seller(&mut tx, seller).await?.map(|stored| stored.policy).unwrap_or_default();
+        if before.version != request.base_version {
             return Err(Fault::Stale);
+        }
+        if !request.allow_unmatched {
+            let staff = agents::profiles(&mut tx, None).await?;
+            let stored = sellers::terms(&mut tx).await?.into_iter().find(|(of, _)| *of == seller);
+            let terms = match stored {
+                Some((_, encoded)) => notes::terms(seller, &encoded)?,
+                None => SellerTerms::unknown(seller),
+            };
+            let now = At::of(self.deps.clock.now());
+            let short = coverage::unmatched(&policy, &terms, &staff, now);
+            // what was so before is not the fault of this change
+            let before = coverage::unmatched(&before, &terms, &staff, now);
+            if short.iter().any(|new| !before.contains(new)) {
+                return Err(Unmatched(short).into());
+            }
         }
         let stored = Stored { policy, created_at: self.deps.clock.now(), created_by: caller.person()? };
         if !policies::insert(&mut tx, seller, &stored).await? {
             return Err(Fault::Stale);
         }
+        let action = Action {
+            id: self.deps.clock.new_id(),
+            at: At::of(stored.created_at),
+            actor: stored.created_by,
+            action: "policy_changed".to_owned(),
+            seller: Some(seller),
+            agent: None,
+            contact: None,
+            reason: String::new(),
+            changes: differences(&before, &stored.policy),
+        };
+        actions::keep(&mut tx, &[action]).await?;
         let note = Note { id: self.deps.clock.new_uuid(), told: Told::Policy(seller) };
         intake::leave(&mut tx, &[note]).await?;
         let response = wire::UpdateRoutingPolicyResponse { policy: Some(answer(seller, Some(&stored))) };
         tx.commit_with(&response).await?;
         self.desks.wake(caller.provider());
         Ok(response)
+    }
+}
+
+/// A policy that nobody certified today meets.
+#[derive(Debug, thiserror::Error)]
+#[error("nobody certified today speaks {} as well as this policy asks", languages(.0))]
+struct Unmatched(Vec<coverage::Unmatched>);
+
+fn languages(short: &[coverage::Unmatched]) -> String {
+    let each = short.iter().map(|one| format!("{} (best level {})", one.language, one.best.word()));
+    each.collect::<Vec<_>>().join(", ")
+}
+
+impl Explain for Unmatched {
+    fn code(&self) -> Code {
+        Code::FailedPrecondition
+    }
+
+    fn reason(&self) -> &'static str {
+        "POLICY_UNMATCHED"
+    }
+
+    fn metadata(&self) -> Vec<(&'static str, String)> {
+        let best = self.0.iter().map(|one| format!("{}={}", one.language, one.best.word()));
+        vec![("field", "policy.minimum_level".to_owned()), ("best_levels", best.collect::<Vec<_>>().join(","))]
     }
 }
 
@@ -100,6 +159,28 @@ fn read(checks: &mut Checks, policy: Option<&wire::RoutingPolicy>, base_version:
         checks.refuse(format!("policy.{}", wrong.field), wrong.problem);
     }
     policy
+}
+
+/// The fields of a policy that a change changes.
+pub(super) fn differences<P: serde::Serialize>(before: &P, after: &P) -> Vec<Change> {
+    let fields = |policy: &P| match serde_json::to_value(policy) {
+        Ok(serde_json::Value::Object(fields)) => fields,
+        _ => serde_json::Map::new(),
+    };
+    let said = |value: Option<&serde_json::Value>| match value {
+        None | Some(serde_json::Value::Null) => String::new(),
+        Some(serde_json::Value::String(word)) => word.clone(),
+        Some(other) => other.to_string(),
+    };
+    let (before, after) = (fields(before), fields(after));
+    let differ = after.iter().filter(|(field, value)| before.get(*field) != Some(value));
+    differ
+        .map(|(field, value)| Change {
+            field: field.clone(),
+            before: said(before.get(field)),
+            after: said(Some(value)),
+        })
+        .collect()
 }
 
 fn answer(seller: SellerId, stored: Option<&Stored>) -> wire::RoutingPolicy {

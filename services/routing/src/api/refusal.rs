@@ -21,6 +21,8 @@ impl Explain for Refused {
             | Refusal::NotOwner
             | Refusal::WrongState(_)
             | Refusal::NotEligible(_)
+            | Refusal::AgentOffline
+            | Refusal::MaximumWaitReached
             | Refusal::NoRoom => Code::FailedPrecondition,
         }
     }
@@ -35,6 +37,8 @@ impl Explain for Refused {
             Refusal::WrongState(_) => "WRONG_STATE",
             Refusal::NotEligible(_) => "AGENT_NOT_ELIGIBLE",
             Refusal::NoRoom => "NO_ROOM",
+            Refusal::AgentOffline => "AGENT_OFFLINE",
+            Refusal::MaximumWaitReached => "MAXIMUM_WAIT_REACHED",
             Refusal::Changed => "ETAG_MISMATCH",
         }
     }

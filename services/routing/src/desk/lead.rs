@@ -3,7 +3,7 @@
 //! lease, and only then answers and tells. Whatever goes wrong ends in a new
 //! epoch and a restored engine; nothing that was not committed was shown.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use kit::{Fault, ProviderId, Scope};
@@ -12,12 +12,15 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::floor::{Floor, Shown, Turns};
+use super::journal::{self, Journal};
 use super::leading::{self, Leading};
 use super::once::{self, Answers, Requests};
 use super::{Frames, Pace, Seat, Work, frames, notes, tell};
 use crate::store::lease::Lease;
-use crate::store::{commit, intake, lease, sellers, snapshot};
+use crate::store::{actions, commit, intake, lease, sellers, snapshot};
 use engine::ids::{AgentId, At, SellerId};
+use engine::journal::Page;
 use engine::refusal::Refusal;
 use engine::{Changes, Engine, Event, Reply};
 
@@ -34,7 +37,7 @@ pub(super) async fn lead(deps: Deps, me: Uuid, mut seat: Seat, pace: Pace, stop:
     loop {
         let Some(taken) = take_lease(&deps, me, &seat, pace, &stop).await else { return };
         match restore(&deps, seat.provider, &taken).await {
-            Ok(engine) => {
+            Ok(Restored { engine, floor, journal }) => {
                 tracing::info!(provider.id = %seat.provider, epoch = taken.epoch, "routing leads");
                 let mut leader = Leader {
                     deps: &deps,
@@ -42,6 +45,8 @@ pub(super) async fn lead(deps: Deps, me: Uuid, mut seat: Seat, pace: Pace, stop:
                     provider: seat.provider,
                     pace,
                     engine,
+                    floor,
+                    journal,
                     streams: HashMap::new(),
                     beaten: Instant::now(),
                     looked: None,
@@ -172,7 +177,14 @@ async fn look_at_lease(
     Ok(taken.ok_or(now))
 }
 
-async fn restore(deps: &Deps, provider: ProviderId, lease: &Lease) -> Result<Engine, tenantdb::Failure> {
+/// What a leader begins with.
+struct Restored {
+    engine: Engine,
+    floor: Floor,
+    journal: Journal,
+}
+
+async fn restore(deps: &Deps, provider: ProviderId, lease: &Lease) -> Result<Restored, tenantdb::Failure> {
     let scope = snapshot::scope(&deps.db, provider).await?;
     let mut tx = deps.db.begin(&scope).await?;
     let now = At::of(deps.clock.now());
@@ -181,7 +193,10 @@ async fn restore(deps: &Deps, provider: ProviderId, lease: &Lease) -> Result<Eng
         stored.sellers.push(notes::terms(seller, &terms)?);
     }
     let made = u64::try_from(lease.decisions_made).unwrap_or(0);
-    Ok(Engine::restore(lease.epoch, made, now, stored))
+    let journal = Journal::new(Page::of(lease.epoch, made, now, &stored));
+    let mut engine = Engine::restore(lease.epoch, made, now, stored);
+    engine.record();
+    Ok(Restored { engine, floor: Floor::new(), journal })
 }
 
 /// An answer that waits for the commit.
@@ -189,6 +204,7 @@ enum Answer {
     Reply(tokio::sync::oneshot::Sender<Result<Reply, Refusal>>, Box<Result<Reply, Refusal>>),
     Attach(AgentId, Frames),
     Look(Box<dyn FnOnce(&Engine) + Send>),
+    Floor(Option<BTreeSet<SellerId>>, tokio::sync::oneshot::Sender<Shown>),
 }
 
 struct Leader<'a> {
@@ -197,6 +213,8 @@ struct Leader<'a> {
     provider: ProviderId,
     pace: Pace,
     engine: Engine,
+    floor: Floor,
+    journal: Journal,
     streams: HashMap<AgentId, Frames>,
     /// When the beat was last moved, and notes were last looked for.
     beaten: Instant,
@@ -206,7 +224,11 @@ struct Leader<'a> {
 impl Leader<'_> {
     async fn run(&mut self, seat: &mut Seat, care: &mut Care, stop: &CancellationToken) -> Result<(), Trouble> {
         let mut hinted = true;
+        self.forget_old(stop);
         loop {
+            if self.journal.is_full(self.now()) {
+                self.turn_the_page(stop).await?;
+            }
             let looks = hinted || self.looked.is_none_or(|at| at.elapsed() >= LOOK);
             let mut work = Vec::new();
             while work.len() < care.batch()
@@ -237,6 +259,25 @@ impl Leader<'_> {
                 () = tokio::time::sleep(self.nap()) => {}
             }
         }
+    }
+
+    /// Begins another epoch without letting go: what is stored is read anew, and
+    /// the journal goes on from there. Nobody's stream notices.
+    async fn turn_the_page(&mut self, stop: &CancellationToken) -> Result<(), Trouble> {
+        let mut tx = self.deps.db.begin(&Scope::provider(self.provider)).await?;
+        let Some(taken) = lease::next(&mut tx, self.engine.epoch(), self.me).await? else {
+            return Err(Trouble::Fenced);
+        };
+        tx.commit().await?;
+        let Restored { engine, floor, journal } = restore(self.deps, self.provider, &taken).await?;
+        (self.engine, self.floor, self.journal) = (engine, floor, journal);
+        tracing::info!(provider.id = %self.provider, epoch = taken.epoch, "routing goes on in a new epoch");
+        self.forget_old(stop);
+        Ok(())
+    }
+
+    fn forget_old(&self, stop: &CancellationToken) {
+        tokio::spawn(journal::forget_old(self.deps.clone(), self.provider, self.now(), stop.clone()));
     }
 
     fn now(&self) -> At {
@@ -291,6 +332,7 @@ impl Leader<'_> {
                         self.streams.remove(&agent);
                     }
                 }
+                Work::Floor { mine, reply } => answers.push(Answer::Floor(mine, reply)),
                 Work::Look(look) => answers.push(Answer::Look(look)),
             }
         }
@@ -304,10 +346,21 @@ impl Leader<'_> {
         }
         let answered = requests.respond(&self.engine);
         let changes = self.engine.take_changes();
-        let changed = !changes.is_empty() || !waiting.is_empty() || !answered.kept().is_empty();
+        self.journal.hear(&mut self.engine);
+        let stored = self.engine.decisions_made() - changes.decisions.len() as u64;
+        let wanted = answers.iter().any(|answer| matches!(answer, Answer::Floor(..)));
+        self.floor.ready(self.deps, self.provider, stored, now, wanted).await?;
+        self.floor.hear(&waiting);
+        self.floor.count(&changes);
+        let alerts = self.floor.look(self.deps, self.provider, &self.engine, now).await?;
+        let changed = !changes.is_empty()
+            || !waiting.is_empty()
+            || !answered.kept().is_empty()
+            || !alerts.is_empty()
+            || self.journal.begins();
         if changed || self.beaten.elapsed() >= self.pace.beat {
             let ids: Vec<Uuid> = waiting.iter().map(|note| note.id).collect();
-            self.commit(&changes, &answered, &ids, &told.erasures).await?;
+            self.commit(&changes, &answered, &alerts, &ids, &told.erasures).await?;
         }
         answered.tell();
         let welcomed = self.answer(answers);
@@ -319,6 +372,7 @@ impl Leader<'_> {
         &mut self,
         changes: &Changes,
         once: &Answers,
+        alerts: &Turns,
         done: &[Uuid],
         erasures: &[(SellerId, String)],
     ) -> Result<(), Trouble> {
@@ -326,7 +380,11 @@ impl Leader<'_> {
         touched.extend(changes.contacts.iter().map(|c| c.seller));
         touched.extend(changes.offers.iter().map(|o| o.seller));
         touched.extend(erasures.iter().map(|(seller, _)| *seller));
+        let by_hand = once.actions();
         touched.extend(once.sellers());
+        touched.extend(by_hand.iter().filter_map(|action| action.seller));
+        touched.extend(alerts.sellers());
+        touched.extend(changes.pauses.iter().map(|(seller, _)| *seller));
         touched.sort_unstable();
         touched.dedup();
         let epoch = self.engine.epoch();
@@ -336,15 +394,19 @@ impl Leader<'_> {
             return Err(Trouble::Fenced);
         }
         commit::keep(&mut tx, changes, epoch).await?;
+        actions::keep(&mut tx, &by_hand).await?;
         tx.keep(&once.kept()).await?;
         tell::others(&mut tx, changes)?;
+        alerts.keep(&mut tx, self.engine.now(), erasures).await?;
         if !done.is_empty() {
             intake::delete(&mut tx, done).await?;
         }
         for (seller, erasure) in erasures {
             tell::erased(&mut tx, *seller, erasure).await?;
         }
+        self.journal.keep(&mut tx, made, !erasures.is_empty()).await?;
         tx.commit().await?;
+        self.journal.kept();
         self.beaten = Instant::now();
         Ok(())
     }
@@ -366,6 +428,10 @@ impl Leader<'_> {
                     }
                 }
                 Answer::Look(look) => look(&self.engine),
+                Answer::Floor(mine, reply) => {
+                    let now = self.now();
+                    let _ = reply.send(self.floor.show(&self.engine, now, mine.as_ref()));
+                }
             }
         }
         welcomed

@@ -2,18 +2,21 @@
 //! This process stands ready for every provider; where it leads, commands reach
 //! the engine through a [`Desk`]; where another leads, the desk says which.
 
+pub(crate) mod floor;
 pub(crate) mod frames;
+pub(crate) mod hand;
+pub(crate) mod journal;
 mod lead;
 pub(crate) mod leading;
-mod notes;
+pub(crate) mod notes;
 pub(crate) mod once;
 mod tell;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use kit::{Fault, ProviderId};
+use kit::{Fault, ProviderId, SellerId};
 use prost::Message;
 use proto::routing::v1::AgentSessionResponse;
 use tenantdb::group::Claimed;
@@ -25,6 +28,8 @@ use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use uuid::Uuid;
 
+use self::floor::Shown;
+use self::hand::Hand;
 use self::leading::Leading;
 use self::once::{Denied, Once};
 use crate::store::snapshot;
@@ -71,6 +76,8 @@ pub enum Work {
     Attach { agent: AgentId, event: Event, frames: Frames, reply: oneshot::Sender<Result<Reply, Refusal>> },
     /// Logs an agent off, if her frames still go there.
     LogOff { agent: AgentId, epoch: i64, frames: Frames },
+    /// A look at the floor, for somebody who sees some sellers, or all.
+    Floor { mine: Option<BTreeSet<SellerId>>, reply: oneshot::Sender<Shown> },
     /// A look at the engine as it is committed.
     Look(Box<dyn FnOnce(&Engine) + Send>),
 }
@@ -155,12 +162,13 @@ impl Desk {
         &self,
         named: Named,
         event: Event,
+        hand: Option<Hand>,
         respond: impl FnOnce(&Engine, &Reply) -> Res + Send + 'static,
     ) -> Result<Result<Res, Refusal>, Fault> {
         let (tell, answer) = oneshot::channel();
         let respond = Box::new(move |engine: &Engine, reply: &Reply| respond(engine, reply).encode_to_vec());
         let known = Claimed::Fresh;
-        self.send(Work::Once(Box::new(Once { event, named, respond, tell, known }))).await?;
+        self.send(Work::Once(Box::new(Once { event, named, hand, respond, tell, known }))).await?;
         match answer.await.map_err(|_| not_ready())? {
             Ok(answer) => Res::decode(answer.as_slice()).map(Ok).map_err(|e| Fault::Internal(Box::new(e))),
             Err(Denied::Refused(refusal)) => Ok(Err(refusal)),
@@ -205,6 +213,13 @@ impl Desk {
             let _ = reply.send(look(engine));
         }));
         self.send(work).await?;
+        answer.await.map_err(|_| not_ready())
+    }
+
+    /// Looks at the floor as somebody who sees some sellers; all of them for none.
+    pub async fn floor(&self, mine: Option<BTreeSet<SellerId>>) -> Result<Shown, Fault> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Work::Floor { mine, reply }).await?;
         answer.await.map_err(|_| not_ready())
     }
 

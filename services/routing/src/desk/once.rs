@@ -12,6 +12,8 @@ use tenantdb::service::Deps;
 use tokio::sync::oneshot;
 
 use super::Work;
+use super::hand::Hand;
+use crate::store::actions::Action;
 use crate::store::snapshot;
 use engine::ids::{At, SellerId};
 use engine::refusal::Refusal;
@@ -35,6 +37,8 @@ pub type Respond = Box<dyn FnOnce(&Engine, &Reply) -> Vec<u8> + Send>;
 pub struct Once {
     pub event: Event,
     pub named: Named,
+    /// Who asks, if it is done by hand.
+    pub hand: Option<Hand>,
     pub respond: Respond,
     pub tell: oneshot::Sender<Outcome>,
     /// What is kept of it.
@@ -50,6 +54,7 @@ struct Decided {
     /// A mere sign of life changes nothing, and its answer is not kept.
     lasts: bool,
     decision: Result<Reply, Refusal>,
+    action: Option<Action>,
     respond: Respond,
     /// Whoever asked, and asked again in the same round.
     tell: Vec<oneshot::Sender<Outcome>>,
@@ -62,6 +67,7 @@ struct Answered {
     named: Named,
     lasts: bool,
     answer: Result<Vec<u8>, Refusal>,
+    action: Option<Action>,
     tell: Vec<oneshot::Sender<Outcome>>,
 }
 
@@ -93,7 +99,7 @@ fn sellers<'a>(named: impl Iterator<Item = &'a Named>) -> Vec<SellerId> {
 impl Requests {
     /// Has the engine decide about a request that nobody has asked before.
     pub fn take(&mut self, engine: &mut Engine, now: At, once: Once) {
-        let Once { event, named, respond, tell, known } = once;
+        let Once { event, named, hand, respond, tell, known } = once;
         // whoever asked may have gone; what was decided stands
         match known {
             Claimed::Answered(answer) => drop(tell.send(Ok(answer))),
@@ -105,8 +111,15 @@ impl Requests {
                     Some(_) => drop(tell.send(Err(Denied::Reused))),
                     None => {
                         let lasts = !matches!(event, Event::Heartbeat { .. });
+                        let before = hand.as_ref().map(|hand| hand.look(engine));
                         let decision = engine.apply(now, event);
-                        self.0.push(Decided { named, lasts, decision, respond, tell: vec![tell] });
+                        let action = match (hand, before, &decision) {
+                            (Some(hand), Some(before), Ok(reply)) => {
+                                Some(hand.acted(&before, engine, reply.contact.as_ref()))
+                            }
+                            _ => None,
+                        };
+                        self.0.push(Decided { named, lasts, decision, action, respond, tell: vec![tell] });
                     }
                 }
             }
@@ -115,9 +128,9 @@ impl Requests {
 
     /// Makes the answers, from what is about to be committed.
     pub fn respond(self, engine: &Engine) -> Answers {
-        let answered = self.0.into_iter().map(|Decided { named, lasts, decision, respond, tell }| {
+        let answered = self.0.into_iter().map(|Decided { named, lasts, decision, action, respond, tell }| {
             let answer = decision.map(|reply| respond(engine, &engine.after_round(reply)));
-            Answered { named, lasts, answer, tell }
+            Answered { named, lasts, answer, action, tell }
         });
         Answers(answered.collect())
     }
@@ -128,6 +141,11 @@ impl Answers {
     pub fn kept(&self) -> Vec<(&Named, &[u8])> {
         let lasting = self.0.iter().filter(|answered| answered.lasts);
         lasting.filter_map(|answered| Some((&answered.named, answered.answer.as_deref().ok()?))).collect()
+    }
+
+    /// What was done by hand.
+    pub fn actions(&self) -> Vec<Action> {
+        self.0.iter().filter_map(|answered| answered.action.clone()).collect()
     }
 
     /// The sellers that those to be kept are about.
@@ -190,7 +208,7 @@ mod tests {
                 reply.session.iter().flat_map(|session| session.epoch.to_be_bytes()).collect::<Vec<u8>>()
             });
             let named = Named { method: "Method", asked };
-            self.requests.take(&mut self.engine, NOW, Once { event, named, respond, tell, known });
+            self.requests.take(&mut self.engine, NOW, Once { event, named, hand: None, respond, tell, known });
             told
         }
 

@@ -18,7 +18,8 @@ macro_rules! columns {
         concat!(
             "select seller_id, contact_id, ticket_id, ticket_number, channel, language, minimum_level, required_skills,
                     preferred_skills, priority, waiting_since, due_at, preferred_agent_id, state, queued_at, agent_id,
-                    offer_id, assigned_at, wrap_until, ended_at, offers_made, relaxed, blocked_reason, version
+                    offer_id, assigned_at, wrap_until, ended_at, offers_made, relaxed, blocked_reason, blocked_since,
+                    aside_until, first_taken_at, version
                from routing.contact ",
             $rest
         )
@@ -50,6 +51,9 @@ pub(super) struct Row {
     offers_made: i32,
     relaxed: bool,
     blocked_reason: Option<String>,
+    blocked_since: Option<Timestamp>,
+    aside_until: Option<Timestamp>,
+    first_taken_at: Option<Timestamp>,
     version: i64,
 }
 
@@ -84,6 +88,9 @@ impl TryFrom<Row> for Contact {
             offers_made: row.offers_made,
             relaxed: row.relaxed,
             blocked: row.blocked_reason.map(|reason| word(&Block::ALL, Block::word, &reason)).transpose()?,
+            blocked_since: row.blocked_since.map(get),
+            aside_until: row.aside_until.map(get),
+            first_taken_at: row.first_taken_at.map(get),
             version: row.version,
         })
     }
@@ -226,6 +233,47 @@ pub async fn list(
     rows.into_iter().map(Contact::try_from).collect()
 }
 
+/// A page of contacts that nobody can take, longest first.
+pub async fn blocked(
+    tx: &mut TenantTx,
+    seller: Option<Uuid>,
+    after: Option<(At, ContactId)>,
+    most: i64,
+) -> Result<Vec<Contact>, Failure> {
+    let provider = tx.provider();
+    let (since, id) = after.map_or((None, None), |(at, contact)| (Some(put(at)), Some(contact.0)));
+    let rows: Vec<Row> = match seller {
+        Some(seller) => {
+            sqlx::query_as(columns!(
+                "where provider_id = $1 and seller_id = $2 and blocked_reason is not null and ended_at is null
+                   and ($3::timestamptz is null or (coalesce(blocked_since, queued_at), contact_id) > ($3, $4))
+                 order by coalesce(blocked_since, queued_at), contact_id limit $5"
+            ))
+            .bind(provider.0)
+            .bind(seller)
+            .bind(since)
+            .bind(id)
+            .bind(most)
+            .fetch_all(tx.conn())
+            .await?
+        }
+        None => {
+            sqlx::query_as(columns!(
+                "where provider_id = $1 and blocked_reason is not null and ended_at is null
+                   and ($2::timestamptz is null or (coalesce(blocked_since, queued_at), contact_id) > ($2, $3))
+                 order by coalesce(blocked_since, queued_at), contact_id limit $4"
+            ))
+            .bind(provider.0)
+            .bind(since)
+            .bind(id)
+            .bind(most)
+            .fetch_all(tx.conn())
+            .await?
+        }
+    };
+    rows.into_iter().map(Contact::try_from).collect()
+}
+
 /// Figures of one seller's contacts of one channel and language.
 #[derive(Debug, Clone, PartialEq, Eq, FromRow)]
 pub struct Figures {
@@ -283,6 +331,10 @@ pub async fn erase(tx: &mut TenantTx, seller: SellerId) -> Result<i64, Failure> 
     let provider = tx.provider();
     let mut rows = 0;
     for statement in [
+        "delete from routing.floor_action where provider_id = $1 and seller_id = $2",
+        "delete from routing.queue_pause where provider_id = $1 and seller_id = $2",
+        "delete from routing.alert where provider_id = $1 and seller_id = $2",
+        "delete from routing.alert_policy where provider_id = $1 and seller_id = $2",
         "delete from routing.decision where provider_id = $1 and seller_id = $2",
         "delete from routing.offer where provider_id = $1 and seller_id = $2",
         "delete from routing.contact where provider_id = $1 and seller_id = $2",

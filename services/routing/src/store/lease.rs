@@ -70,6 +70,22 @@ pub async fn take(tx: &mut TenantTx, seen: &Lease, me: Uuid, address: Option<&st
     }))
 }
 
+/// Begins the next epoch of whoever leads; none if another does by now.
+pub async fn next(tx: &mut TenantTx, epoch: i64, me: Uuid) -> Result<Option<Lease>, Failure> {
+    let provider = tx.provider();
+    let row: Option<(i64, Option<Uuid>, Option<String>, i64, i64)> = sqlx::query_as(
+        "update routing.lease set epoch = epoch + 1, beat = beat + 1
+          where provider_id = $1 and epoch = $2 and holder = $3
+          returning epoch, holder, address, beat, decisions_made",
+    )
+    .bind(provider.0)
+    .bind(epoch)
+    .bind(me)
+    .fetch_optional(tx.conn())
+    .await?;
+    Ok(row.map(|(epoch, holder, address, beat, decisions_made)| Lease { epoch, holder, address, beat, decisions_made }))
+}
+
 /// Moves the beat and locks the lease until the commit; false if another leads.
 pub async fn beat(tx: &mut TenantTx, epoch: i64, me: Uuid, decisions_made: i64) -> Result<bool, Failure> {
     let provider = tx.provider();

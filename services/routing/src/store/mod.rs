@@ -4,12 +4,16 @@
 //! on written by the leading engine only ([`commit`]), fenced by its lease
 //! ([`lease`]). Everybody else leaves notes ([`intake`]).
 
+pub mod actions;
 pub mod agents;
+pub mod alerts;
 pub mod commit;
 pub mod contacts;
 pub mod decisions;
 pub mod intake;
+pub mod journal;
 pub mod lease;
+pub mod pauses;
 pub mod policies;
 pub mod sellers;
 pub mod snapshot;

@@ -6,7 +6,7 @@ use sqlx::FromRow;
 use tenantdb::{Failure, TenantDb, TenantTx};
 use uuid::Uuid;
 
-use super::{agents, contacts, get, policies, word};
+use super::{agents, contacts, get, pauses, policies, word};
 use engine::ids::{AgentId, At, ContactId, OfferId};
 use engine::offer::{Offer, OfferState};
 use engine::{Rule, Snapshot};
@@ -58,6 +58,7 @@ pub async fn read(tx: &mut TenantTx, now: At) -> Result<Snapshot, Failure> {
         sessions: agents::sessions(tx).await?,
         contacts: contacts::open(tx).await?,
         offers: Vec::new(),
+        pauses: pauses::all(tx).await?,
         refusals: Vec::new(),
     };
     snapshot.offers = pending(tx).await?;

@@ -3,3 +3,5 @@
 mod bursts;
 mod examples;
 mod random;
+mod replay;
+mod supervise;

@@ -8,10 +8,13 @@ use crate::agent::{Presence, Profile};
 use crate::contact::{Block, Contact, ContactState};
 use crate::ids::At;
 use crate::machine::{Completion, Event, Kind};
-use crate::needs::{Channel, Channels, FULL_UNITS, Level};
+use crate::needs::{Channel, Channels, FULL_UNITS, Level, Priority};
 use crate::offer::OfferState;
 use crate::policy::{AgentOrder, Policy};
+use crate::refusal::Obstacle;
 use crate::testing::*;
+
+use super::replay::written;
 
 const SELLERS: u8 = 3;
 const AGENTS: u8 = 6;
@@ -28,7 +31,7 @@ struct Step {
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let wait = prop_oneof![6 => 0_i64..3, 3 => 0_i64..60, 1 => 0_i64..2_000];
-    let step = (0_u8..40, 0_u8..AGENTS, 0..CONTACTS, wait).prop_map(|(what, who, which, seconds)| Step {
+    let step = (0_u8..46, 0_u8..AGENTS, 0..CONTACTS, wait).prop_map(|(what, who, which, seconds)| Step {
         what,
         who,
         which,
@@ -135,6 +138,27 @@ fn event(desk: &Desk, step: &Step, turn: i64) -> Event {
             new.certification_required = !step.which.is_multiple_of(4);
             Event::Seller(new)
         }
+        39 => {
+            let epoch = step.which.is_multiple_of(4).then(|| desk.sessions.get(&who).map_or(0, |s| s.epoch));
+            let presence = Presence::ALL[usize::from(step.which % 4)];
+            Event::Supervise { agent: who, epoch, presence, reason: "by hand".to_owned() }
+        }
+        40..=41 => Event::Reprioritise {
+            contact: which,
+            priority: Some(Priority::ALL[usize::from(step.who % 4)]),
+            due_at: step.which.is_multiple_of(2).then(|| desk.now.plus_seconds(i64::from(step.who) * 40 - 60)),
+            version: None,
+        },
+        42..=43 => Event::SetAside {
+            contact: which,
+            until: (!step.which.is_multiple_of(3)).then(|| desk.now.plus_seconds(i64::from(step.who) * 30)),
+            version: None,
+        },
+        44 => {
+            let until = step.which.is_multiple_of(2).then(|| desk.now.plus_seconds(i64::from(step.who) * 30));
+            Event::PauseQueue { seller: seller(step.who % SELLERS), until, reason: "recall".to_owned() }
+        }
+        45 => Event::ResumeQueue { seller: seller(step.who % SELLERS) },
         _ => Event::Tick,
     }
 }
@@ -184,6 +208,11 @@ fn check(desk: &Desk) -> Result<(), TestCaseError> {
         let why = desk.engine.explain(contact.id, None, usize::MAX).expect("open");
         let idle = why.verdicts.iter().find(|v| v.obstacles.is_empty());
         prop_assert!(idle.is_none(), "I10 {:?} beside {:?}", idle, contact);
+        prop_assert_eq!(contact.blocked.is_some(), contact.blocked_since.is_some(), "since when {:?}", contact);
+        if contact.aside_until.is_some() {
+            prop_assert!(why.verdicts.iter().all(|v| v.obstacles.contains(&Obstacle::SetAside)), "{:?}", contact);
+            continue;
+        }
         prop_assert_eq!(contact.blocked.is_some(), why.eligible == 0, "blocked is shown {:?}", contact);
         if let Some(shown) = contact.blocked {
             prop_assert_eq!(shown, reason(desk, contact), "with today's reason {:?}", contact);
@@ -306,7 +335,9 @@ fn run(steps: &[Step], takeovers: bool) -> Result<Desk, TestCaseError> {
         check_decisions(&desk, made)?;
         for (id, old) in &before {
             let new = &desk.contacts[id];
-            prop_assert!(new.waiting_since <= old.waiting_since && new.due_at <= old.due_at, "I8 {:?}", new);
+            let by_hand = desk.decisions[made..].iter().any(|d| d.contact == *id && d.kind == Kind::Reprioritised);
+            prop_assert!(new.waiting_since <= old.waiting_since, "I8 {:?}", new);
+            prop_assert!(by_hand || new.due_at <= old.due_at, "I8 {:?}", new);
             prop_assert!(new.version >= old.version);
         }
         check(&desk)?;
@@ -354,10 +385,22 @@ proptest! {
     }
 
     #[test]
+    fn a_journal_told_again_decides_the_same(steps in steps()) {
+        let mut desk = run(&steps, true)?;
+        let mut made = Vec::new();
+        for (page, rounds) in desk.journal() {
+            let mut engine = written(&page).open();
+            made.extend(engine.replay(written(&rounds)).decisions);
+        }
+        prop_assert_eq!(made, desk.decisions);
+    }
+
+    #[test]
     fn no_contact_is_lost_when_agents_stay(steps in steps()) {
         let mut desk = run(&steps, true)?;
         for n in 0..SELLERS {
             desk.ok(Event::Seller(terms(n)));
+            desk.ok(Event::ResumeQueue { seller: seller(n) });
             desk.ok(Event::Policy(seller(n), Policy { version: i64::MAX, ..Policy::default() }));
         }
         for n in 0..AGENTS {
