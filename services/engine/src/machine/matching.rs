@@ -182,7 +182,8 @@ impl Engine {
     fn offer_what_she_refused(&mut self, agent: u32) {
         for job in &self.agents[agent as usize].refused {
             let record = &self.jobs[*job];
-            if self.reserving.has(record.seller) && record.place.is_some() {
+            let reserve = self.sellers[record.seller as usize].policy.idle_reserve;
+            if reserve != 0 && record.place.is_some() {
                 self.to_place.push_back(*job);
             }
         }
@@ -243,13 +244,9 @@ impl Engine {
     /// Whether those who are free for a class are kept free by its seller's
     /// policy. What is kept for one agent or given by a hand is not held back.
     pub(super) fn is_reserved(&self, number: u32) -> bool {
-        let seller = self.classes.sellers[number as usize];
-        if !self.reserving.has(seller) {
-            return false;
-        }
         let class = &self.classes[number];
-        class.eligible.count_both(&self.room[class.channel as usize])
-            <= self.sellers[seller as usize].policy.idle_reserve
+        let reserve = self.sellers[class.seller as usize].policy.idle_reserve;
+        reserve != 0 && class.eligible.count_both(&self.room[class.channel as usize]) <= reserve
     }
 
     /// What has waited too long goes first; then sellers below their floor;

@@ -141,8 +141,7 @@ impl Engine {
         }
     }
 
-    /// The classes of the contacts that came, and those in which something waits for the agents who came. Sellers who
-    /// keep agents free for others stand back: their contacts are looked at one by one, after all others.
+    /// The classes of the contacts that came, and those in which something waits for the agents who came.
     fn line(&self, agents: &BTreeSet<u32>, jobs: &BTreeSet<u32>) -> Line {
         // A reserve is looked at for each contact alone: those of such sellers are given out afterwards.
         let waiting = |class: &u32| {
@@ -155,9 +154,7 @@ impl Engine {
             let room = Channel::ALL.into_iter().filter(|channel| self.room[*channel as usize].has(*agent));
             room.flat_map(|channel| &slot.classes[channel as usize]).copied()
         });
-        let stands_back = |class: &u32| self.reserving.has(self.classes.sellers[*class as usize]);
-        let classes: BTreeSet<u32> =
-            of_jobs.chain(of_agents).filter(|class| waiting(class) && !stands_back(class)).collect();
+        let classes: BTreeSet<u32> = of_jobs.chain(of_agents).filter(waiting).collect();
         let mut line = Line::default();
         for class in classes {
             for tier in Tier::ALL {

@@ -142,7 +142,7 @@ struct World<'a> {
     heap: BinaryHeap<Reverse<(i64, u64, What)>>,
     /// Offers that somebody is to take, in their order.
     offers: VecDeque<(OfferId, AgentId, ContactId)>,
-    /// Whom the contact that is just coming was offered at once.
+    /// Contacts that wait: of each type, and in all; and all that are there.
     waiting: Vec<u32>,
     waiting_all: u32,
     inside: u32,
