@@ -40,7 +40,7 @@ pub fn unmatched(policy: &Policy, terms: &SellerTerms, staff: &[Profile], now: A
         }
     }
     let short = best.into_iter().filter(|(_, level)| *level < policy.minimum_level);
-    short.map(|(language, best)| Unmatched { language: language.clone(), best }).collect()
+    short.map(|(language, best)| Unmatched { language: *language, best }).collect()
 }
 
 #[cfg(test)]

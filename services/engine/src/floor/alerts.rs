@@ -158,7 +158,7 @@ impl Alerts {
                 seller: standing.seller,
                 kind,
                 channel: standing.channel,
-                language: Some(standing.language.clone()),
+                language: Some(standing.language),
                 block,
             };
             let lasted = |since: At| picture.at.since(since) as f64 / 1e6;

@@ -55,7 +55,7 @@ impl Happened {
             slack: decision.slack,
             seller: contact.seller,
             channel: contact.needs.channel,
-            language: contact.needs.language.clone(),
+            language: contact.needs.language,
             assigned_at: contact.assigned_at,
             first_taken_at: contact.first_taken_at,
         }
@@ -119,7 +119,7 @@ impl Counts {
         match happened.kind {
             Kind::Queued if happened.rule == Rule::Intake => one.offered = 1,
             Kind::Accepted | Kind::Assigned => {
-                let taken = self.taken.entry((seller, channel, happened.language.clone())).or_default();
+                let taken = self.taken.entry((seller, channel, happened.language)).or_default();
                 *last(taken, at.0.div_euclid(MINUTE), WINDOW / MINUTE) += 1;
                 if happened.first_taken_at == Some(at) {
                     one.answered = 1;
@@ -174,7 +174,7 @@ impl Counts {
     #[must_use]
     pub fn taken(&self, seller: SellerId, channel: Channel, language: &Language, now: At) -> u32 {
         let first = (now.0 - WINDOW).div_euclid(MINUTE);
-        let slots = self.taken.get(&(seller, channel, language.clone()));
+        let slots = self.taken.get(&(seller, channel, *language));
         slots.into_iter().flatten().filter(|(minute, _)| *minute > first).map(|(_, n)| *n).sum()
     }
 

@@ -103,14 +103,14 @@ impl Engine {
                     eligible: of.eligible_count,
                     on_duty: of.eligible.count_both(&duty),
                     free: of.eligible.count_both(&self.room[of.channel as usize]),
-                    ..Standing::empty(job.contact.seller, of.channel, of.language.clone())
+                    ..Standing::empty(job.contact.seller, of.channel, of.language)
                 }
             });
             self.count(standing, &job.contact);
         }
         let mut queues: BTreeMap<(SellerId, Channel, Language), Standing> = BTreeMap::new();
         for (_, standing) in of_class {
-            let key = (standing.seller, standing.channel, standing.language.clone());
+            let key = (standing.seller, standing.channel, standing.language);
             match queues.entry(key) {
                 std::collections::btree_map::Entry::Vacant(free) => {
                     free.insert(standing);
