@@ -3,11 +3,12 @@
 //! the next epoch. Clocks of different machines are never compared. The lease
 //! also says where the leader is reached, so that any replica can pass calls on.
 
+use sqlx::FromRow;
 use tenantdb::{Failure, TenantTx};
 use uuid::Uuid;
 
 /// The lease as it stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
 pub struct Lease {
     /// Rises with every change of leader.
     pub epoch: i64,
@@ -73,7 +74,7 @@ pub async fn take(tx: &mut TenantTx, seen: &Lease, me: Uuid, address: Option<&st
 /// Begins the next epoch of whoever leads; none if another does by now.
 pub async fn next(tx: &mut TenantTx, epoch: i64, me: Uuid) -> Result<Option<Lease>, Failure> {
     let provider = tx.provider();
-    let row: Option<(i64, Option<Uuid>, Option<String>, i64, i64)> = sqlx::query_as(
+    Ok(sqlx::query_as(
         "update routing.lease set epoch = epoch + 1, beat = beat + 1
           where provider_id = $1 and epoch = $2 and holder = $3
           returning epoch, holder, address, beat, decisions_made",
@@ -82,8 +83,7 @@ pub async fn next(tx: &mut TenantTx, epoch: i64, me: Uuid) -> Result<Option<Leas
     .bind(epoch)
     .bind(me)
     .fetch_optional(tx.conn())
-    .await?;
-    Ok(row.map(|(epoch, holder, address, beat, decisions_made)| Lease { epoch, holder, address, beat, decisions_made }))
+    .await?)
 }
 
 /// Moves the beat and locks the lease until the commit; false if another leads.
