@@ -39,7 +39,7 @@ const STEPS: usize = 40;
 /// Histories at the same time: each is a provider of its own.
 const BESIDE: usize = 12;
 const PACE: Pace =
-    Pace { lease: Duration::from_millis(250), follow: Duration::from_millis(15), beat: Duration::from_millis(60) };
+    Pace { lease: Duration::from_millis(500), follow: Duration::from_millis(50), beat: Duration::from_millis(120) };
 
 /// Numbers that look random; a failure names the seed.
 struct Chance(u64);
@@ -706,7 +706,7 @@ async fn trouble(world: Arc<World>, over: Arc<AtomicBool>, seed: u64) {
     while !over.load(Ordering::Acquire) {
         tokio::time::sleep(Duration::from_millis(5 + chance.below(60))).await;
         match chance.below(8) {
-            0 => world.crash(chance.below(2) as usize),
+            0 if chance.below(3) == 0 => world.crash(chance.below(2) as usize),
             1 => world.clock.advance_seconds(31),
             2 => world.clock.advance_seconds(60),
             3 if chance.below(4) == 0 => world.clock.advance_seconds(1_200),
@@ -759,7 +759,7 @@ async fn no_history_loses_a_contact_or_offers_one_twice() {
     // Much must have happened for the checks to mean anything.
     println!("{decided:?}");
     let of = |kind: &str| decided.get(kind).copied().unwrap_or(0);
-    assert!(2 * of("histories") < of("terms of leaders"), "leaders must have been replaced: {decided:?}");
+    assert!(3 * of("histories") < 2 * of("terms of leaders"), "leaders must have been replaced: {decided:?}");
     for kind in ["offered", "accepted", "done", "rejected", "timed_out", "rescinded", "cancelled"] {
         assert!(of(kind) != 0, "nothing was {kind}: {decided:?}");
     }
