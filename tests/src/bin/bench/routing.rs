@@ -200,7 +200,7 @@ impl Floor {
         EnqueueContactRequest {
             seller_id: seller.to_owned(),
             request_id: format!("bench-{n}"),
-            needs: Some(Needs { channel: "chat".into(), language: "it".into(), ..Needs::default() }),
+            needs: Some(Needs { channel: "phone".into(), language: "it".into(), ..Needs::default() }),
             ..EnqueueContactRequest::default()
         }
     }
@@ -292,6 +292,18 @@ impl Floor {
         let ids = [(contact.clone(), "7000a00000000001".to_owned()), (offer, "7000a00000000002".to_owned())];
         let of_contact = format!("contact_id = '{contact}'");
         let tables = ["contact", "offer", "decision"].map(|table| (format!("routing.{table}"), of_contact.clone()));
-        peer::same_rows(&self.world, &provider, &seller, &ids, &tables).await
+        let script = peer::same_rows(&self.world, &provider, &seller, &ids, &tables).await;
+        script.lines().enumerate().map(|(place, line)| numbered(line, place)).collect()
     }
+}
+
+/// A statement with a number of its own, if it writes a decision: those are numbered.
+fn numbered(line: &str, place: usize) -> String {
+    let Some((head, values)) = line.split_once(" values (").filter(|_| line.contains("into routing.decision ")) else {
+        return format!("{line}\n");
+    };
+    let mut values: Vec<&str> = values.splitn(4, ", ").collect();
+    let number = format!("1000000000 + :client_id::bigint * 100000000 + :n::bigint * 100 + {place}");
+    values[2] = &number;
+    format!("{head} values ({}\n", values.join(", "))
 }
