@@ -2,12 +2,18 @@
 //! intervals, published simulations in the joint interval of theirs and ours.
 //! A scenario file for each lies in `scenarios/`.
 //!
-//! The usual run takes few replications; all that the files ask for are run by
-//! `cargo test -p simulator --test cases -- --ignored`.
+//! The usual run takes few replications; with `MANYDESK_ALL_REPLICATIONS` set,
+//! these very tests take all that the files ask for (minutes).
 
 use std::path::Path;
 
 use simulator::{Control, Outcome, plan};
+
+/// So many replications in the usual run; all where they are asked for.
+#[allow(clippy::disallowed_methods, reason = "no setting of the platform")]
+fn usually(few: u32) -> Option<u32> {
+    std::env::var_os("MANYDESK_ALL_REPLICATIONS").is_none().then_some(few)
+}
 
 /// Runs a scenario file: with few replications, or with all it asks for.
 fn run(file: &str, few: Option<u32>, change: &[(&str, &str)]) -> Outcome {
@@ -290,56 +296,45 @@ fn noisy_neighbour(few: Option<u32>) {
 
 #[test]
 fn erlang_c_is_met() {
-    erlang_c(Some(10));
+    erlang_c(usually(10));
 }
 
 #[test]
 fn erlang_a_is_met() {
-    erlang_a(Some(6));
+    erlang_a(usually(6));
 }
 
 #[test]
 fn finite_lines_are_met() {
-    finite_lines(Some(12));
+    finite_lines(usually(12));
 }
 
 #[test]
 fn skill_graphs_are_met() {
-    skill_graphs(Some(6));
+    skill_graphs(usually(6));
 }
 
 #[test]
 fn reserved_capacity_is_met() {
-    reserves(Some(6));
+    reserves(usually(6));
 }
 
 #[test]
 fn published_days_are_met() {
-    days(Some(40));
+    days(usually(40));
 }
 
 #[test]
 fn a_published_day_of_changing_hours_is_met() {
-    thirteen_hours(Some(60));
+    thirteen_hours(usually(60));
 }
 
 #[test]
 fn skill_counts_are_met() {
-    skill_counts(Some(6));
+    skill_counts(usually(6));
 }
 
 #[test]
 fn a_noisy_neighbour_harms_nobody() {
     noisy_neighbour(None);
-}
-
-#[test]
-#[ignore = "all replications of every case: minutes"]
-fn every_case_is_met_with_all_its_replications() {
-    type Case = fn(Option<u32>);
-    let cases: [Case; 9] =
-        [erlang_c, erlang_a, finite_lines, skill_graphs, reserves, days, thirteen_hours, skill_counts, noisy_neighbour];
-    for case in cases {
-        case(None);
-    }
 }

@@ -35,7 +35,12 @@ pub struct SellerSlot {
 impl SellerSlot {
     /// Whether nothing more is offered of it.
     pub fn is_full(&self) -> bool {
-        self.paused.is_some() || self.policy.ceiling != 0 && self.at_work >= self.policy.ceiling
+        self.would_be_full(0)
+    }
+
+    /// The same with so many more at work.
+    pub fn would_be_full(&self, more: u32) -> bool {
+        self.paused.is_some() || self.policy.ceiling != 0 && self.at_work + more >= self.policy.ceiling
     }
 
     /// What keeps it from being offered more.
@@ -44,7 +49,12 @@ impl SellerSlot {
     }
 
     pub fn is_below_floor(&self) -> bool {
-        self.at_work < self.policy.floor
+        self.would_be_below_floor(0)
+    }
+
+    /// The same with so many more at work.
+    pub fn would_be_below_floor(&self, more: u32) -> bool {
+        self.at_work + more < self.policy.floor
     }
 }
 

@@ -175,14 +175,11 @@ impl Engine {
     }
 
     fn is_full_with(&self, seller: u32, matching: &Matching) -> bool {
-        let slot = &self.sellers[seller as usize];
-        let matched = matching.at_work.get(&seller).copied().unwrap_or(0);
-        slot.paused.is_some() || slot.policy.ceiling != 0 && slot.at_work + matched >= slot.policy.ceiling
+        self.sellers[seller as usize].would_be_full(matching.of_seller(seller))
     }
 
     fn is_below_floor_with(&self, seller: u32, matching: &Matching) -> bool {
-        let slot = &self.sellers[seller as usize];
-        slot.at_work + matching.at_work.get(&seller).copied().unwrap_or(0) < slot.policy.floor
+        self.sellers[seller as usize].would_be_below_floor(matching.of_seller(seller))
     }
 
     /// The contact whose turn it is, by the same order as when a single agent is free.
@@ -264,6 +261,11 @@ impl Engine {
 }
 
 impl Matching {
+    /// Contacts of a seller that are matched so far.
+    fn of_seller(&self, seller: u32) -> u32 {
+        self.at_work.get(&seller).copied().unwrap_or(0)
+    }
+
     /// Moves everybody on the path by one.
     fn flip(&mut self, free: u32, start: u32, came_from: &HashMap<u32, u32>) {
         let mut agent = free;
