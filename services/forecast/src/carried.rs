@@ -32,7 +32,7 @@ pub(crate) fn rates(
 
 fn ordinary(lessons: &Lessons<'_>, day: usize) -> bool {
     let facts = &lessons.days[day];
-    facts.state == State::Open && lessons.use_day[day] && facts.class == facts.weekday
+    facts.state == State::Open && lessons.use_day[day] && facts.bears.is_empty()
 }
 
 /// What a weekday brings, of the mean day of the weeks around it.

@@ -234,7 +234,9 @@ fn states(grid: &Grid, calendar: &Calendar, dates: &[Date], holidays: &BTreeMap<
     // What a weekday brings on its days with contacts, in the last eight of them; and its closed days since.
     let mut busy: [Vec<f64>; 7] = Default::default();
     let mut idle = [0_usize; 7];
-    let mut holidays_open = [0_usize; 2];
+    // How often holidays were closed and open: each by its name, and all together.
+    let mut rested: BTreeMap<&str, [usize; 2]> = BTreeMap::new();
+    let mut rested_all = [0_usize; 2];
     for day in 0..grid.days {
         let weekday = weekdays[day];
         let holiday = holidays.contains_key(&dates[day]);
@@ -272,15 +274,23 @@ fn states(grid: &Grid, calendar: &Calendar, dates: &[Date], holidays: &BTreeMap<
             State::Closed if !holiday => idle[weekday] += 1,
             _ => {}
         }
-        if holiday && state != State::Unknown && used {
-            holidays_open[usize::from(state == State::Open)] += 1;
+        if let Some(name) = holidays.get(&dates[day])
+            && state != State::Unknown
+            && used
+        {
+            let open = usize::from(state == State::Open);
+            rested.entry(name).or_default()[open] += 1;
+            rested_all[open] += 1;
         }
     }
 
     for day in grid.days..dates.len() {
         let weekday = weekdays[day];
         let (never, gone) = (busy[weekday].is_empty() && 7 <= grid.days, CLOSED_FOR_GOOD <= idle[weekday]);
-        let rests = holidays.contains_key(&dates[day]) && holidays_open[1] < holidays_open[0];
+        let rests = holidays.get(&dates[day]).is_some_and(|name| {
+            let seen = rested.get(name).unwrap_or(&rested_all);
+            seen[1] < seen[0]
+        });
         let state = match stated(dates[day]) {
             Some(false) => State::Closed,
             Some(true) if opening.exceptions.contains_key(&dates[day]) => State::Open,

@@ -11,14 +11,14 @@ pub(crate) enum Direct {
 }
 
 /// Contacts per interval of a slot on a day, as the last days of its weekday had them before `origin`.
-/// Days after closures and holidays are left aside; where a weekday was never seen, all weekdays stand for it.
+/// Days on which holidays, closures or events bear are left aside; where a weekday was never seen, all stand for it.
 pub(crate) fn rates(how: Direct, lessons: &Lessons<'_>, origin: usize, day: &Day) -> Vec<f64> {
     let weeks = match how {
         Direct::Mean(weeks) | Direct::Median(weeks) => weeks,
     };
     let ordinary = |&other: &usize| {
         let candidate = &lessons.days[other];
-        candidate.state == State::Open && lessons.use_day[other] && candidate.class == candidate.weekday
+        candidate.state == State::Open && lessons.use_day[other] && candidate.bears.is_empty()
     };
     let mut like: Vec<usize> = (0..origin)
         .rev()

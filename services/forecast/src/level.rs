@@ -57,6 +57,8 @@ pub(crate) struct Sample {
 pub(crate) struct Pass {
     /// By origin from the first asked: contacts of the following days, were they open all their hours.
     pub ahead: Vec<Vec<f64>>,
+    /// By origin likewise: what holidays, closures and events do to each day, as a factor.
+    pub lifts: Vec<Vec<f64>>,
     /// Days that were nothing like expected.
     pub outliers: Vec<bool>,
     /// What was expected of each day the evening before.
@@ -109,11 +111,17 @@ pub(crate) fn pass(
         filter.state[WEEKDAY..EFFECTS].copy_from_slice(&week);
         (WEEKDAY..EFFECTS).for_each(|weekday| filter.set(weekday, 0.3_f64.powi(2)));
     }
-    let mut pass = Pass { ahead: Vec::new(), outliers: vec![false; samples.len()], expected: vec![0.0; samples.len()] };
+    let mut pass = Pass {
+        ahead: Vec::new(),
+        lifts: Vec::new(),
+        outliers: vec![false; samples.len()],
+        expected: vec![0.0; samples.len()],
+    };
     let mut run = 0_i32;
     for (index, sample) in samples.iter().enumerate() {
         if from <= index {
             pass.ahead.push(filter.ahead(&days.days[index..], horizon));
+            pass.lifts.push(filter.lifts(&days.days[index..], horizon));
         }
         let day = &days.days[index];
         pass.expected[index] = filter.expected(day) * day.factor;
@@ -132,6 +140,7 @@ pub(crate) fn pass(
         filter.step();
     }
     pass.ahead.push(filter.ahead(&days.days[samples.len()..], horizon));
+    pass.lifts.push(filter.lifts(&days.days[samples.len()..], horizon));
     pass
 }
 
@@ -305,6 +314,15 @@ impl Filter {
 
     fn open_up(&mut self) {
         self.cover[LEVEL * self.size + LEVEL] += 0.3_f64.powi(2);
+    }
+
+    /// What bears on each of the days to come beside its weekday, month and year.
+    fn lifts(&self, days: &[Day], horizon: usize) -> Vec<f64> {
+        let lift = |day: &Day| {
+            let logs: f64 = day.bears.iter().map(|&(index, much)| self.state[EFFECTS + index] * much).sum();
+            logs.clamp(-MOST, MOST).exp()
+        };
+        days.iter().take(horizon).map(lift).collect()
     }
 
     /// The contacts of the days to come, closed ones none.

@@ -28,6 +28,8 @@ const FADE_DAYS: f64 = 56.0;
 /// and those of levels, of which there are more alike, after so many.
 const LEVEL_FADE_DAYS: f64 = 100.0;
 
+/// So many contacts are no rarity.
+const ENOUGH: f64 = 8.0;
 /// Methods that would count for less than this share do not count.
 const LIGHT: f64 = 0.02;
 
@@ -178,14 +180,21 @@ impl Model {
     /// Contacts per interval of each slot of the days from an origin on.
     pub fn rates(&self, method: Method, origin: usize, horizon: usize, profiles: &Profiles) -> Vec<Vec<f64>> {
         let days = &self.days.days[origin..origin + horizon];
-        let carried = |hours| carried::rates(&self.lessons(), profiles, origin, hours, days);
-        let direct = |how| -> Vec<Vec<f64>> {
+        // What holidays, closures and events do was learnt once, for all methods.
+        let lifted = |mut rates: Vec<Vec<f64>>| {
+            for (rates, lift) in rates.iter_mut().zip(&self.passes[0].lifts[origin - self.from]) {
+                rates.iter_mut().for_each(|rate| *rate *= lift);
+            }
+            rates
+        };
+        let carried = |hours| lifted(carried::rates(&self.lessons(), profiles, origin, hours, days));
+        let direct = |how| {
             let lessons = self.lessons();
             let of_day = |day: &Day| match day.state {
                 State::Closed => vec![0.0; self.grid.slots],
                 _ => direct::rates(how, &lessons, origin, day).into_iter().map(|rate| rate * day.factor).collect(),
             };
-            days.iter().map(of_day).collect()
+            lifted(days.iter().map(of_day).collect())
         };
         match method {
             Method::Structural => self.structural(origin, horizon, profiles),
@@ -268,15 +277,16 @@ impl Model {
         if origins.len() < 2 {
             return;
         }
+        let block = self.block();
         let mut errors = vec![0.0; Method::ALL.len()];
         let mut volume = 0.0;
         for &origin in &origins {
             let fade = 0.5_f64.powf((self.grid.days - origin) as f64 / FADE_DAYS);
             let profiles = self.profiles(origin);
             for (index, &method) in Method::ALL.iter().enumerate() {
-                let error = self.compare(&self.rates(method, origin, 7, &profiles), origin);
-                errors[index] += fade * error.missed;
-                volume += if index == 0 { fade * error.volume } else { 0.0 };
+                let (missed, came) = self.missed(&self.rates(method, origin, 7, &profiles), origin, block);
+                errors[index] += fade * missed;
+                volume += if index == 0 { fade * came } else { 0.0 };
             }
         }
         let mut weights = weigh(&errors, volume);
@@ -285,6 +295,43 @@ impl Model {
         weights.iter_mut().filter(|weight| **weight < LIGHT * heaviest).for_each(|weight| *weight = 0.0);
         let sum: f64 = weights.iter().sum();
         self.weights = Method::ALL.into_iter().zip(weights.into_iter().map(|weight| weight / sum)).collect();
+    }
+
+    /// Over how many slots errors are summed to weigh methods. Errors of rare contacts, slot by slot, would reward him
+    /// who never expects any.
+    fn block(&self) -> usize {
+        let (contacts, open) = (0..self.grid.contacts.len())
+            .filter(|&cell| 0.0 < self.grid.contacts[cell])
+            .fold((0.0, 0), |sum, cell| (sum.0 + self.grid.contacts[cell], sum.1 + 1));
+        // Slots without contacts count as long as they lie on days with some.
+        let days = (0..self.grid.days).filter(|&day| 0.0 < self.grid.total(day)).count();
+        let busy = (days * self.grid.slots / 3).max(open);
+        let mean = contacts / busy.max(1) as f64;
+        ((ENOUGH / mean.max(1e-9)).ceil() as usize).clamp(1, self.grid.slots)
+    }
+
+    /// Sum of absolute errors over blocks of slots, and the contacts that came.
+    fn missed(&self, rates: &[Vec<f64>], origin: usize, block: usize) -> (f64, f64) {
+        let (mut missed, mut came) = (0.0, 0.0);
+        for (step, rates) in rates.iter().enumerate() {
+            let day = origin + step;
+            if self.grid.days <= day || !self.use_day[day] {
+                continue;
+            }
+            let cells: Vec<usize> = self.grid.cells(day).collect();
+            for (cells, rates) in cells.chunks(block).zip(rates.chunks(block)) {
+                let mut apart = 0.0;
+                for (&cell, rate) in cells.iter().zip(rates) {
+                    let known = f64::from(self.grid.known[cell]);
+                    if 0.0 < known {
+                        apart += self.grid.contacts[cell] - rate * known;
+                        came += self.grid.contacts[cell];
+                    }
+                }
+                missed += apart.abs();
+            }
+        }
+        (missed, came)
     }
 
     /// Compares contacts per interval of the days from an origin on with what was recorded of them.
