@@ -16,11 +16,14 @@ use jiff::civil::{Date, date};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 
-type Fault = Box<dyn Error>;
+/// The small bank's kinds of calls that have some every day.
+const KINDS: [&str; 4] = ["PS", "NE", "IN", "NW"];
+
+pub type Fault = Box<dyn Error>;
 
 /// A series of half-hours and the Mondays or Sundays from which a week is forecast.
-struct Case {
-    name: &'static str,
+pub struct Case {
+    pub name: &'static str,
     zone: &'static str,
     days: BTreeMap<Date, Vec<f64>>,
     origins: Vec<Date>,
@@ -30,15 +33,12 @@ struct Case {
 fn main() -> Result<(), Fault> {
     let mut arguments = std::env::args().skip(1);
     let folder = arguments.next().ok_or("which folder has the data?")?;
-    let mut cases = vec![bank(Path::new(&folder))?, taylor(Path::new(&folder))?];
-    for kind in ["", "PS", "NE", "IN", "NW"] {
-        cases.push(anonymous(Path::new(&folder), kind)?);
-    }
-    let mut written = String::from("series,origin,date,slot,contacts,seconds\n");
+    let cases = cases(Path::new(&folder))?;
     println!(
         "{:<16} {:>7} {:>8} {:>8} {:>8} {:>8} {:>8}",
         "series", "origins", "WAPE", "naive", "better", "worst", "CPU s"
     );
+    let mut written = String::from("series,origin,date,slot,contacts,seconds\n");
     for case in &cases {
         let (ours, naive, seconds) = weeks(case, &mut written)?;
         let (wape, yardstick) = (ours.wape().unwrap_or(0.0), naive.wape().unwrap_or(0.0));
@@ -61,6 +61,15 @@ fn main() -> Result<(), Fault> {
         std::fs::write(file, written)?;
     }
     Ok(())
+}
+
+/// All series.
+pub fn cases(folder: &Path) -> Result<Vec<Case>, Fault> {
+    let mut cases = vec![bank(folder)?, taylor(folder)?, anonymous(folder, "")?];
+    for kind in KINDS {
+        cases.push(anonymous(folder, kind)?);
+    }
+    Ok(cases)
 }
 
 impl Case {
@@ -86,7 +95,8 @@ impl Case {
     }
 
     fn forecast(&self, from: Date, days: u32) -> Result<Forecast, Fault> {
-        Ok(forecast(&self.history(from)?, &self.calendar, None, &Ask { first: from, days, levels: vec![0.8] })?)
+        let ask = Ask { first: from, days, levels: vec![0.8] };
+        Ok(forecast(&self.history(from)?, &self.calendar, None, &ask)?)
     }
 }
 
@@ -95,7 +105,7 @@ fn instant(zone: &TimeZone, day: Date) -> Result<Timestamp, Fault> {
 }
 
 /// Forecasts each week from the days before it; scores the days that were open.
-fn weeks(case: &Case, written: &mut String) -> Result<(Accuracy, Accuracy, f64), Fault> {
+pub fn weeks(case: &Case, written: &mut String) -> Result<(Accuracy, Accuracy, f64), Fault> {
     let (mut ours, mut naive, mut taken) = (Accuracy::default(), Accuracy::default(), 0.0);
     for &origin in &case.origins {
         let began = Instant::now();
@@ -122,7 +132,7 @@ fn weeks(case: &Case, written: &mut String) -> Result<(Accuracy, Accuracy, f64),
 }
 
 /// Days of the scored weeks, each forecast the evening before and again during the morning.
-fn mornings(case: &Case) -> Result<Vec<(usize, f64, f64)>, Fault> {
+pub fn mornings(case: &Case) -> Result<Vec<(usize, f64, f64)>, Fault> {
     let hours = [9, 10, 11, 13, 15];
     let mut sums = vec![(0.0, 0.0, 0.0); hours.len()];
     for (day, slots) in case.days.range(case.origins[0]..) {

@@ -315,8 +315,8 @@ fn damping(model: &Model) -> Damping {
         if model.day(day).state != State::Open {
             continue;
         }
-        let rates = model.combined(day, 1, profiles);
-        let forecast = grid.cells(day).zip(&rates[0]).map(|(cell, rate)| rate * f64::from(grid.known[cell])).collect();
+        let rates = model.quick(day, profiles);
+        let forecast = grid.cells(day).zip(&rates).map(|(cell, rate)| rate * f64::from(grid.known[cell])).collect();
         lived.push(Lived { forecast, actual: grid.contacts[grid.cells(day)].to_vec() });
     }
     Damping::learn(&lived, grid.slots)

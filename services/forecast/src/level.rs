@@ -21,10 +21,13 @@ const DOUBTFUL: f64 = 2.5;
 const OUTLIER: f64 = 4.0;
 /// So many outliers to one side in a row are a new level.
 const SHIFT: usize = 3;
+/// Days that scatter by more than this share are few contacts.
+const FAINT: f64 = 0.25;
 /// No day has more: a filter gone wrong must not end in infinity.
 const MOST: f64 = 30.0;
-/// The unexplained part of days with less contacts than usual is larger, within these bounds.
-const THIN: (f64, f64) = (0.25, 8.0);
+/// The unexplained part of days with less contacts than usual is larger, within these bounds: an evening's opening
+/// says little of the level of whole days.
+const THIN: (f64, f64) = (0.25, 40.0);
 
 /// The noise of a series too short to tell.
 const UNKNOWN_NOISE: f64 = 0.15;
@@ -106,8 +109,8 @@ pub(crate) fn pass(
 ) -> Pass {
     let noise = noise(samples);
     let mut filter = Filter::new(spec, days.names, noise, start(samples));
-    if let Some(week) = week {
-        // Siblings tell the week's shape, to start with.
+    if let (Some(week), true) = (week, FAINT <= noise) {
+        // Siblings tell the week's shape where the series itself hardly can.
         filter.state[WEEKDAY..EFFECTS].copy_from_slice(&week);
         (WEEKDAY..EFFECTS).for_each(|weekday| filter.set(weekday, 0.3_f64.powi(2)));
     }
@@ -245,7 +248,7 @@ impl Filter {
         let sight = self.sight();
         let ratio = sample.contacts / (sample.share * sight.exp());
         // Logarithms where a day is a good measure of its level; few contacts are taken as they are, zeros included.
-        let off = if self.noise < 0.25 && 0.0 < ratio { ratio.ln() } else { ratio - 1.0 };
+        let off = if self.noise < FAINT && 0.0 < ratio { ratio.ln() } else { ratio - 1.0 };
         let size = self.size;
         let mut width = 0.0;
         for (row, gain) in self.gain.iter_mut().enumerate() {
@@ -255,7 +258,7 @@ impl Filter {
         for &(index, much) in &self.look {
             width += self.gain[index] * much;
         }
-        let thin = ((self.state[LEVEL] - sight).exp() / sample.share).clamp(THIN.0, THIN.1);
+        let thin = ((self.state[LEVEL] - sight).exp() / sample.share).powf(1.5).clamp(THIN.0, THIN.1);
         let noise = 0.5 * self.noise * self.noise * thin;
         let deviation = (width + noise).sqrt();
         let far = off / deviation;

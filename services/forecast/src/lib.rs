@@ -4,7 +4,7 @@
 //! Start with [`forecast()`]. A [`History`] is what was recorded, laid out by civil day and slot (`series`, `clock`); a
 //! [`Calendar`] what is known of days beside it: hours, holidays, events (`days` says what each day is). Two things are
 //! learnt apart from each other: the level of days (`level`: a structural model run as a Kalman filter, many at once)
-//! and how a day spreads over its slots (`profile`). Plain methods stand beside them (`direct`, `carried`). All are
+//! and how a day spreads over its slots (`profile`). Other methods stand beside them (`decomposed`, `carried`, `direct`). All are
 //! forecast again from origins in the past, and weighed by how right they were (`model`); the same origins tell how
 //! wide the ranges must be (`spread`) and are reported as [`Accuracy`]. [`Pool`] lends to thin series and new sellers
 //! what their siblings have in common; [`reforecast`] tells the rest of a day that goes differently.
@@ -25,6 +25,7 @@ pub mod spread;
 
 mod carried;
 mod days;
+mod decomposed;
 mod direct;
 mod handling;
 mod level;

@@ -5,6 +5,7 @@ use crate::accuracy::Accuracy;
 use crate::calendar::Calendar;
 use crate::carried;
 use crate::days::{CLASSES, Day, Days, State};
+use crate::decomposed;
 use crate::direct::{self, Direct};
 use crate::level::{self, Pass, Sample, Spec};
 use crate::pool::Pool;
@@ -15,6 +16,8 @@ use crate::series::Grid;
 const ORIGINS: usize = 12;
 /// The first origin needs so many days of history.
 const SETTLED: usize = 10;
+/// Less is a short history: four weeks.
+const SHORT: usize = 28;
 /// Levels are judged at every day of the last so many.
 const JUDGED: usize = 126;
 /// Nothing further ahead is judged.
@@ -33,11 +36,20 @@ const ENOUGH: f64 = 8.0;
 /// Methods that would count for less than this share do not count.
 const LIGHT: f64 = 0.02;
 
+/// Methods are tried on so many weeks,
+const TRIED: usize = 4;
+/// and on more if they are not so far behind the best.
+const FAR_BEHIND: f64 = 1.3;
+/// The power to which errors are held against methods, had they been seen for ever.
+const STRICT: f64 = 40.0;
+
 /// The ways in which days of a series are forecast.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
     /// Level × profile: see the crate's description.
     Structural,
+    /// Seasons of day and week taken apart, what is left smoothed (MSTL and exponential smoothing).
+    Decomposed,
     /// The shape of the week, at the level of the last hours.
     LastHours,
     /// The shape of the week, at the level of the last day or two.
@@ -53,8 +65,9 @@ pub enum Method {
 }
 
 impl Method {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Structural,
+        Self::Decomposed,
         Self::LastHours,
         Self::LastDays,
         Self::LastWeek,
@@ -66,9 +79,10 @@ impl Method {
     /// How much a method counts among others that were as right. Methods that are much alike share a vote.
     fn vote(self) -> f64 {
         match self {
-            Self::Structural => 4.0,
-            Self::LastHours | Self::LastDays => 0.5,
-            Self::LastWeek | Self::MeanOfFour | Self::MeanOfEight | Self::MedianOfSix => 0.25,
+            Self::Structural => 2.0,
+            Self::Decomposed => 1.0,
+            Self::LastHours | Self::LastDays => 0.25,
+            Self::LastWeek | Self::MeanOfFour | Self::MeanOfEight | Self::MedianOfSix => 0.125,
         }
     }
 }
@@ -174,7 +188,7 @@ impl Model {
                 }
             }
         }
-        weigh(&errors, volume)
+        weigh(&errors, volume, (origin - self.from) / 7)
     }
 
     /// Contacts per interval of each slot of the days from an origin on.
@@ -198,6 +212,10 @@ impl Model {
         };
         match method {
             Method::Structural => self.structural(origin, horizon, profiles),
+            Method::Decomposed => match decomposed::rates(&self.lessons(), origin, days) {
+                Some(rates) => lifted(rates),
+                None => self.structural(origin, horizon, profiles),
+            },
             Method::LastHours => carried(2.0),
             Method::LastDays => carried(16.0),
             Method::LastWeek => direct(Direct::Mean(1)),
@@ -213,10 +231,17 @@ impl Model {
         self.levels(origin, horizon).into_iter().zip(days).map(spread).collect()
     }
 
+    /// The structural method, or the plain ones where they count for more: the day ahead, many times over.
+    pub fn quick(&self, origin: usize, profiles: &Profiles) -> Vec<f64> {
+        let quick = self.weights.iter().filter(|(method, _)| *method != Method::Decomposed);
+        let best = quick.max_by(|one, other| one.1.total_cmp(&other.1)).map_or(Method::Structural, |best| best.0);
+        self.rates(best, origin, 1, profiles).swap_remove(0)
+    }
+
     /// The chosen combination.
     pub fn combined(&self, origin: usize, horizon: usize, profiles: &Profiles) -> Vec<Vec<f64>> {
         let mut sum = vec![vec![0.0; self.grid.slots]; horizon];
-        for &(method, weight) in self.weights.iter().filter(|(_, weight)| LIGHT <= *weight) {
+        for &(method, weight) in self.weights.iter().filter(|(_, weight)| 0.0 < *weight) {
             for (sum, rates) in sum.iter_mut().zip(self.rates(method, origin, horizon, profiles)) {
                 sum.iter_mut().zip(rates).for_each(|(sum, rate)| *sum += weight * rate);
             }
@@ -230,38 +255,20 @@ impl Model {
         (origin..origin + horizon).map(|day| direct::seasonal_naive(&lessons, origin, self.day(day))).collect()
     }
 
-    /// Takes the manner of learning profiles that spread the last weeks' days best, their totals given.
+    /// Takes the manner of learning profiles that spreads days best, their totals given: the weeks after past origins,
+    /// or, where the history is short, each day by all the others.
     fn choose_manner(&mut self) {
-        let origins: Vec<usize> = self.origins().take(8).collect();
-        if origins.len() < 2 {
-            return;
-        }
+        let origins: Vec<usize> = self.origins().filter(|origin| SHORT <= *origin).take(8).collect();
         let mut best = f64::INFINITY;
         let mut chosen = self.manner;
         for half_life in [14.0, 42.0, 120.0] {
-            for smooth in [0, 1, 4] {
+            for smooth in [0, 1, 4, 12] {
                 let manner = Manner { half_life, smooth };
-                let mut missed = 0.0;
-                for &origin in &origins {
-                    let profiles = Profiles::learn(&self.lessons(), origin, manner, self.pooled());
-                    for day in origin..origin + 7 {
-                        let total = self.grid.total(day);
-                        if !self.use_day[day] || total == 0.0 {
-                            continue;
-                        }
-                        let shares = profiles.of(&self.days.days[day]);
-                        let cells = self.grid.cells(day);
-                        let covered: f64 = cells
-                            .clone()
-                            .zip(shares)
-                            .map(|(cell, share)| share * f64::from(self.grid.known[cell]))
-                            .sum();
-                        for (cell, share) in cells.zip(shares) {
-                            let part = share * f64::from(self.grid.known[cell]) / covered.max(1e-9);
-                            missed += (self.grid.contacts[cell] - total * part).powi(2) / total;
-                        }
-                    }
-                }
+                let missed: f64 = if origins.len() < 2 {
+                    self.by_the_others(manner)
+                } else {
+                    origins.iter().map(|&origin| self.by_those_before(manner, origin)).sum()
+                };
                 if missed < best {
                     best = missed;
                     chosen = manner;
@@ -269,6 +276,39 @@ impl Model {
             }
         }
         self.manner = chosen;
+    }
+
+    /// How badly the days of a week are spread by what was before it.
+    fn by_those_before(&self, manner: Manner, origin: usize) -> f64 {
+        let profiles = Profiles::learn(&self.lessons(), origin, manner, self.pooled());
+        (origin..origin + 7).map(|day| self.misspread(&profiles, day)).sum()
+    }
+
+    /// How badly each of the last days is spread by all others.
+    fn by_the_others(&self, manner: Manner) -> f64 {
+        let days = self.grid.days.saturating_sub(SHORT)..self.grid.days;
+        days.map(|left_out| {
+            let mut use_day = self.use_day.clone();
+            use_day[left_out] = false;
+            let lessons = Lessons { use_day: &use_day, ..self.lessons() };
+            let profiles = Profiles::learn(&lessons, self.grid.days, manner, self.pooled());
+            self.misspread(&profiles, left_out)
+        })
+        .sum()
+    }
+
+    /// Squared errors of a day's slots when its total is given, relative to what chance alone would make them.
+    fn misspread(&self, profiles: &Profiles, day: usize) -> f64 {
+        let total = self.grid.total(day);
+        if !self.use_day[day] || total == 0.0 {
+            return 0.0;
+        }
+        let known = |cell: usize| f64::from(self.grid.known[cell]);
+        let shares = profiles.of(&self.days.days[day]);
+        let cells = self.grid.cells(day).zip(shares);
+        let covered: f64 = cells.clone().map(|(cell, share)| share * known(cell)).sum();
+        let part = |(cell, share): (usize, &f64)| total * share * known(cell) / covered.max(1e-9);
+        cells.map(|pair| (self.grid.contacts[pair.0] - part(pair)).powi(2) / total).sum()
     }
 
     /// Weighs the methods by their errors in the last weeks.
@@ -279,17 +319,23 @@ impl Model {
         }
         let block = self.block();
         let mut errors = vec![0.0; Method::ALL.len()];
-        let mut volume = 0.0;
-        for &origin in &origins {
+        let mut volume = 0.0_f64;
+        for (week, &origin) in origins.iter().enumerate() {
             let fade = 0.5_f64.powf((self.grid.days - origin) as f64 / FADE_DAYS);
             let profiles = self.profiles(origin);
+            // After some weeks, what is far behind is not tried on those before: most methods, for most series.
+            let best = errors.iter().copied().fold(f64::INFINITY, f64::min);
             for (index, &method) in Method::ALL.iter().enumerate() {
+                if TRIED <= week && FAR_BEHIND * best < errors[index] {
+                    errors[index] = f64::INFINITY;
+                    continue;
+                }
                 let (missed, came) = self.missed(&self.rates(method, origin, 7, &profiles), origin, block);
                 errors[index] += fade * missed;
-                volume += if index == 0 { fade * came } else { 0.0 };
+                volume = volume.max(came);
             }
         }
-        let mut weights = weigh(&errors, volume);
+        let mut weights = weigh(&errors, volume, origins.len());
         weights.iter_mut().zip(Method::ALL).for_each(|(weight, method)| *weight *= method.vote());
         let heaviest = weights.iter().copied().fold(0.0, f64::max);
         weights.iter_mut().filter(|weight| **weight < LIGHT * heaviest).for_each(|weight| *weight = 0.0);
@@ -397,17 +443,20 @@ impl Model {
     }
 }
 
-/// Weights that fall with a power of the error; nothing far behind the best counts.
-fn weigh(errors: &[f64], volume: f64) -> Vec<f64> {
+/// Weights that fall with a power of the error, the higher the more weeks told; nothing far behind the best counts.
+fn weigh(errors: &[f64], volume: f64, weeks: usize) -> Vec<f64> {
     let best = errors.iter().copied().fold(f64::INFINITY, f64::min);
     if volume <= 0.0 || !best.is_finite() {
         return vec![1.0 / errors.len() as f64; errors.len()];
     }
+    let power = STRICT * weeks as f64 / (weeks as f64 + 6.0);
     // An error of a millionth of the volume is none.
     let least = 1e-6 * volume;
     let raw: Vec<f64> = errors
         .iter()
-        .map(|error| if best.max(least) * 1.2 < *error { 0.0 } else { (best.max(least) / error.max(least)).powi(16) })
+        .map(
+            |error| if best.max(least) * 1.2 < *error { 0.0 } else { (best.max(least) / error.max(least)).powf(power) },
+        )
         .collect();
     let sum: f64 = raw.iter().sum();
     raw.into_iter().map(|weight| weight / sum).collect()
