@@ -221,24 +221,18 @@ struct Rolled {
 
 impl Rolled {
     fn of(model: &Model, origins: &[usize]) -> Self {
-        let mut rolled = Self {
-            accuracy: Accuracy::default(),
-            naive: Accuracy::default(),
-            scatter: Scatter::assumed((1.5 * model.noise()).clamp(0.1, 0.5)),
-        };
+        let (mut accuracy, mut naive) = (Accuracy::default(), Accuracy::default());
         let scale = weekly_change(model);
         let mut made: Vec<(usize, Vec<Vec<f64>>)> = Vec::new();
         for &origin in origins {
             let rates = model.combined(origin, 7, &model.profiles(origin));
-            let scaled = |accuracy| Accuracy { scale, ..accuracy };
-            rolled.accuracy = rolled.accuracy.and(scaled(model.compare(&rates, origin)));
-            rolled.naive = rolled.naive.and(scaled(model.compare(&model.naive(origin, 7), origin)));
+            let scaled = |sums| Accuracy { scale, ..sums };
+            accuracy = accuracy.and(scaled(model.compare(&rates, origin)));
+            naive = naive.and(scaled(model.compare(&model.naive(origin, 7), origin)));
             made.push((origin, rates));
         }
-        if 2 <= made.len() {
-            rolled.scatter = scatter(model, &made);
-        }
-        rolled
+        let scatter = if made.len() < 2 { model.first_scatter() } else { scatter(model, &made) };
+        Self { accuracy, naive, scatter }
     }
 }
 

@@ -11,6 +11,7 @@ use crate::level::{self, Pass, Sample, Spec};
 use crate::pool::Pool;
 use crate::profile::{Lessons, Manner, Profiles};
 use crate::series::Grid;
+use crate::spread::Scatter;
 
 /// Origins are a week apart, so many at most, the last ones.
 const ORIGINS: usize = 12;
@@ -22,10 +23,15 @@ const SHORT: usize = 28;
 const JUDGED: usize = 126;
 /// Nothing further ahead is judged.
 const FAR: usize = 28;
+/// Four weeks: only then do days of a month show.
+const MONTHLY: usize = 28;
 /// A year and a bit: only then does a year repeat.
 const YEARLY: usize = 400;
 /// Less of a day's usual volume recorded says too little.
 const LITTLE: f64 = 0.2;
+/// What comes by chance, over Poisson, and what moves a day, where nothing tells.
+const UNKNOWN_CHANCE: f64 = 1.5;
+const UNKNOWN_DAY: f64 = 0.35;
 /// Errors of methods count half after so many days,
 const FADE_DAYS: f64 = 56.0;
 /// and those of levels, of which there are more alike, after so many.
@@ -123,7 +129,7 @@ impl Model {
             samples,
             use_day,
             expected,
-            weights: vec![(Method::Structural, 1.0)],
+            weights: unjudged(count),
             manner: Manner { half_life: 56.0, smooth: 1 },
             passes,
             from,
@@ -269,7 +275,7 @@ impl Model {
                 } else {
                     origins.iter().map(|&origin| self.by_those_before(manner, origin)).sum()
                 };
-                if missed < best {
+                if 0.0 < missed && missed < best {
                     best = missed;
                     chosen = manner;
                 }
@@ -287,14 +293,20 @@ impl Model {
     /// How badly each of the last days is spread by all others.
     fn by_the_others(&self, manner: Manner) -> f64 {
         let days = self.grid.days.saturating_sub(SHORT)..self.grid.days;
-        days.map(|left_out| {
-            let mut use_day = self.use_day.clone();
-            use_day[left_out] = false;
-            let lessons = Lessons { use_day: &use_day, ..self.lessons() };
-            let profiles = Profiles::learn(&lessons, self.grid.days, manner, self.pooled());
-            self.misspread(&profiles, left_out)
-        })
-        .sum()
+        // A day that is the only one of its kind would be judged by days of another shape.
+        let mut kinds = [0_usize; CLASSES];
+        (0..self.grid.days)
+            .filter(|&day| self.use_day[day] && 0.0 < self.grid.total(day))
+            .for_each(|day| kinds[usize::from(self.day(day).class)] += 1);
+        days.filter(|&day| 1 < kinds[usize::from(self.day(day).class)])
+            .map(|left_out| {
+                let mut use_day = self.use_day.clone();
+                use_day[left_out] = false;
+                let lessons = Lessons { use_day: &use_day, ..self.lessons() };
+                let profiles = Profiles::learn(&lessons, self.grid.days, manner, self.pooled());
+                self.misspread(&profiles, left_out)
+            })
+            .sum()
     }
 
     /// Squared errors of a day's slots when its total is given, relative to what chance alone would make them.
@@ -400,9 +412,25 @@ impl Model {
         sums
     }
 
-    /// The noise of the series, as a share of a day.
-    pub fn noise(&self) -> f64 {
-        level::noise(&self.samples)
+    /// What is known of the scatter before past origins tell: how days were spread by all others gives what comes by
+    /// chance; the noise of days, and how far one week was from the next, what moves a day.
+    pub fn first_scatter(&self) -> Scatter {
+        let days = self.grid.days.saturating_sub(SHORT)..self.grid.days;
+        let judged = days.filter(|&day| self.use_day[day] && 0.0 < self.grid.total(day)).count();
+        if judged < 10 {
+            return Scatter::assumed(UNKNOWN_CHANCE, UNKNOWN_DAY);
+        }
+        // A day was left out of what spread it, but its total was given: a little less than what comes.
+        let chance = 1.2 * self.by_the_others(self.manner) / judged as f64;
+        let noise = 1.5 * level::noise(&self.samples);
+        let week = |from: usize| -> f64 {
+            let days = self.samples.get(from..from + 7).unwrap_or_default();
+            days.iter().flatten().map(|sample| sample.contacts / sample.share).sum()
+        };
+        let count = self.grid.days;
+        let (last, before) = (week(count.saturating_sub(7)), week(count.saturating_sub(14)));
+        let moved = if 14 <= count && 0.0 < last && 0.0 < before { (last / before).ln() } else { UNKNOWN_DAY };
+        Scatter::assumed(chance, noise.hypot(moved).clamp(0.05, 0.6))
     }
 
     /// The first day from which something was forecast again.
@@ -443,6 +471,12 @@ impl Model {
     }
 }
 
+/// What methods count before any can be judged. In the first weeks a weekday is best taken for what it was.
+fn unjudged(days: usize) -> Vec<(Method, f64)> {
+    let structural = (0.25 + days as f64 / 28.0).clamp(0.5, 1.0);
+    vec![(Method::Structural, structural), (Method::LastWeek, 1.0 - structural)]
+}
+
 /// Weights that fall with a power of the error, the higher the more weeks told; nothing far behind the best counts.
 fn weigh(errors: &[f64], volume: f64, weeks: usize) -> Vec<f64> {
     let best = errors.iter().copied().fold(f64::INFINITY, f64::min);
@@ -465,12 +499,21 @@ fn weigh(errors: &[f64], volume: f64, weeks: usize) -> Vec<f64> {
 /// The levels that are tried.
 fn specs(days: usize) -> Vec<Spec> {
     let spec = |wander, trend, month, year| Spec { wander, trend, month, year };
+    // Neither months nor trends show in a few weeks: what looks like one is not.
+    let (months, trends) = (MONTHLY <= days, SHORT <= days);
     let mut specs = Vec::new();
-    for wander in [0.05, 0.005, 0.3, 1.0, 4.0, 16.0] {
-        specs.extend([spec(wander, false, true, false), spec(wander, false, false, false)]);
+    // Nor is a level believed to run after every day before that was seen for some weeks.
+    let wanders = [0.05, 0.005, 0.3, 1.0, 4.0, 16.0];
+    for &wander in wanders.iter().filter(|wander| trends || **wander <= 1.0) {
+        if months {
+            specs.push(spec(wander, false, true, false));
+        }
+        specs.push(spec(wander, false, false, false));
     }
     for wander in [0.05, 0.3, 1.0, 4.0] {
-        specs.push(spec(wander, true, true, false));
+        if trends {
+            specs.push(spec(wander, true, months, false));
+        }
     }
     if YEARLY <= days {
         specs.extend([spec(0.05, false, true, true), spec(0.3, false, true, true), spec(0.005, true, true, true)]);

@@ -132,7 +132,7 @@ impl Pool {
             rates.push((0..slots).map(|slot| if here(slot) { volume * share(slot) } else { 0.0 }).collect());
         }
         let handling = self.handle_seconds.map(|seconds| Handling::flat(seconds, slots));
-        expected_days(&clock, &calendar.opening, ask, 0, &rates, &Scatter::assumed(NEW), handling.as_ref())
+        expected_days(&clock, &calendar.opening, ask, 0, &rates, &Scatter::assumed(1.5, NEW), handling.as_ref())
     }
 }
 

@@ -23,9 +23,9 @@ const COUNTED: f64 = 30.0;
 pub(crate) const MOST_DISTANCES: usize = 2_000;
 
 impl Scatter {
-    /// What is assumed of a series without a past to measure it by.
-    pub(crate) fn assumed(day: f64) -> Self {
-        Self { chance: 1.2, day, weeks: vec![1.0], distances: Vec::new(), days: 0 }
+    /// What is assumed where no forecast of the past was compared yet.
+    pub(crate) fn assumed(chance: f64, day: f64) -> Self {
+        Self { chance: chance.max(1.0), day, weeks: vec![1.0], distances: Vec::new(), days: 0 }
     }
 
     /// Variance of an interval with so many contacts expected, so many days ahead.

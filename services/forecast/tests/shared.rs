@@ -23,9 +23,9 @@ fn public_series_are_forecast_as_well_as_promised() {
     let promised = [
         ("bank calls", 0.055),
         ("taylor", 0.0150),
-        ("anonymous bank", 0.27),
-        ("anonymous PS", 0.29),
-        ("anonymous NE", 0.50),
+        ("anonymous bank", 0.28),
+        ("anonymous PS", 0.31),
+        ("anonymous NE", 0.51),
         ("anonymous IN", 0.62),
         ("anonymous NW", 0.47),
     ];
