@@ -1,9 +1,11 @@
 //! How right a forecast was: figures that can be stored, added up and shown.
 
+use serde::{Deserialize, Serialize};
+
 use crate::Refusal;
 
 /// Sums from which all measures of accuracy are made; those of several periods add up.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Accuracy {
     /// Intervals compared.
     pub intervals: u64,

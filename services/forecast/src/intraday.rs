@@ -4,6 +4,8 @@
 //! The whole ratio (d = 1) would take the chance of the morning for the day's; d is learnt from how the rest of past
 //! days followed their mornings, as the slope of one logarithm over the other, drawn to [`USUAL`] where few days tell.
 
+use serde::{Deserialize, Serialize};
+
 use crate::Refusal;
 use crate::learnt::Expected;
 
@@ -15,7 +17,7 @@ const USUAL_DAYS: f64 = 8.0;
 const MOST_RATIO: f64 = 4.0;
 
 /// How much the rest of a day follows what has come before, by slot of the day's first forecast interval.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Damping {
     /// By slot at which the day is looked at again.
     pub powers: Vec<f64>,

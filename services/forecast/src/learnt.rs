@@ -2,6 +2,7 @@
 
 use jiff::civil::Date;
 use jiff::{Timestamp, ToSpan};
+use serde::{Deserialize, Serialize};
 
 use crate::Refusal;
 use crate::accuracy::Accuracy;
@@ -68,7 +69,7 @@ pub struct Expected {
 }
 
 /// A day that was nothing like expected, and from which nothing was learnt. It stays in the record.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Outlier {
     pub date: Date,
     pub contacts: f64,
@@ -76,7 +77,7 @@ pub struct Outlier {
 }
 
 /// How a forecast came about: what can be stored beside it and shown.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Report {
     /// Days of history.
     pub days: usize,

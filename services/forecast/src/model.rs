@@ -1,5 +1,7 @@
 //! A series learnt: level, profiles, and how much each method is to be trusted, all by rolling origin.
 
+use serde::{Deserialize, Serialize};
+
 use crate::Refusal;
 use crate::accuracy::Accuracy;
 use crate::calendar::Calendar;
@@ -50,7 +52,7 @@ const FAR_BEHIND: f64 = 1.3;
 const STRICT: f64 = 40.0;
 
 /// The ways in which days of a series are forecast.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Method {
     /// Level × profile: see the crate's description.
     Structural,
@@ -258,7 +260,11 @@ impl Model {
     /// The yardstick: the last same weekday's contacts again.
     pub fn naive(&self, origin: usize, horizon: usize) -> Vec<Vec<f64>> {
         let lessons = self.lessons();
-        (origin..origin + horizon).map(|day| direct::seasonal_naive(&lessons, origin, self.day(day))).collect()
+        let of_day = |day: &Day| match day.state {
+            State::Closed => vec![0.0; self.grid.slots],
+            _ => direct::seasonal_naive(&lessons, origin, day),
+        };
+        self.days.days[origin..origin + horizon].iter().map(of_day).collect()
     }
 
     /// Takes the manner of learning profiles that spreads days best, their totals given: the weeks after past origins,

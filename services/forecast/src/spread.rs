@@ -1,7 +1,9 @@
 //! How far actual contacts may lie from the forecast: never nearer than chance alone would throw them.
 
+use serde::{Deserialize, Serialize};
+
 /// The scatter of a series around its forecast.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Scatter {
     /// Variance of an interval over its mean that comes from contacts arriving by chance: 1 is Poisson.
     pub chance: f64,
@@ -19,8 +21,8 @@ pub struct Scatter {
 const ASSUMED_DAYS: f64 = 20.0;
 /// Below so many contacts, a range has whole numbers as its ends.
 const COUNTED: f64 = 30.0;
-/// Distances kept: enough for the tails.
-pub(crate) const MOST_DISTANCES: usize = 2_000;
+/// Distances kept: quantiles of them all, enough for any level that is asked.
+pub(crate) const MOST_DISTANCES: usize = 200;
 
 impl Scatter {
     /// What is assumed where no forecast of the past was compared yet.

@@ -39,7 +39,7 @@ fn any_history() -> impl Strategy<Value = forecast::History> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn forecasts_are_finite_not_negative_and_within_their_ranges(history in any_history(), days in 1_u32..60) {

@@ -383,4 +383,11 @@ fn the_report_names_what_the_forecast_is_made_of() {
     assert!(ours < 0.9 * naive, "{ours} against {naive}");
     assert!(report.accuracy.mase().expect("changes") < 1.0);
     assert!(report.accuracy.bias().expect("contacts").abs() < 0.05);
+
+    // It can be stored and read again.
+    let stored = serde_json::to_string(&report).expect("written");
+    let read: forecast::Report = serde_json::from_str(&stored).expect("read");
+    assert_eq!((read.days, read.methods.len(), read.scatter.days), (140, report.methods.len(), report.scatter.days));
+    near(read.accuracy.wape().expect("contacts"), ours, 1e-12);
+    assert!(stored.len() < 10_000, "{} bytes", stored.len());
 }

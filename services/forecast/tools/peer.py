@@ -8,8 +8,8 @@ makes a Python environment with statsforecast beside the build (target/forecast-
 release, forecasts the same weeks with the other methods, and scores all of them here, on the same intervals: those of
 the days that were open. Every method sees what came before the first day of the week it forecasts, and nothing else.
 
-The other libraries need series without holes: closed days and hours are filled with the mean of the last four same
-weekdays that were open, nights are cut off where a series has none. None of them is told of holidays. CPU seconds are
+The other libraries need series without holes: closed days are filled with the mean of the last four same weekdays
+that were open, weekdays and nights are cut off where a series has none. None of them is told of holidays. CPU seconds are
 those of all origins together, model choice included, the environment's start excluded.
 """
 
@@ -115,21 +115,17 @@ def median_of_six(days, origin, dates, slots):
 
 
 def whole(days, origin, weekdays, slots):
-    """The days before an origin without holes, and the dates they have."""
+    """The days before an origin without holes: one row a day, one column a slot."""
     import numpy
 
-    first, dates, rows = min(days), [], []
-    date = first
+    rows, date = [], min(days)
     while date < origin:
         if date.weekday() in weekdays:
             row = days.get(date)
-            if row is None or all(row[s] is None for s in slots):
-                last = [r for r in same_weekdays(days, date, date)[:4]]
-                row = [sum(r[s] for r in last) / len(last) if last else 0 for s in range(48)] if slots == range(48) else {
-                    s: (sum(r[s] for r in last) / len(last) if last else 0) for s in slots
-                }
+            if row is None:
+                last = same_weekdays(days, date, date)[:4]
+                row = [sum((r[s] or 0) for r in last) / max(1, len(last)) for s in range(48)]
             rows.append([row[s] for s in slots])
-            dates.append(date)
         date += dt.timedelta(days=1)
     return numpy.array(rows, dtype=float)
 
