@@ -97,16 +97,20 @@ pub(crate) fn noise(samples: &[Option<Sample>]) -> f64 {
     (1.4826 * median(&mut apart) / 2.0_f64.sqrt() * (7.0_f64 / 6.0).sqrt()).clamp(0.002, 1.5)
 }
 
-/// Runs the model over the recorded days; forecasts `horizon` days from every origin of `from..=samples.len()`.
+/// How far is forecast.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reach {
+    /// The first past origin,
+    pub from: usize,
+    /// how many days from each past one are asked,
+    pub judged: usize,
+    /// and how many from the end of the record.
+    pub ahead: usize,
+}
+
+/// Runs the model over the recorded days; forecasts from every origin of `reach.from..=samples.len()`.
 /// `week` is what siblings say of the weekdays, as logarithms.
-pub(crate) fn pass(
-    spec: Spec,
-    days: &Days,
-    samples: &[Option<Sample>],
-    from: usize,
-    horizon: usize,
-    week: Option<[f64; 7]>,
-) -> Pass {
+pub(crate) fn pass(spec: Spec, days: &Days, samples: &[Option<Sample>], reach: Reach, week: Option<[f64; 7]>) -> Pass {
     let noise = noise(samples);
     let mut filter = Filter::new(spec, days.names, noise, start(samples));
     if let (Some(week), true) = (week, FAINT <= noise) {
@@ -120,30 +124,36 @@ pub(crate) fn pass(
         outliers: vec![false; samples.len()],
         expected: vec![0.0; samples.len()],
     };
-    let mut run = 0_i32;
+    // Outliers to one side in a row, and the side.
+    let (mut run, mut side) = (Vec::with_capacity(SHIFT), 0);
     for (index, sample) in samples.iter().enumerate() {
-        if from <= index {
-            pass.ahead.push(filter.ahead(&days.days[index..], horizon));
-            pass.lifts.push(filter.lifts(&days.days[index..], horizon));
+        if reach.from <= index {
+            pass.ahead.push(filter.ahead(&days.days[index..], reach.judged));
+            pass.lifts.push(filter.lifts(&days.days[index..], reach.judged));
         }
         let day = &days.days[index];
         pass.expected[index] = filter.expected(day) * day.factor;
         if let Some(sample) = sample {
             let far = filter.learn(day, *sample);
-            let side = if far < -OUTLIER { -1 } else { i32::from(OUTLIER < far) };
-            pass.outliers[index] = side != 0;
-            run = if side == 0 || (run != 0 && run.signum() != side) { side } else { run + side };
-            if SHIFT <= run.unsigned_abs() as usize {
-                // Not a strange day but a new level: open up for it, and take the days before for what they were.
+            let now = if far < -OUTLIER { -1 } else { i32::from(OUTLIER < far) };
+            pass.outliers[index] = now != 0;
+            if now != side {
+                run.clear();
+            }
+            side = now;
+            if side != 0 {
+                run.push(index);
+            }
+            if SHIFT <= run.len() {
+                // Not strange days but a new level: open up for it, and take them for what they were.
                 filter.open_up();
-                pass.outliers[index + 1 - SHIFT.min(index + 1)..=index].fill(false);
-                run = 0;
+                run.drain(..).for_each(|strange| pass.outliers[strange] = false);
             }
         }
         filter.step();
     }
-    pass.ahead.push(filter.ahead(&days.days[samples.len()..], horizon));
-    pass.lifts.push(filter.lifts(&days.days[samples.len()..], horizon));
+    pass.ahead.push(filter.ahead(&days.days[samples.len()..], reach.ahead));
+    pass.lifts.push(filter.lifts(&days.days[samples.len()..], reach.ahead));
     pass
 }
 

@@ -9,7 +9,7 @@ use crate::carried;
 use crate::days::{CLASSES, Day, Days, State};
 use crate::decomposed;
 use crate::direct::{self, Direct};
-use crate::level::{self, Pass, Sample, Spec};
+use crate::level::{self, Pass, Reach, Sample, Spec};
 use crate::pool::Pool;
 use crate::profile::{Lessons, Manner, Profiles};
 use crate::series::Grid;
@@ -117,12 +117,10 @@ impl Model {
         let samples = samples(&grid, &days);
         let count = grid.days;
         let from = count.saturating_sub(JUDGED).max(SETTLED.min(count / 2));
-        let judged = ahead.clamp(7, FAR);
+        let reach = Reach { from, judged: ahead.clamp(7, FAR), ahead };
         let week = pool.map(|pool| pool.weekdays.map(f64::ln));
-        let passes: Vec<Pass> = specs(count)
-            .iter()
-            .map(|&spec| level::pass(spec, &days, &samples, from, ahead.max(judged), week))
-            .collect();
+        let passes: Vec<Pass> =
+            specs(count).iter().map(|&spec| level::pass(spec, &days, &samples, reach, week)).collect();
         let use_day: Vec<bool> = (0..count).map(|day| !days.days[day].left_out && !passes[0].outliers[day]).collect();
         let expected = passes[0].expected.clone();
         let mut model = Self {
