@@ -41,6 +41,8 @@ const LEVEL_FADE_DAYS: f64 = 100.0;
 
 /// So many contacts are no rarity.
 const ENOUGH: f64 = 8.0;
+/// With so many contacts, one slot of one day says half of what can be said of it.
+const TELLING: f64 = 50.0;
 /// Methods that would count for less than this share do not count.
 const LIGHT: f64 = 0.02;
 
@@ -123,13 +125,14 @@ impl Model {
             specs(count).iter().map(|&spec| level::pass(spec, &days, &samples, reach, week)).collect();
         let use_day: Vec<bool> = (0..count).map(|day| !days.days[day].left_out && !passes[0].outliers[day]).collect();
         let expected = passes[0].expected.clone();
+        let weights = unjudged(count, grid.busy_slot());
         let mut model = Self {
             grid,
             days,
             samples,
             use_day,
             expected,
-            weights: unjudged(count),
+            weights,
             manner: Manner { half_life: 56.0, smooth: 1 },
             passes,
             from,
@@ -362,14 +365,7 @@ impl Model {
     /// Over how many slots errors are summed to weigh methods. Errors of rare contacts, slot by slot, would reward him
     /// who never expects any.
     fn block(&self) -> usize {
-        let (contacts, open) = (0..self.grid.contacts.len())
-            .filter(|&cell| 0.0 < self.grid.contacts[cell])
-            .fold((0.0, 0), |sum, cell| (sum.0 + self.grid.contacts[cell], sum.1 + 1));
-        // Slots without contacts count as long as they lie on days with some.
-        let days = (0..self.grid.days).filter(|&day| 0.0 < self.grid.total(day)).count();
-        let busy = (days * self.grid.slots / 3).max(open);
-        let mean = contacts / busy.max(1) as f64;
-        ((ENOUGH / mean.max(1e-9)).ceil() as usize).clamp(1, self.grid.slots)
+        ((ENOUGH / self.grid.busy_slot().max(1e-9)).ceil() as usize).clamp(1, self.grid.slots)
     }
 
     /// Sum of absolute errors over blocks of slots, and the contacts that came.
@@ -475,10 +471,12 @@ impl Model {
     }
 }
 
-/// What methods count before any can be judged. In the first weeks a weekday is best taken for what it was.
-fn unjudged(days: usize) -> Vec<(Method, f64)> {
-    let structural = (0.25 + days as f64 / 28.0).clamp(0.5, 1.0);
-    vec![(Method::Structural, structural), (Method::LastWeek, 1.0 - structural)]
+/// What methods count before any can be judged. In the first weeks a weekday is best taken for what it was, as far as
+/// its slots have enough contacts to tell.
+fn unjudged(days: usize, busy_slot: f64) -> Vec<(Method, f64)> {
+    let tells = busy_slot / (busy_slot + TELLING);
+    let last = (0.75 - days as f64 / 28.0).clamp(0.0, 0.5) * tells;
+    vec![(Method::Structural, 1.0 - last), (Method::LastWeek, last)]
 }
 
 /// Weights that fall with a power of the error, the higher the more weeks told; nothing far behind the best counts.

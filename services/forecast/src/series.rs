@@ -199,6 +199,14 @@ impl Grid {
         self.contacts[day * self.slots..(day + 1) * self.slots].iter().sum()
     }
 
+    /// Contacts of a mean slot of the open hours.
+    pub fn busy_slot(&self) -> f64 {
+        let busy = self.contacts.iter().filter(|contacts| 0.0 < **contacts).count();
+        // Slots without contacts count as well on days with some: at least a third of such a day is open.
+        let days = (0..self.days).filter(|&day| 0.0 < self.total(day)).count();
+        self.contacts.iter().sum::<f64>() / (days * self.slots / 3).max(busy).max(1) as f64
+    }
+
     /// The cells of a day.
     pub fn cells(&self, day: usize) -> Range<usize> {
         day * self.slots..(day + 1) * self.slots
