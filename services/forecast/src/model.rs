@@ -41,8 +41,8 @@ const LEVEL_FADE_DAYS: f64 = 100.0;
 
 /// So many contacts are no rarity.
 const ENOUGH: f64 = 8.0;
-/// With so many contacts, one slot of one day says half of what can be said of it.
-const TELLING: f64 = 50.0;
+/// With so many contacts, one slot of one day says what can be said of it: chance moves it by a tenth.
+const TELLING: f64 = 100.0;
 /// Methods that would count for less than this share do not count.
 const LIGHT: f64 = 0.02;
 
@@ -474,7 +474,7 @@ impl Model {
 /// What methods count before any can be judged. In the first weeks a weekday is best taken for what it was, as far as
 /// its slots have enough contacts to tell.
 fn unjudged(days: usize, busy_slot: f64) -> Vec<(Method, f64)> {
-    let tells = busy_slot / (busy_slot + TELLING);
+    let tells = (busy_slot / TELLING).min(1.0);
     let last = (0.75 - days as f64 / 28.0).clamp(0.0, 0.5) * tells;
     vec![(Method::Structural, 1.0 - last), (Method::LastWeek, last)]
 }
