@@ -1,0 +1,21 @@
+//! Writes every kind of document into a folder, for validators that were written elsewhere.
+
+#[path = "../tests/support/mod.rs"]
+mod support;
+
+use std::path::PathBuf;
+
+use documents::{Invoice, cii, csv, json, ubl};
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let folder = PathBuf::from(std::env::args().nth(1).ok_or("which folder?")?);
+    std::fs::create_dir_all(&folder)?;
+    for (name, terms) in support::samples() {
+        let invoice = Invoice::check(terms).map_err(|violations| format!("{name}: {violations:#?}"))?;
+        std::fs::write(folder.join(format!("{name}.ubl.xml")), ubl(&invoice))?;
+        std::fs::write(folder.join(format!("{name}.cii.xml")), cii(&invoice))?;
+        std::fs::write(folder.join(format!("{name}.csv")), csv(&invoice))?;
+        std::fs::write(folder.join(format!("{name}.json")), json(&invoice))?;
+    }
+    Ok(())
+}
