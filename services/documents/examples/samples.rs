@@ -5,7 +5,7 @@ mod support;
 
 use std::path::PathBuf;
 
-use documents::{Invoice, cii, csv, json, ubl};
+use documents::{Invoice, Language, cii, csv, json, pdf, ubl};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = PathBuf::from(std::env::args().nth(1).ok_or("which folder?")?);
@@ -14,6 +14,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let invoice = Invoice::check(terms).map_err(|violations| format!("{name}: {violations:#?}"))?;
         std::fs::write(folder.join(format!("{name}.ubl.xml")), ubl(&invoice))?;
         std::fs::write(folder.join(format!("{name}.cii.xml")), cii(&invoice))?;
+        for language in Language::ALL {
+            let page = pdf(&invoice, &support::brand(language), language)?;
+            std::fs::write(folder.join(format!("{name}.{}.pdf", language.code())), page)?;
+        }
         std::fs::write(folder.join(format!("{name}.csv")), csv(&invoice))?;
         std::fs::write(folder.join(format!("{name}.json")), json(&invoice))?;
     }

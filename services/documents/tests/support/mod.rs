@@ -371,3 +371,18 @@ pub fn long(lines: usize) -> Terms {
 pub fn today() -> Date {
     date(2026, 11, 2)
 }
+
+pub const SVG: &str = r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 220 60">
+  <defs><linearGradient id="g"><stop offset="0" stop-color="#0b5"/><stop offset="1" stop-color="#06a"/></linearGradient></defs>
+  <circle cx="30" cy="30" r="26" fill="url(#g)"/><path d="M18 42 V18 L42 42 V18" fill="none" stroke="#fff" stroke-width="6"/>
+  <rect x="70" y="22" width="140" height="16" rx="4" fill="#234"/></svg>"##;
+
+/// A name in one language, shapes in others.
+pub fn brand(language: Language) -> Brand {
+    let logo = match language {
+        Language::German | Language::French => Some(Logo::Svg(SVG.into())),
+        _ => None,
+    };
+    let color = if language == Language::Spanish { [240, 200, 40] } else { [0, 102, 140] };
+    Brand { name: "Nordlicht".into(), color, logo, fonts: vec![] }
+}
