@@ -29,7 +29,8 @@ pub struct Entry {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Posting {
     /// Parts joined by colons, such as `assets:receivable:Brand 42`; the first is one of assets, liabilities, equity,
-    /// income and expenses.
+    /// income and expenses. Of the others, what a program's names cannot hold becomes a space or a dash: names that
+    /// differ only in that become one.
     pub account: String,
     pub amount: Decimal,
     /// ISO 4217.
@@ -153,9 +154,10 @@ fn account(name: &str, dialect: Dialect) -> Option<String> {
     Some(account)
 }
 
-/// Beancount's names start with a capital letter or a digit and hold letters, digits and dashes.
+/// Beancount's names start with a capital letter or a digit and hold letters, digits and dashes; whatever is not
+/// ASCII passes for a capital letter.
 fn component(part: &str) -> String {
-    let dashed: String = part.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+    let dashed: String = part.chars().map(|c| if c.is_alphanumeric() { c } else { '-' }).collect();
     let mut letters = dashed.trim_matches('-').chars();
     letters.next().map_or(String::new(), |first| first.to_ascii_uppercase().to_string() + letters.as_str())
 }

@@ -237,7 +237,7 @@ impl Flow<'_, '_, '_> {
         let position = ground.fitted(self.fonts, &line.id, BODY, 26.0);
         self.text(LEFT, position, BODY);
         let numbers = BODY;
-        let unit = words::unit(&line.unit, ground.language);
+        let unit = words::unit(&line.unit, line.quantity, ground.language);
         let quantity = words::number(line.quantity, None, ground.language);
         let quantity = if unit.is_empty() { quantity } else { format!("{quantity}\u{a0}{unit}") };
         self.number_in(QUANTITY, 67.0, quantity, numbers);

@@ -318,17 +318,21 @@ const ITALIAN: Words = Words {
 };
 
 /// A unit's short name; the code itself where it has none here, nothing where it goes without saying.
-pub fn unit(code: &str, language: Language) -> &str {
+pub fn unit(code: &str, quantity: Decimal, language: Language) -> &str {
     let names = match code {
         "C62" | "H87" | "E48" => return "",
         "HUR" => ["Std.", "h", "h", "h", "h"],
         "MIN" => ["Min.", "min", "min", "min", "min"],
         "SEC" => ["Sek.", "s", "s", "s", "s"],
+        "DAY" if quantity == Decimal::ONE => ["Tag", "day", "jour", "día", "giorno"],
         "DAY" => ["Tage", "days", "jours", "días", "giorni"],
-        "WEE" => ["Wochen", "weeks", "sem.", "sem.", "sett."],
-        "MON" => ["Mon.", "mo.", "mois", "meses", "mesi"],
+        "WEE" if quantity == Decimal::ONE => ["Woche", "week", "semaine", "semana", "settimana"],
+        "WEE" => ["Wochen", "weeks", "semaines", "semanas", "settimane"],
+        "MON" if quantity == Decimal::ONE => ["Monat", "month", "mois", "mes", "mese"],
+        "MON" => ["Monate", "months", "mois", "meses", "mesi"],
+        "ANN" if quantity == Decimal::ONE => ["Jahr", "year", "an", "año", "anno"],
         "ANN" => ["Jahre", "years", "ans", "años", "anni"],
-        "LS" => ["pausch.", "lump sum", "forfait", "a tanto alzado", "a corpo"],
+        "LS" => ["pauschal", "lump sum", "forfait", "global", "a corpo"],
         "4L" => ["MB"; 5],
         "E34" => ["GB"; 5],
         "KGM" => ["kg"; 5],

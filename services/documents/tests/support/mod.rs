@@ -386,3 +386,40 @@ pub fn brand(language: Language) -> Brand {
     let color = if language == Language::Spanish { [240, 200, 40] } else { [0, 102, 140] };
     Brand { name: "Nordlicht".into(), color, logo, fonts: vec![] }
 }
+
+/// An invoice, its payment, and one in a currency without cents, with names that would break a line.
+pub fn ledger() -> Vec<Entry> {
+    let posting = |account: &str, amount: &str, currency: &str| Posting {
+        account: account.into(),
+        amount: d(amount),
+        currency: currency.into(),
+    };
+    let receivable = "assets:receivable:Maison  Églantine";
+    vec![
+        Entry {
+            date: today(),
+            code: "NORD-2026-00042".into(),
+            description: "Maison; Églantine\n".into(),
+            postings: vec![
+                posting(receivable, "119", "EUR"),
+                posting("income:services", "-100.00", "EUR"),
+                posting("liabilities:vat", "-19", "EUR"),
+            ],
+        },
+        Entry {
+            date: date(2026, 11, 10),
+            code: "\"wire\" (7)".into(),
+            description: String::new(),
+            postings: vec![posting("assets:bank", "119.00", "EUR"), posting(receivable, "-119.00", "EUR")],
+        },
+        Entry {
+            date: date(2026, 11, 11),
+            code: String::new(),
+            description: "\"東京\" \\ ; office".into(),
+            postings: vec![
+                posting("assets:receivable:東京", "110000", "JPY"),
+                posting("income:services", "-110000", "JPY"),
+            ],
+        },
+    ]
+}
