@@ -29,3 +29,5 @@ cargo build --locked -p manydesk
 
 say "tests"
 cargo test --workspace --locked --no-fail-fast
+
+tests/documents.sh

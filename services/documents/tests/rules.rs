@@ -88,6 +88,7 @@ fn every_rule_is_told_by_its_id() {
         ("DOC-LINES", |t| t.lines[1].id = "1".into()),
         ("DOC-LIST", |t| t.notes = vec!["n".into(); 101]),
         ("DOC-LENGTH", |t| t.lines[0].description = "x".repeat(5_001)),
+        ("DOC-LENGTH", |t| t.number = "1".repeat(301)),
         ("DOC-CHARACTERS", |t| t.lines[0].description = "bell \u{7}".into()),
         ("DOC-CHARACTERS", |t| t.buyer.name = "  ".into()),
         ("DOC-CHARACTERS", |t| t.buyer.name = "safe\u{202e}exe.pdf".into()),

@@ -5,10 +5,12 @@ use serde_json::Value;
 use super::{Found, MAX_LINES, blank};
 use crate::terms::Terms;
 
-/// Characters of one text.
+/// Characters of a text that people read.
 const MAX_TEXT: usize = 5_000;
+/// Characters of a name, a number, a code.
+const MAX_NAME: usize = 300;
 /// Bytes of all texts.
-const MAX_ALL: usize = 20_000_000;
+const MAX_ALL: usize = 10_000_000;
 /// Members of any list but that of the lines.
 const MAX_LIST: usize = 100;
 
@@ -45,7 +47,8 @@ fn walk(value: &Value, path: &mut String, all: &mut usize, found: &mut Found) {
     match value {
         Value::String(text) => {
             *all += text.len();
-            found.when(MAX_TEXT < text.chars().count(), "DOC-LENGTH", path.as_str(), "is too long");
+            let most = if is_prose(path) { MAX_TEXT } else { MAX_NAME };
+            found.when(most < text.chars().count(), "DOC-LENGTH", path.as_str(), "is too long");
             found.when(
                 !text.chars().all(writable),
                 "DOC-CHARACTERS",
@@ -73,6 +76,13 @@ fn walk(value: &Value, path: &mut String, all: &mut usize, found: &mut Found) {
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
+}
+
+/// Whether sentences stand at a path.
+fn is_prose(path: &str) -> bool {
+    let field = path.rsplit('.').next().unwrap_or_default();
+    let field = field.split('[').next().unwrap_or_default();
+    matches!(field, "notes" | "note" | "description" | "payment_terms" | "legal_form" | "reason" | "attributes")
 }
 
 /// A character of XML 1.0 that is no control character of the second row either, and does not steer how others are

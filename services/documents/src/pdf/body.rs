@@ -75,6 +75,11 @@ impl Flow<'_, '_, '_> {
         self.page().rule(LEFT, y, RIGHT - LEFT, height, ink);
     }
 
+    /// A text in one line, cut where it ends.
+    fn fitted(&mut self, text: &str, style: Style, width: f32) -> String {
+        self.fonts.some_lines(text, (style.weight, style.size), width, 1).into_iter().next().unwrap_or_default()
+    }
+
     /// Goes to the next page if so much does not fit on this one.
     fn room(&mut self, height: f32) {
         if self.bottom < self.y + height {
@@ -94,7 +99,8 @@ impl Flow<'_, '_, '_> {
         self.pages.push(Page::default());
         self.y = 50.0;
         let title = format!("{} {}", self.ground.title(), self.ground.terms().number);
-        let name = self.ground.brand.name.clone();
+        let title = self.fitted(&title, BODY, 240.0);
+        let name = self.fitted(&self.ground.brand.name, BODY.bold(), 240.0);
         self.text(LEFT, name, BODY.bold().ink(Ink::Brand));
         self.right(RIGHT, title, BODY);
         self.y += 7.0;
@@ -118,8 +124,7 @@ impl Flow<'_, '_, '_> {
         sender.extend(address(seller, &seller.address.country));
         let sender = sender.join(" · ");
         self.y = 128.0;
-        let sender = self.fonts.wrap(&sender, Weight::Regular, FOOT.size, 250.0);
-        for line in sender.into_iter().take(2) {
+        for line in self.fonts.some_lines(&sender, (Weight::Regular, FOOT.size), 250.0, 2) {
             self.text(LEFT, line, FOOT);
             self.y += FOOT.leading();
         }
@@ -132,8 +137,8 @@ impl Flow<'_, '_, '_> {
             let style = Style::new(10.0);
             let style = if index == 0 { style.bold() } else { style };
             let y = self.y;
-            let lines = self.fonts.wrap(text, style.weight, style.size, 235.0);
-            for (more, line) in lines.into_iter().take(4).enumerate() {
+            let lines = self.fonts.some_lines(text, (style.weight, style.size), 235.0, 4);
+            for (more, line) in lines.into_iter().enumerate() {
                 self.page().text(LEFT, y + more as f32 * style.leading(), line, style);
                 self.y += style.leading();
             }
@@ -142,11 +147,17 @@ impl Flow<'_, '_, '_> {
         self.y = 128.0;
         self.facts();
         self.y = left.max(self.y).max(236.0) + 16.0;
-        self.text(LEFT, format!("{} {}", ground.title(), terms.number), Style::new(17.0).bold());
-        self.y += 18.0;
+        let style = Style::new(17.0).bold();
+        let title = format!("{} {}", ground.title(), terms.number);
+        for line in self.fonts.some_lines(&title, (style.weight, style.size), RIGHT - LEFT, 3) {
+            self.text(LEFT, line, style);
+            self.y += 18.0;
+        }
         for preceding in &terms.preceding {
+            self.room(BODY.leading());
             let dated = preceding.issued.map(|d| format!(" ({})", ground.day(d))).unwrap_or_default();
             let text = format!("{} {}{dated}", ground.words.corrects, preceding.number);
+            let text = self.fitted(&text, BODY, RIGHT - LEFT);
             self.text(LEFT, text, BODY);
             self.y += BODY.leading();
         }
@@ -163,9 +174,9 @@ impl Flow<'_, '_, '_> {
             }
             None => {
                 self.y = 76.0;
-                let name = self.fonts.wrap(&ground.brand.name, Weight::Bold, 20.0, RIGHT - LEFT);
-                let name = name.into_iter().next().unwrap_or_default();
-                self.text(LEFT, name, Style::new(20.0).bold().ink(Ink::Brand));
+                let style = Style::new(20.0).bold().ink(Ink::Brand);
+                let name = self.fitted(&ground.brand.name, style, RIGHT - LEFT);
+                self.text(LEFT, name, style);
             }
         }
         self.y = 100.0;
@@ -193,13 +204,13 @@ impl Flow<'_, '_, '_> {
         let style = Style::new(8.5);
         for (name, value) in facts.into_iter().filter(|(_, value)| !value.is_empty()) {
             let (x, y) = (LEFT + 285.0, self.y);
-            let names = self.fonts.wrap(name, Weight::Regular, style.size, 92.0);
-            let values = self.fonts.wrap(&value, Weight::Regular, style.size, RIGHT - x - 96.0);
-            let rows = names.len().max(values.len()).min(3);
-            for (row, text) in names.into_iter().take(rows).enumerate() {
+            let names = self.fonts.some_lines(name, (Weight::Regular, style.size), 92.0, 3);
+            let values = self.fonts.some_lines(&value, (Weight::Regular, style.size), RIGHT - x - 96.0, 3);
+            let rows = names.len().max(values.len());
+            for (row, text) in names.into_iter().enumerate() {
                 self.page().text(x, y + row as f32 * style.leading(), text, style.ink(Ink::Grey));
             }
-            for (row, text) in values.into_iter().take(rows).enumerate() {
+            for (row, text) in values.into_iter().enumerate() {
                 self.page().text(x + 96.0, y + row as f32 * style.leading(), text, style);
             }
             self.y += rows as f32 * style.leading() + 1.0;
@@ -234,7 +245,7 @@ impl Flow<'_, '_, '_> {
             self.room(3.0 * BODY.leading() + reserve);
         }
         let ground = self.ground;
-        let position = ground.fitted(self.fonts, &line.id, BODY, 26.0);
+        let position = self.fitted(&line.id, BODY, 26.0);
         self.text(LEFT, position, BODY);
         let numbers = BODY;
         let unit = words::unit(&line.unit, line.quantity, ground.language);
@@ -455,13 +466,6 @@ impl Flow<'_, '_, '_> {
     }
 }
 
-impl Ground<'_> {
-    /// A text in one line, cut where it ends.
-    fn fitted(&self, fonts: &mut Fonts<'_>, text: &str, style: Style, width: f32) -> String {
-        fonts.wrap(text, style.weight, style.size, width).into_iter().next().unwrap_or_default()
-    }
-}
-
 /// An address as it stands on a letter from a country: abroad the country is named.
 fn address(party: &Party, from: &str) -> Vec<String> {
     let address = &party.address;
@@ -560,7 +564,7 @@ fn foot(ground: &Ground<'_>, fonts: &mut Fonts<'_>) -> Foot {
         .into_iter()
         .map(|texts| {
             let texts = texts.into_iter().filter(|t| !t.is_empty());
-            texts.flat_map(|t| fonts.wrap(&t, Weight::Regular, FOOT.size, 158.0)).take(16).collect()
+            texts.flat_map(|t| fonts.some_lines(&t, (Weight::Regular, FOOT.size), 158.0, 6)).take(18).collect()
         })
         .collect();
     let rows = columns.iter().map(Vec::len).max().unwrap_or(0);

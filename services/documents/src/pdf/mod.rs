@@ -47,20 +47,17 @@ pub enum PdfError {
     Logo(&'static str),
     #[error("a font cannot be read")]
     Font,
-    #[error("the pages do not follow PDF/A-3b")]
-    Write(#[source] Box<KrillaErrorText>),
+    #[error("the pages do not follow PDF/A-3b: {0}")]
+    Write(String),
     #[error("the metadata cannot be completed")]
     Metadata,
 }
 
-/// What the library said, without its types.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct KrillaErrorText(String);
-
 impl From<KrillaError> for PdfError {
     fn from(error: KrillaError) -> Self {
-        PdfError::Write(Box::new(KrillaErrorText(format!("{error:?}").chars().take(500).collect())))
+        // What the library names are faults of a file, but for glyphs, which it tells with the text they are in.
+        let name = format!("{error:?}");
+        PdfError::Write(name.split(['{', '(', '"']).take(3).collect::<Vec<_>>().join(" ").chars().take(100).collect())
     }
 }
 

@@ -31,8 +31,19 @@ pub struct Fonts<'a> {
     faces: Vec<Face<'a>>,
     regular: Vec<usize>,
     bold: Vec<usize>,
-    /// Face, glyph and width of a character that needs no shaping.
-    simple: [HashMap<char, (usize, GlyphId, f32)>; 2],
+    /// Characters that were looked up; none if nothing stands for one.
+    known: [HashMap<char, Option<Known>>; 2],
+}
+
+/// A character by itself.
+#[derive(Clone, Copy)]
+struct Known {
+    face: usize,
+    glyph: GlyphId,
+    /// In ems.
+    width: f32,
+    /// Itself, or what stands for it.
+    shown: char,
 }
 
 /// Glyphs of one font, left to right.
@@ -56,13 +67,13 @@ impl<'a> Fonts<'a> {
         let rest = 2..faces.len();
         let regular = [0].into_iter().chain(rest.clone()).collect();
         let bold = [1].into_iter().chain(rest).collect();
-        Some(Self { faces, regular, bold, simple: Default::default() })
+        Some(Self { faces, regular, bold, known: Default::default() })
     }
 
     /// In ems.
     pub fn width(&mut self, text: &str, weight: Weight) -> f32 {
         if text.chars().all(is_simple) {
-            return text.chars().filter_map(|c| self.simple(c, weight)).map(|(_, _, width)| width).sum();
+            return text.chars().filter_map(|c| self.known(c, weight)).map(|known| known.width).sum();
         }
         self.shape(text, weight).iter().map(|run| run.width).sum()
     }
@@ -77,7 +88,7 @@ impl<'a> Fonts<'a> {
             Direction::Rtl => Level::rtl(),
             Direction::Ltr | Direction::Mixed => Level::ltr(),
         };
-        let text: String = text.chars().filter_map(|c| self.known(c, weight)).collect();
+        let text: String = text.chars().filter_map(|c| Some(self.known(c, weight)?.shown)).collect();
         let bidi = BidiInfo::new(&text, Some(level));
         let mut runs = Vec::new();
         for paragraph in &bidi.paragraphs {
@@ -102,7 +113,8 @@ impl<'a> Fonts<'a> {
             let mut line = String::new();
             let mut used = 0.0;
             for word in paragraph.split([' ', '\t', '\r']).filter(|word| !word.is_empty()) {
-                let (mut word, mut long) = (word, self.width(word, weight));
+                let mut word = word;
+                let mut long = self.width(word, weight);
                 let space = if line.is_empty() { 0.0 } else { self.width(" ", weight) };
                 if room < used + space + long && !line.is_empty() {
                     lines.push(std::mem::take(&mut line));
@@ -111,14 +123,11 @@ impl<'a> Fonts<'a> {
                     line.push(' ');
                     used += space;
                 }
-                while room < long {
-                    let at = self.fitting(word, weight, room);
-                    let (head, tail) = word.split_at(at);
-                    if tail.is_empty() {
-                        break;
-                    }
-                    lines.push(head.to_owned());
-                    (word, long) = (tail, self.width(tail, weight));
+                if room < long {
+                    let mut parts = self.parts(word, weight, room);
+                    word = parts.pop().unwrap_or_default();
+                    lines.extend(parts.into_iter().map(str::to_owned));
+                    long = self.width(word, weight);
                 }
                 line.push_str(word);
                 used += long;
@@ -131,20 +140,35 @@ impl<'a> Fonts<'a> {
         lines
     }
 
-    /// How many bytes of a word fit: at least one character, never between a letter and its mark.
-    fn fitting(&mut self, word: &str, weight: Weight, room: f32) -> usize {
-        let mut used = 0.0;
-        let mut fits = 0;
-        for (at, c) in word.char_indices() {
-            used += self.simple(c, weight).map_or(0.0, |(_, _, width)| width);
-            if room < used && 0 < at && !is_mark(c) {
-                return if fits == 0 { at } else { fits };
-            }
-            if !is_mark(c) {
-                fits = at;
+    /// At most so many lines; the last one shows where more was cut off.
+    pub fn some_lines(&mut self, text: &str, style: (Weight, f32), width: f32, most: usize) -> Vec<String> {
+        let mut lines = self.wrap(text, style.0, style.1, width);
+        if most < lines.len() {
+            lines.truncate(most);
+            if let Some(last) = lines.last_mut() {
+                while width < (self.width(last, style.0) + self.width("…", style.0)) * style.1 && last.pop().is_some()
+                {
+                }
+                last.push('…');
             }
         }
-        word.len()
+        lines
+    }
+
+    /// A word in parts that fit: each of at least one character, never cut between a letter and its mark.
+    fn parts<'t>(&mut self, word: &'t str, weight: Weight, room: f32) -> Vec<&'t str> {
+        let mut parts = Vec::new();
+        let (mut start, mut used) = (0, 0.0);
+        for (at, c) in word.char_indices() {
+            let width = self.known(c, weight).map_or(0.0, |known| known.width);
+            if room < used + width && start < at && !is_mark(c) {
+                parts.extend(word.get(start..at));
+                (start, used) = (at, 0.0);
+            }
+            used += width;
+        }
+        parts.extend(word.get(start..));
+        parts
     }
 
     fn order(&self, weight: Weight) -> &[usize] {
@@ -154,66 +178,60 @@ impl<'a> Fonts<'a> {
         }
     }
 
-    fn face_of(&self, c: char, weight: Weight) -> Option<usize> {
-        let has = |face: &&usize| self.faces.get(**face).is_some_and(|f| f.shaper.glyph_index(c).is_some());
-        self.order(weight).iter().find(has).copied()
+    /// The character by itself, or what stands for it; nothing for one that is not seen anyway.
+    fn known(&mut self, c: char, weight: Weight) -> Option<Known> {
+        if let Some(known) = self.known[weight as usize].get(&c) {
+            return *known;
+        }
+        let drawn = drawn(c);
+        let found = drawn.and_then(|c| self.look_up(c, weight)).or_else(|| {
+            let unseen = drawn.is_none() || is_mark(c) || is_format(c);
+            if unseen { None } else { self.look_up(MISSING, weight) }
+        });
+        self.known[weight as usize].insert(c, found);
+        found
     }
 
-    /// The character, or what stands for it; nothing for one that is not seen anyway.
-    fn known(&self, c: char, weight: Weight) -> Option<char> {
-        let c = if c.is_whitespace() && c != '\u{a0}' { ' ' } else { c };
-        if self.face_of(c, weight).is_some() {
-            return Some(c);
-        }
-        let unseen =
-            is_mark(c) || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
-        (!unseen).then_some(MISSING)
-    }
-
-    /// The character by itself.
-    fn simple(&mut self, c: char, weight: Weight) -> Option<(usize, GlyphId, f32)> {
-        if let Some(known) = self.simple[weight as usize].get(&c) {
-            return Some(*known);
-        }
-        let shown = self.known(c, weight)?;
-        let index = self.face_of(shown, weight)?;
-        let face = self.faces.get(index)?;
-        let glyph = face.shaper.glyph_index(shown)?;
-        let advance = f32::from(face.shaper.glyph_hor_advance(glyph).unwrap_or(0)) / face.units;
-        let found = (index, GlyphId::new(u32::from(glyph.0)), advance);
-        self.simple[weight as usize].insert(c, found);
-        Some(found)
+    /// In the first font that has the character.
+    fn look_up(&self, c: char, weight: Weight) -> Option<Known> {
+        self.order(weight).iter().find_map(|index| {
+            let face = self.faces.get(*index)?;
+            let glyph = face.shaper.glyph_index(c)?;
+            let width = f32::from(face.shaper.glyph_hor_advance(glyph).unwrap_or(0)) / face.units;
+            Some(Known { face: *index, glyph: GlyphId::new(u32::from(glyph.0)), width, shown: c })
+        })
     }
 
     fn shape_simple(&mut self, text: &str, weight: Weight) -> Vec<Run> {
         let mut runs: Vec<(usize, Run)> = Vec::new();
         for c in text.chars() {
-            let Some((index, glyph, width)) = self.simple(c, weight) else { continue };
-            if runs.last().is_none_or(|(face, _)| *face != index) {
-                let Some(face) = self.faces.get(index) else { continue };
+            let Some(known) = self.known(c, weight) else { continue };
+            if runs.last().is_none_or(|(face, _)| *face != known.face) {
+                let Some(face) = self.faces.get(known.face) else { continue };
                 let font = face.font.clone();
-                runs.push((index, Run { font, text: String::new(), glyphs: Vec::new(), width: 0.0 }));
+                runs.push((known.face, Run { font, text: String::new(), glyphs: Vec::new(), width: 0.0 }));
             }
             let Some((_, run)) = runs.last_mut() else { continue };
             let start = run.text.len();
             run.text.push(c);
-            run.glyphs.push(KrillaGlyph::new(glyph, width, 0.0, 0.0, 0.0, start..run.text.len(), None));
-            run.width += width;
+            run.glyphs.push(KrillaGlyph::new(known.glyph, known.width, 0.0, 0.0, 0.0, start..run.text.len(), None));
+            run.width += known.width;
         }
         runs.into_iter().map(|(_, run)| run).collect()
     }
 
     /// Cuts a text where the font or the way of shaping changes.
-    fn pieces<'t>(&self, text: &'t str, weight: Weight) -> Vec<(usize, &'t str)> {
+    fn pieces<'t>(&mut self, text: &'t str, weight: Weight) -> Vec<(usize, &'t str)> {
         let mut pieces: Vec<(usize, bool, std::ops::Range<usize>)> = Vec::new();
         for (at, c) in text.char_indices() {
             let end = at + c.len_utf8();
-            let face = self.face_of(c, weight).unwrap_or(0);
+            let face = self.known(c, weight).map_or(0, |known| known.face);
             let joined = is_arabic(c);
             if let Some((last, arabic, range)) = pieces.last_mut() {
-                let covers = self.faces.get(*last).is_some_and(|f| f.shaper.glyph_index(c).is_some());
-                let neutral = c == ' ' || is_mark(c);
-                if covers && (neutral || (*last == face && *arabic == joined)) {
+                let same = *last == face && *arabic == joined;
+                let neutral = !same && (c == ' ' || is_mark(c));
+                let covers = || self.faces.get(*last).is_some_and(|f| f.shaper.glyph_index(c).is_some());
+                if same || (neutral && covers()) {
                     range.end = end;
                     continue;
                 }
@@ -270,6 +288,21 @@ fn is_simple(c: char) -> bool {
         && c != '\u{ad}'
 }
 
+/// What is drawn for a character: a space for any white one, nothing for the mark of an order of bytes.
+fn drawn(c: char) -> Option<char> {
+    match c {
+        '\u{feff}' => None, // PDF/A lets no glyph mean this
+        '\u{a0}' => Some(c),
+        c if c.is_whitespace() => Some(' '),
+        c => Some(c),
+    }
+}
+
+/// Characters that say how others are joined or broken, and are not seen themselves.
+fn is_format(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{206f}')
+}
+
 fn is_mark(c: char) -> bool {
     matches!(c, '\u{300}'..='\u{36f}' | '\u{483}'..='\u{489}' | '\u{591}'..='\u{5bd}' | '\u{5bf}'..='\u{5c7}' | '\u{610}'..='\u{61a}' | '\u{64b}'..='\u{65f}' | '\u{1ab0}'..='\u{1aff}' | '\u{1dc0}'..='\u{1dff}' | '\u{20d0}'..='\u{20ff}' | '\u{fe00}'..='\u{fe0f}' | '\u{fe20}'..='\u{fe2f}')
 }
@@ -293,6 +326,15 @@ mod tests {
         }
         let letters = |text: &str| text.chars().filter(|c| !c.is_whitespace()).collect::<String>();
         assert_eq!(letters(&lines.concat()), letters(text));
+    }
+
+    #[test]
+    fn what_is_cut_off_is_seen_to_be() {
+        let mut fonts = Fonts::new(&[]).unwrap();
+        let lines = fonts.some_lines("one two three four five six", (Weight::Bold, 10.0), 50.0, 2);
+        assert_eq!(lines.len(), 2);
+        assert!(lines[1].ends_with('…') && fonts.width(&lines[1], Weight::Bold) * 10.0 <= 50.0, "{lines:?}");
+        assert_eq!(fonts.some_lines("one", (Weight::Bold, 10.0), 50.0, 2), ["one"]);
     }
 
     #[test]
