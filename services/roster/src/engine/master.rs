@@ -160,13 +160,13 @@ impl<'a> Master<'a> {
         let most = self.people.len() as u32;
         let covers = self.covers.iter().zip(&self.base).zip(prices).map(|((cover, &base), &price)| {
             let mut count = cover.low.saturating_sub(base).min(most);
-            while count < most && (cover.step(base + count) as f64) < -price {
+            while count < most && (cover.step(base + count) as f64) < price {
                 count += 1;
             }
-            while count > 0 && cover.step(base + count - 1) as f64 > -price {
+            while count > 0 && cover.step(base + count - 1) as f64 > price {
                 count -= 1;
             }
-            cover.cost(base + count) as f64 + price * f64::from(count)
+            cover.cost(base + count) as f64 - price * f64::from(count)
         });
         covers.sum::<f64>() + people.sum::<f64>()
     }
