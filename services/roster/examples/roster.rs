@@ -9,6 +9,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (Some(file), Some(seconds)) = (arguments.next(), arguments.next()) else {
         return Err("roster FILE SECONDS [OUT]".into());
     };
+    let out = arguments.next();
     let problem = roster::formats::curtois::read(&std::fs::read_to_string(file)?)?;
     let started = Instant::now();
     let clock = || started.elapsed();
@@ -18,7 +19,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         until: Some(std::time::Duration::from_secs_f64(seconds.parse()?)),
         clock: &clock,
         rounds: None,
-        threads: 2,
+        threads: arguments.next().map_or(Ok(2), |text| text.parse())?,
         cancel: &AtomicBool::new(false),
         start: Vec::new(),
     };
@@ -30,7 +31,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             println!("BREACH {breach}");
         }
     }
-    if let Some(out) = arguments.next() {
+    if let Some(out) = out {
         std::fs::write(PathBuf::from(out), roster::formats::curtois::write(&problem, &roster))?;
     }
     println!("penalty {} bound {:?} recomputed {}", outcome.cost, outcome.bound, problem.cost(&roster));

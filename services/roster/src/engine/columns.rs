@@ -13,7 +13,6 @@ use super::state::{State, value};
 enum Stage {
     Root,
     Dive,
-    Whole,
     Patches,
 }
 
@@ -29,11 +28,18 @@ pub struct Columns<'a> {
     /// Rounds without a better answer.
     stale: u64,
     nodes: i32,
+    current: Option<(i64, Vec<Column>)>,
+    version: u64,
+    /// Patches in a row that did not help.
+    fails: u32,
+    dives: u32,
 }
 
 /// Unfinished plans kept per step: enough that most answers are the very best.
 const EFFORT: usize = 40_000;
 const BETTER: f64 = 1e-6;
+/// Patches in vain after which it starts anew.
+const PATIENCE: u32 = 40;
 
 impl<'a> Columns<'a> {
     pub fn new<S: Space>(space: &S, covers: &'a [crate::model::Cover], seed: u64) -> Columns<'a> {
@@ -44,9 +50,13 @@ impl<'a> Columns<'a> {
             relaxed: None,
             center: None,
             rounds: 0,
-            size: 5.0,
+            size: 8.0,
             stale: 0,
             nodes: 200,
+            current: None,
+            version: 0,
+            fails: 0,
+            dives: 0,
         }
     }
 
@@ -59,7 +69,6 @@ impl<'a> Columns<'a> {
         match self.stage {
             Stage::Root => self.root(space, shared),
             Stage::Dive => self.dive(space, shared),
-            Stage::Whole => self.whole(space, shared),
             Stage::Patches => self.patch(space, shared),
         }
     }
@@ -119,15 +128,19 @@ impl<'a> Columns<'a> {
         added
     }
 
-    /// Fixes the plans the program likes best, one after the other, with new columns in between.
+    /// Fixes the plans the program likes best, one after the other, with new columns in between, until so few people are
+    /// left that the integer program can choose for them together.
     fn dive<S: Space>(&mut self, space: &mut S, shared: &Shared<'_>) -> u64 {
-        self.stage = Stage::Whole;
+        self.stage = Stage::Patches;
+        self.fails = 0;
+        self.dives += 1;
         let slots = self.master.people.len();
         let mut fixed: Vec<Option<usize>> = vec![None; slots];
         let mut work = 0;
-        while fixed.contains(&None) && !shared.over() {
-            let Ok(mut relaxed) = self.master.relax() else { break };
-            for _ in 0..3 {
+        let mut likes: Vec<(f64, usize, usize)> = Vec::new();
+        let Ok(mut relaxed) = self.master.relax() else { return 1 };
+        loop {
+            for _ in 0..8 {
                 let mut added = 0;
                 for slot in (0..slots).filter(|&slot| fixed[slot].is_none()) {
                     let limit = relaxed.worth[slot] - BETTER;
@@ -148,76 +161,84 @@ impl<'a> Columns<'a> {
                     break;
                 }
             }
-            let mut likes: Vec<(f64, usize, usize)> = Vec::new();
+            let open = fixed.iter().filter(|fixed| fixed.is_none()).count();
+            if open as f64 <= self.size || shared.over() {
+                break;
+            }
+            likes.clear();
             for (index, &share) in relaxed.shares.iter().enumerate() {
                 let slot = self.master.held[index].slot;
                 if fixed[slot].is_none() && share > 1e-6 {
-                    likes.push((share + self.rng.random::<f64>() * 0.05, slot, index));
+                    likes.push((share + self.rng.random::<f64>() * 0.1, slot, index));
                 }
             }
             likes.sort_by(|a, b| b.0.total_cmp(&a.0));
-            let open = fixed.iter().filter(|fixed| fixed.is_none()).count();
-            let mut most = (open / 8).max(1);
-            for (share, slot, index) in likes {
-                if fixed[slot].is_none() && (most > 0 || share > 0.99) {
+            let mut most = (open / 16).max(1);
+            let before = open;
+            let mut open = open;
+            for &(share, slot, index) in &likes {
+                if fixed[slot].is_none() && open as f64 > self.size && (most > 0 || share > 0.99) {
                     fixed[slot] = Some(index);
-                    most = most.saturating_sub(1);
-                    if share < 0.6 {
-                        most = 0;
-                    }
+                    open -= 1;
+                    most = if share < 0.6 { 0 } else { most.saturating_sub(1) };
                 }
             }
-            let chosen = fixed.clone();
+            if open == before {
+                break;
+            }
             let held = &self.master.held;
             let plans: Vec<Option<Vec<u16>>> =
-                chosen.iter().map(|index| index.map(|index| held[index].column.plan.clone())).collect();
+                fixed.iter().map(|index| index.map(|index| held[index].column.plan.clone())).collect();
             self.master.bar(|held| plans[held.slot].as_ref().is_some_and(|plan| *plan != held.column.plan));
         }
         self.master.bar(|_| false);
-        if let Some(picked) = fixed.into_iter().collect::<Option<Vec<usize>>>() {
-            self.offer(space, shared, &picked);
+        if shared.over() {
+            return work;
         }
-        work
-    }
-
-    fn offer<S: Space>(&self, space: &S, shared: &Shared<'_>, picked: &[usize]) -> bool {
-        let mut state = State::empty(space.covers(), space.people());
-        for &index in picked {
-            let held = &self.master.held[index];
-            state.put(space.covers(), self.master.people[held.slot], held.column.clone());
-        }
-        shared.offer(&state)
-    }
-
-    /// The integer program over every column that could be part of a better answer.
-    fn whole<S: Space>(&mut self, space: &mut S, shared: &Shared<'_>) -> u64 {
-        self.stage = Stage::Patches;
-        let Ok(relaxed) = self.master.relax() else { return 1 };
-        let best = shared.best();
-        let gap = best.cost as f64 - relaxed.cost;
-        let columns = best.columns.clone();
-        drop(best);
-        for (person, column) in columns.iter().enumerate() {
-            self.master.add(person, column.clone());
-        }
-        let mut ranked: Vec<(f64, usize)> =
-            (0..relaxed.shares.len()).map(|index| (self.master.reduced(index, &relaxed), index)).collect();
+        let mut ranked: Vec<(f64, usize)> = (0..relaxed.shares.len())
+            .filter(|&index| fixed[self.master.held[index].slot].is_none())
+            .map(|index| (self.master.reduced(index, &relaxed), index))
+            .collect();
         ranked.sort_by(|a, b| a.0.total_cmp(&b.0));
-        let mut chosen: Vec<usize> =
-            ranked.into_iter().take(4_000).take_while(|(cost, _)| *cost < gap).map(|(_, index)| index).collect();
-        let known: Vec<usize> =
-            columns.iter().enumerate().filter_map(|(person, column)| self.master.find(person, column)).collect();
-        chosen.extend(known.iter().filter(|index| !chosen.contains(index)).copied().collect::<Vec<_>>());
-        self.relaxed = Some(relaxed);
-        let seconds = (shared.remaining() * 0.3).min(20.0);
-        if let Some(picked) = self.master.integer(&chosen, &known, self.nodes, seconds, self.rng.random_range(0..1 << 30)) {
-            self.offer(space, shared, &picked);
+        let chosen = fixed.iter().flatten().copied().chain(ranked.into_iter().take(300).map(|(_, index)| index));
+        let chosen: Vec<usize> = chosen.collect();
+        let seconds = (shared.remaining() * 0.3).min(10.0);
+        let picked = self.master.integer(&chosen, &[], self.nodes, seconds, self.rng.random_range(0..1 << 30));
+        if let Some(picked) = picked {
+            let mut state = State::empty(space.covers(), space.people());
+            for index in picked {
+                let held = &self.master.held[index];
+                state.put(space.covers(), self.master.people[held.slot], held.column.clone());
+            }
+            shared.offer(&state);
+            eprintln!("     dive gives {} lp {:.1} at {:.2}", state.cost, relaxed.cost, shared.elapsed().as_secs_f64());
+            self.current = state.whole().map(|columns| (state.cost, columns));
         }
-        (chosen.len() / 10) as u64
+        work + chosen.len() as u64 / 10
+    }
+
+    /// Where patches go on: from the best answer of all, or from that of the last dive.
+    fn here(&mut self, shared: &Shared<'_>) -> (i64, Vec<Column>) {
+        let best = shared.best();
+        let fresh = best.version != self.version && best.cost < self.current.as_ref().map_or(i64::MAX, |(cost, _)| *cost);
+        self.version = best.version;
+        if fresh || self.current.is_none() {
+            self.current = Some((best.cost, best.columns.clone()));
+            self.fails = 0;
+        }
+        self.current.clone().unwrap_or_else(|| (best.cost, best.columns.clone()))
     }
 
     fn patch<S: Space>(&mut self, space: &mut S, shared: &Shared<'_>) -> u64 {
-        let columns = shared.best().columns.clone();
+        let (_, columns) = self.here(shared);
+        if self.fails > PATIENCE {
+            self.stage = if self.dives % 2 == 1 { Stage::Dive } else { Stage::Patches };
+            self.dives += 1;
+            self.current = None;
+            self.fails = 0;
+            return 1;
+        }
+        self.fails += 1;
         let chosen = self.choose(&columns);
         let mut state = State::of(space.covers(), &columns);
         let full = state.cost;
@@ -266,27 +287,37 @@ impl<'a> Columns<'a> {
         }
         if floor > goal - 1.0 + 1e-5 {
             // Proved: these people can do no better with the others as they are.
-            self.size = (self.size + 0.2).min(space.people() as f64);
+            self.size = (self.size * 1.06 + 0.2).min(space.people() as f64);
             return work;
         }
         let Some(relaxed) = sub.relax().ok().or(last) else { return work };
         let gap = goal - relaxed.cost;
+        if gap < 1.0 - 1e-5 {
+            return work;
+        }
         let mut picks: Vec<(f64, usize)> = (0..sub.held.len())
             .map(|index| (sub.reduced(index, &relaxed), index))
             .filter(|(cost, index)| *cost < gap || known.contains(index))
             .collect();
         picks.sort_by(|a, b| a.0.total_cmp(&b.0));
-        picks.truncate(1_500);
+        picks.truncate(400);
         let mut picks: Vec<usize> = picks.into_iter().map(|(_, index)| index).collect();
         picks.extend(known.iter().filter(|index| !picks.contains(index)).copied().collect::<Vec<_>>());
-        let seconds = (shared.remaining() * 0.5).min(8.0);
+        let seconds = (shared.remaining() * 0.5).min(15.0);
+        let nodes = self.nodes + (self.stale.min(100) as i32) * 20;
         let before = shared.elapsed();
-        let picked = sub.integer(&picks, &known, self.nodes, seconds, self.rng.random_range(0..1 << 30));
+        let picked = sub.integer(&picks, &known, nodes, seconds, self.rng.random_range(0..1 << 30));
         let took = (shared.elapsed().saturating_sub(before)).as_secs_f64();
         if let Some(picked) = picked {
             for &index in &picked {
                 let held = &sub.held[index];
                 state.put(space.covers(), chosen[held.slot], held.column.clone());
+            }
+            if state.cost < full {
+                self.fails = 0;
+            }
+            if state.cost <= full {
+                self.current = state.whole().map(|columns| (state.cost, columns));
             }
             if shared.offer(&state) {
                 self.stale = 0;
@@ -294,7 +325,7 @@ impl<'a> Columns<'a> {
             }
         }
         self.stale += 1;
-        self.size = if took > 2.0 { self.size * 0.95 } else { self.size + 0.1 };
+        self.size *= if took > 3.0 { 0.93 } else if took < 0.6 { 1.05 } else { 1.01 };
         self.size = self.size.clamp(3.0, space.people() as f64);
         work + picks.len() as u64 / 10
     }

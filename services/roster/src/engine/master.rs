@@ -196,10 +196,11 @@ impl<'a> Master<'a> {
         // Costs are whole numbers.
         model.set_option("mip_abs_gap", 0.99);
         model.set_option("random_seed", seed);
-        let mut start = self.slack_values(known);
-        start.resize(slacks, 0.0);
-        start.extend(chosen.iter().map(|index| f64::from(u8::from(known.contains(index)))));
-        model.try_set_solution(Some(&start), None, None, None).ok()?;
+        if !known.is_empty() {
+            let mut start = self.slack_values(known);
+            start.extend(chosen.iter().map(|index| f64::from(u8::from(known.contains(index)))));
+            model.try_set_solution(Some(&start), None, None, None).ok()?;
+        }
         let solved = model.try_solve().ok()?;
         let solution = solved.get_solution();
         let shares = solution.columns().get(slacks..)?;

@@ -115,7 +115,7 @@ pub fn solve<S: Space + Clone + Send>(
     } else {
         let mut columns = Columns::new(space, &covers, options.seed ^ 0x5eed);
         while left > 0 && !shared.over() {
-            let work = if by_columns { columns.step(&mut theirs, &shared) } else { 64 };
+            let work = if by_columns && options.threads > 0 { columns.step(&mut theirs, &shared) } else { 64 };
             tell(&shared);
             let mut asked = 0;
             while asked < work && left > 0 && !shared.over() {

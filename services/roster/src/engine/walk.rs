@@ -19,6 +19,8 @@ pub struct Walk {
     hottest: f64,
     rounds: u64,
     seen: u64,
+    phase: u64,
+    cycle: u64,
 }
 
 /// A person whose rules leave her no plan at all.
@@ -27,10 +29,14 @@ pub struct Impossible(pub usize);
 
 /// Unfinished plans kept per step where speed counts more than the last bit.
 const EFFORT: usize = 3_000;
+/// How much worse than before is often taken at first, as a share of what one missing costs on average.
+const HOT: f64 = 0.2;
+/// Rounds from hot to cold.
+const LONGEST: u64 = 1 << 17;
 
 impl Walk {
     pub fn new(state: State, seed: u64) -> Walk {
-        Walk { state, rng: Pcg64::seed_from_u64(seed), heat: 0.0, hottest: 0.0, rounds: 0, seen: 0 }
+        Walk { state, rng: Pcg64::seed_from_u64(seed), heat: 0.0, hottest: 0.0, rounds: 0, seen: 0, phase: 0, cycle: 2_048 }
     }
 
     /// Gives everybody a plan who has none.
@@ -53,7 +59,8 @@ impl Walk {
             };
             self.state.put(space.covers(), person, column);
         }
-        self.hottest = (self.state.cost as f64 * 0.002).clamp(2.0, 200.0);
+        let weights = space.covers().iter().map(|cover| cover.under as f64).sum::<f64>();
+        self.hottest = (weights / space.covers().len().max(1) as f64 * HOT).max(1.0);
         shared.offer(&self.state);
         Ok(())
     }
@@ -131,27 +138,27 @@ impl Walk {
         found.best.map_or_else(|| old.clone(), |(_, column)| column)
     }
 
-    /// Somebody else found a better answer: go on from there, now and then.
+    /// Somebody else found a better answer: go on from there when it is cold, or when a descent begins.
     fn adopt<S: Space>(&mut self, space: &S, shared: &Shared<'_>) {
         if self.rounds % 64 != 0 {
             return;
         }
         let best = shared.best();
-        if best.version != self.seen {
-            self.seen = best.version;
-            if best.cost < self.state.cost {
-                self.state = State::of(space.covers(), &best.columns);
-            }
-        } else if self.rounds % 8_192 == 0 && best.cost < self.state.cost {
+        let new = best.version != self.seen;
+        self.seen = best.version;
+        if best.cost < self.state.cost && (self.phase < 64 || (new && self.heat < 2.0)) {
             self.state = State::of(space.covers(), &best.columns);
         }
     }
 
+    /// From hot to cold, again and again, each time twice as slowly.
     fn cool(&mut self) {
-        let phase = (self.rounds % 4_096) as f64 / 4_096.0;
-        self.heat = self.hottest * (1.0 - phase).powi(2) * 0.5;
-        if self.rounds % 4_096 == 0 {
-            self.hottest = (self.hottest * 0.8).max(2.0);
+        self.phase += 1;
+        if self.phase > self.cycle {
+            self.phase = 0;
+            self.cycle = (self.cycle * 2).min(LONGEST);
         }
+        let cold = 0.4;
+        self.heat = self.hottest * (cold / self.hottest).powf(self.phase as f64 / self.cycle as f64);
     }
 }
