@@ -1,39 +1,27 @@
-//! Solves one file from the command line: `roster FILE SECONDS [OUT]`.
+//! Solves one file: `roster FILE SECONDS OUT [THREADS]`.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::atomic::AtomicBool;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use roster::command::{How, run};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let mut arguments = std::env::args().skip(1);
-    let (Some(file), Some(seconds)) = (arguments.next(), arguments.next()) else {
-        return Err("roster FILE SECONDS [OUT]".into());
-    };
-    let out = arguments.next();
-    let problem = roster::formats::curtois::read(&std::fs::read_to_string(file)?)?;
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [file, seconds, out, rest @ ..] = &arguments[..] else { return Err("roster FILE SECONDS OUT [THREADS]".into()) };
     let started = Instant::now();
-    let clock = || started.elapsed();
-    let space = roster::daily::Daily::new(&problem);
-    let options = roster::engine::solve::Options {
-        seed: 1,
-        until: Some(std::time::Duration::from_secs_f64(seconds.parse()?)),
-        clock: &clock,
-        rounds: None,
-        threads: arguments.next().map_or(Ok(2), |text| text.parse())?,
+    let how = How {
+        time: Duration::from_secs_f64(seconds.parse()?),
+        clock: &|| started.elapsed(),
         cancel: &AtomicBool::new(false),
-        start: Vec::new(),
+        seed: 1,
+        threads: rest.first().map_or(Ok(2), |text| text.parse())?,
+        rounds: None,
     };
-    let outcome = roster::engine::solve::solve(&space, &options, &mut |p| eprintln!("{:8.2} {} {:?}", p.elapsed.as_secs_f64(), p.cost, p.bound))
-        .map_err(|who| format!("nobody can do what {} must", problem.people[who.0].name))?;
-    let roster: Vec<_> = outcome.columns.iter().map(|column| column.plan.clone()).collect();
-    for (person, plan) in roster.iter().enumerate() {
-        if let Some(breach) = problem.breach(person, plan) {
-            println!("BREACH {breach}");
-        }
-    }
-    if let Some(out) = out {
-        std::fs::write(PathBuf::from(out), roster::formats::curtois::write(&problem, &roster))?;
-    }
-    println!("penalty {} bound {:?} recomputed {}", outcome.cost, outcome.bound, problem.cost(&roster));
+    let answer = run(Path::new(file), Path::new(out), &how, &mut |progress| {
+        let seconds = progress.elapsed.as_secs_f64();
+        eprintln!("{seconds:8.2} {} {:?}", progress.cost, progress.bound);
+    })?;
+    println!("{answer}");
     Ok(())
 }

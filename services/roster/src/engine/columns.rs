@@ -39,7 +39,7 @@ pub struct Columns<'a> {
 const EFFORT: usize = 40_000;
 const BETTER: f64 = 1e-6;
 /// Patches in vain after which it starts anew.
-const PATIENCE: u32 = 40;
+const PATIENCE: u32 = 25;
 
 impl<'a> Columns<'a> {
     pub fn new<S: Space>(space: &S, covers: &'a [crate::model::Cover], seed: u64) -> Columns<'a> {
@@ -50,7 +50,7 @@ impl<'a> Columns<'a> {
             relaxed: None,
             center: None,
             rounds: 0,
-            size: 8.0,
+            size: 5.0,
             stale: 0,
             nodes: 200,
             current: None,
@@ -140,7 +140,7 @@ impl<'a> Columns<'a> {
         let mut likes: Vec<(f64, usize, usize)> = Vec::new();
         let Ok(mut relaxed) = self.master.relax() else { return 1 };
         loop {
-            for _ in 0..8 {
+            for _ in 0..4 {
                 let mut added = 0;
                 for slot in (0..slots).filter(|&slot| fixed[slot].is_none()) {
                     let limit = relaxed.worth[slot] - BETTER;
@@ -162,7 +162,7 @@ impl<'a> Columns<'a> {
                 }
             }
             let open = fixed.iter().filter(|fixed| fixed.is_none()).count();
-            if open as f64 <= self.size || shared.over() {
+            if open <= 2 || shared.over() {
                 break;
             }
             likes.clear();
@@ -173,11 +173,11 @@ impl<'a> Columns<'a> {
                 }
             }
             likes.sort_by(|a, b| b.0.total_cmp(&a.0));
-            let mut most = (open / 16).max(1);
+            let mut most = (open / 8).max(1);
             let before = open;
             let mut open = open;
             for &(share, slot, index) in &likes {
-                if fixed[slot].is_none() && open as f64 > self.size && (most > 0 || share > 0.99) {
+                if fixed[slot].is_none() && (most > 0 || share > 0.99) {
                     fixed[slot] = Some(index);
                     open -= 1;
                     most = if share < 0.6 { 0 } else { most.saturating_sub(1) };
@@ -202,7 +202,7 @@ impl<'a> Columns<'a> {
         ranked.sort_by(|a, b| a.0.total_cmp(&b.0));
         let chosen = fixed.iter().flatten().copied().chain(ranked.into_iter().take(300).map(|(_, index)| index));
         let chosen: Vec<usize> = chosen.collect();
-        let seconds = (shared.remaining() * 0.3).min(10.0);
+        let seconds = (shared.remaining() * 0.3).min(2.0);
         let picked = self.master.integer(&chosen, &[], self.nodes, seconds, self.rng.random_range(0..1 << 30));
         if let Some(picked) = picked {
             let mut state = State::empty(space.covers(), space.people());
@@ -211,7 +211,6 @@ impl<'a> Columns<'a> {
                 state.put(space.covers(), self.master.people[held.slot], held.column.clone());
             }
             shared.offer(&state);
-            eprintln!("     dive gives {} lp {:.1} at {:.2}", state.cost, relaxed.cost, shared.elapsed().as_secs_f64());
             self.current = state.whole().map(|columns| (state.cost, columns));
         }
         work + chosen.len() as u64 / 10
@@ -287,7 +286,7 @@ impl<'a> Columns<'a> {
         }
         if floor > goal - 1.0 + 1e-5 {
             // Proved: these people can do no better with the others as they are.
-            self.size = (self.size * 1.06 + 0.2).min(space.people() as f64);
+            self.size = (self.size + 0.2).min(space.people() as f64);
             return work;
         }
         let Some(relaxed) = sub.relax().ok().or(last) else { return work };
@@ -300,11 +299,11 @@ impl<'a> Columns<'a> {
             .filter(|(cost, index)| *cost < gap || known.contains(index))
             .collect();
         picks.sort_by(|a, b| a.0.total_cmp(&b.0));
-        picks.truncate(400);
+        picks.truncate(1_000);
         let mut picks: Vec<usize> = picks.into_iter().map(|(_, index)| index).collect();
         picks.extend(known.iter().filter(|index| !picks.contains(index)).copied().collect::<Vec<_>>());
-        let seconds = (shared.remaining() * 0.5).min(15.0);
-        let nodes = self.nodes + (self.stale.min(100) as i32) * 20;
+        let seconds = (shared.remaining() * 0.5).min(5.0);
+        let nodes = self.nodes;
         let before = shared.elapsed();
         let picked = sub.integer(&picks, &known, nodes, seconds, self.rng.random_range(0..1 << 30));
         let took = (shared.elapsed().saturating_sub(before)).as_secs_f64();
@@ -325,7 +324,7 @@ impl<'a> Columns<'a> {
             }
         }
         self.stale += 1;
-        self.size *= if took > 3.0 { 0.93 } else if took < 0.6 { 1.05 } else { 1.01 };
+        self.size += if took > 1.5 { -0.3 } else { 0.05 };
         self.size = self.size.clamp(3.0, space.people() as f64);
         work + picks.len() as u64 / 10
     }
