@@ -306,7 +306,7 @@ impl<'a> Columns<'a> {
         let nodes = self.nodes;
         let before = shared.elapsed();
         let picked = sub.integer(&picks, &known, nodes, seconds, self.rng.random_range(0..1 << 30));
-        let took = (shared.elapsed().saturating_sub(before)).as_secs_f64();
+        let took = if shared.timed() { shared.elapsed().saturating_sub(before).as_secs_f64() } else { 1.0 };
         if let Some(picked) = picked {
             for &index in &picked {
                 let held = &sub.held[index];
@@ -324,7 +324,7 @@ impl<'a> Columns<'a> {
             }
         }
         self.stale += 1;
-        self.size += if took > 1.5 { -0.3 } else { 0.05 };
+        self.size += if took > 1.5 { -0.3 } else if took < 0.5 { 0.05 } else { 0.0 };
         self.size = self.size.clamp(3.0, space.people() as f64);
         work + picks.len() as u64 / 10
     }

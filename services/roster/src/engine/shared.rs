@@ -70,6 +70,11 @@ impl<'a> Shared<'a> {
         }
     }
 
+    /// Whether the machine's speed may decide anything.
+    pub fn timed(&self) -> bool {
+        self.until.is_some()
+    }
+
     pub fn elapsed(&self) -> Duration {
         (self.clock)()
     }
