@@ -48,8 +48,7 @@ pub fn terms(
         seller: side(&head.issuer, true),
         buyer: side(&head.buyer, false),
         delivery: None,
-        // A credit note's lines carry no period, and neither does the note.
-        period: (!head.credit_note).then_some(Period { from: head.period.from, until: head.period.until }),
+        period: period(head, lines, profile),
         payment_terms: String::new(),
         payment: payment(head),
         adjustments: Vec::new(),
@@ -67,6 +66,15 @@ pub fn terms(
             due: head.total,
         },
     }
+}
+
+/// The period of the invoice. XRechnung wants the lines' within it, so that usage that came late widens it there. A
+/// credit note's lines carry none, and neither does the note.
+fn period(head: &Head, lines: &[Line], profile: Profile) -> Option<Period> {
+    let all = if profile == Profile::XRechnung { lines } else { &[] };
+    let from = all.iter().map(|line| line.service.0).min().map_or(head.period.from, |at| at.min(head.period.from));
+    let until = all.iter().map(|line| line.service.1).max().map_or(head.period.until, |at| at.max(head.period.until));
+    (!head.credit_note).then_some(Period { from, until })
 }
 
 fn side(party: &Party, issues: bool) -> Side {
@@ -104,6 +112,10 @@ fn side(party: &Party, issues: bool) -> Side {
 }
 
 fn payment(head: &Head) -> Option<Payment> {
+    if head.credit_note {
+        // Taken off what the buyer owes, or paid back by agreement: nothing is to be paid to the issuer.
+        return Some(Payment { means: Means::Other("97".into()), reference: head.number.clone() });
+    }
     let iban: String = head.issuer.iban.chars().filter(|c| !c.is_whitespace()).collect();
     (!iban.is_empty()).then(|| Payment {
         means: Means::SepaTransfer(Account {
