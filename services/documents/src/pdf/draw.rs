@@ -116,6 +116,26 @@ fn draw(ground: &Ground<'_>, surface: &mut Surface<'_>, mark: &Mark, fonts: &mut
                 surface.draw_path(&path);
             }
         }
+        Mark::Code { x, y, width, squares } => {
+            let unit = width / squares.side as f32;
+            let mut path = PathBuilder::new();
+            for (row, line) in squares.dark.chunks(squares.side).enumerate() {
+                // What is dark side by side is one bar: no seams where viewers smooth edges.
+                let mut column = 0;
+                for bar in line.chunk_by(|a, b| a == b) {
+                    let (left, top) = (x + column as f32 * unit, y + row as f32 * unit);
+                    let place = Rect::from_xywh(left, top, bar.len() as f32 * unit, unit);
+                    if let Some(place) = place.filter(|_| bar[0]) {
+                        path.push_rect(place);
+                    }
+                    column += bar.len();
+                }
+            }
+            if let Some(path) = path.finish() {
+                surface.set_fill(Some(fill(ground, Ink::Black)));
+                surface.draw_path(&path);
+            }
+        }
         Mark::Logo { x, y, width, height } => {
             if let Some((logo, size)) = ground.logo.zip(Size::from_wh(*width, *height)) {
                 logo.draw(surface, *x, *y, size);

@@ -2,6 +2,7 @@
 
 mod attach;
 mod body;
+mod code;
 mod draw;
 mod sheet;
 mod text;
