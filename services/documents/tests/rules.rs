@@ -270,6 +270,9 @@ fn logos_that_are_none_are_refused() {
     for logo in [Logo::Svg(svg(&deep)), Logo::Svg(typical), Logo::Svg(support::SVG.into())] {
         assert!(page(logo.clone()).is_ok(), "{:?}", page(logo).err());
     }
+    let more = include_bytes!("../fonts/DejaVuSans.ttf").to_vec();
+    let brand = Brand { fonts: vec![more], ..support::brand(Language::Spanish) };
+    assert!(pdf(&invoice, &brand, Language::English).is_ok());
     let brand = Brand { fonts: vec![b"no font".to_vec()], ..support::brand(Language::English) };
     assert!(matches!(pdf(&invoice, &brand, Language::English), Err(PdfError::Font)));
 }
