@@ -2,9 +2,11 @@
 
 use rust_decimal::Decimal;
 
+use super::countries::country;
 use super::sheet::{Ground, HEIGHT, Ink, LEFT, Mark, Page, RIGHT, Style};
 use super::text::{Fonts, Weight};
 use super::words;
+use crate::language::Language;
 use crate::legal;
 use crate::terms::{Adjustment, Category, Kind, Line, Means, Party, Tax};
 
@@ -124,7 +126,7 @@ impl Flow<'_, '_, '_> {
         self.logo();
         let seller = &terms.seller;
         let mut sender = vec![seller.name.clone()];
-        sender.extend(address(seller, &seller.address.country));
+        sender.extend(address(seller, &seller.address.country, ground.language));
         let sender = sender.join(" · ");
         self.y = 128.0;
         for line in self.fonts.some_lines(&sender, (Weight::Regular, FOOT.size), 250.0, 2) {
@@ -135,7 +137,7 @@ impl Flow<'_, '_, '_> {
         let buyer = &terms.buyer;
         let contact = buyer.contact.as_ref().map_or("", |c| &c.name);
         let mut block = vec![buyer.name.clone(), buyer.trading_name.clone(), contact.to_owned()];
-        block.extend(address(buyer, &seller.address.country));
+        block.extend(address(buyer, &seller.address.country, ground.language));
         for (index, text) in block.iter().filter(|t| !t.is_empty()).enumerate() {
             let style = Style::new(10.0);
             let style = if index == 0 { style.bold() } else { style };
@@ -492,12 +494,12 @@ impl Flow<'_, '_, '_> {
 }
 
 /// An address as it stands on a letter from a country: abroad the country is named.
-fn address(party: &Party, from: &str) -> Vec<String> {
+fn address(party: &Party, from: &str, language: Language) -> Vec<String> {
     let address = &party.address;
     let town = format!("{} {}", address.postal_code, address.city);
     let mut lines = address.lines.clone();
-    let country = if address.country == from { String::new() } else { address.country.clone() };
-    lines.extend([town.trim().to_owned(), address.region.clone(), country]);
+    let country = if address.country == from { "" } else { country(&address.country, language) };
+    lines.extend([town.trim().to_owned(), address.region.clone(), country.to_owned()]);
     lines.retain(|line| !line.is_empty());
     lines
 }
@@ -569,7 +571,7 @@ fn foot(ground: &Ground<'_>, fonts: &mut Fonts<'_>) -> Foot {
     let seller = &terms.seller;
     let told = |name: &str, value: &str| if value.is_empty() { String::new() } else { format!("{name} {value}") };
     let mut who = vec![seller.name.clone()];
-    who.extend(address(seller, &terms.buyer.address.country));
+    who.extend(address(seller, &terms.buyer.address.country, ground.language));
     let contact = seller.contact.as_ref();
     let reach = vec![
         contact.map_or(String::new(), |c| c.name.clone()),

@@ -3,6 +3,7 @@
 mod attach;
 mod body;
 mod code;
+mod countries;
 mod draw;
 mod sheet;
 mod text;
