@@ -35,6 +35,13 @@ pub enum Logo {
     Svg(Vec<u8>),
 }
 
+impl Logo {
+    /// Whether it can be drawn.
+    pub fn check(&self) -> Result<(), PdfError> {
+        draw::Picture::read(self).map(|_| ())
+    }
+}
+
 /// Why there is no PDF.
 #[derive(Debug, thiserror::Error)]
 pub enum PdfError {
