@@ -24,7 +24,7 @@ fi
 version=0.8.0
 if [ "$(target/validators/bin/en16931 --version 2>/dev/null)" != "en16931 $version" ]; then
   say "installing en16931 $version"
-  cargo install --quiet --locked --debug --root target/validators --target-dir target/validators/build \
+  CARGO_PROFILE_DEV_DEBUG=0 cargo install --quiet --locked --debug --root target/validators --target-dir target/validators/build \
     "en16931-cli@$version" || missing "en16931-cli $version (cargo install failed)"
   rm -rf target/validators/build
 fi

