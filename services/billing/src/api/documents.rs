@@ -7,10 +7,10 @@ use proto::billing::v1 as wire;
 use proto::billing::v1::brand_service_server::BrandService;
 use tonic::{Request, Response, Status};
 
-use super::{Api, answer};
 use super::refusals::Refusal;
 use super::terms::terms;
 use super::wire_invoice::{as_json, csv, stored};
+use super::{Api, answer};
 use crate::domain::ids::{InvoiceId, IssuerId};
 use crate::store;
 use crate::store::document::{Brand, Document};
