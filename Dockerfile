@@ -6,6 +6,8 @@
 
 FROM rust:1.95.0-bookworm AS build
 ARG PROFILE=dist
+# What building the solver of linear programs takes.
+RUN apt-get update && apt-get install -y --no-install-recommends cmake libclang1 && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .
 # The caches are not part of the image, so the executable is copied out of them.

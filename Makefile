@@ -6,6 +6,7 @@ help: ## list what can be done
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 up: ## build and run the whole platform, with demo data
+	@bash -c 'set -eu; . tests/lib.sh; need cargo rustc cargo; need cc build-essential; solver_tools'
 	cargo build --profile quick -p manydesk
 	@exec target/quick/manydesk up
 

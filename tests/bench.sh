@@ -4,6 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . tests/lib.sh
 need cargo rustc cargo
+solver_tools
 postgres_tools
 cargo build --release --locked -p manydesk -p tests --bin manydesk --bin bench
 exec target/release/bench "$@"

@@ -16,6 +16,21 @@ need() {
   fi
 }
 
+# What building the solver of linear programs takes: cmake, and libclang, which reads its header.
+solver_tools() {
+  need cmake cmake
+  need c++ g++
+  ldconfig -p | grep -q 'libclang[-.]' && return
+  ls /usr/lib/llvm-*/lib/libclang*.so* >/dev/null 2>&1 && return
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+    say "installing libclang1"
+    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends libclang1; } >/dev/null \
+      || missing "libclang (apt-get install libclang1 failed)"
+  else
+    missing "libclang: install it, for example with: apt-get install libclang1"
+  fi
+}
+
 # The Python packages of the tests, in an environment of their own.
 python_env() {
   need python3 python3 python3-venv python3-pip

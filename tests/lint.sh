@@ -5,6 +5,7 @@ cd "$(dirname "$0")/.."
 . tests/lib.sh
 
 need cargo rustc cargo
+solver_tools
 say "formatting"
 cargo fmt --all --check
 say "protos"

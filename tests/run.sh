@@ -8,6 +8,7 @@ need cargo rustc cargo
 need cc build-essential
 need git git
 need openssl openssl
+solver_tools
 postgres_tools
 mail_server
 nats_tool
@@ -29,3 +30,5 @@ cargo build --locked -p manydesk
 
 say "tests"
 cargo test --workspace --locked --no-fail-fast
+
+tests/documents.sh

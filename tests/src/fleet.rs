@@ -228,7 +228,7 @@ impl Fleet {
             if let Some(status) = self.ended(name) {
                 panic!("{name} ended with {status}:\n{}", self.told(name));
             }
-            assert!(begun.elapsed() < Duration::from_secs(30), "{name} is not ready:\n{}", self.told(name));
+            assert!(begun.elapsed() < Duration::from_secs(60), "{name} is not ready:\n{}", self.told(name));
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }

@@ -16,6 +16,9 @@ macro_rules! billing {
     };
 }
 
+// it uses the macro above
+mod documents;
+
 /// The first day of the month before this one, by the clock of UTC.
 fn last_month() -> Date {
     let today = kit::Clock::System.now().to_zoned(jiff::tz::TimeZone::UTC).date();

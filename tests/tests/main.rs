@@ -38,6 +38,7 @@ mod routing;
 mod satisfaction;
 mod sellers;
 mod simulation;
+mod sites;
 mod support;
 mod telemetry;
 mod tickets;

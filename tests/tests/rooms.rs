@@ -52,11 +52,11 @@ fn forbid(folder: &str, words: &[&str], why: &str) {
 
 #[test]
 fn the_domain_knows_neither_wire_nor_database_nor_runtime() {
-    // Routing's rules are a crate of their own: simulations run them as well.
-    for service in ["tenants", "tickets", "workforce", "billing"] {
+    for service in SERVICES {
         let words = ["proto::", "tonic::", "sqlx::", "tenantdb::", "tokio::", "crate::store", "crate::api", "prost"];
         forbid(&format!("services/{service}/src/domain"), &words, "the domain is pure");
     }
+    // Most of routing's rules are a crate of their own: simulations run them as well.
     forbid(
         "services/engine/src",
         &["proto::", "tonic::", "sqlx::", "tenantdb::", "tokio::", "prost"],
@@ -67,6 +67,44 @@ fn the_domain_knows_neither_wire_nor_database_nor_runtime() {
         &["proto::", "tonic::", "sqlx::", "tenantdb::", "tokio::", "prost", "std::fs", "std::time", "println!"],
         "the simulator is pure",
     );
+}
+
+#[test]
+fn documents_are_written_without_reading_anything_but_the_invoice() {
+    forbid(
+        "services/documents/src",
+        &[
+            "proto::",
+            "tonic::",
+            "sqlx::",
+            "tenantdb::",
+            "tokio::",
+            "prost",
+            "std::fs",
+            "std::env",
+            "std::time",
+            "println!",
+            "Zoned::now",
+            "Timestamp::now",
+            "load_system_fonts",
+        ],
+        "documents are a pure function of the invoice",
+    );
+    // Points of a page are floats; money is in none of these files.
+    for part in ["check", "terms.rs", "ubl.rs", "cii.rs", "tables.rs", "journal.rs", "xml.rs"] {
+        let path = root().join("services/documents/src").join(part);
+        let mut found = Vec::new();
+        if path.is_dir() {
+            sources(&path, &mut found);
+        } else {
+            found.push((path.clone(), fs::read_to_string(&path).expect("a source")));
+        }
+        assert!(!found.is_empty(), "{part}");
+        for (path, text) in found {
+            let float = lines(&text).find(|(_, line)| ["f64", "f32", "round_dp("].iter().any(|w| line.contains(w)));
+            assert!(float.is_none(), "{}: {float:?}", path.display());
+        }
+    }
 }
 
 #[test]

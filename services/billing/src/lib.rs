@@ -15,6 +15,7 @@ mod store;
 use std::sync::Arc;
 
 use proto::billing::v1::billing_service_server::BillingServiceServer;
+use proto::billing::v1::brand_service_server::BrandServiceServer;
 use tenantdb::events::WithSellers;
 use tenantdb::service::{Deps, Parts};
 
@@ -26,11 +27,12 @@ const SOURCES: &[&str] = &["tenants", "tickets", "workforce"];
 
 /// The service on its dependencies.
 pub fn build(deps: Deps) -> Result<Parts, kit::Fault> {
-    let service =
-        BillingServiceServer::new(api::Api::new(deps.clone())).max_decoding_message_size(kit::serve::MAX_MESSAGE_BYTES);
+    let api = Arc::new(api::Api::new(deps.clone()));
+    let service = BillingServiceServer::from_arc(api.clone()).max_decoding_message_size(kit::serve::MAX_MESSAGE_BYTES);
+    let brands = BrandServiceServer::from_arc(api).max_decoding_message_size(kit::serve::MAX_MESSAGE_BYTES);
     let events = WithSellers { terms: deps.terms.clone(), inner: api::Events { deps } };
     Ok(Parts {
-        routes: tonic::service::Routes::new(service),
+        routes: tonic::service::Routes::new(service).add_service(brands),
         workers: Vec::new(),
         events: Some((SOURCES, Arc::new(events))),
     })

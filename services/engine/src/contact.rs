@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::ids::{AgentId, At, ContactId, OfferId, SellerId, TicketId};
-use super::needs::{Needs, Priority};
+use super::needs::{Needs, Priority, Softs};
 
 /// Where a contact stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -194,8 +194,9 @@ pub struct Contact {
     pub ended_at: Option<At>,
     /// How often it was offered.
     pub offers_made: i32,
-    /// Whether its preferred skills were dropped.
-    pub relaxed: bool,
+    /// What is no longer asked of whoever takes it.
+    #[serde(default)]
+    pub dropped: Softs,
     /// Why nobody can take it.
     pub blocked: Option<Block>,
     /// Since when nobody can, whatever the reason.
@@ -220,7 +221,7 @@ impl Contact {
             seller: new.seller,
             ticket: new.ticket,
             number: new.number,
-            relaxed: new.needs.preferred.is_empty(),
+            dropped: Softs::NONE,
             needs: new.needs,
             priority: new.priority,
             waiting_since: new.waiting_since.min(now),

@@ -17,6 +17,7 @@ pub mod offer;
 pub mod policy;
 pub mod refusal;
 pub mod seller;
+pub mod site;
 
 pub use machine::{
     Changes, Completion, Decision, Engine, Event, Explanation, HEARTBEAT_SECONDS, Kind, LEASE_SECONDS, Reply, Rival,

@@ -300,6 +300,65 @@ pub struct Needs {
     pub preferred: BTreeSet<String>,
 }
 
+/// What is asked of whoever takes a contact at first, and dropped when its time
+/// is over or nobody at all has it. In the order in which they are dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Soft {
+    /// The preferred skills.
+    Skills,
+    /// One of the seller's home sites.
+    Site,
+    /// The language as mother tongue.
+    Native,
+}
+
+impl Soft {
+    /// Every one, in order.
+    pub const ALL: [Soft; 3] = [Soft::Skills, Soft::Site, Soft::Native];
+}
+
+/// Some of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Softs(u8);
+
+impl Softs {
+    /// None.
+    pub const NONE: Softs = Softs(0);
+    /// All.
+    pub const ALL: Softs = Softs(0b111);
+
+    /// These and one more.
+    #[must_use]
+    pub fn with(self, soft: Soft) -> Softs {
+        Softs(self.0 | 1 << soft as u8)
+    }
+
+    /// Whether one of them is this.
+    #[must_use]
+    pub fn has(self, soft: Soft) -> bool {
+        self.0 & (1 << soft as u8) != 0
+    }
+
+    /// Each of them, in order.
+    pub fn iter(self) -> impl Iterator<Item = Soft> {
+        Soft::ALL.into_iter().filter(move |soft| self.has(*soft))
+    }
+
+    /// As a number for rows.
+    #[must_use]
+    pub fn bits(self) -> u8 {
+        self.0
+    }
+
+    /// From a number of a row; `None` if nothing has such a number.
+    #[must_use]
+    pub fn from_bits(bits: u8) -> Option<Softs> {
+        (bits <= Softs::ALL.0).then_some(Softs(bits))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

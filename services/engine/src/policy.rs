@@ -1,5 +1,6 @@
 //! How a seller's contacts are routed; versioned, with a default.
 
+use std::collections::BTreeSet;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -83,7 +84,26 @@ pub struct Policy {
     /// them are free; the others stay free for other sellers.
     #[serde(default)]
     pub idle_reserve: u32,
+    /// Time for which only those are asked who grew up with the contact's language; 0 = not at all.
+    #[serde(default)]
+    pub native_seconds: i64,
+    /// Sites whose agents are asked first; none = every site alike.
+    #[serde(default)]
+    pub home_sites: BTreeSet<String>,
+    /// Time after which other sites are asked as well, while a home site is open.
+    #[serde(default)]
+    pub overflow_seconds: i64,
+    /// Where all home sites are closed: a contact is kept for one that opens
+    /// within this time; 0 = other sites are asked at once.
+    #[serde(default)]
+    pub opening_hold_seconds: i64,
+    /// Other sites are asked at the latest so long before a contact is due.
+    #[serde(default)]
+    pub overflow_before_due_seconds: i64,
 }
+
+/// Most home sites of a seller.
+pub const HOME_SITES_MAX: usize = 8;
 
 impl Default for Policy {
     fn default() -> Self {
@@ -105,6 +125,11 @@ impl Default for Policy {
             agent_order: AgentOrder::LeastFlexible,
             primary_first: false,
             idle_reserve: 0,
+            native_seconds: 0,
+            home_sites: BTreeSet::new(),
+            overflow_seconds: 300,
+            opening_hold_seconds: 0,
+            overflow_before_due_seconds: 900,
         }
     }
 }
@@ -141,6 +166,16 @@ impl Policy {
         within("late_share_percent", i64::from(self.late_share_percent), 0, 100);
         within("idle_reserve", i64::from(self.idle_reserve), 0, 10_000);
         within("default_due_seconds", self.default_due_seconds, 60, 2_592_000);
+        within("native_seconds", self.native_seconds, 0, 86_400);
+        within("overflow_seconds", self.overflow_seconds, 0, 86_400);
+        within("opening_hold_seconds", self.opening_hold_seconds, 0, 259_200);
+        within("overflow_before_due_seconds", self.overflow_before_due_seconds, 0, 86_400);
+        if self.home_sites.len() > HOME_SITES_MAX {
+            wrong.push(Wrong { field: "home_sites", problem: format!("must be at most {HOME_SITES_MAX}") });
+        }
+        if self.home_sites.iter().any(|site| site.trim().is_empty() || site.chars().count() > 64) {
+            wrong.push(Wrong { field: "home_sites", problem: "each must have 1 to 64 characters".to_owned() });
+        }
         if self.ceiling != 0 && self.ceiling < self.floor {
             wrong.push(Wrong { field: "ceiling", problem: "must not be below the floor".to_owned() });
         }

@@ -29,6 +29,8 @@ pub enum Obstacle {
     RefusedBefore,
     ReservedForOther,
     IdleReserve,
+    WaitsForNative,
+    KeptForSite,
     AlreadyOwned,
 }
 
@@ -56,6 +58,8 @@ impl Obstacle {
             Obstacle::RefusedBefore => "refused_before",
             Obstacle::ReservedForOther => "reserved_for_other",
             Obstacle::IdleReserve => "idle_reserve",
+            Obstacle::WaitsForNative => "waits_for_native",
+            Obstacle::KeptForSite => "kept_for_site",
             Obstacle::AlreadyOwned => "already_owned",
         }
     }

@@ -15,6 +15,7 @@ use super::offer::{Offer, OfferState};
 use super::policy::Policy;
 use super::refusal::Refusal;
 use super::seller::{Pause, SellerTerms};
+use super::site::SiteHours;
 
 /// When the tests begin.
 pub const START: At = At(1_800_000_000_000_000);
@@ -83,6 +84,7 @@ pub struct Desk {
     pub profiles: BTreeMap<AgentId, Profile>,
     pub terms: BTreeMap<SellerId, SellerTerms>,
     pub pauses: BTreeMap<SellerId, Pause>,
+    pub sites: Vec<SiteHours>,
     pub decisions: Vec<Decision>,
     pub pages: Vec<(Page, Vec<Round>)>,
     pub seconds_recorded: i64,
@@ -103,6 +105,7 @@ impl Desk {
             profiles: BTreeMap::new(),
             terms: BTreeMap::new(),
             pauses: BTreeMap::new(),
+            sites: Vec::new(),
             decisions: Vec::new(),
             pages: vec![(first, Vec::new())],
             seconds_recorded: 0,
@@ -146,6 +149,7 @@ impl Desk {
             Event::Policy(seller, policy) => {
                 self.policies.insert(*seller, policy.clone());
             }
+            Event::Sites(hours) => self.sites.clone_from(hours),
             Event::Agent(profile) => {
                 self.profiles.insert(profile.agent, *profile.clone());
             }
@@ -203,6 +207,7 @@ impl Desk {
             contacts: self.contacts.values().filter(|c| !c.state.is_final()).cloned().collect(),
             offers: self.offers.values().filter(|o| o.state == OfferState::Pending).cloned().collect(),
             pauses: self.pauses.iter().map(|(s, p)| (*s, p.clone())).collect(),
+            sites: self.sites.clone(),
             refusals: refusals.filter(|(_, _, until)| *until > self.now).collect(),
         }
     }

@@ -13,6 +13,7 @@
 
 mod api;
 pub mod desk;
+pub mod domain;
 mod events;
 mod passing;
 pub mod store;
@@ -26,6 +27,7 @@ use proto::routing::v1::floor_service_server::FloorServiceServer;
 use proto::routing::v1::replay_service_server::ReplayServiceServer;
 use proto::routing::v1::routing_service_server::RoutingServiceServer;
 use proto::routing::v1::simulation_service_server::SimulationServiceServer;
+use proto::routing::v1::site_service_server::SiteServiceServer;
 use tenantdb::Migrator;
 use tenantdb::events::WithSellers;
 use tenantdb::service::{Deps, Parts, Worker};
@@ -42,6 +44,7 @@ pub fn build(deps: Deps) -> Result<Parts, Fault> {
     let handlers = RoutingServiceServer::from_arc(api.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES);
     let floor = FloorServiceServer::from_arc(api).max_decoding_message_size(MAX_MESSAGE_BYTES);
     let replays = ReplayServiceServer::new(api::replay::Replays::new(deps.clone()));
+    let sites = SiteServiceServer::new(api::Sites::new(deps.clone(), desks.clone()));
     // Made of its scenario alone, a simulation is run by whichever replica it comes to.
     let simulations =
         SimulationServiceServer::new(api::Simulations::new()).max_decoding_message_size(MAX_MESSAGE_BYTES);
@@ -49,6 +52,7 @@ pub fn build(deps: Deps) -> Result<Parts, Fault> {
         routes: Routes::new(passing::Passing::new(handlers, desks.clone(), deps.replicas.clone()))
             .add_service(passing::Passing::new(floor, desks.clone(), deps.replicas.clone()))
             .add_service(passing::Passing::new(replays, desks, deps.replicas))
+            .add_service(sites)
             .add_service(simulations),
         workers: vec![Worker::new("engines", move |stop| house.run(stop))],
         events: Some((&["tenants", "tickets"], Arc::new(WithSellers { inner: handler, terms: deps.terms }))),

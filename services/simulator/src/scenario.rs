@@ -39,6 +39,8 @@ pub struct Scenario {
     #[serde(default)]
     pub seller: BTreeMap<String, PolicyPart>,
     #[serde(default)]
+    pub site: BTreeMap<String, SitePart>,
+    #[serde(default)]
     pub contact: Vec<ContactType>,
     #[serde(default)]
     pub group: Vec<Group>,
@@ -150,6 +152,27 @@ pub struct PolicyPart {
     pub primary_first: Option<bool>,
     pub preferred_skills: Option<Span>,
     pub minimum_level: Option<String>,
+    pub native: Option<Span>,
+    pub home_sites: Option<Vec<String>>,
+    pub overflow: Option<Span>,
+    pub opening_hold: Option<Span>,
+    pub overflow_before_due: Option<Span>,
+}
+
+/// A place where agents work.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SitePart {
+    pub open: Vec<Opening>,
+}
+
+/// A stretch of every day, or of some.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Opening {
+    pub from: Moment,
+    pub to: Moment,
+    pub days: Option<Vec<u32>>,
 }
 
 /// In which order free agents are tried.
@@ -260,6 +283,7 @@ pub struct Group {
     pub counts: Option<Vec<u32>>,
     pub every: Option<Span>,
     pub shifts: Option<Vec<Shift>>,
+    pub site: Option<String>,
     pub serves: Option<Vec<String>>,
     #[serde(default)]
     pub in_order: bool,

@@ -101,6 +101,52 @@ fn the_figures_are_the_same_with_any_number_of_threads() {
     assert_ne!(one, serde_json::to_string(&other).expect("json"));
 }
 
+/// A call at ten to nine. Lisbon, whose seller it is, opens at nine; Manila is there.
+const TWO_SITES: &str = r#"
+name = "two sites"
+replications = 2
+
+[horizon]
+length = "2 h"
+start = "08:00"
+
+[[contact]]
+name = "calls"
+arrivals.at = ["08:50", "09:30"]
+handling = { deterministic = "3 min" }
+promise = "1 h"
+
+[[group]]
+name = "Lisbon"
+site = "lisbon"
+shifts = [{ agents = 1, from = "09:00", to = "10:00" }]
+
+[[group]]
+name = "Manila"
+site = "manila"
+agents = 1
+
+[site.lisbon]
+open = [{ from = "09:00", to = "18:00" }]
+
+[policy]
+home_sites = ["lisbon"]
+"#;
+
+#[test]
+fn a_contact_is_kept_for_the_site_that_opens_soon_or_overflows_by_the_policy() {
+    let busy = |policy: &str| {
+        let outcome = run(&format!("{TWO_SITES}{policy}"), 1);
+        let figure = |of: &str, name: &str| outcome.figure(of, name).expect("a figure").value;
+        let at_work = |group: &str| figure(group, "busy") > 0.0;
+        (figure("all", "wait_longest").round(), at_work("Lisbon"), at_work("Manila"))
+    };
+    assert_eq!(busy(""), (0.0, true, true), "the first call goes to Manila at once");
+    assert_eq!(busy("opening_hold = \"15 min\""), (600.0, true, false), "the first call waits for Lisbon");
+    let pressing = "opening_hold = \"15 min\"\noverflow_before_due = \"59 min\"";
+    assert_eq!(busy(pressing), (0.0, true, true), "at nine it would be too late: it is not kept at all");
+}
+
 #[test]
 fn everybody_who_came_is_served_or_gone() {
     for end in ["drain", "stop", "flow"] {

@@ -18,7 +18,7 @@ use crate::domain::ids::{ContractId, EntryId, InvoiceId};
 use crate::domain::invoice::{State, may_finalize, number, settled};
 use crate::domain::ledger;
 use crate::domain::period::{Dates, local_date, parse_zone, plus_days};
-use crate::domain::profile::{Issuer, Profile};
+use crate::domain::profile::{Issuer, Party, Profile};
 use crate::domain::tax::CategoryTotal;
 use crate::store;
 use crate::store::invoice::Head;
@@ -133,7 +133,7 @@ fn head(
         total: draft.total,
         paid: zero,
         credited: zero,
-        issuer: issuer.party.clone(),
+        issuer: Party { iban: issuer.iban.clone(), ..issuer.party.clone() },
         buyer: profile.buyer.clone(),
         vat_evidence: profile.vat_evidence.clone(),
         corrects: None,

@@ -8,7 +8,7 @@ use super::Api;
 use super::drafting::{Ground, Purpose, draft, what_if};
 use super::plan_in::plan_in;
 use super::refusals::Refusal;
-use super::wire_invoice::{as_json, csv, draft_out, invoice_out, stored, stored_invoice};
+use super::wire_invoice::{draft_out, invoice_out, stored_invoice};
 use crate::domain::ids::{InvoiceId, PlanId};
 use crate::domain::invoice::State;
 use crate::domain::period::parse_date;
@@ -138,29 +138,6 @@ impl Api {
         let response = wire::MarkInvoiceSentResponse { invoice: Some(invoice) };
         tx.commit_with(&response).await?;
         Ok(response)
-    }
-
-    pub(super) async fn export(
-        &self,
-        caller: &Caller,
-        request: wire::ExportInvoiceRequest,
-    ) -> Result<wire::ExportInvoiceResponse, Fault> {
-        let id: InvoiceId = kit::Id::parse("invoice_id", &request.invoice_id)?;
-        let scope = caller.view(&request.seller_id)?;
-        let mut tx = self.deps.db.begin(&scope).await?;
-        let (head, lines, taxes) = stored(&mut tx, scope.single_reader(), id).await?;
-        let (content, media_type, ending) = match wire::InvoiceFormat::try_from(request.format) {
-            Ok(wire::InvoiceFormat::Csv) => (csv(&head, &lines).into_bytes(), "text/csv; charset=utf-8", "csv"),
-            Ok(wire::InvoiceFormat::Json) => (as_json(&head, &lines, &taxes)?, "application/json", "json"),
-            Ok(wire::InvoiceFormat::Unspecified) | Err(_) => {
-                return Err(Fault::invalid("format", "must be CSV or JSON"));
-            }
-        };
-        Ok(wire::ExportInvoiceResponse {
-            content: content.into(),
-            media_type: media_type.into(),
-            file_name: format!("{}.{ending}", head.number),
-        })
     }
 }
 

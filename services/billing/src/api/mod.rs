@@ -2,6 +2,7 @@
 
 mod contracts;
 mod credits;
+mod documents;
 pub(crate) mod drafting;
 mod events;
 mod finalizing;
@@ -12,6 +13,7 @@ mod plan_out;
 mod plans;
 mod profiles;
 mod refusals;
+mod terms;
 mod usage;
 mod wire_invoice;
 
@@ -89,6 +91,8 @@ macro_rules! answer {
         Ok(Response::new($self.$inner(&caller, request).await?))
     }};
 }
+
+use answer;
 
 fn exported(line: Line) -> wire::ExportSellerRowsResponse {
     let Line { table, json, rows, sha256 } = line;

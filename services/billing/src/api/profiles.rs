@@ -221,7 +221,23 @@ fn party_in(checks: &mut Checks, field: &str, given: Option<wire::Party>) -> Par
         vat_id: checks.line(format!("{field}.vat_id"), &given.vat_id, 0..=14),
         registration_number: checks.line(format!("{field}.registration_number"), &given.registration_number, 0..=50),
         email: checks.line(format!("{field}.email"), &given.email, 0..=254),
+        contact_name: checks.line(format!("{field}.contact_name"), &given.contact_name, 0..=100),
+        contact_phone: checks.line(format!("{field}.contact_phone"), &given.contact_phone, 0..=40),
+        tax_number: checks.line(format!("{field}.tax_number"), &given.tax_number, 0..=40),
+        electronic_address: checks.line(format!("{field}.electronic_address"), &given.electronic_address, 0..=100),
+        electronic_address_scheme: checks.line(
+            format!("{field}.electronic_address_scheme"),
+            &given.electronic_address_scheme,
+            0..=4,
+        ),
+        buyer_reference: checks.line(format!("{field}.buyer_reference"), &given.buyer_reference, 0..=100),
+        iban: String::new(),
     };
+    checks.require(
+        party.electronic_address.is_empty() == party.electronic_address_scheme.is_empty(),
+        format!("{field}.electronic_address_scheme"),
+        "must be given exactly when the electronic address is",
+    );
     let fits = party.vat_id.is_empty() || vat_id_fits(&party.vat_id, &party.country);
     checks.require(fits, format!("{field}.vat_id"), "must start with the country's prefix and have 4 to 14 characters");
     party
@@ -238,6 +254,12 @@ pub(super) fn party_out(party: &Party) -> wire::Party {
         vat_id: party.vat_id.clone(),
         registration_number: party.registration_number.clone(),
         email: party.email.clone(),
+        contact_name: party.contact_name.clone(),
+        contact_phone: party.contact_phone.clone(),
+        tax_number: party.tax_number.clone(),
+        electronic_address: party.electronic_address.clone(),
+        electronic_address_scheme: party.electronic_address_scheme.clone(),
+        buyer_reference: party.buyer_reference.clone(),
     }
 }
 

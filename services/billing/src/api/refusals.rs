@@ -27,14 +27,27 @@ pub enum Refusal {
     NotPayable,
     #[error("this reference was recorded on the invoice with another amount or date")]
     ReferenceReused,
+    #[error("what was frozen does not say all that this format demands: {}", rules(.0))]
+    DocumentIncomplete(Vec<documents::Violation>),
+    #[error("the issuer's logo cannot be drawn: it {0}")]
+    Logo(&'static str),
+}
+
+/// The rules that do not hold, with their terms; no value of the invoice.
+fn rules(violations: &[documents::Violation]) -> String {
+    let told = violations.iter().take(10).map(ToString::to_string);
+    told.collect::<Vec<_>>().join("; ")
 }
 
 impl Explain for Refusal {
     fn code(&self) -> Code {
         match self {
-            Refusal::NoContract | Refusal::NoProfile | Refusal::CutFixed | Refusal::NotPayable => {
-                Code::FailedPrecondition
-            }
+            Refusal::NoContract
+            | Refusal::NoProfile
+            | Refusal::CutFixed
+            | Refusal::NotPayable
+            | Refusal::DocumentIncomplete(_)
+            | Refusal::Logo(_) => Code::FailedPrecondition,
             Refusal::PrefixFixed | Refusal::ReferenceReused => Code::AlreadyExists,
         }
     }
@@ -47,6 +60,15 @@ impl Explain for Refusal {
             Refusal::PrefixFixed => "NUMBER_PREFIX_TAKEN",
             Refusal::NotPayable => "INVOICE_NOT_PAYABLE",
             Refusal::ReferenceReused => "PAYMENT_REFERENCE_REUSED",
+            Refusal::DocumentIncomplete(_) => "DOCUMENT_INCOMPLETE",
+            Refusal::Logo(_) => "LOGO_UNFIT",
+        }
+    }
+
+    fn metadata(&self) -> Vec<(&'static str, String)> {
+        match self {
+            Refusal::DocumentIncomplete(violations) => vec![("rules", rules(violations))],
+            _ => Vec::new(),
         }
     }
 }

@@ -22,6 +22,22 @@ pub struct Party {
     pub vat_id: String,
     pub registration_number: String,
     pub email: String,
+    // What came later is left out of what is frozen while it is empty: the sums of older invoices stay theirs.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub contact_name: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub contact_phone: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub tax_number: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub electronic_address: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub electronic_address_scheme: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub buyer_reference: String,
+    /// Where an issuer is paid to, as it was when the invoice was frozen.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub iban: String,
 }
 
 impl Party {

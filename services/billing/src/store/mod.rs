@@ -3,6 +3,7 @@
 
 pub mod account;
 pub mod contract;
+pub mod document;
 pub mod evidence;
 pub mod invoice;
 pub mod ledger;

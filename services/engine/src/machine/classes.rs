@@ -11,7 +11,7 @@ use crate::agent::Profile;
 use crate::bits::BitSet;
 use crate::contact::Block;
 use crate::ids::{At, SellerId};
-use crate::needs::{Channel, Language, Level, Needs};
+use crate::needs::{Channel, Language, Level, Needs, Soft, Softs};
 use crate::refusal::Obstacle;
 use crate::seller::SellerTerms;
 
@@ -23,6 +23,10 @@ pub struct Class {
     pub language: Language,
     pub level: Level,
     pub skills: BTreeSet<String>,
+    /// Whether only those are allowed who grew up with the language.
+    pub native_only: bool,
+    /// The only sites allowed, if there are any.
+    pub sites: BTreeSet<String>,
     /// Agents whom the needs allow, and those of them who grew up with the language.
     pub eligible: BitSet,
     pub native: BitSet,
@@ -37,6 +41,8 @@ struct ClassKey {
     language: Language,
     level: Level,
     skills: Vec<u32>,
+    native_only: bool,
+    sites: Vec<u32>,
 }
 
 /// All classes, by number.
@@ -108,9 +114,9 @@ impl std::ops::IndexMut<u32> for Classes {
 }
 
 /// How many hard needs there are.
-const HARD: usize = 7;
+const HARD: usize = 9;
 
-/// What keeps an agent from a class however long anybody waits. This is the
+/// What keeps an agent from a class as long as a contact waits there. This is the
 /// only place that decides it: the engine's masks, the guards of manual moves
 /// and the explanations all ask here.
 pub fn hard_obstacles(profile: &Profile, terms: &SellerTerms, class: &Class, now: At) -> [Option<Obstacle>; HARD] {
@@ -136,7 +142,15 @@ fn hard_obstacle(need: usize, profile: &Profile, terms: &SellerTerms, class: &Cl
         3 => language_obstacle(profile, terms, class),
         4 => (!profile.channels.has(class.channel)).then_some(Obstacle::ChannelNotServed),
         5 => (!class.skills.is_subset(&profile.skills)).then_some(Obstacle::SkillMissing),
-        _ => (!terms.served).then_some(Obstacle::SellerNotLive),
+        6 => (!terms.served).then_some(Obstacle::SellerNotLive),
+        7 => {
+            let native = || profile.languages.get(&class.language) == Some(&Level::Native);
+            (class.native_only && !native()).then_some(Obstacle::WaitsForNative)
+        }
+        _ => {
+            let elsewhere = !class.sites.is_empty() && !class.sites.contains(&profile.site);
+            elsewhere.then_some(Obstacle::KeptForSite)
+        }
     }
 }
 
@@ -156,17 +170,24 @@ fn language_obstacle(profile: &Profile, terms: &SellerTerms, class: &Class) -> O
 
 impl Engine {
     /// The class of these needs, made if it is new.
-    pub(super) fn class_of(&mut self, seller: u32, needs: &Needs, relaxed: bool) -> u32 {
+    pub(super) fn class_of(&mut self, seller: u32, needs: &Needs, dropped: Softs) -> u32 {
+        let asked = self.asks(seller, needs, dropped);
         let mut skills: BTreeSet<&str> = needs.required.iter().map(String::as_str).collect();
-        if !relaxed {
+        if asked.has(Soft::Skills) {
             skills.extend(needs.preferred.iter().map(String::as_str));
         }
+        let sites = match asked.has(Soft::Site) {
+            true => self.sellers[seller as usize].policy.home_sites.clone(),
+            false => BTreeSet::new(),
+        };
         let key = ClassKey {
             seller,
             channel: needs.channel,
             language: needs.language,
             level: needs.minimum_level,
             skills: skills.iter().map(|skill| self.classes.word(skill)).collect(),
+            native_only: asked.has(Soft::Native),
+            sites: sites.iter().map(|site| self.classes.word(site)).collect(),
         };
         if let Some(number) = self.classes.index.get(&key) {
             return *number;
@@ -179,6 +200,8 @@ impl Engine {
             language: needs.language,
             level: needs.minimum_level,
             skills: skills.into_iter().map(str::to_owned).collect(),
+            native_only: asked.has(Soft::Native),
+            sites,
             eligible: BitSet::default(),
             native: BitSet::default(),
             eligible_count: 0,
@@ -193,6 +216,17 @@ impl Engine {
             self.judge(number, agent);
         }
         number
+    }
+
+    /// What is asked of whoever takes a contact of these needs, apart from what was dropped.
+    pub(super) fn asks(&self, seller: u32, needs: &Needs, dropped: Softs) -> Softs {
+        let policy = &self.sellers[seller as usize].policy;
+        let wants = |soft: &Soft| match soft {
+            Soft::Skills => !needs.preferred.is_empty(),
+            Soft::Site => !policy.home_sites.is_empty(),
+            Soft::Native => policy.native_seconds != 0 && !needs.language.is_unknown(),
+        };
+        Soft::ALL.into_iter().filter(|soft| wants(soft) && !dropped.has(*soft)).fold(Softs::NONE, Softs::with)
     }
 
     /// Agents to whom the seller of a class is granted and who speak its language: nobody else can be allowed.
@@ -268,7 +302,12 @@ impl Engine {
         }
         let block = self.block_of(class);
         for job in waiting {
-            self.set_block(job, block);
+            if block.is_some() && self.softened(job).is_some() {
+                // Others could take it if less were asked.
+                self.wait_anew(job);
+            } else {
+                self.set_block(job, block);
+            }
         }
     }
 

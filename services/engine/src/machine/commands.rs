@@ -7,6 +7,7 @@ use super::{Completion, Engine, Reply};
 use crate::agent::Presence;
 use crate::contact::{Contact, ContactState};
 use crate::ids::{AgentId, At, ContactId, OfferId};
+use crate::needs::Softs;
 use crate::offer::OfferState;
 use crate::refusal::{Obstacle, Refusal};
 
@@ -246,11 +247,11 @@ impl Engine {
     }
 
     /// The guards of the engine, for hands. Only the order of the queue, a
-    /// former refusal, a hold for somebody else and preferred skills may be
-    /// overruled by hand; answers the class without the preferred skills.
+    /// former refusal, a hold for somebody else and what is asked for a while only
+    /// may be overruled by hand; answers the class without the latter.
     fn guard(&mut self, job: u32, agent: u32, takes_room: bool) -> Result<u32, Refusal> {
         let needs = self.jobs[job].contact.needs.clone();
-        let number = self.class_of(self.jobs[job].seller, &needs, true);
+        let number = self.class_of(self.jobs[job].seller, &needs, Softs::ALL);
         let record = &self.jobs[job];
         let slot = &self.agents[agent as usize];
         let seller = &self.sellers[record.seller as usize];
@@ -272,10 +273,10 @@ impl Engine {
         if obstacles.is_empty() { Ok(number) } else { Err(Refusal::NotEligible(obstacles)) }
     }
 
-    /// Drops the preferred skills of a contact that a hand has moved.
+    /// Asks no more than the hard needs of a contact that a hand has moved.
     fn settle_for(&mut self, job: u32, class: u32) {
         self.jobs[job].class = class;
-        self.jobs[job].contact.relaxed = true;
+        self.jobs[job].contact.dropped = Softs::ALL;
         self.jobs[job].contact.blocked = None;
         self.jobs[job].contact.blocked_since = None;
     }

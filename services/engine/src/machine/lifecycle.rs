@@ -51,8 +51,11 @@ impl Engine {
     pub(super) fn policy_changed(&mut self, seller: SellerId, policy: Policy) -> Result<Reply, Refusal> {
         let seller = self.seller_slot(seller);
         if policy.version >= self.sellers[seller as usize].policy.version {
-            self.sellers[seller as usize].policy = policy;
+            let before = std::mem::replace(&mut self.sellers[seller as usize].policy, policy);
             self.weigh(seller);
+            if self.sellers[seller as usize].policy.asks_otherwise_than(&before) {
+                self.ask_anew(seller);
+            }
             self.to_retry.insert(seller);
         }
         Ok(Reply::default())
@@ -118,7 +121,7 @@ impl Engine {
 
     /// Takes a contact into the books in the state it is in.
     pub(super) fn insert(&mut self, contact: Contact, seller: u32) -> u32 {
-        let class = self.class_of(seller, &contact.needs, contact.relaxed);
+        let class = self.class_of(seller, &contact.needs, contact.dropped);
         self.jobs.insert(Job {
             contact,
             seller,
@@ -139,9 +142,8 @@ impl Engine {
         if self.stands_aside(job) {
             return;
         }
-        if !self.jobs[job].contact.relaxed && self.classes[self.jobs[job].class].eligible_count == 0 {
-            // Nobody at all has the preferred skills: waiting for them is in vain.
-            self.drop_preferred(job, Rule::Needs);
+        while let Some((soft, rule, reason)) = self.softened(job) {
+            self.soften(job, soft, rule, reason);
         }
         self.note_block(job);
         let record = &self.jobs[job];
@@ -159,9 +161,7 @@ impl Engine {
         if policy.expire_seconds != 0 {
             timers.push((contact.waiting_since.plus_seconds(policy.expire_seconds), Timer::Expires(job)));
         }
-        if !contact.relaxed {
-            timers.push((contact.queued_at.plus_seconds(policy.preferred_skills_seconds), Timer::Relaxes(job)));
-        }
+        timers.extend(self.softens_at(job).map(|at| (at, Timer::Relaxes(job))));
         timers.extend(record.refused.iter().map(|(_, until)| (*until, Timer::RefusalEnds(job))));
         if let Some(keeper) = keeper {
             timers.push((hold_until, Timer::HoldEnds(job)));
@@ -185,16 +185,6 @@ impl Engine {
             self.arm(job, at, timer);
         }
         self.to_place.push_back(job);
-    }
-
-    /// Drops the preferred skills of a contact that stands nowhere.
-    pub(super) fn drop_preferred(&mut self, job: u32, rule: Rule) {
-        let needs = self.jobs[job].contact.needs.clone();
-        let class = self.class_of(self.jobs[job].seller, &needs, true);
-        self.jobs[job].class = class;
-        self.jobs[job].contact.relaxed = true;
-        self.note(job);
-        self.decide(job, Kind::Relaxed, rule, None, 0, "preferred skills dropped");
     }
 
     fn tier_now(&self, contact: &Contact, must_go: At) -> Tier {
@@ -352,6 +342,8 @@ impl Engine {
         self.decide(job, kind, rule, holder, 0, reason);
         let contact = &mut self.jobs[job].contact;
         (contact.agent, contact.offer, contact.assigned_at, contact.wrap_until) = (None, None, None, None);
+        // The policy may ask otherwise than when it was offered.
+        self.choose_class(job);
         self.queue_up(job);
     }
 

@@ -13,11 +13,13 @@ use crate::needs::{Channel, Level};
 use crate::policy::{AgentOrder, Policy};
 
 /// The order in which agents are tried for a contact: those who grew up with
-/// the language, then those who can do least else, then the longest idle; or
-/// the longest idle at once, where the policy says so.
+/// the language, then those at the seller's home sites, then those who can do
+/// least else, then the longest idle; or those at home and the longest idle at
+/// once, where the policy says so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Turn {
     pub speaks_worse: u8,
+    pub elsewhere: bool,
     pub flexibility: u32,
     pub idle_since: At,
     pub agent: AgentId,
@@ -32,6 +34,7 @@ impl Turn {
                 (false, true) => u8::from(!class.native.has(agent)),
                 (false, false) => 0,
             },
+            elsewhere: !policy.home_sites.is_empty() && !policy.home_sites.contains(&slot.profile.site),
             flexibility: if by_flexibility { slot.flexibility } else { 0 },
             idle_since: slot.idle_since,
             agent: slot.profile.agent,

@@ -32,6 +32,7 @@ mod record;
 mod recording;
 mod restore;
 mod sessions;
+mod soft;
 mod standing;
 mod supervise;
 mod timers;
@@ -54,6 +55,7 @@ use super::offer::Offer;
 use super::policy::Policy;
 use super::refusal::Refusal;
 use super::seller::SellerTerms;
+use super::site::{SiteHours, Sites};
 
 pub use explain::{Explanation, Verdict};
 pub use probe::{Rival, Sight};
@@ -115,6 +117,8 @@ pub enum Event {
     PauseQueue { seller: SellerId, until: Option<At>, reason: String },
     /// A hand ends that.
     ResumeQueue { seller: SellerId },
+    /// When sites are open; those not named are open always.
+    Sites(Vec<SiteHours>),
     /// Nothing but the time.
     Tick,
 }
@@ -163,6 +167,7 @@ pub struct Engine {
     /// Sellers that keep agents free for others, and those whose contacts are looked at by who speaks best.
     reserving: BitSet,
     primary_first: BitSet,
+    sites: Sites,
     timers: Timers,
     /// Contacts to find an agent for, agents to find contacts for, and sellers
     /// whose waiting contacts are to be tried again, before the event is over.
@@ -209,6 +214,7 @@ impl Engine {
             below_floor: BitSet::default(),
             reserving: BitSet::default(),
             primary_first: BitSet::default(),
+            sites: Sites::default(),
             timers: Timers::default(),
             to_place: VecDeque::new(),
             to_feed: VecDeque::new(),
@@ -262,6 +268,7 @@ impl Engine {
             Event::SetAside { contact, until, version } => self.set_aside(contact, until, version),
             Event::PauseQueue { seller, until, reason } => self.pause_queue(seller, until, reason),
             Event::ResumeQueue { seller } => self.resume_queue(seller),
+            Event::Sites(hours) => self.sites_changed(hours),
             Event::Tick => Ok(Reply::default()),
         };
         if let Some((event, stirred)) = kept {

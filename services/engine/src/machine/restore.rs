@@ -12,6 +12,7 @@ use crate::ids::{AgentId, At, ContactId, OfferId, SellerId};
 use crate::offer::{Offer, OfferState};
 use crate::policy::Policy;
 use crate::seller::{Pause, SellerTerms};
+use crate::site::SiteHours;
 
 /// Everything stored that an engine needs.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +32,9 @@ pub struct Snapshot {
     /// Sellers whose queue is paused.
     #[serde(default)]
     pub pauses: Vec<(SellerId, Pause)>,
+    /// When sites are open.
+    #[serde(default)]
+    pub sites: Vec<SiteHours>,
     /// Refusals that still count, with their end.
     pub refusals: Vec<(ContactId, AgentId, At)>,
 }
@@ -57,6 +61,7 @@ impl Engine {
             engine.look_out(number);
         }
         engine.now = now;
+        engine.sites.tell(stored.sites);
         for terms in stored.sellers {
             let seller = engine.seller_slot(terms.seller);
             engine.sellers[seller as usize].terms = terms;

@@ -361,7 +361,7 @@ impl Engine {
                 self.leave_queue(job);
                 self.queue_up(job);
             }
-            Timer::Relaxes(job) => self.relax(job),
+            Timer::Relaxes(job) => self.wait_anew(job),
         }
     }
 
@@ -384,12 +384,6 @@ impl Engine {
             }
         }
         self.requeue(job, Kind::TimedOut, Rule::Timer, "not answered");
-    }
-
-    fn relax(&mut self, job: u32) {
-        self.leave_queue(job);
-        self.drop_preferred(job, Rule::Timer);
-        self.queue_up(job);
     }
 
     /// The instant of the last event.

@@ -103,6 +103,7 @@ impl Engine {
         self.jobs[job].contact.aside_until = None;
         self.note(job);
         self.decide(job, Kind::Returned, rule, None, 0, reason);
+        self.choose_class(job);
         self.queue_up(job);
     }
 

@@ -10,6 +10,7 @@ pub mod onboard;
 mod past;
 mod provider;
 mod replay;
+mod roster;
 mod simulate;
 mod up;
 
@@ -97,6 +98,8 @@ enum Command {
     Verify(Verify),
     /// Simulate a scenario: the engine that routes in production, under a simulated clock.
     Simulate(simulate::Simulate),
+    /// Solve a rostering problem: who works when, at what penalty, and how far from the best at most.
+    Roster(roster::Roster),
     /// Bring a seller in from a TOML file; repeating it changes nothing.
     Onboard {
         /// The file.
@@ -241,6 +244,7 @@ impl Cli {
             }
             Command::Verify(Verify::Isolation { noted, at }) => isolation::verify(&at, &noted).await,
             Command::Simulate(simulate) => simulate.run(),
+            Command::Roster(roster) => roster.run().await,
             Command::Onboard { file, at } => provider::onboard(&at, &file).await,
         }
     }

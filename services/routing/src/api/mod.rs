@@ -15,6 +15,7 @@ mod refusal;
 pub mod replay;
 mod session;
 mod simulation;
+mod sites;
 
 use std::pin::Pin;
 
@@ -30,6 +31,7 @@ use crate::desk::{Desk, Desks};
 use engine::ids::AgentId;
 
 pub use simulation::Simulations;
+pub use sites::Sites;
 
 /// The handlers.
 pub struct Api {

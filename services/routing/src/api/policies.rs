@@ -10,7 +10,7 @@ use crate::store::actions::{self, Action, Change};
 use crate::store::intake;
 use crate::store::intake::{Note, Told};
 use crate::store::policies::{self, Stored};
-use crate::store::{agents, sellers};
+use crate::store::{agents, sellers, sites};
 use crate::wire as out;
 use engine::coverage;
 use engine::ids::At;
@@ -53,6 +53,11 @@ impl Api {
         let before = policies::of_seller(&mut tx, seller).await?.map(|stored| stored.policy).unwrap_or_default();
         if before.version != request.base_version {
             return Err(Fault::Stale);
+        }
+        let home_sites: Vec<String> = policy.home_sites.iter().cloned().collect();
+        let unknown = sites::unknown(&mut tx, &home_sites).await?;
+        if !unknown.is_empty() {
+            return Err(Fault::invalid("policy.home_sites", format!("no such sites: {}", unknown.join(", "))));
         }
         if !request.allow_unmatched {
             let staff = agents::profiles(&mut tx, None).await?;
@@ -154,6 +159,11 @@ fn read(checks: &mut Checks, policy: Option<&wire::RoutingPolicy>, base_version:
         agent_order: order.unwrap_or_default(),
         primary_first: policy.primary_first,
         idle_reserve,
+        native_seconds: policy.native_seconds,
+        home_sites: policy.home_sites.iter().cloned().collect(),
+        overflow_seconds: policy.overflow_seconds,
+        opening_hold_seconds: policy.opening_hold_seconds,
+        overflow_before_due_seconds: policy.overflow_before_due_seconds,
     };
     for wrong in policy.check() {
         checks.refuse(format!("policy.{}", wrong.field), wrong.problem);
@@ -206,6 +216,11 @@ fn answer(seller: SellerId, stored: Option<&Stored>) -> wire::RoutingPolicy {
         agent_order: out::agent_order(policy.agent_order) as i32,
         primary_first: policy.primary_first,
         idle_reserve: count(policy.idle_reserve),
+        native_seconds: policy.native_seconds,
+        home_sites: policy.home_sites.iter().cloned().collect(),
+        overflow_seconds: policy.overflow_seconds,
+        opening_hold_seconds: policy.opening_hold_seconds,
+        overflow_before_due_seconds: policy.overflow_before_due_seconds,
         created_at: stored.map(|stored| kit::wire::timestamp(stored.created_at)),
         created_by: stored.map(|stored| stored.created_by.to_string()).unwrap_or_default(),
     }

@@ -187,8 +187,9 @@ struct Restored {
 async fn restore(deps: &Deps, provider: ProviderId, lease: &Lease) -> Result<Restored, tenantdb::Failure> {
     let scope = snapshot::scope(&deps.db, provider).await?;
     let mut tx = deps.db.begin(&scope).await?;
-    let now = At::of(deps.clock.now());
-    let mut stored = snapshot::read(&mut tx, now).await?;
+    let clock = deps.clock.now();
+    let now = At::of(clock);
+    let mut stored = snapshot::read(&mut tx, clock).await?;
     for (seller, terms) in sellers::terms(&mut tx).await? {
         stored.sellers.push(notes::terms(seller, &terms)?);
     }

@@ -10,13 +10,14 @@ use tenantdb::service::Deps;
 use tenantdb::{Failure, TenantTx};
 
 use crate::store::intake::{Note, Told};
-use crate::store::{agents, contacts, policies, sellers, snapshot};
+use crate::store::{agents, contacts, policies, sellers, sites, snapshot};
 use engine::agent::Profile;
 use engine::contact::{Contact, ContactState, NewContact};
 use engine::ids::{AgentId, ContactId, SellerId};
 use engine::needs::Language;
 use engine::policy::Policy;
 use engine::seller::SellerTerms;
+use engine::site::SiteHours;
 use engine::{Engine, Event};
 
 /// What the engine is to be told, and what is to be erased with the commit.
@@ -33,6 +34,7 @@ struct Known {
     agents: HashMap<AgentId, Profile>,
     terms: HashMap<SellerId, SellerTerms>,
     policies: HashMap<SellerId, Policy>,
+    sites: Vec<SiteHours>,
 }
 
 /// Looks up what the notes name.
@@ -53,12 +55,16 @@ pub async fn load(deps: &Deps, provider: ProviderId, engine: &Engine, notes: &[N
             Told::Seller(seller) | Told::Policy(seller) | Told::Erasure { seller, .. } => {
                 of_sellers.insert(*seller);
             }
-            Told::Withdrawn { .. } | Told::Handled { .. } => {}
+            Told::Withdrawn { .. } | Told::Handled { .. } | Told::Sites => {}
         }
     }
     let of_sellers: Vec<SellerId> = of_sellers.into_iter().collect();
     let mut tx = deps.db.begin(&snapshot::of_sellers(provider, &of_sellers)).await?;
-    let known = look_up(&mut tx, &of_sellers, &named, &staff).await?;
+    let mut known = look_up(&mut tx, &of_sellers, &named, &staff).await?;
+    if notes.iter().any(|note| note.told == Told::Sites) {
+        let now = deps.clock.now();
+        known.sites = sites::list(&mut tx, None, snapshot::MOST).await?.iter().map(|site| site.hours(now)).collect();
+    }
     drop(tx);
     Ok(translate(engine, notes, known))
 }
@@ -128,6 +134,7 @@ fn translate(engine: &Engine, notes: &[Note], mut known: Known) -> ToTell {
             Told::Policy(seller) => {
                 tell.events.extend(known.policies.get(seller).cloned().map(|policy| Event::Policy(*seller, policy)));
             }
+            Told::Sites => tell.events.push(Event::Sites(known.sites.clone())),
             Told::Erasure { seller, erasure } => {
                 tell.events.push(Event::Seller(SellerTerms::unknown(*seller)));
                 let open = engine.contacts().filter(|c| c.seller == *seller).map(|c| c.id);

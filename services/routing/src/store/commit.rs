@@ -29,15 +29,15 @@ async fn contacts(tx: &mut TenantTx, changes: &Changes) -> Result<(), Failure> {
         "update routing.contact as c
             set waiting_since = n.waiting_since, due_at = n.due_at, preferred_agent_id = n.preferred_agent_id,
                 state = n.state, agent_id = n.agent_id, offer_id = n.offer_id, assigned_at = n.assigned_at,
-                wrap_until = n.wrap_until, ended_at = n.ended_at, offers_made = n.offers_made, relaxed = n.relaxed,
+                wrap_until = n.wrap_until, ended_at = n.ended_at, offers_made = n.offers_made, dropped = n.dropped,
                 blocked_reason = n.blocked_reason, version = n.version, priority = n.priority,
                 blocked_since = n.blocked_since, aside_until = n.aside_until, first_taken_at = n.first_taken_at
            from unnest($2::uuid[], $3::uuid[], $4::timestamptz[], $5::timestamptz[], $6::uuid[], $7::text[], $8::uuid[],
-                       $9::uuid[], $10::timestamptz[], $11::timestamptz[], $12::timestamptz[], $13::int[], $14::bool[],
+                       $9::uuid[], $10::timestamptz[], $11::timestamptz[], $12::timestamptz[], $13::int[], $14::smallint[],
                        $15::text[], $16::bigint[], $17::text[], $18::timestamptz[], $19::timestamptz[],
                        $20::timestamptz[])
                 as n (seller_id, contact_id, waiting_since, due_at, preferred_agent_id, state, agent_id, offer_id,
-                      assigned_at, wrap_until, ended_at, offers_made, relaxed, blocked_reason, version, priority,
+                      assigned_at, wrap_until, ended_at, offers_made, dropped, blocked_reason, version, priority,
                       blocked_since, aside_until, first_taken_at)
           where c.provider_id = $1 and c.seller_id = n.seller_id and c.contact_id = n.contact_id",
     )
@@ -54,7 +54,7 @@ async fn contacts(tx: &mut TenantTx, changes: &Changes) -> Result<(), Failure> {
     .bind(of.iter().map(|c| c.wrap_until.map(put)).collect::<Vec<Option<Timestamp>>>())
     .bind(of.iter().map(|c| c.ended_at.map(put)).collect::<Vec<Option<Timestamp>>>())
     .bind(of.iter().map(|c| c.offers_made).collect::<Vec<i32>>())
-    .bind(of.iter().map(|c| c.relaxed).collect::<Vec<bool>>())
+    .bind(of.iter().map(|c| i16::from(c.dropped.bits())).collect::<Vec<i16>>())
     .bind(of.iter().map(|c| c.blocked.map(|b| b.word())).collect::<Vec<Option<&str>>>())
     .bind(of.iter().map(|c| c.version).collect::<Vec<i64>>())
     .bind(of.iter().map(|c| c.priority.word()).collect::<Vec<&str>>())

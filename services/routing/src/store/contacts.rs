@@ -11,14 +11,14 @@ use uuid::Uuid;
 use super::{get, put, word};
 use engine::contact::{Block, Contact, ContactState, NewContact};
 use engine::ids::{AgentId, At, ContactId, OfferId, TicketId};
-use engine::needs::{Channel, Language, Level, Needs, Priority};
+use engine::needs::{Channel, Language, Level, Needs, Priority, Softs};
 
 macro_rules! columns {
     ($rest:literal) => {
         concat!(
             "select seller_id, contact_id, ticket_id, ticket_number, channel, language, minimum_level, required_skills,
                     preferred_skills, priority, waiting_since, due_at, preferred_agent_id, state, queued_at, agent_id,
-                    offer_id, assigned_at, wrap_until, ended_at, offers_made, relaxed, blocked_reason, blocked_since,
+                    offer_id, assigned_at, wrap_until, ended_at, offers_made, dropped, blocked_reason, blocked_since,
                     aside_until, first_taken_at, version
                from routing.contact ",
             $rest
@@ -49,7 +49,7 @@ pub(super) struct Row {
     wrap_until: Option<Timestamp>,
     ended_at: Option<Timestamp>,
     offers_made: i32,
-    relaxed: bool,
+    dropped: i16,
     blocked_reason: Option<String>,
     blocked_since: Option<Timestamp>,
     aside_until: Option<Timestamp>,
@@ -86,7 +86,10 @@ impl TryFrom<Row> for Contact {
             wrap_until: row.wrap_until.map(get),
             ended_at: row.ended_at.map(get),
             offers_made: row.offers_made,
-            relaxed: row.relaxed,
+            dropped: u8::try_from(row.dropped)
+                .ok()
+                .and_then(Softs::from_bits)
+                .ok_or_else(|| Failure::Inconsistent("a contact that drops what is not asked".to_owned()))?,
             blocked: row.blocked_reason.map(|reason| word(&Block::ALL, Block::word, &reason)).transpose()?,
             blocked_since: row.blocked_since.map(get),
             aside_until: row.aside_until.map(get),
@@ -105,11 +108,10 @@ pub async fn insert(tx: &mut TenantTx, new: &[NewContact], now: At) -> Result<u6
     let inserted = sqlx::query(
         "insert into routing.contact (provider_id, seller_id, contact_id, ticket_id, ticket_number, channel, language,
              minimum_level, required_skills, preferred_skills, priority, waiting_since, due_at, preferred_agent_id, state,
-             queued_at, offers_made, relaxed, version)
+             queued_at, offers_made, dropped, version)
          select $1, $2, n.contact_id, n.ticket_id, n.ticket_number, n.channel, n.language, n.minimum_level,
                 array(select jsonb_array_elements_text(n.required)), array(select jsonb_array_elements_text(n.preferred)),
-                n.priority, n.waiting_since, n.due_at, n.preferred_agent_id, 'queued', $3, 0,
-                jsonb_array_length(n.preferred) = 0, 0
+                n.priority, n.waiting_since, n.due_at, n.preferred_agent_id, 'queued', $3, 0, 0, 0
            from unnest($4::uuid[], $5::uuid[], $6::text[], $7::text[], $8::text[], $9::text[], $10::jsonb[], $11::jsonb[],
                        $12::text[], $13::timestamptz[], $14::timestamptz[], $15::uuid[])
                 with ordinality as n (contact_id, ticket_id, ticket_number, channel, language, minimum_level, required,

@@ -25,6 +25,8 @@ pub enum Told {
     Seller(SellerId),
     /// A seller's policy changed.
     Policy(SellerId),
+    /// The provider's sites changed.
+    Sites,
     /// A seller is to be erased; the erasure that asks.
     Erasure { seller: SellerId, erasure: String },
 }
@@ -112,6 +114,7 @@ impl Row {
                 row.of_seller = Some(seller.0);
                 ("policy", seller.0)
             }
+            Told::Sites => ("sites", Uuid::nil()),
             Told::Erasure { seller, erasure } => {
                 row.of_seller = Some(seller.0);
                 row.reason.clone_from(erasure);
@@ -143,6 +146,7 @@ impl TryFrom<Row> for Note {
             "agent" => Told::Agent(AgentId(row.subject_id)),
             "seller" => Told::Seller(seller()?),
             "policy" => Told::Policy(seller()?),
+            "sites" => Told::Sites,
             "erasure" => Told::Erasure { seller: seller()?, erasure: row.reason },
             other => return Err(Failure::Inconsistent(format!("a note of unknown kind {other}"))),
         };

@@ -16,6 +16,7 @@ pub mod lease;
 pub mod pauses;
 pub mod policies;
 pub mod sellers;
+pub mod sites;
 pub mod snapshot;
 
 use jiff_sqlx::{Timestamp, ToSqlx};

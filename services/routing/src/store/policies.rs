@@ -42,6 +42,11 @@ struct Row {
     agent_order: String,
     primary_first: bool,
     idle_reserve: i32,
+    native_seconds: i64,
+    home_sites: Vec<String>,
+    overflow_seconds: i64,
+    opening_hold_seconds: i64,
+    overflow_before_due_seconds: i64,
     created_at: jiff_sqlx::Timestamp,
     created_by: Uuid,
 }
@@ -70,6 +75,11 @@ impl TryFrom<Row> for (SellerId, Stored) {
             agent_order: word(&AgentOrder::ALL, AgentOrder::word, &row.agent_order)?,
             primary_first: row.primary_first,
             idle_reserve: count(row.idle_reserve)?,
+            native_seconds: row.native_seconds,
+            home_sites: row.home_sites.into_iter().collect(),
+            overflow_seconds: row.overflow_seconds,
+            opening_hold_seconds: row.opening_hold_seconds,
+            overflow_before_due_seconds: row.overflow_before_due_seconds,
         };
         let stored = Stored { policy, created_at: row.created_at.to_jiff(), created_by: UserId(row.created_by) };
         Ok((SellerId(row.seller_id), stored))
@@ -83,7 +93,8 @@ pub async fn newest(tx: &mut TenantTx) -> Result<Vec<(SellerId, Stored)>, Failur
         "select distinct on (seller_id) seller_id, version, minimum_level, offer_seconds, wrap_seconds,
                 preferred_skills_seconds, affinity_seconds, refusal_seconds, maximum_wait_seconds, expire_seconds,
                 orphan_seconds, floor_contacts, ceiling_contacts, late_share_percent, default_due_seconds, agent_order,
-                primary_first, idle_reserve, created_at, created_by
+                primary_first, idle_reserve, native_seconds, home_sites, overflow_seconds, opening_hold_seconds,
+                overflow_before_due_seconds, created_at, created_by
            from routing.policy where provider_id = $1 order by seller_id, version desc",
     )
     .bind(provider.0)
@@ -106,8 +117,10 @@ pub async fn insert(tx: &mut TenantTx, seller: SellerId, stored: &Stored) -> Res
         "insert into routing.policy (provider_id, seller_id, version, minimum_level, offer_seconds, wrap_seconds,
              preferred_skills_seconds, affinity_seconds, refusal_seconds, maximum_wait_seconds, expire_seconds, orphan_seconds,
              floor_contacts, ceiling_contacts, late_share_percent, default_due_seconds, agent_order, primary_first,
-             idle_reserve, created_at, created_by)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
+             idle_reserve, native_seconds, home_sites, overflow_seconds, opening_hold_seconds, overflow_before_due_seconds,
+             created_at, created_by)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23,
+                 $24, $25, $26)
          on conflict on constraint policy_pk do nothing",
         provider.0,
         seller.0,
@@ -128,6 +141,11 @@ pub async fn insert(tx: &mut TenantTx, seller: SellerId, stored: &Stored) -> Res
         stored.policy.agent_order.word(),
         stored.policy.primary_first,
         count(idle_reserve),
+        stored.policy.native_seconds,
+        &stored.policy.home_sites.iter().cloned().collect::<Vec<_>>(),
+        stored.policy.overflow_seconds,
+        stored.policy.opening_hold_seconds,
+        stored.policy.overflow_before_due_seconds,
         stored.created_at.to_sqlx() as _,
         stored.created_by.0,
     )

@@ -1,18 +1,19 @@
 //! Everything stored that a new leader's engine is built from.
 
+use jiff::Timestamp;
 use kit::scope::Scope;
 use kit::{ProviderId, SellerId};
 use sqlx::FromRow;
 use tenantdb::{Failure, TenantDb, TenantTx};
 use uuid::Uuid;
 
-use super::{agents, contacts, get, pauses, policies, word};
+use super::{agents, contacts, get, pauses, policies, sites, word};
 use engine::ids::{AgentId, At, ContactId, OfferId};
 use engine::offer::{Offer, OfferState};
 use engine::{Rule, Snapshot};
 
-/// More sellers than any installation has.
-const MOST: i64 = 1_000_000;
+/// More sellers, or sites, than any installation has.
+pub const MOST: i64 = 1_000_000;
 /// Refusals older than the longest that a policy can make them count.
 const REFUSALS_SECONDS: i64 = 86_400;
 
@@ -49,7 +50,8 @@ pub fn of_sellers(provider: ProviderId, sellers: &[SellerId]) -> Scope {
 }
 
 /// Reads everything but the sellers' terms.
-pub async fn read(tx: &mut TenantTx, now: At) -> Result<Snapshot, Failure> {
+pub async fn read(tx: &mut TenantTx, clock: Timestamp) -> Result<Snapshot, Failure> {
+    let now = At::of(clock);
     let policies = policies::newest(tx).await?.into_iter().map(|(seller, stored)| (seller, stored.policy)).collect();
     let mut snapshot = Snapshot {
         sellers: Vec::new(),
@@ -59,8 +61,10 @@ pub async fn read(tx: &mut TenantTx, now: At) -> Result<Snapshot, Failure> {
         contacts: contacts::open(tx).await?,
         offers: Vec::new(),
         pauses: pauses::all(tx).await?,
+        sites: Vec::new(),
         refusals: Vec::new(),
     };
+    snapshot.sites = sites::list(tx, None, MOST).await?.iter().map(|site| site.hours(clock)).collect();
     snapshot.offers = pending(tx).await?;
     snapshot.refusals = refusals(tx, now, &snapshot).await?;
     Ok(snapshot)

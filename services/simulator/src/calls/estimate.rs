@@ -197,6 +197,7 @@ impl Log {
             window: Vec::new(),
             policy: PolicyPart { agent_order: Some(AgentOrder::LongestIdle), ..PolicyPart::default() },
             seller: BTreeMap::new(),
+            site: BTreeMap::new(),
             contact,
             group,
         }
@@ -240,6 +241,7 @@ fn group(
         return None;
     }
     Some(Group {
+        site: None,
         name: format!("{} on day {}", if name.is_empty() { "not named" } else { name }, day + 1),
         agents: None,
         counts: None,

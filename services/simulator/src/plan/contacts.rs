@@ -61,6 +61,26 @@ pub(super) fn sellers(checks: &mut Checks, scenario: &Scenario) -> Vec<(String, 
                     seconds(own.maximum_wait.or(all.maximum_wait), NO_MAXIMUM),
                 ),
                 expire_seconds: whole(checks, "expire", seconds(own.expire.or(all.expire), 0.0)),
+                native_seconds: whole(checks, "native", seconds(own.native.or(all.native), 0.0)),
+                home_sites: own
+                    .home_sites
+                    .as_ref()
+                    .or(all.home_sites.as_ref())
+                    .into_iter()
+                    .flatten()
+                    .cloned()
+                    .collect(),
+                overflow_seconds: whole(checks, "overflow", seconds(own.overflow.or(all.overflow), 300.0)),
+                opening_hold_seconds: whole(
+                    checks,
+                    "opening_hold",
+                    seconds(own.opening_hold.or(all.opening_hold), 0.0),
+                ),
+                overflow_before_due_seconds: whole(
+                    checks,
+                    "overflow_before_due",
+                    seconds(own.overflow_before_due.or(all.overflow_before_due), 900.0),
+                ),
                 floor: own.floor.or(all.floor).unwrap_or(0),
                 ceiling: own.ceiling.or(all.ceiling).unwrap_or(0),
                 idle_reserve: own.idle_reserve.or(all.idle_reserve).unwrap_or(0),

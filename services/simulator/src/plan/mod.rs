@@ -17,7 +17,7 @@ use crate::units::Moment;
 use checks::Checks;
 pub use checks::Wrong;
 use contacts::{contact_type, sellers, serving};
-use teams::{implied, team};
+use teams::{implied, sites, team};
 
 /// Most kinds of contact, groups, agents, and figures that are kept.
 const TYPES_MAX: usize = 500;
@@ -44,6 +44,8 @@ pub struct Plan {
     pub horizon: Horizon,
     pub windows: Vec<Window>,
     pub sellers: Vec<(String, Policy)>,
+    /// By site, when it is open.
+    pub sites: Vec<(String, Vec<(f64, f64)>)>,
     pub types: Vec<Type>,
     pub groups: Vec<Team>,
 }
@@ -134,6 +136,7 @@ pub struct Team {
     pub name: String,
     /// How many are wanted from which moment on.
     pub staffing: Vec<(f64, u32)>,
+    pub site: String,
     pub most: u32,
     pub sellers: BTreeSet<usize>,
     pub languages: BTreeMap<Language, Level>,
@@ -200,6 +203,7 @@ pub fn make(scenario: &Scenario) -> Result<Plan, Wrong> {
     for team in &mut groups {
         team.skills.extend(implied(scenario, team, &types));
     }
+    let sites = sites(&mut checks, &horizon, scenario);
     let windows = scenario.window.iter().map(|w| window(&mut checks, &horizon, w)).collect();
     let plan = Plan {
         name: scenario.name.clone(),
@@ -213,6 +217,7 @@ pub fn make(scenario: &Scenario) -> Result<Plan, Wrong> {
         day_factors: scenario.day_factors.clone(),
         horizon,
         windows,
+        sites,
         sellers: sellers.into_iter().map(|(name, policy, _)| (name, policy)).collect(),
         types,
         groups,

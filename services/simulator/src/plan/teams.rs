@@ -8,6 +8,7 @@ use super::checks::{Checks, channel_words, level_words};
 use super::contacts::serving;
 use super::{Horizon, Team, Type};
 use crate::scenario::{Group, Scenario};
+use crate::units::Moment;
 
 /// Most changes of one group's staff.
 const STEPS_MAX: f64 = 500_000.0;
@@ -114,6 +115,7 @@ pub(super) fn team(
         name: written.name.clone(),
         most: staffing.iter().map(|(_, n)| *n).max().unwrap_or(0),
         staffing,
+        site: written.site.clone().unwrap_or_default(),
         sellers: granted,
         languages,
         skills,
@@ -135,6 +137,49 @@ pub(super) fn implied(scenario: &Scenario, team: &Team, types: &[Type]) -> Vec<S
     types.iter().map(|kind| serving(&kind.name)).collect()
 }
 
+/// When sites are open, over the length. A site whose hours are not given is open always.
+pub(super) fn sites(checks: &mut Checks, horizon: &Horizon, scenario: &Scenario) -> Vec<(String, Vec<(f64, f64)>)> {
+    let worked_at: BTreeSet<&str> = scenario.group.iter().filter_map(|group| group.site.as_deref()).collect();
+    let asked = std::iter::once(&scenario.policy).chain(scenario.seller.values()).flat_map(|part| &part.home_sites);
+    for site in asked.flatten().chain(scenario.site.keys()) {
+        checks.require(worked_at.contains(site.as_str()), format!("site.{site}"), "no [[group]] works there");
+    }
+    let mut sites = Vec::new();
+    for (name, site) in &scenario.site {
+        let pieces = site.open.len() as f64 * f64::from(days(horizon));
+        if pieces > STEPS_MAX {
+            checks.refuse(format!("site.{name}"), format!("it opens more than {STEPS_MAX} times over all days"));
+            continue;
+        }
+        let mut open: Vec<(f64, f64)> =
+            site.open.iter().flat_map(|o| daily(horizon, (&o.from, &o.to), o.days.as_ref())).collect();
+        open.sort_by(|a, b| a.0.total_cmp(&b.0));
+        // Stretches that touch are one.
+        open.dedup_by(|next, last| {
+            let touch = next.0 <= last.1;
+            if touch {
+                last.1 = last.1.max(next.1);
+            }
+            touch
+        });
+        sites.push((name.clone(), open));
+    }
+    sites
+}
+
+fn days(horizon: &Horizon) -> u32 {
+    (horizon.length / horizon.day).ceil().clamp(1.0, 4_000.0) as u32
+}
+
+/// A stretch of the day on every day, or on some.
+fn daily(horizon: &Horizon, (from, to): (&Moment, &Moment), only: Option<&Vec<u32>>) -> Vec<(f64, f64)> {
+    let (from, to) = (from.after_start(horizon.midnight_to_start), to.end_after_start(horizon.midnight_to_start));
+    // Over the start's time of day: it ends on the next day.
+    let to = if to <= from { to + horizon.day } else { to };
+    let days = (0..days(horizon)).filter(|day| only.is_none_or(|only| only.contains(day)));
+    days.map(|day| f64::from(day) * horizon.day).map(|start| (start + from, start + to)).collect()
+}
+
 /// How many are wanted from which moment on, over the length.
 pub(super) fn staffing(checks: &mut Checks, horizon: &Horizon, written: &Group) -> Vec<(f64, u32)> {
     let place = |key: &str| format!("group \"{}\"{key}", written.name);
@@ -149,7 +194,7 @@ pub(super) fn staffing(checks: &mut Checks, horizon: &Horizon, written: &Group) 
         place(".every"),
         "stands beside counts, and only there: how long each count holds",
     );
-    let days = (horizon.length / horizon.day).ceil().clamp(1.0, 4_000.0) as u32;
+    let days = days(horizon);
     let mut steps: Vec<(f64, i64)> = Vec::new();
     let pieces = written.counts.as_ref().map_or(0, Vec::len) + written.shifts.as_ref().map_or(0, Vec::len);
     if f64::from(days) * pieces as f64 > STEPS_MAX {
@@ -174,16 +219,9 @@ pub(super) fn staffing(checks: &mut Checks, horizon: &Horizon, written: &Group) 
         }
     } else if let Some(shifts) = &written.shifts {
         for shift in shifts {
-            let from = shift.from.after_start(horizon.midnight_to_start);
-            let to = shift.to.end_after_start(horizon.midnight_to_start);
-            // Over the start's time of day: it ends on the next day.
-            let to = if to <= from { to + horizon.day } else { to };
-            for day in 0..days {
-                if shift.days.as_ref().is_none_or(|days| days.contains(&day)) {
-                    let start = f64::from(day) * horizon.day;
-                    steps.push((start + from, i64::from(shift.agents)));
-                    steps.push((start + to, -i64::from(shift.agents)));
-                }
+            for (from, to) in daily(horizon, (&shift.from, &shift.to), shift.days.as_ref()) {
+                steps.push((from, i64::from(shift.agents)));
+                steps.push((to, -i64::from(shift.agents)));
             }
         }
     } else {

@@ -15,6 +15,7 @@ use engine::needs::Needs;
 use engine::offer::OfferState;
 use engine::refusal::Refusal;
 use engine::seller::SellerTerms;
+use engine::site::SiteHours;
 use engine::{Engine, Event};
 use uuid::Uuid;
 
@@ -249,6 +250,12 @@ impl<'a> World<'a> {
             self.tell(Event::Seller(terms))?;
             self.tell(Event::Policy(seller, policy.clone()))?;
         }
+        let hours = self.plan.sites.iter().map(|(site, open)| SiteHours {
+            site: site.clone(),
+            open: open.iter().map(|(from, to)| (At(micros(*from)), At(micros(*to)))).collect(),
+        });
+        let hours = hours.collect();
+        self.tell(Event::Sites(hours))?;
         for number in 0..self.people.len() {
             let group = &self.plan.groups[self.people[number].team as usize];
             let profile = Profile {
@@ -257,6 +264,7 @@ impl<'a> World<'a> {
                 skills: group.skills.clone(),
                 channels: group.channels,
                 capacity: group.capacity,
+                site: group.site.clone(),
                 ..Profile::new(self.people[number].id)
             };
             self.tell(Event::Agent(Box::new(profile)))?;

@@ -4,4 +4,5 @@ mod bursts;
 mod examples;
 mod random;
 mod replay;
+mod soft;
 mod supervise;

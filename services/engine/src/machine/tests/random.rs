@@ -8,10 +8,11 @@ use crate::agent::{Presence, Profile};
 use crate::contact::{Block, Contact, ContactState};
 use crate::ids::At;
 use crate::machine::{Completion, Event, Kind};
-use crate::needs::{Channel, Channels, FULL_UNITS, Level, Priority};
+use crate::needs::{Channel, Channels, FULL_UNITS, Level, Priority, Soft};
 use crate::offer::OfferState;
 use crate::policy::{AgentOrder, Policy};
 use crate::refusal::Obstacle;
+use crate::site::SiteHours;
 use crate::testing::*;
 
 use super::replay::written;
@@ -20,6 +21,7 @@ const SELLERS: u8 = 3;
 const AGENTS: u8 = 6;
 const CONTACTS: u16 = 24;
 const TAGS: [&str; 3] = ["it", "de", "und"];
+const SITES: [&str; 3] = ["lisbon", "manila", "casablanca"];
 
 #[derive(Debug, Clone)]
 struct Step {
@@ -31,7 +33,7 @@ struct Step {
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let wait = prop_oneof![6 => 0_i64..3, 3 => 0_i64..60, 1 => 0_i64..2_000];
-    let step = (0_u8..46, 0_u8..AGENTS, 0..CONTACTS, wait).prop_map(|(what, who, which, seconds)| Step {
+    let step = (0_u8..47, 0_u8..AGENTS, 0..CONTACTS, wait).prop_map(|(what, who, which, seconds)| Step {
         what,
         who,
         which,
@@ -57,6 +59,7 @@ fn changed(step: &Step, revision: i64) -> Profile {
     new.languages.insert(language(TAGS[usize::from(step.who % 2)]), level.max(Level::B1));
     new.languages.insert(language(TAGS[usize::from((step.who + 1) % 2)]), Level::C1);
     new.active = !step.which.is_multiple_of(11);
+    SITES[usize::from((step.who + step.what) % 3)].clone_into(&mut new.site);
     if step.which.is_multiple_of(5) {
         new.channels = Channels::NONE.with(Channel::Email);
     }
@@ -129,6 +132,13 @@ fn event(desk: &Desk, step: &Step, turn: i64) -> Event {
             policy.idle_reserve = [0, 0, 1, 2][usize::from(step.who % 4)];
             policy.agent_order = AgentOrder::ALL[usize::from(step.which % 2)];
             policy.primary_first = step.which.is_multiple_of(3);
+            policy.native_seconds = [0, 0, 15, 60][usize::from(step.which % 4)];
+            if step.who.is_multiple_of(2) {
+                policy.home_sites = [SITES[usize::from(step.which % 3)].to_owned()].into();
+                policy.overflow_seconds = i64::from(step.which) * 5;
+                policy.opening_hold_seconds = i64::from(step.which % 3) * 30;
+                policy.overflow_before_due_seconds = i64::from(step.who) * 10;
+            }
             policy.expire_seconds = if step.who == 0 { 1_000 } else { 0 };
             Event::Policy(seller(step.who % SELLERS), policy)
         }
@@ -159,8 +169,19 @@ fn event(desk: &Desk, step: &Step, turn: i64) -> Event {
             Event::PauseQueue { seller: seller(step.who % SELLERS), until, reason: "recall".to_owned() }
         }
         45 => Event::ResumeQueue { seller: seller(step.who % SELLERS) },
+        46 => Event::Sites(hours(step, desk.now)),
         _ => Event::Tick,
     }
+}
+
+/// Two of the three sites, open for a while from about now on, and again.
+fn hours(step: &Step, now: At) -> Vec<SiteHours> {
+    let seconds = |n: u64| now.plus_seconds(i64::try_from(n).unwrap_or(0) - 30);
+    let of = |site: usize, first: u64| SiteHours {
+        site: SITES[site].to_owned(),
+        open: vec![(seconds(first), seconds(first + 40)), (seconds(first + 90), seconds(first + 150))],
+    };
+    vec![of(0, u64::from(step.which) * 7), of(1, u64::from(step.who) * 11)]
 }
 
 fn opened() -> Desk {
@@ -171,7 +192,9 @@ fn opened() -> Desk {
     for n in 0..AGENTS {
         let level = if n % 3 == 0 { Level::Native } else { Level::C1 };
         let sellers: Vec<u8> = (0..SELLERS).filter(|s| (n + s) % 3 != 0).collect();
-        desk.hire(profile(n, &sellers, &[(TAGS[usize::from(n % 2)], level)]));
+        let mut new = profile(n, &sellers, &[(TAGS[usize::from(n % 2)], level)]);
+        SITES[usize::from(n % 3)].clone_into(&mut new.site);
+        desk.hire(new);
     }
     desk
 }
@@ -245,7 +268,7 @@ fn reason(desk: &Desk, contact: &Contact) -> Block {
         spoken.map(|(_, level)| *level).max()
     };
     let able: Vec<_> = certified.iter().filter(|p| level(p) >= Some(contact.needs.minimum_level)).collect();
-    let preferred = contact.needs.preferred.iter().filter(|_| !contact.relaxed);
+    let preferred = contact.needs.preferred.iter().filter(|_| !contact.dropped.has(Soft::Skills));
     let skills: Vec<_> = contact.needs.required.iter().chain(preferred).collect();
     let serves = |p: &Profile| p.channels.has(contact.needs.channel);
     let skilled = |p: &Profile| skills.iter().all(|skill| p.skills.contains(*skill));

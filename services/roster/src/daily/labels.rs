@@ -1,0 +1,258 @@
+//! Unfinished plans, day by day forwards. Two that stand at the same state with the same units, weekends and limits
+//! used differ by cost alone, and the dearer one is forgotten; so is one whose cost and least way to go reach the
+//! limit asked for.
+
+use std::collections::HashMap;
+
+use super::ends::Ends;
+use super::togo::{Moves, ToGo, Values};
+use super::track::{State, Track};
+use crate::model::{Code, OFF, Problem};
+
+#[derive(Clone, Copy)]
+struct Label {
+    cost: f64,
+    /// Cost and least way to go.
+    least: f64,
+    used: u64,
+    units: u32,
+    before: u32,
+    weekends: u16,
+    state: State,
+    code: Code,
+}
+
+/// Room that is kept from question to question.
+#[derive(Default)]
+pub struct Room {
+    layers: Vec<Vec<Label>>,
+    dense: Vec<u32>,
+    sparse: HashMap<(u64, u64), u32>,
+    touched: Vec<u32>,
+}
+
+pub struct Question<'a> {
+    pub problem: &'a Problem,
+    pub track: &'a Track,
+    pub ends: &'a Ends,
+    pub values: &'a Values,
+    pub moves: &'a Moves,
+    pub togo: &'a ToGo,
+    /// What a weekend costs in `togo`.
+    pub price: f64,
+    pub limit: f64,
+    pub effort: usize,
+}
+
+pub struct Answer {
+    pub best: Option<(f64, Vec<Code>)>,
+    pub floor: f64,
+    /// The weekends that the way would take whose least cost is smallest, with weekends priced.
+    pub relaxed_weekends: Option<u32>,
+}
+
+const NONE: u32 = u32::MAX;
+/// Keys up to here are looked up in a table, those beyond by their hash.
+const DENSE: u64 = 1 << 22;
+
+impl Question<'_> {
+    fn total(&self) -> f64 {
+        self.price * f64::from(self.ends.weekends)
+    }
+
+    pub fn answer(&self, room: &mut Room) -> Answer {
+        let start = self.togo.at(0, self.ends.start, 0) - self.total();
+        if start >= self.limit {
+            return Answer { best: None, floor: self.limit.min(start), relaxed_weekends: None };
+        }
+        let (plan, weekends, cost, lawful) = self.straight();
+        let tight = self.price == 0.0 || weekends == self.ends.weekends;
+        if lawful && tight {
+            return Answer { best: Some((cost, plan)), floor: cost, relaxed_weekends: Some(weekends) };
+        }
+        let mut answer = self.labels(room);
+        answer.relaxed_weekends = Some(weekends);
+        if lawful && answer.best.as_ref().is_none_or(|(best, _)| cost < *best) && cost < self.limit {
+            answer.best = Some((cost, plan));
+        }
+        answer
+    }
+
+    /// The way of least cost to go, its weekends, its true cost, and whether it keeps what was left out of the cost.
+    fn straight(&self) -> (Vec<Code>, u32, f64, bool) {
+        let (mut state, mut units, mut weekends, mut cost) = (self.ends.start, 0usize, 0u32, 0.0);
+        let mut left = self.ends.limits.clone();
+        let mut lawful = true;
+        let mut plan = Vec::with_capacity(self.ends.days.len());
+        for step in 0..self.ends.days.len() {
+            let takes = self.takes_weekend(step, state);
+            let mut best = (f64::INFINITY, 0, state);
+            for (option, next) in self.moves.on(self.ends.days.start + step).from(state).iter().enumerate() {
+                let Some(next) = *next else { continue };
+                let ahead = self.ahead(step, next, units, option);
+                let value = self.values.at(step, option) + ahead + if option > 0 && takes { self.price } else { 0.0 };
+                if value < best.0 {
+                    best = (value, option, next);
+                }
+            }
+            let (_, option, next) = best;
+            cost += self.values.at(step, option);
+            plan.push(self.values.code[step * self.values.width + option]);
+            if option > 0 {
+                units += self.track.groups[option - 1].units;
+                weekends += u32::from(takes);
+                if let Some(limit) = self.track.groups[option - 1].limit {
+                    match left[limit].checked_sub(1) {
+                        Some(rest) => left[limit] = rest,
+                        None => lawful = false,
+                    }
+                }
+            }
+            state = next;
+        }
+        weekends += self.ends.end[usize::from(state)].unwrap_or(0);
+        (plan, weekends, cost, lawful && weekends <= self.ends.weekends)
+    }
+
+    fn takes_weekend(&self, step: usize, state: State) -> bool {
+        let worked = if step == 0 { self.ends.worked_before } else { self.track.works(state) };
+        self.problem.takes_weekend(self.ends.days.start + step, worked)
+    }
+
+    fn ahead(&self, step: usize, next: State, units: usize, option: usize) -> f64 {
+        let more = if option == 0 { 0 } else { self.track.groups[option - 1].units };
+        if units + more < self.togo.units() { self.togo.at(step + 1, next, units + more) } else { f64::INFINITY }
+    }
+
+    fn labels(&self, room: &mut Room) -> Answer {
+        let steps = self.ends.days.len();
+        // What was used of each limit, all as one number. Where there are too many limits for that, the shifts of the
+        // last ones are left out, and no more is claimed than the way to go says.
+        let mut weights = Vec::with_capacity(self.ends.limits.len());
+        let mut width = 1u64;
+        let mut floor = self.limit;
+        for &limit in &self.ends.limits {
+            if let Some(wider) = width.checked_mul(u64::from(limit) + 1) {
+                weights.push(width);
+                width = wider;
+            } else {
+                weights.push(0);
+                floor = floor.min(self.togo.at(0, self.ends.start, 0) - self.total());
+            }
+        }
+        let weekends = u64::from(self.ends.weekends.min(u32::from(u16::MAX - 1))) + 1;
+        let keys = (self.track.states() as u64)
+            .saturating_mul(self.togo.units() as u64)
+            .saturating_mul(weekends)
+            .saturating_mul(width);
+        let dense = keys <= DENSE;
+        if dense && (room.dense.len() as u64) < keys {
+            room.dense.resize(keys as usize, NONE);
+        }
+        while room.layers.len() < steps + 1 {
+            room.layers.push(Vec::new());
+        }
+        let first = Label {
+            cost: 0.0,
+            least: 0.0,
+            units: 0,
+            used: 0,
+            before: NONE,
+            weekends: 0,
+            state: self.ends.start,
+            code: OFF,
+        };
+        room.layers[0].clear();
+        room.layers[0].push(first);
+        for step in 0..steps {
+            let (done, rest) = room.layers.split_at_mut(step + 1);
+            let (here, there) = (&done[step], &mut rest[0]);
+            there.clear();
+            let moves = self.moves.on(self.ends.days.start + step);
+            for (index, label) in here.iter().enumerate() {
+                let takes = self.takes_weekend(step, label.state);
+                for (option, next) in moves.from(label.state).iter().enumerate() {
+                    let Some(next) = *next else { continue };
+                    let (mut used, mut more, mut taken) = (label.used, 0, label.weekends);
+                    if option > 0 {
+                        let group = &self.track.groups[option - 1];
+                        more = group.units as u32;
+                        taken += u16::from(takes);
+                        if u32::from(taken) > self.ends.weekends {
+                            continue;
+                        }
+                        if let Some(limit) = group.limit {
+                            let most = u64::from(self.ends.limits[limit]);
+                            if weights[limit] == 0 || used / weights[limit] % (most + 1) == most {
+                                continue;
+                            }
+                            used += weights[limit];
+                        }
+                    }
+                    let cost = label.cost + self.values.at(step, option);
+                    let ahead = self.ahead(step, next, label.units as usize, option);
+                    let least = cost + ahead + self.price * f64::from(taken) - self.total();
+                    if least >= self.limit {
+                        continue;
+                    }
+                    let units = label.units + more;
+                    let new = Label {
+                        cost,
+                        least,
+                        units,
+                        used,
+                        before: index as u32,
+                        weekends: taken,
+                        state: next,
+                        code: self.values.code[step * self.values.width + option],
+                    };
+                    let key = (u64::from(next) * self.togo.units() as u64 + u64::from(units)) * weekends
+                        + u64::from(taken).min(weekends - 1);
+                    let slot = if dense {
+                        let key = key * width + used;
+                        let slot = &mut room.dense[key as usize];
+                        if *slot == NONE {
+                            room.touched.push(key as u32);
+                        }
+                        slot
+                    } else {
+                        room.sparse.entry((key, used)).or_insert(NONE)
+                    };
+                    if *slot == NONE {
+                        *slot = there.len() as u32;
+                        there.push(new);
+                    } else if there[*slot as usize].cost > cost {
+                        there[*slot as usize] = new;
+                    }
+                }
+            }
+            room.touched.drain(..).for_each(|key| room.dense[key as usize] = NONE);
+            room.sparse.clear();
+            if there.len() > self.effort {
+                there.select_nth_unstable_by(self.effort, |a, b| a.least.total_cmp(&b.least));
+                floor = floor.min(there[self.effort].least);
+                there.truncate(self.effort);
+            }
+        }
+        let last = room.layers[steps]
+            .iter()
+            .enumerate()
+            .filter(|(_, label)| {
+                self.ends.end[usize::from(label.state)]
+                    .is_some_and(|more| u32::from(label.weekends) + more <= self.ends.weekends)
+            })
+            .min_by(|(_, a), (_, b)| a.cost.total_cmp(&b.cost));
+        let Some((mut index, last)) = last else { return Answer { best: None, floor, relaxed_weekends: None } };
+        let cost = last.cost;
+        if cost >= self.limit {
+            return Answer { best: None, floor, relaxed_weekends: None };
+        }
+        let mut plan = vec![OFF; steps];
+        for step in (0..steps).rev() {
+            let label = room.layers[step + 1][index];
+            plan[step] = label.code;
+            index = label.before as usize;
+        }
+        Answer { best: Some((cost, plan)), floor: floor.min(cost), relaxed_weekends: None }
+    }
+}

@@ -1,0 +1,149 @@
+//! What the days to come cost at least from each state and number of units, backwards from the end: limits of single
+//! kinds of shifts are left out, weekends are priced instead of counted.
+
+use super::ends::Ends;
+use super::track::{State, Track};
+use crate::model::{Code, OFF, Problem};
+
+/// The cheapest shift of each group on a day, and being off.
+#[derive(Default)]
+pub struct Values {
+    /// `[step * (groups + 1)]` is off, the groups follow.
+    pub value: Vec<f64>,
+    pub code: Vec<Code>,
+    pub width: usize,
+}
+
+impl Values {
+    pub fn fill(&mut self, problem: &Problem, person: usize, track: &Track, ends: &Ends, prices: &[f64]) {
+        self.width = track.groups.len() + 1;
+        self.value.clear();
+        self.code.clear();
+        let (may, wishes) = (&problem.may[person], &problem.wishes[person]);
+        for day in ends.days.clone() {
+            let off = problem.at(day, OFF);
+            self.value.push(if may[off] { wishes[off] as f64 } else { f64::INFINITY });
+            self.code.push(OFF);
+            for group in &track.groups {
+                let mut best = (f64::INFINITY, OFF);
+                for &code in &group.codes {
+                    let at = problem.at(day, code);
+                    if may[at] {
+                        let served = problem.serves(day, code).iter().map(|&cover| prices[cover as usize]).sum::<f64>();
+                        let value = wishes[at] as f64 + served;
+                        if value < best.0 {
+                            best = (value, code);
+                        }
+                    }
+                }
+                self.value.push(best.0);
+                self.code.push(best.1);
+            }
+        }
+    }
+
+    pub fn at(&self, step: usize, option: usize) -> f64 {
+        self.value[step * self.width + option]
+    }
+}
+
+/// From each state, where each option leads: off first, then the groups.
+pub struct Moves {
+    /// Of the first days, which are each their own, and of all others.
+    days: Vec<Step>,
+}
+
+pub struct Step {
+    next: Vec<Option<State>>,
+    width: usize,
+}
+
+impl Moves {
+    pub fn of(track: &Track) -> Moves {
+        Moves { days: (0..track.early()).chain([usize::MAX]).map(|day| Step::of(track, day)).collect() }
+    }
+
+    pub fn on(&self, day: usize) -> &Step {
+        &self.days[day.min(self.days.len() - 1)]
+    }
+}
+
+impl Step {
+    fn of(track: &Track, day: usize) -> Step {
+        let width = track.groups.len() + 1;
+        let mut next = Vec::with_capacity(track.states() * width);
+        for state in 0..track.states() as State {
+            next.push(track.to_off(state, day));
+            next.extend(track.groups.iter().map(|group| track.to_work(state, group)));
+        }
+        Step { next, width }
+    }
+
+    pub fn from(&self, state: State) -> &[Option<State>] {
+        &self.next[usize::from(state) * self.width..][..self.width]
+    }
+}
+
+#[derive(Default)]
+pub struct ToGo {
+    table: Vec<f64>,
+    states: usize,
+    units: usize,
+}
+
+impl ToGo {
+    pub fn units(&self) -> usize {
+        self.units
+    }
+
+    pub fn at(&self, step: usize, state: State, units: usize) -> f64 {
+        self.table[(step * self.states + usize::from(state)) * self.units + units]
+    }
+
+    /// `price` is what a weekend costs beside everything else.
+    pub fn fill(&mut self, problem: &Problem, track: &Track, ends: &Ends, values: &Values, moves: &Moves, price: f64) {
+        let steps = ends.days.len();
+        // More units than the days can hold need no place.
+        let longest = track.groups.iter().map(|group| group.units).max().unwrap_or(0);
+        self.units = ends.units.1.min(longest * steps) + 1;
+        self.states = track.states();
+        let layer = self.states * self.units;
+        self.table.clear();
+        self.table.resize((steps + 1) * layer, f64::INFINITY);
+        for (state, end) in ends.end.iter().enumerate() {
+            let Some(weekends) = end else { continue };
+            let from = (steps * self.states + state) * self.units;
+            for units in ends.units.0..self.units {
+                self.table[from + units] = f64::from(*weekends) * price;
+            }
+        }
+        for step in (0..steps).rev() {
+            let day = ends.days.start + step;
+            let moves = moves.on(day);
+            let (now, later) = self.table.split_at_mut((step + 1) * layer);
+            let now = &mut now[step * layer..];
+            for state in 0..self.states as State {
+                let worked = if step == 0 { ends.worked_before } else { track.works(state) };
+                let weekend = if problem.takes_weekend(day, worked) { price } else { 0.0 };
+                let row = &mut now[usize::from(state) * self.units..][..self.units];
+                for (option, next) in moves.from(state).iter().enumerate() {
+                    let (Some(next), mut value) = (next, values.at(step, option)) else { continue };
+                    if value == f64::INFINITY {
+                        continue;
+                    }
+                    let mut units = 0;
+                    if option > 0 {
+                        value += weekend;
+                        units = track.groups[option - 1].units;
+                    }
+                    if units < self.units {
+                        let from = &later[usize::from(*next) * self.units + units..][..self.units - units];
+                        for (mine, theirs) in row.iter_mut().zip(from) {
+                            *mine = mine.min(value + theirs);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,375 @@
+//! The search with columns: the relaxed master program for the bound, a dive from it, and then again and again a few
+//! people whose plans are chosen anew together, from columns made for them.
+
+use rand::seq::SliceRandom;
+use rand::{RngExt, SeedableRng};
+use rand_pcg::Pcg64;
+
+use super::master::{Master, Relaxed};
+use super::shared::Shared;
+use super::space::{Ask, Column, Space};
+use super::state::{State, value};
+
+enum Stage {
+    Root,
+    Dive,
+    Patches,
+}
+
+pub struct Columns<'a> {
+    master: Master<'a>,
+    stage: Stage,
+    rng: Pcg64,
+    /// The prices at which the bound was proved, for the choice of columns later.
+    relaxed: Option<Relaxed>,
+    center: Option<(f64, Vec<f64>)>,
+    rounds: u64,
+    size: f64,
+    /// Rounds without a better answer.
+    stale: u64,
+    nodes: i32,
+    current: Option<(i64, Vec<Column>)>,
+    version: u64,
+    /// Patches in a row that did not help.
+    fails: u32,
+    dives: u32,
+}
+
+/// Unfinished plans kept per step: enough that most answers are the very best.
+const EFFORT: usize = 40_000;
+const BETTER: f64 = 1e-6;
+/// Patches in vain after which it starts anew.
+const PATIENCE: u32 = 25;
+
+impl<'a> Columns<'a> {
+    pub fn new<S: Space>(space: &S, covers: &'a [crate::model::Cover], seed: u64) -> Columns<'a> {
+        Columns {
+            master: Master::new(covers, vec![0; covers.len()], (0..space.people()).collect()),
+            stage: Stage::Root,
+            rng: Pcg64::seed_from_u64(seed),
+            relaxed: None,
+            center: None,
+            rounds: 0,
+            size: 5.0,
+            stale: 0,
+            nodes: 200,
+            current: None,
+            version: 0,
+            fails: 0,
+            dives: 0,
+        }
+    }
+
+    /// One piece of work; says about how many questions' worth it was.
+    pub fn step<S: Space>(&mut self, space: &mut S, shared: &Shared<'_>) -> u64 {
+        let news = std::mem::take(&mut shared.best().news);
+        for (person, column) in news {
+            self.master.add(person, column);
+        }
+        match self.stage {
+            Stage::Root => self.root(space, shared),
+            Stage::Dive => self.dive(space, shared),
+            Stage::Patches => self.patch(space, shared),
+        }
+    }
+
+    fn root<S: Space>(&mut self, space: &mut S, shared: &Shared<'_>) -> u64 {
+        self.rounds += 1;
+        let Ok(relaxed) = self.master.relax() else {
+            self.stage = Stage::Patches;
+            return 1;
+        };
+        // Prices between the program's own and those that proved most so far jump less.
+        let mixed: Option<Vec<f64>> = self.center.as_ref().map(|(_, center)| {
+            center.iter().zip(&relaxed.prices).map(|(center, price)| 0.5 * center + 0.5 * price).collect()
+        });
+        let mut added = 0;
+        if let Some(prices) = mixed {
+            added += self.price(space, shared, &relaxed, &prices);
+        }
+        if added == 0 && !shared.over() {
+            added += self.price(space, shared, &relaxed, &relaxed.prices.clone());
+        }
+        let proved = self.center.as_ref().map_or(f64::NEG_INFINITY, |(floor, _)| *floor);
+        let settled = added == 0 || (relaxed.cost - 1e-5).ceil() <= (proved - 1e-5).ceil();
+        if settled {
+            self.stage = Stage::Dive;
+            self.relaxed = self.master.relax().ok();
+        }
+        space.people() as u64
+    }
+
+    /// Asks everybody at these prices, keeps what improves the program, and proves what the prices prove.
+    fn price<S: Space>(&mut self, space: &mut S, shared: &Shared<'_>, relaxed: &Relaxed, prices: &[f64]) -> usize {
+        let mut limits = vec![f64::INFINITY; self.master.people.len()];
+        for held in &self.master.held {
+            limits[held.slot] = limits[held.slot].min(value(&held.column, prices));
+        }
+        let mut floors = Vec::with_capacity(limits.len());
+        let mut added = 0;
+        for (slot, limit) in limits.into_iter().enumerate() {
+            if shared.over() {
+                return added;
+            }
+            let ask = Ask { person: self.master.people[slot], prices, limit, effort: EFFORT, within: None };
+            let found = space.best(&ask);
+            floors.push(found.floor);
+            if let Some((_, column)) = found.best
+                && value(&column, &relaxed.prices) < relaxed.worth[slot] - BETTER
+            {
+                added += usize::from(self.master.add(slot, column));
+            }
+        }
+        let floor = self.master.floor(prices, floors.into_iter());
+        shared.prove(floor);
+        if self.center.as_ref().is_none_or(|(best, _)| floor > *best) {
+            self.center = Some((floor, prices.to_vec()));
+        }
+        added
+    }
+
+    /// Fixes the plans the program likes best, one after the other, with new columns in between, until so few people are
+    /// left that the integer program can choose for them together.
+    fn dive<S: Space>(&mut self, space: &mut S, shared: &Shared<'_>) -> u64 {
+        self.stage = Stage::Patches;
+        self.fails = 0;
+        self.dives += 1;
+        let slots = self.master.people.len();
+        let mut fixed: Vec<Option<usize>> = vec![None; slots];
+        let mut work = 0;
+        let mut likes: Vec<(f64, usize, usize)> = Vec::new();
+        let Ok(mut relaxed) = self.master.relax() else { return 1 };
+        loop {
+            for _ in 0..4 {
+                let mut added = 0;
+                for slot in (0..slots).filter(|&slot| fixed[slot].is_none()) {
+                    let limit = relaxed.worth[slot] - BETTER;
+                    let ask = Ask { person: slot, prices: &relaxed.prices, limit, effort: 3_000, within: None };
+                    work += 1;
+                    if let Some((_, column)) = space.best(&ask).best {
+                        added += usize::from(self.master.add(slot, column));
+                    }
+                    if shared.over() {
+                        break;
+                    }
+                }
+                match self.master.relax() {
+                    Ok(again) => relaxed = again,
+                    Err(_) => break,
+                }
+                if added == 0 {
+                    break;
+                }
+            }
+            let open = fixed.iter().filter(|fixed| fixed.is_none()).count();
+            if open <= 2 || shared.over() {
+                break;
+            }
+            likes.clear();
+            for (index, &share) in relaxed.shares.iter().enumerate() {
+                let slot = self.master.held[index].slot;
+                if fixed[slot].is_none() && share > 1e-6 {
+                    likes.push((share + self.rng.random::<f64>() * 0.1, slot, index));
+                }
+            }
+            likes.sort_by(|a, b| b.0.total_cmp(&a.0));
+            let mut most = (open / 8).max(1);
+            let before = open;
+            let mut open = open;
+            for &(share, slot, index) in &likes {
+                if fixed[slot].is_none() && (most > 0 || share > 0.99) {
+                    fixed[slot] = Some(index);
+                    open -= 1;
+                    most = if share < 0.6 { 0 } else { most.saturating_sub(1) };
+                }
+            }
+            if open == before {
+                break;
+            }
+            let held = &self.master.held;
+            let plans: Vec<Option<Vec<u16>>> =
+                fixed.iter().map(|index| index.map(|index| held[index].column.plan.clone())).collect();
+            self.master.bar(|held| plans[held.slot].as_ref().is_some_and(|plan| *plan != held.column.plan));
+        }
+        self.master.bar(|_| false);
+        if shared.over() {
+            return work;
+        }
+        let mut ranked: Vec<(f64, usize)> = (0..relaxed.shares.len())
+            .filter(|&index| fixed[self.master.held[index].slot].is_none())
+            .map(|index| (self.master.reduced(index, &relaxed), index))
+            .collect();
+        ranked.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let chosen = fixed.iter().flatten().copied().chain(ranked.into_iter().take(300).map(|(_, index)| index));
+        let chosen: Vec<usize> = chosen.collect();
+        let seconds = (shared.remaining() * 0.3).min(2.0);
+        let picked = self.master.integer(&chosen, &[], self.nodes, seconds, self.rng.random_range(0..1 << 30));
+        if let Some(picked) = picked {
+            let mut state = State::empty(space.covers(), space.people());
+            for index in picked {
+                let held = &self.master.held[index];
+                state.put(space.covers(), self.master.people[held.slot], held.column.clone());
+            }
+            shared.offer(&state);
+            self.current = state.whole().map(|columns| (state.cost, columns));
+        }
+        work + chosen.len() as u64 / 10
+    }
+
+    /// Where patches go on: from the best answer of all, or from that of the last dive.
+    fn here(&mut self, shared: &Shared<'_>) -> (i64, Vec<Column>) {
+        let best = shared.best();
+        let fresh = best.version != self.version && best.cost < self.current.as_ref().map_or(i64::MAX, |(cost, _)| *cost);
+        self.version = best.version;
+        if fresh || self.current.is_none() {
+            self.current = Some((best.cost, best.columns.clone()));
+            self.fails = 0;
+        }
+        self.current.clone().unwrap_or_else(|| (best.cost, best.columns.clone()))
+    }
+
+    fn patch<S: Space>(&mut self, space: &mut S, shared: &Shared<'_>) -> u64 {
+        let (_, columns) = self.here(shared);
+        if self.fails > PATIENCE {
+            self.stage = if self.dives % 2 == 1 { Stage::Dive } else { Stage::Patches };
+            self.dives += 1;
+            self.current = None;
+            self.fails = 0;
+            return 1;
+        }
+        self.fails += 1;
+        let chosen = self.choose(&columns);
+        let mut state = State::of(space.covers(), &columns);
+        let full = state.cost;
+        for &person in &chosen {
+            state.take(space.covers(), person);
+        }
+        let covers = self.master_covers();
+        let mut sub = Master::new(covers, state.counts.clone(), chosen.clone());
+        let known: Vec<usize> = (0..chosen.len()).collect();
+        for (slot, &person) in chosen.iter().enumerate() {
+            sub.add(slot, columns[person].clone());
+        }
+        self.lend(&mut sub, &chosen);
+        // What the others' wishes cost, which the small program does not know.
+        let others: i64 = state.columns.iter().flatten().map(|column| column.cost).sum();
+        let goal = (full - others) as f64;
+        let mut work = 0;
+        let mut floor = f64::NEG_INFINITY;
+        let mut last = None;
+        for round in 0..12 {
+            let Ok(relaxed) = sub.relax() else { return work + 1 };
+            let mut floors = Vec::with_capacity(chosen.len());
+            let mut added = 0;
+            for (slot, &person) in chosen.iter().enumerate() {
+                let limit = relaxed.worth[slot];
+                let ask = Ask { person, prices: &relaxed.prices, limit, effort: 5_000, within: None };
+                let found = space.best(&ask);
+                work += 1;
+                floors.push(found.floor);
+                if let Some((value, column)) = found.best
+                    && value < limit - BETTER
+                {
+                    self.master.add(person, column.clone());
+                    added += usize::from(sub.add(slot, column));
+                }
+                if shared.over() {
+                    return work;
+                }
+            }
+            floor = floor.max(sub.floor(&relaxed.prices, floors.into_iter()));
+            let cost = relaxed.cost;
+            last = Some(relaxed);
+            if added == 0 || floor > goal - 1.0 + 1e-5 || (round > 3 && cost - floor < 0.01) {
+                break;
+            }
+        }
+        if floor > goal - 1.0 + 1e-5 {
+            // Proved: these people can do no better with the others as they are.
+            self.size = (self.size + 0.2).min(space.people() as f64);
+            return work;
+        }
+        let Some(relaxed) = sub.relax().ok().or(last) else { return work };
+        let gap = goal - relaxed.cost;
+        if gap < 1.0 - 1e-5 {
+            return work;
+        }
+        let mut picks: Vec<(f64, usize)> = (0..sub.held.len())
+            .map(|index| (sub.reduced(index, &relaxed), index))
+            .filter(|(cost, index)| *cost < gap || known.contains(index))
+            .collect();
+        picks.sort_by(|a, b| a.0.total_cmp(&b.0));
+        picks.truncate(1_000);
+        let mut picks: Vec<usize> = picks.into_iter().map(|(_, index)| index).collect();
+        picks.extend(known.iter().filter(|index| !picks.contains(index)).copied().collect::<Vec<_>>());
+        let seconds = (shared.remaining() * 0.5).min(5.0);
+        let nodes = self.nodes;
+        let before = shared.elapsed();
+        let picked = sub.integer(&picks, &known, nodes, seconds, self.rng.random_range(0..1 << 30));
+        let took = if shared.timed() { shared.elapsed().saturating_sub(before).as_secs_f64() } else { 1.0 };
+        if let Some(picked) = picked {
+            for &index in &picked {
+                let held = &sub.held[index];
+                state.put(space.covers(), chosen[held.slot], held.column.clone());
+            }
+            if state.cost < full {
+                self.fails = 0;
+            }
+            if state.cost <= full {
+                self.current = state.whole().map(|columns| (state.cost, columns));
+            }
+            if shared.offer(&state) {
+                self.stale = 0;
+                return work + picks.len() as u64 / 10;
+            }
+        }
+        self.stale += 1;
+        self.size += if took > 1.5 { -0.3 } else if took < 0.5 { 0.05 } else { 0.0 };
+        self.size = self.size.clamp(3.0, space.people() as f64);
+        work + picks.len() as u64 / 10
+    }
+
+    fn master_covers(&self) -> &'a [crate::model::Cover] {
+        self.master.covers()
+    }
+
+    /// Those whose plans are dear at the proved prices more often than others.
+    fn choose(&mut self, columns: &[Column]) -> Vec<usize> {
+        let mut people: Vec<usize> = (0..columns.len()).collect();
+        people.shuffle(&mut self.rng);
+        let size = (self.size as usize).clamp(1, people.len());
+        if let Some(relaxed) = &self.relaxed
+            && self.rng.random_bool(0.6)
+        {
+            let mut ranked: Vec<(f64, usize)> = people
+                .iter()
+                .map(|&person| {
+                    let dear = value(&columns[person], &relaxed.prices) - relaxed.worth[person];
+                    (dear.max(0.0) * self.rng.random::<f64>(), person)
+                })
+                .collect();
+            ranked.sort_by(|a, b| b.0.total_cmp(&a.0));
+            people = ranked.into_iter().map(|(_, person)| person).collect();
+        }
+        people.truncate(size);
+        people
+    }
+
+    /// Columns that were good before for the same people.
+    fn lend(&self, sub: &mut Master<'_>, chosen: &[usize]) {
+        let Some(relaxed) = &self.relaxed else { return };
+        for (slot, &person) in chosen.iter().enumerate() {
+            let mut ranked: Vec<(f64, &Column)> = self
+                .master
+                .held
+                .iter()
+                .filter(|held| held.slot == person)
+                .map(|held| (value(&held.column, &relaxed.prices), &held.column))
+                .collect();
+            ranked.sort_by(|a, b| a.0.total_cmp(&b.0));
+            for (_, column) in ranked.into_iter().take(60) {
+                sub.add(slot, column.clone());
+            }
+        }
+    }
+}

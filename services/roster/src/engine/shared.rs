@@ -1,0 +1,97 @@
+//! What those who search tell each other: the best answer, the bound, columns worth knowing, and when to stop.
+
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::space::Column;
+use super::state::State;
+
+pub struct Best {
+    pub cost: i64,
+    pub columns: Vec<Column>,
+    /// Counts the improvements.
+    pub version: u64,
+    /// Columns of good answers, for the master program.
+    pub news: Vec<(usize, Column)>,
+}
+
+pub struct Shared<'a> {
+    best: Mutex<Best>,
+    bound: AtomicI64,
+    clock: &'a (dyn Fn() -> Duration + Sync),
+    until: Option<Duration>,
+    cancel: &'a AtomicBool,
+    ended: AtomicBool,
+}
+
+/// News nobody fetches are forgotten beyond so many.
+const NEWS: usize = 20_000;
+
+impl<'a> Shared<'a> {
+    pub fn new(clock: &'a (dyn Fn() -> Duration + Sync), until: Option<Duration>, cancel: &'a AtomicBool) -> Shared<'a> {
+        Shared {
+            best: Mutex::new(Best { cost: i64::MAX, columns: Vec::new(), version: 0, news: Vec::new() }),
+            bound: AtomicI64::new(i64::MIN),
+            clock,
+            until,
+            cancel,
+            ended: AtomicBool::new(false),
+        }
+    }
+
+    pub fn best(&self) -> MutexGuard<'_, Best> {
+        self.best.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn offer(&self, state: &State) -> bool {
+        let mut best = self.best();
+        if state.cost >= best.cost {
+            return false;
+        }
+        let Some(columns) = state.whole() else { return false };
+        if best.news.len() + columns.len() <= NEWS {
+            best.news.extend(columns.iter().cloned().enumerate());
+        }
+        best.cost = state.cost;
+        best.columns = columns;
+        best.version += 1;
+        true
+    }
+
+    pub fn bound(&self) -> i64 {
+        self.bound.load(Ordering::Relaxed)
+    }
+
+    /// Costs are whole numbers, so what lies between two of them is the upper one.
+    pub fn prove(&self, floor: f64) {
+        if floor.is_finite() {
+            self.bound.fetch_max((floor - 1e-5).ceil() as i64, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether the machine's speed may decide anything.
+    pub fn timed(&self) -> bool {
+        self.until.is_some()
+    }
+
+    pub fn elapsed(&self) -> Duration {
+        (self.clock)()
+    }
+
+    pub fn remaining(&self) -> f64 {
+        self.until.map_or(f64::INFINITY, |until| until.saturating_sub(self.elapsed()).as_secs_f64())
+    }
+
+    /// Nothing is left to be done, or nobody wants more.
+    pub fn over(&self) -> bool {
+        self.ended.load(Ordering::Relaxed)
+            || self.cancel.load(Ordering::Relaxed)
+            || self.until.is_some_and(|until| self.elapsed() >= until)
+            || self.best().cost <= self.bound()
+    }
+
+    pub fn end(&self) {
+        self.ended.store(true, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,133 @@
+//! Both searches together, side by side or taking turns.
+
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use super::columns::Columns;
+use super::shared::Shared;
+use super::space::{Column, Space};
+use super::state::State;
+use super::walk::{Impossible, Walk};
+
+/// How long and how to search. Without `until` and `rounds` it goes on until the answer is proved best.
+pub struct Options<'a> {
+    pub seed: u64,
+    /// On this clock.
+    pub until: Option<Duration>,
+    pub clock: &'a (dyn Fn() -> Duration + Sync),
+    /// Rounds of the search. With one thread and no `until`, the same rounds give the same answer.
+    pub rounds: Option<u64>,
+    /// One or two.
+    pub threads: usize,
+    pub cancel: &'a AtomicBool,
+    /// Plans to start from, by person; those without one get one.
+    pub start: Vec<Option<Column>>,
+}
+
+/// How far the search is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    pub elapsed: Duration,
+    pub cost: i64,
+    /// No roster costs less, as far as is proved.
+    pub bound: Option<i64>,
+}
+
+impl Progress {
+    /// How much of the cost may be too much, as a share of it.
+    pub fn gap(&self) -> Option<f64> {
+        let bound = self.bound?;
+        Some(if self.cost <= bound { 0.0 } else { (self.cost - bound) as f64 / self.cost.abs().max(1) as f64 })
+    }
+}
+
+pub struct Outcome {
+    pub columns: Vec<Column>,
+    pub cost: i64,
+    pub bound: Option<i64>,
+}
+
+/// The master program of more covers than this is too slow to be of use.
+const COVERS: usize = 5_000;
+
+pub fn solve<S: Space + Clone + Send>(
+    space: &S,
+    options: &Options<'_>,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Outcome, Impossible> {
+    let shared = Shared::new(options.clock, options.until, options.cancel);
+    let covers = space.covers().to_vec();
+    let (mut mine, mut theirs) = (space.clone(), space.clone());
+    let mut state = State::empty(&covers, space.people());
+    for (person, column) in options.start.iter().enumerate().take(space.people()) {
+        if let Some(column) = column {
+            state.put(&covers, person, column.clone());
+        }
+    }
+    let mut walk = Walk::new(state, options.seed);
+    walk.build(&mut mine, &shared)?;
+    let mut told = None;
+    let mut tell = |shared: &Shared<'_>| {
+        let bound = shared.bound();
+        let now = (shared.best().cost, (bound > i64::MIN).then_some(bound));
+        if told != Some(now) {
+            told = Some(now);
+            progress(Progress { elapsed: shared.elapsed(), cost: now.0, bound: now.1 });
+        }
+    };
+    tell(&shared);
+    let mut left = options.rounds.unwrap_or(u64::MAX);
+    let by_columns = covers.len() <= COVERS;
+    // A first descent, so that the master program starts from good columns.
+    let descent = if space.steps().0 > 60 { 0 } else { 20 * space.people() as u64 };
+    let mut asked = 0;
+    while asked < descent && left > 0 && !shared.over() {
+        asked += walk.step(&mut mine, &shared);
+        left -= 1;
+        tell(&shared);
+    }
+    if options.threads > 1 {
+        std::thread::scope(|scope| {
+            let (shared, covers) = (&shared, &covers);
+            let helper = scope.spawn(move || {
+                if by_columns {
+                    let mut columns = Columns::new(&theirs, covers, options.seed ^ 0x5eed);
+                    while !shared.over() {
+                        columns.step(&mut theirs, shared);
+                    }
+                } else {
+                    let start = State::of(covers, &shared.best().columns.clone());
+                    let mut walk = Walk::new(start, options.seed ^ 0x5eed);
+                    while !shared.over() {
+                        walk.step(&mut theirs, shared);
+                    }
+                }
+            });
+            while left > 0 && !shared.over() {
+                walk.step(&mut mine, shared);
+                left -= 1;
+                tell(shared);
+            }
+            shared.end();
+            // A thread that panicked has said so itself; what was found before stands.
+            let _ = helper.join();
+        });
+    } else {
+        let mut columns = Columns::new(space, &covers, options.seed ^ 0x5eed);
+        while left > 0 && !shared.over() {
+            let work = if by_columns && options.threads > 0 { columns.step(&mut theirs, &shared) } else { 64 };
+            tell(&shared);
+            let mut asked = 0;
+            while asked < work && left > 0 && !shared.over() {
+                asked += walk.step(&mut mine, &shared);
+                left -= 1;
+                tell(&shared);
+            }
+            left = left.saturating_sub(1);
+        }
+    }
+    tell(&shared);
+    let bound = shared.bound();
+    let best = shared.best();
+    Ok(Outcome { columns: best.columns.clone(), cost: best.cost, bound: (bound > i64::MIN).then_some(bound) })
+}
