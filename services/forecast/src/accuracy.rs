@@ -22,7 +22,7 @@ pub struct Accuracy {
 }
 
 impl Accuracy {
-    /// Compares forecast and actual contacts, interval by interval; `scale` as in [`scale`].
+    /// Compares forecast and actual contacts, interval by interval; `scale` is that of [`Self::mase`].
     pub fn of(forecast: &[f64], actual: &[f64], scale: f64) -> Result<Self, Refusal> {
         if forecast.len() != actual.len() {
             return Err(Refusal::Lengths { actual: actual.len(), forecast: forecast.len() });
