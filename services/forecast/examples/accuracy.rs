@@ -36,7 +36,7 @@ fn main() -> Result<(), Fault> {
     let cases = cases(Path::new(&folder))?;
     println!(
         "{:<16} {:>7} {:>8} {:>8} {:>8} {:>8} {:>8}",
-        "series", "origins", "WAPE", "naive", "better", "worst", "CPU s"
+        "series", "origins", "WAPE", "naive", "better", "worst", "seconds"
     );
     let mut written = String::from("series,origin,date,slot,contacts,seconds\n");
     for case in &cases {

@@ -9,8 +9,9 @@ release, forecasts the same weeks with the other methods, and scores all of them
 the days that were open. Every method sees what came before the first day of the week it forecasts, and nothing else.
 
 The other libraries need series without holes: closed days are filled with the mean of the last four same weekdays
-that were open, weekdays and nights are cut off where a series has none. None of them is told of holidays. CPU seconds are
-those of all origins together, model choice included, the environment's start excluded.
+that were open, weekdays and nights are cut off where a series has none. None of them is told of holidays. Seconds are
+those of all origins together, model choice included, the environment's start excluded: ours by the clock on the wall
+(one thread; no less than its CPU time), the others' of CPU.
 """
 
 import csv
@@ -41,7 +42,7 @@ def enter_environment():
 
 
 def ours(data):
-    """Runs the example; its forecasts by series and origin, and its CPU seconds by series."""
+    """Runs the example; its forecasts by series and origin, and its seconds by series."""
     file = ENVIRONMENT / "ours.csv"
     command = ["cargo", "run", "--quiet", "--release", "-p", "forecast", "--example", "accuracy", "--", str(data), str(file)]
     print(subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout)
@@ -231,7 +232,7 @@ def main():
     series = {"bank calls": bank(data), "taylor": taylor(data), "anonymous bank": anonymous(data, "")}
     series |= {f"anonymous {kind}": anonymous(data, kind) for kind in ("PS", "NE", "IN", "NW")}
     lost = []
-    print(f"{'series':<16}{'method':<28}{'WAPE':>8}{'MASE':>8}{'bias':>8}{'worst':>8}{'CPU s':>9}")
+    print(f"{'series':<16}{'method':<28}{'WAPE':>8}{'MASE':>8}{'bias':>8}{'worst':>8}{'seconds':>9}")
     for name, days in series.items():
         origins = sorted(origin for other, origin in mine if other == name)
         slots = sorted({slot for _, slot in mine[name, origins[0]]})
