@@ -2,6 +2,7 @@
 //! they lack is told by the rules that ask for it.
 
 use proto::Role;
+use proto::billing::v1::billing_service_client::BillingServiceClient;
 use proto::billing::v1::brand_service_client::BrandServiceClient;
 use proto::billing::v1::*;
 use tests::{Tenant, desk, reason, violated};

@@ -87,8 +87,10 @@ fn issuer() -> Issuer {
             city: "Lisboa".to_owned(),
             country: "PT".to_owned(),
             vat_id: "PT999999990".to_owned(),
-            registration_number: String::new(),
             email: "billing@demo.example".to_owned(),
+            contact_name: "Contas".to_owned(),
+            contact_phone: "+351 21 000 0000".to_owned(),
+            ..Party::default()
         }),
         small_business: false,
         number_prefix: "ND".to_owned(),
@@ -109,6 +111,7 @@ fn profile(handle: &str, issuer_id: &str) -> BillingProfile {
             country: "DE".to_owned(),
             vat_id: "DE136695976".to_owned(),
             email: "vroni@bergkind.example".to_owned(),
+            buyer_reference: "BK-7".to_owned(),
             ..Party::default()
         };
         (buyer, "Europe/Berlin")
