@@ -68,7 +68,7 @@ fn given() -> Vec<ForecastSeries> {
         channel: channel.into(),
         contacts,
         handle_seconds: vec![handle],
-        history_weeks: 0,
+        ..ForecastSeries::default()
     };
     vec![series("chat", (0..336).map(chats).collect(), 150.0), series("email", vec![0.5; 336], 360.0)]
 }
@@ -389,10 +389,13 @@ async fn a_forecast_is_learned_from_the_conversations_that_were_imported() {
         ..CreateForecastRequest::default()
     };
     let forecast = admin.create_forecast(request).await.expect("learned").into_inner().forecast.expect("one");
-    assert_eq!((forecast.model.as_str(), forecast.series.len()), ("seasonal-naive", 1));
+    assert_eq!((forecast.model.as_str(), forecast.series.len()), ("weighted", 1));
     assert_eq!(forecast.history_end_time, instant!(MONDAY));
     let series = &forecast.series[0];
-    assert_eq!((series.contacts[20], series.contacts.iter().sum::<f64>(), series.history_weeks), (2.0, 14.0, 2));
+    assert!((series.contacts[20] - 2.0).abs() < 0.2, "{}", series.contacts[20]);
+    assert!((series.contacts.iter().sum::<f64>() - 14.0).abs() < 1.0, "{:?}", series.contacts);
+    assert!(series.lower_contacts[20] <= 2.0 && 2.0 <= series.upper_contacts[20], "the range holds what comes");
+    assert_eq!((series.history_weeks, series.methods.is_empty()), (2, false));
 }
 
 #[tokio::test]

@@ -120,6 +120,11 @@ pub fn forecast(of: &Forecast, series: Vec<ForecastSeries>) -> wire::Forecast {
         contacts: one.contacts,
         handle_seconds: one.handle_seconds,
         history_weeks: one.history_weeks,
+        lower_contacts: one.lower_ends,
+        upper_contacts: one.upper_ends,
+        wape: one.wape,
+        seasonal_naive_wape: one.seasonal_naive_wape,
+        methods: one.methods,
     });
     wire::Forecast {
         forecast_id: of.id.to_string(),

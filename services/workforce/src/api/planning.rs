@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use forecast::Point;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use kit::{Caller, Checks, Fault, Id, SellerId};
@@ -10,7 +11,7 @@ use tenantdb::TenantTx;
 
 use super::{Api, convert};
 use crate::domain::civil;
-use crate::domain::forecast::{History, Horizon, Point, seasonal_naive};
+use crate::domain::forecast::{Expected, Horizon, Record, expect};
 use crate::domain::record::{Forecast, ForecastId, ForecastSeries};
 use crate::domain::refusal::Refusal;
 use crate::events::HALF_HOUR;
@@ -61,19 +62,28 @@ impl Api {
         let scope = caller.act_for(&request.seller_id)?;
         let seller = scope.seller().ok_or(Fault::NotFound("seller"))?;
         self.deps.terms.of(&self.deps.db, &self.deps.calls, Some(caller), &scope).await?;
+        // Years of history may have to be learnt: not inside a transaction that writes, and not on the threads that
+        // serve calls.
+        let (series, history_ends_at) = match &wanted.zone {
+            None => (wanted.given.clone(), None),
+            Some(zone) => {
+                let mut tx = self.deps.db.begin(&scope).await?;
+                let (record, points) = self.recorded(&mut tx, seller, &wanted, zone).await?;
+                drop(tx);
+                let (ends, horizon, handle) = (record.end, wanted.horizon(), wanted.default_handle);
+                let learnt = tokio::task::spawn_blocking(move || learn(&record, points, horizon, handle));
+                (learnt.await.map_err(|e| Fault::Internal(Box::new(e)))??, Some(ends))
+            }
+        };
         let mut tx = self.deps.db.begin(&scope).await?;
         if let Some(answer) = tx.replayed(caller, "CreateForecast", &request.request_id, &request).await? {
             return Ok(answer);
         }
-        let (series, history_ends_at) = match &wanted.zone {
-            None => (wanted.given.clone(), None),
-            Some(zone) => self.learn(&mut tx, seller, &wanted, zone).await?,
-        };
         let forecast = Forecast {
             id: self.deps.clock.new_id::<ForecastId>(),
             seller,
             from_history: wanted.zone.is_some(),
-            model: if wanted.zone.is_some() { "seasonal-naive" } else { "given" }.to_owned(),
+            model: if wanted.zone.is_some() { "weighted" } else { "given" }.to_owned(),
             starts_at: wanted.start,
             step_seconds: wanted.step,
             intervals: wanted.count as i32,
@@ -88,13 +98,13 @@ impl Api {
 
     /// The history ends with the day of the last recorded contact: a week without any contact at
     /// all is a week that was not recorded.
-    async fn learn(
+    async fn recorded(
         &self,
         tx: &mut TenantTx,
         seller: SellerId,
         wanted: &Wanted,
         zone: &TimeZone,
-    ) -> Result<(Vec<ForecastSeries>, Option<Timestamp>), Fault> {
+    ) -> Result<(Record, Points), Fault> {
         let now = self.deps.clock.now().min(wanted.start);
         let (first, last) = volume::span(tx, seller, now).await?.ok_or(Refusal::HistoryEmpty)?;
         let day = |at: Timestamp| zone.to_datetime(at).date();
@@ -103,12 +113,15 @@ impl Api {
         let oldest = Timestamp::from_second(weeks_ago).unwrap_or(Timestamp::UNIX_EPOCH);
         let start = civil::midnight(day(first), zone).max(oldest);
 
-        let mut points: BTreeMap<(String, String), Vec<Point>> = BTreeMap::new();
+        let mut points = Points::new();
         let (mut after, mut rows) = (None, 0);
         loop {
             let chunk = volume::list(tx, seller, start, end, after.as_ref(), CHUNK).await?;
             let full = chunk.len() as i64 == CHUNK;
             rows += chunk.len();
+            if MAX_HISTORY_ROWS < rows {
+                return Err(Fault::invalid("history_weeks", "must be fewer: more than 400000 half hours are recorded"));
+            }
             after = chunk.last().map(|row| (row.starts_at, row.language.clone(), row.channel.clone()));
             for row in chunk {
                 points.entry((row.language, row.channel)).or_default().push(Point {
@@ -118,7 +131,7 @@ impl Api {
                     handle_seconds: row.handle_seconds as f64,
                 });
             }
-            if !full || MAX_HISTORY_ROWS <= rows {
+            if !full {
                 break;
             }
         }
@@ -128,22 +141,7 @@ impl Api {
         if MAX_SERIES < points.len() || MAX_POINTS < points.len() * wanted.count {
             return Err(Fault::invalid("days", "must be fewer: the forecast would hold more than 100000 values"));
         }
-        let horizon =
-            Horizon { start: wanted.start, step_seconds: wanted.step, count: wanted.count, zone: zone.clone() };
-        let mut series = Vec::with_capacity(points.len());
-        for ((language, channel), points) in points {
-            let history = History { start, end, step_seconds: HALF_HOUR, points };
-            let expected = seasonal_naive(&history, &horizon, wanted.weeks, wanted.default_handle)
-                .map_err(|_| Refusal::HistoryEmpty)?;
-            series.push(ForecastSeries {
-                language,
-                channel,
-                contacts: expected.contacts,
-                handle_seconds: expected.handle_seconds,
-                history_weeks: expected.weeks as i32,
-            });
-        }
-        Ok((series, Some(end)))
+        Ok((Record { start, end, zone: zone.clone() }, points))
     }
 
     pub(super) async fn forecast(
@@ -183,6 +181,31 @@ impl Api {
     }
 }
 
+/// Recorded half hours by language and channel.
+type Points = BTreeMap<(String, String), Vec<Point>>;
+
+/// Forecasts every series; one too young to be forecast is left out while others are not.
+fn learn(record: &Record, points: Points, horizon: Horizon, handle: f64) -> Result<Vec<ForecastSeries>, Fault> {
+    let mut series = Vec::with_capacity(points.len());
+    for ((language, channel), points) in points {
+        let Ok(expected) = expect(record, points, horizon, handle) else { continue };
+        let Expected { contacts, lower, upper, handle_seconds, weeks, wape, seasonal_naive_wape, methods } = expected;
+        series.push(ForecastSeries {
+            language,
+            channel,
+            contacts,
+            handle_seconds,
+            history_weeks: i32::try_from(weeks).unwrap_or(i32::MAX),
+            lower_ends: lower,
+            upper_ends: upper,
+            wape,
+            seasonal_naive_wape,
+            methods,
+        });
+    }
+    if series.is_empty() { Err(Refusal::HistoryEmpty.into()) } else { Ok(series) }
+}
+
 /// A checked request for a forecast; a zone means "from history".
 struct Wanted {
     start: Timestamp,
@@ -195,6 +218,10 @@ struct Wanted {
 }
 
 impl Wanted {
+    fn horizon(&self) -> Horizon {
+        Horizon { start: self.start, step_seconds: self.step, count: self.count }
+    }
+
     fn read(request: &wire::CreateForecastRequest) -> Result<Wanted, Fault> {
         let mut checks = Checks::new();
         checks.request_id(&request.request_id);
@@ -211,7 +238,7 @@ impl Wanted {
         );
         let days = checks.range("days", i64::from(request.days), 1..=92);
         let count = (days.clamp(1, 92) * 86_400 / step) as usize;
-        let weeks = if request.history_weeks == 0 { 8 } else { request.history_weeks };
+        let weeks = if request.history_weeks == 0 { 52 } else { request.history_weeks };
         checks.range("history_weeks", i64::from(weeks), 1..=104);
         let default_handle = if request.default_handle_seconds == 0.0 { 300.0 } else { request.default_handle_seconds };
         checks.require(
@@ -265,6 +292,11 @@ fn read_given(checks: &mut Checks, given: &[wire::ForecastSeries], count: usize)
             contacts: one.contacts.clone(),
             handle_seconds: if handle.len() == 1 { vec![handle[0]; count] } else { handle.clone() },
             history_weeks: 0,
+            lower_ends: Vec::new(),
+            upper_ends: Vec::new(),
+            wape: 0.0,
+            seasonal_naive_wape: 0.0,
+            methods: Vec::new(),
         });
     }
     series

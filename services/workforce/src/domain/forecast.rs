@@ -1,219 +1,193 @@
-//! What will come in: the mean of the same weekday and time over the last weeks.
-//!
-//! A model is a function from a [`History`] and a [`Horizon`] to an [`Expected`]; later models
-//! have the same shape.
+//! What will come in: the forecast crate, asked in the terms of recorded half hours.
 
-use std::collections::BTreeMap;
-
-use jiff::Timestamp;
+use ::forecast::{Absent, Ask, Calendar, History, Point, forecast};
 use jiff::tz::TimeZone;
-use thiserror::Error;
+use jiff::{Timestamp, ToSpan};
 
-const WEEK_SECONDS: i64 = 7 * 86_400;
+use super::civil;
 
-/// What one series recorded. Intervals without contacts may be left out.
+/// Seconds of a recorded interval.
+const RECORDED: i64 = 1_800;
+/// The probability with which a range holds what comes.
+const LEVEL: f64 = 0.8;
+
+/// The recorded time of a seller's series.
 #[derive(Debug, Clone)]
-pub struct History {
+pub struct Record {
     /// Start of the recorded time; nothing before it counts, not even as zero.
     pub start: Timestamp,
     /// End of the recorded time, exclusive.
     pub end: Timestamp,
-    /// Length of an interval in seconds.
-    pub step_seconds: i64,
-    /// What came in, by start of the interval.
-    pub points: Vec<Point>,
-}
-
-/// One recorded interval.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Point {
-    /// Start of the interval.
-    pub start: Timestamp,
-    /// Contacts that came in.
-    pub contacts: f64,
-    /// Answered contacts with a known handling time.
-    pub timed: f64,
-    /// Their handling seconds in all.
-    pub handle_seconds: f64,
-}
-
-/// Which intervals are wanted.
-#[derive(Debug, Clone)]
-pub struct Horizon {
-    /// Start of the first interval.
-    pub start: Timestamp,
-    /// Length of an interval: the history's, or a multiple of it.
-    pub step_seconds: i64,
-    /// Number of intervals.
-    pub count: usize,
-    /// Zone in which the week repeats.
+    /// Zone in which days and weeks repeat.
     pub zone: TimeZone,
 }
 
-/// What is expected.
+/// Which intervals are wanted.
+#[derive(Debug, Clone, Copy)]
+pub struct Horizon {
+    /// Start of the first interval.
+    pub start: Timestamp,
+    /// Length of an interval: half an hour, or a multiple of it.
+    pub step_seconds: i64,
+    /// Number of intervals.
+    pub count: usize,
+}
+
+/// What is expected of a series.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Expected {
     /// Contacts per interval.
     pub contacts: Vec<f64>,
+    /// Lower and upper ends of the ranges that hold what comes in eight of ten intervals.
+    pub lower: Vec<f64>,
+    pub upper: Vec<f64>,
     /// Mean handling seconds per interval.
     pub handle_seconds: Vec<f64>,
     /// Weeks of history used, begun ones counted.
     pub weeks: u32,
+    /// Share of the contacts by which such forecasts of past weeks were wrong, and by which the last same weekday
+    /// would have been; 0 where the history is too short to tell.
+    pub wape: f64,
+    pub seasonal_naive_wape: f64,
+    /// Methods that count, the heaviest first.
+    pub methods: Vec<String>,
 }
 
-/// Why nothing can be expected.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum Refusal {
-    /// Less than one day was recorded.
-    #[error("less than one day of history")]
-    TooShort,
-    /// The steps do not fit.
-    #[error("the step of {wanted} seconds is not a multiple of the recorded {recorded}")]
-    Step {
-        /// The horizon's step.
-        wanted: i64,
-        /// The history's step.
-        recorded: i64,
-    },
-}
-
-/// Seasonal-naive over several weeks: the mean of the same weekday and civil time in the last
-/// `weeks` weeks; where a weekday was never seen, the mean of that time over the other days.
-/// One week gives the plain seasonal-naive forecast.
-pub fn seasonal_naive(
-    history: &History,
-    horizon: &Horizon,
-    weeks: u32,
+/// Forecasts one series from its recorded half hours.
+pub fn expect(
+    record: &Record,
+    points: Vec<Point>,
+    horizon: Horizon,
     default_handle_seconds: f64,
-) -> Result<Expected, Refusal> {
-    let recorded = history.step_seconds;
-    if horizon.step_seconds % recorded != 0 {
-        return Err(Refusal::Step { wanted: horizon.step_seconds, recorded });
-    }
-    let end = history.end.as_second().div_euclid(recorded) * recorded;
-    let first = history.start.as_second().div_euclid(recorded) * recorded;
-    let start = first.max(end - i64::from(weeks.max(1)) * WEEK_SECONDS);
-    if end - start < 86_400 {
-        return Err(Refusal::TooShort);
-    }
-
-    let mut seen = Seasons::default();
-    let contacts: BTreeMap<i64, f64> =
-        history.points.iter().map(|point| (point.start.as_second(), point.contacts)).collect();
-    for at in (start..end).step_by(recorded as usize) {
-        seen.add(slot(at, &horizon.zone), contacts.get(&at).copied().unwrap_or(0.0));
-    }
-    let in_use = |point: &&Point| (start..end).contains(&point.start.as_second());
-    let (timed, seconds) = history
-        .points
-        .iter()
-        .filter(in_use)
-        .fold((0.0, 0.0), |sum, point| (sum.0 + point.timed, sum.1 + point.handle_seconds));
-    let handle = if 0.0 < timed && 0.0 < seconds { seconds / timed } else { default_handle_seconds };
-
-    let parts = horizon.step_seconds / recorded;
-    let expect = |index: usize| {
-        let at = horizon.start.as_second() + index as i64 * horizon.step_seconds;
-        (0..parts).map(|part| seen.mean(slot(at + part * recorded, &horizon.zone))).sum()
+) -> Result<Expected, ::forecast::Refusal> {
+    let zone = half_hourly(&record.zone, record.end);
+    let day = |at: Timestamp| zone.to_datetime(at).date();
+    let last = Timestamp::from_second(horizon.start.as_second() + horizon.step_seconds * horizon.count as i64 - 1)
+        .unwrap_or(horizon.start);
+    let first = day(horizon.start);
+    let days = (first.until(day(last)).map_or(0, |span| span.get_days()) + 1).unsigned_abs();
+    // What was recorded of the first day itself is not learnt from.
+    let end = record.end.min(civil::midnight(first, &zone));
+    let history = History {
+        zone: zone.iana_name().unwrap_or("UTC").to_owned(),
+        step_minutes: (RECORDED / 60) as u32,
+        start: record.start.min(end),
+        end,
+        points: points.into_iter().filter(|point| point.start < end).collect(),
+        absent: Absent::Zero,
+        gaps: Vec::new(),
     };
-    Ok(Expected {
-        contacts: (0..horizon.count).map(expect).collect(),
-        handle_seconds: vec![handle; horizon.count],
-        weeks: (end - start + WEEK_SECONDS - 1).div_euclid(WEEK_SECONDS) as u32,
-    })
-}
+    let ask = Ask { first, days, levels: vec![LEVEL] };
+    let answer = forecast(&history, &Calendar::default(), None, &ask)?;
 
-/// Weekday (0 = Monday) and minute of the day in the zone.
-fn slot(at: i64, zone: &TimeZone) -> (i8, i32) {
-    let civil = zone.to_datetime(Timestamp::from_second(at).unwrap_or(Timestamp::MAX));
-    (civil.weekday().to_monday_zero_offset(), i32::from(civil.hour()) * 60 + i32::from(civil.minute()))
-}
-
-/// Sums by weekday and time, and by time alone.
-#[derive(Default)]
-struct Seasons {
-    weekly: BTreeMap<(i8, i32), (f64, f64)>,
-    daily: BTreeMap<i32, (f64, f64)>,
-}
-
-impl Seasons {
-    fn add(&mut self, slot: (i8, i32), contacts: f64) {
-        for sum in [self.weekly.entry(slot).or_default(), self.daily.entry(slot.1).or_default()] {
-            sum.0 += contacts;
-            sum.1 += 1.0;
+    let mut expected = Expected {
+        contacts: vec![0.0; horizon.count],
+        lower: vec![0.0; horizon.count],
+        upper: vec![0.0; horizon.count],
+        handle_seconds: vec![0.0; horizon.count],
+        weeks: ((end.as_second() - history.start.as_second()) as u32).div_ceil(7 * 86_400),
+        wape: answer.report.accuracy.wape().unwrap_or(0.0),
+        seasonal_naive_wape: answer.report.seasonal_naive.wape().unwrap_or(0.0),
+        methods: answer.report.methods.iter().map(|(method, _)| word(*method).to_owned()).collect(),
+    };
+    for interval in &answer.intervals {
+        let after = interval.start.as_second() - horizon.start.as_second();
+        let Ok(at) = usize::try_from(after.div_euclid(horizon.step_seconds)) else { continue };
+        if horizon.count <= at {
+            continue;
         }
+        let (low, high) = interval.ranges.first().copied().unwrap_or((interval.contacts, interval.contacts));
+        expected.contacts[at] += interval.contacts;
+        expected.lower[at] += low;
+        expected.upper[at] += high;
+        expected.handle_seconds[at] += interval.contacts * interval.handle_seconds.unwrap_or(default_handle_seconds);
     }
+    let usual = answer.intervals.iter().find_map(|interval| interval.handle_seconds).unwrap_or(default_handle_seconds);
+    for (handle, contacts) in expected.handle_seconds.iter_mut().zip(&expected.contacts) {
+        let mean = if *contacts > 0.0 { *handle / contacts } else { usual };
+        *handle = mean.clamp(1.0, 86_400.0);
+    }
+    Ok(expected)
+}
 
-    fn mean(&self, slot: (i8, i32)) -> f64 {
-        let sum = self.weekly.get(&slot).or_else(|| self.daily.get(&slot.1));
-        sum.map_or(0.0, |(contacts, days)| contacts / days)
+/// The zone, or where its clocks are not a multiple of half an hour off, in which half hours begin, the clocks of
+/// UTC: a day there begins at another instant, and a week repeats all the same.
+fn half_hourly(zone: &TimeZone, at: Timestamp) -> TimeZone {
+    let fits = |at: Timestamp| i64::from(zone.to_offset(at).seconds()) % RECORDED == 0;
+    let half_year = at.checked_add((24 * 182).hours()).unwrap_or(at);
+    if fits(at) && fits(half_year) && zone.iana_name().is_some() { zone.clone() } else { TimeZone::UTC }
+}
+
+fn word(method: ::forecast::Method) -> &'static str {
+    use ::forecast::Method;
+    match method {
+        Method::Structural => "structural",
+        Method::Decomposed => "decomposed",
+        Method::LastHours => "last-hours",
+        Method::LastDays => "last-days",
+        Method::LastWeek => "last-week",
+        Method::MeanOfFour => "mean-of-4",
+        Method::MeanOfEight => "mean-of-8",
+        Method::MedianOfSix => "median-of-6",
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::civil;
 
-    fn at(day: &str, minutes: i32, zone: &TimeZone) -> Timestamp {
-        civil::instant(civil::day(day).expect("a day"), minutes, zone, civil::Gap::Forward).expect("exists")
-    }
-
-    fn history(zone: &TimeZone, days: &[(&str, f64)], start: &str, end: &str) -> History {
-        let point = |(day, contacts): &(&str, f64)| Point {
-            start: at(day, 10 * 60, zone),
-            contacts: *contacts,
-            timed: *contacts,
-            handle_seconds: contacts * 240.0,
+    /// Contacts at ten every day for some weeks, twice as many on Mondays.
+    fn recorded(zone: &TimeZone, first: &str, days: i64) -> (Record, Vec<Point>) {
+        let first = civil::day(first).expect("a day");
+        let points = (0..days).map(|n| {
+            let day = civil::later(first, n);
+            let contacts = if day.weekday().to_monday_zero_offset() == 0 { 40.0 } else { 20.0 };
+            let start = civil::instant(day, 600, zone, civil::Gap::Forward).expect("exists");
+            Point { start, contacts, timed: contacts, handle_seconds: contacts * 240.0 }
+        });
+        let record = Record {
+            start: civil::midnight(first, zone),
+            end: civil::midnight(civil::later(first, days), zone),
+            zone: zone.clone(),
         };
-        History {
-            start: at(start, 0, zone),
-            end: at(end, 0, zone),
-            step_seconds: 1_800,
-            points: days.iter().map(point).collect(),
+        (record, points.collect())
+    }
+
+    fn week(zone: &TimeZone, day: &str, step_seconds: i64) -> Horizon {
+        let start = civil::midnight(civil::day(day).expect("a day"), zone);
+        Horizon { start, step_seconds, count: (7 * 86_400 / step_seconds) as usize }
+    }
+
+    #[test]
+    fn the_same_weekday_and_time_come_again_when_the_clocks_have_changed() {
+        let rome = civil::zone("Europe/Rome").expect("known");
+        let (record, points) = recorded(&rome, "2026-02-02", 8 * 7);
+        let expected = expect(&record, points, week(&rome, "2026-03-30", 1_800), 300.0).expect("enough");
+        assert!((expected.contacts[20] - 40.0).abs() < 1.0, "Monday at ten: {}", expected.contacts[20]);
+        assert!((expected.contacts[48 + 20] - 20.0).abs() < 1.0, "Tuesday at ten: {}", expected.contacts[68]);
+        assert!((expected.contacts.iter().sum::<f64>() - 160.0).abs() < 4.0);
+        assert!(expected.lower[20] <= expected.contacts[20] && expected.contacts[20] <= expected.upper[20]);
+        assert_eq!((expected.handle_seconds[20].round(), expected.weeks), (240.0, 8));
+        assert!(expected.wape < 0.05 && !expected.methods.is_empty());
+    }
+
+    #[test]
+    fn hours_add_up_and_odd_zones_are_forecast_too() {
+        for name in ["Europe/Rome", "Asia/Kathmandu", "Pacific/Chatham"] {
+            let zone = civil::zone(name).expect("known");
+            let (record, points) = recorded(&TimeZone::UTC, "2026-06-01", 28);
+            let record = Record { zone: zone.clone(), ..record };
+            let horizon = week(&TimeZone::UTC, "2026-06-30", 3_600);
+            let expected = expect(&record, points, horizon, 300.0).expect("enough");
+            assert_eq!(expected.contacts.len(), 168);
+            assert!((expected.contacts.iter().sum::<f64>() - 160.0).abs() < 8.0, "{name}");
         }
-    }
-
-    fn week(zone: &TimeZone, day: &str) -> Horizon {
-        Horizon { start: at(day, 0, zone), step_seconds: 1_800, count: 7 * 48, zone: zone.clone() }
-    }
-
-    #[test]
-    fn the_same_weekday_and_time_are_averaged_and_empty_days_count() {
-        let rome = civil::zone("Europe/Rome").expect("known");
-        // Three Mondays at ten: 4, none, 8.
-        let history = history(&rome, &[("2026-06-01", 4.0), ("2026-06-15", 8.0)], "2026-06-01", "2026-06-22");
-        let expected = seasonal_naive(&history, &week(&rome, "2026-06-22"), 8, 300.0).expect("enough");
-        assert_eq!(expected.contacts[20], 4.0);
-        assert_eq!(expected.contacts.iter().sum::<f64>(), 4.0);
-        assert_eq!((expected.handle_seconds[0], expected.weeks), (240.0, 3));
-        let last_week = seasonal_naive(&history, &week(&rome, "2026-06-22"), 1, 300.0).expect("enough");
-        assert_eq!(last_week.contacts[20], 8.0);
-    }
-
-    #[test]
-    fn ten_in_the_morning_stays_ten_when_the_clocks_change() {
-        let rome = civil::zone("Europe/Rome").expect("known");
-        let history = history(&rome, &[("2026-03-23", 6.0)], "2026-03-23", "2026-03-30");
-        let after = seasonal_naive(&history, &week(&rome, "2026-03-30"), 4, 300.0).expect("enough");
-        assert_eq!(after.contacts[20], 6.0);
-    }
-
-    #[test]
-    fn a_weekday_never_seen_takes_the_other_days_and_hours_add_up() {
-        let rome = civil::zone("Europe/Rome").expect("known");
-        let history = history(&rome, &[("2026-06-01", 4.0), ("2026-06-02", 2.0)], "2026-06-01", "2026-06-03");
-        let horizon = Horizon { step_seconds: 3_600, count: 7 * 24, ..week(&rome, "2026-06-08") };
-        let expected = seasonal_naive(&history, &horizon, 8, 300.0).expect("enough");
-        assert_eq!((expected.contacts[10], expected.contacts[34], expected.contacts[58]), (4.0, 2.0, 3.0));
     }
 
     #[test]
     fn too_little_is_refused() {
         let rome = civil::zone("Europe/Rome").expect("known");
-        let history = history(&rome, &[], "2026-06-01", "2026-06-01");
-        assert_eq!(seasonal_naive(&history, &week(&rome, "2026-06-08"), 8, 300.0), Err(Refusal::TooShort));
-        let quarter = Horizon { step_seconds: 900, ..week(&rome, "2026-06-08") };
-        assert!(matches!(seasonal_naive(&history, &quarter, 8, 300.0), Err(Refusal::Step { .. })));
+        let (record, _) = recorded(&rome, "2026-06-01", 3);
+        assert!(expect(&record, Vec::new(), week(&rome, "2026-06-08", 1_800), 300.0).is_err());
     }
 }

@@ -166,6 +166,14 @@ pub struct ForecastSeries {
     pub handle_seconds: Vec<f64>,
     /// Weeks of history used.
     pub history_weeks: i32,
+    /// Ranges by interval; empty where volumes were given.
+    pub lower_ends: Vec<f64>,
+    pub upper_ends: Vec<f64>,
+    /// How wrong such forecasts were, and the last same weekday was.
+    pub wape: f64,
+    pub seasonal_naive_wape: f64,
+    /// Methods that count.
+    pub methods: Vec<String>,
 }
 
 /// A requirement without its series.

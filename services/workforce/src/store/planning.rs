@@ -34,8 +34,9 @@ pub async fn insert_forecast(tx: &mut TenantTx, forecast: &Forecast, series: &[F
     for one in series {
         sqlx::query!(
             "insert into workforce.forecast_series
-                    (provider_id, seller_id, forecast_id, language, channel, contacts, handle_seconds, history_weeks)
-             values ($1, $2, $3, $4, $5, $6, $7, $8)",
+                    (provider_id, seller_id, forecast_id, language, channel, contacts, handle_seconds, history_weeks,
+                     lower_ends, upper_ends, wape, seasonal_naive_wape, methods)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
             provider.0,
             seller.0,
             forecast.id.0,
@@ -44,6 +45,11 @@ pub async fn insert_forecast(tx: &mut TenantTx, forecast: &Forecast, series: &[F
             &one.contacts,
             &one.handle_seconds,
             one.history_weeks,
+            &one.lower_ends,
+            &one.upper_ends,
+            one.wape,
+            one.seasonal_naive_wape,
+            &one.methods,
         )
         .execute(tx.conn())
         .await?;
@@ -98,7 +104,9 @@ pub async fn forecast_series(
     let provider = tx.provider();
     let rows = sqlx::query_as!(
         ForecastSeries,
-        "select language, channel, contacts, handle_seconds, history_weeks from workforce.forecast_series
+        "select language, channel, contacts, handle_seconds, history_weeks, lower_ends, upper_ends, wape,
+                seasonal_naive_wape, methods
+           from workforce.forecast_series
           where provider_id = $1 and seller_id = $2 and forecast_id = $3 order by language, channel",
         provider.0,
         seller.0,

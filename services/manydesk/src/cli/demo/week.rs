@@ -170,7 +170,7 @@ fn series(language: &str, peak: f64) -> ForecastSeries {
         channel: "email".to_owned(),
         contacts: (0..INTERVALS).map(at).collect(),
         handle_seconds: vec![420.0],
-        history_weeks: 0,
+        ..ForecastSeries::default()
     }
 }
 
