@@ -112,7 +112,8 @@ fn text_to_roster(text: &str, how: &How<'_>, progress: &mut dyn FnMut(Progress))
         Format::Activities => {
             let problem = multi::read(text).map_err(Fault::Wrong)?;
             let name = |person: usize| problem.people[person].name.clone();
-            let outcome = found(&crate::quarters::Quarters::new(&problem), how, progress, name).map_err(Fault::Failed)?;
+            let outcome =
+                found(&crate::quarters::Quarters::new(&problem), how, progress, name).map_err(Fault::Failed)?;
             let missing = problem.missing(outcome.columns.iter().map(|column| &column.plan[..]));
             if missing > 0 {
                 return Err(Fault::Failed(Failure::Short { missing }));

@@ -2,6 +2,7 @@
 
 pub mod columns;
 pub mod master;
+pub mod pricing;
 pub mod shared;
 pub mod solve;
 pub mod space;

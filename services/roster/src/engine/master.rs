@@ -23,6 +23,12 @@ pub struct Held {
     barred: bool,
 }
 
+impl Held {
+    pub fn barred(&self) -> bool {
+        self.barred
+    }
+}
+
 pub struct Master<'a> {
     covers: &'a [Cover],
     /// What others serve already.

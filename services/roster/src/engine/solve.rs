@@ -103,8 +103,14 @@ pub fn solve<S: Space + Clone + Send>(
                     }
                 }
             });
+            let mut more = None;
             while left > 0 && !shared.over() {
-                walk.step(&mut mine, shared);
+                if by_columns && walk.spent() {
+                    let seed = options.seed ^ 0xface;
+                    more.get_or_insert_with(|| Columns::new(&mine, covers, seed)).step(&mut mine, shared);
+                } else {
+                    walk.step(&mut mine, shared);
+                }
                 left -= 1;
                 tell(shared);
             }

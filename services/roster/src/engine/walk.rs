@@ -28,7 +28,7 @@ pub struct Walk {
 pub struct Impossible(pub usize);
 
 /// Unfinished plans kept per step where speed counts more than the last bit.
-const EFFORT: usize = 3_000;
+const EFFORT: usize = 250;
 /// How much worse than before is often taken at first, as a share of what one missing costs on average.
 const HOT: f64 = 0.2;
 /// Rounds from hot to cold.
@@ -36,7 +36,21 @@ const LONGEST: u64 = 1 << 17;
 
 impl Walk {
     pub fn new(state: State, seed: u64) -> Walk {
-        Walk { state, rng: Pcg64::seed_from_u64(seed), heat: 0.0, hottest: 0.0, rounds: 0, seen: 0, phase: 0, cycle: 2_048 }
+        Walk {
+            state,
+            rng: Pcg64::seed_from_u64(seed),
+            heat: 0.0,
+            hottest: 0.0,
+            rounds: 0,
+            seen: 0,
+            phase: 0,
+            cycle: 2_048,
+        }
+    }
+
+    /// It has cooled down so often that more of it helps little.
+    pub fn spent(&self) -> bool {
+        self.cycle > 8_192
     }
 
     /// Gives everybody a plan who has none.
