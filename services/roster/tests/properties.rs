@@ -112,8 +112,7 @@ fn instance(days: usize, people: &[Rules], cover: &[(u32, u32)]) -> String {
     text += "SECTION_SHIFT_OFF_REQUESTS\n";
     text.extend(lines(false));
     text += "SECTION_COVER\n";
-    for day in 0..days {
-        let (early, late) = cover[day];
+    for (day, (early, late)) in cover.iter().enumerate().take(days) {
         text += &format!("{day},E,{early},20,1\n{day},L,{late},10,2\n");
     }
     text

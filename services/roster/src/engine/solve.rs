@@ -47,6 +47,8 @@ pub struct Outcome {
     pub bound: Option<i64>,
 }
 
+/// The share of the time in which the walk cools down.
+const WALK: f64 = 0.35;
 /// The master program of more covers than this is too slow to be of use.
 const COVERS: usize = 5_000;
 
@@ -78,14 +80,13 @@ pub fn solve<S: Space + Clone + Send>(
     tell(&shared);
     let mut left = options.rounds.unwrap_or(u64::MAX);
     let by_columns = covers.len() <= COVERS;
-    // A first descent, so that the master program starts from good columns.
-    let descent = if space.steps().0 > 60 { 0 } else { 20 * space.people() as u64 };
-    let mut asked = 0;
-    while asked < descent && left > 0 && !shared.over() {
-        asked += walk.step(&mut mine, &shared);
-        left -= 1;
-        tell(&shared);
-    }
+    let whole = options.until.map(|until| until.saturating_sub(shared.elapsed()).as_secs_f64().max(1e-3));
+    // How far the walk is on its way from hot to cold.
+    let cooled = |left: u64| match (whole, options.rounds) {
+        (Some(whole), None) => Some((1.0 - shared.remaining() / whole) / WALK),
+        (None, Some(rounds)) => Some((1.0 - left as f64 / rounds.max(1) as f64) / WALK),
+        _ => None,
+    };
     if options.threads > 1 {
         std::thread::scope(|scope| {
             let (shared, covers) = (&shared, &covers);
@@ -99,17 +100,18 @@ pub fn solve<S: Space + Clone + Send>(
                     let start = State::of(covers, &shared.best().columns.clone());
                     let mut walk = Walk::new(start, options.seed ^ 0x5eed);
                     while !shared.over() {
-                        walk.step(&mut theirs, shared);
+                        walk.step(&mut theirs, shared, None);
                     }
                 }
             });
             let mut more = None;
             while left > 0 && !shared.over() {
-                if by_columns && walk.spent() {
+                let cooled = cooled(left);
+                if by_columns && cooled.is_some_and(|share| share > 1.0) {
                     let seed = options.seed ^ 0xface;
                     more.get_or_insert_with(|| Columns::new(&mine, covers, seed)).step(&mut mine, shared);
                 } else {
-                    walk.step(&mut mine, shared);
+                    walk.step(&mut mine, shared, cooled);
                 }
                 left -= 1;
                 tell(shared);
@@ -125,7 +127,7 @@ pub fn solve<S: Space + Clone + Send>(
             tell(&shared);
             let mut asked = 0;
             while asked < work && left > 0 && !shared.over() {
-                asked += walk.step(&mut mine, &shared);
+                asked += walk.step(&mut mine, &shared, cooled(left));
                 left -= 1;
                 tell(&shared);
             }

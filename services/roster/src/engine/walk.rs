@@ -31,6 +31,8 @@ pub struct Impossible(pub usize);
 const EFFORT: usize = 250;
 /// How much worse than before is often taken at first, as a share of what one missing costs on average.
 const HOT: f64 = 0.2;
+/// How much worse is taken in the end.
+const COLD: f64 = 0.4;
 /// Rounds from hot to cold.
 const LONGEST: u64 = 1 << 17;
 
@@ -46,11 +48,6 @@ impl Walk {
             phase: 0,
             cycle: 2_048,
         }
-    }
-
-    /// It has cooled down so often that more of it helps little.
-    pub fn spent(&self) -> bool {
-        self.cycle > 8_192
     }
 
     /// Gives everybody a plan who has none.
@@ -79,8 +76,9 @@ impl Walk {
         Ok(())
     }
 
-    /// One round; says how many questions it asked.
-    pub fn step<S: Space>(&mut self, space: &mut S, shared: &Shared<'_>) -> u64 {
+    /// One round; says how many questions it asked. `cooled` says how far it has cooled down, where there is a time for
+    /// that.
+    pub fn step<S: Space>(&mut self, space: &mut S, shared: &Shared<'_>, cooled: Option<f64>) -> u64 {
         self.rounds += 1;
         self.adopt(space, shared);
         let people = space.people();
@@ -126,7 +124,7 @@ impl Walk {
                 self.state.put(space.covers(), person, old);
             }
         }
-        self.cool();
+        self.cool(cooled);
         count as u64
     }
 
@@ -154,25 +152,27 @@ impl Walk {
 
     /// Somebody else found a better answer: go on from there when it is cold, or when a descent begins.
     fn adopt<S: Space>(&mut self, space: &S, shared: &Shared<'_>) {
-        if self.rounds % 64 != 0 {
+        if !self.rounds.is_multiple_of(64) {
             return;
         }
         let best = shared.best();
         let new = best.version != self.seen;
         self.seen = best.version;
-        if best.cost < self.state.cost && (self.phase < 64 || (new && self.heat < 2.0)) {
+        if best.cost < self.state.cost && ((self.phase > 0 && self.phase < 64) || (new && self.heat < COLD * 2.0)) {
             self.state = State::of(space.covers(), &best.columns);
         }
     }
 
-    /// From hot to cold, again and again, each time twice as slowly.
-    fn cool(&mut self) {
-        self.phase += 1;
-        if self.phase > self.cycle {
-            self.phase = 0;
-            self.cycle = (self.cycle * 2).min(LONGEST);
-        }
-        let cold = 0.4;
-        self.heat = self.hottest * (cold / self.hottest).powf(self.phase as f64 / self.cycle as f64);
+    /// From hot to cold once in the time there is, or again and again, each time twice as slowly.
+    fn cool(&mut self, cooled: Option<f64>) {
+        let share = cooled.unwrap_or_else(|| {
+            self.phase += 1;
+            if self.phase > self.cycle {
+                self.phase = 0;
+                self.cycle = (self.cycle * 2).min(LONGEST);
+            }
+            self.phase as f64 / self.cycle as f64
+        });
+        self.heat = self.hottest * (COLD / self.hottest).powf(share.min(1.0));
     }
 }
