@@ -21,7 +21,7 @@ pub enum Failure {
     TooLarge { path: String, most: u64 },
     #[error("{path}")]
     Wrong { path: String, source: Wrong },
-    #[error("the rules of {person} contradict each other: no plan at all keeps them")]
+    #[error("no plan was found that keeps all rules of {person}: they contradict each other, or nearly so")]
     Impossible { person: String },
     #[error("nothing that meets every minimum was found in time: {missing} are missing")]
     Short { missing: i64 },

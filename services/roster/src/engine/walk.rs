@@ -23,12 +23,14 @@ pub struct Walk {
     cycle: u64,
 }
 
-/// A person whose rules leave her no plan at all.
+/// A person whose rules leave her no plan, as far as was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Impossible(pub usize);
 
 /// Unfinished plans kept per step where speed counts more than the last bit.
 const EFFORT: usize = 250;
+/// With so many it does not look once more.
+const MOST: usize = 20_000;
 /// How much worse than before is often taken at first, as a share of what one missing costs on average.
 const HOT: f64 = 0.2;
 /// How much worse is taken in the end.
@@ -55,7 +57,7 @@ impl Walk {
         let mut order: Vec<usize> = (0..space.people()).filter(|&p| self.state.columns[p].is_none()).collect();
         order.shuffle(&mut self.rng);
         for person in order {
-            let mut effort = if space.steps().0 > 60 { 200 } else { EFFORT };
+            let mut effort = if space.steps().0 > 60 { 0 } else { EFFORT };
             let column = loop {
                 let ask = Ask { person, prices: &self.state.prices, limit: f64::INFINITY, effort, within: None };
                 let found = space.best(&ask);
@@ -63,10 +65,10 @@ impl Walk {
                     break column;
                 }
                 // Nothing was found: because there is nothing, or because too little was kept.
-                if found.floor == f64::INFINITY || effort > 1_000_000 {
+                if found.floor == f64::INFINITY || effort > MOST {
                     return Err(Impossible(person));
                 }
-                effort *= 8;
+                effort = (effort * 8).max(EFFORT);
             };
             self.state.put(space.covers(), person, column);
         }
