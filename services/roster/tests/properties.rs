@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use roster::daily::Daily;
+use roster::engine::ascent::Ascent;
+use roster::engine::shared::Shared;
 use roster::engine::solve::{Options, Outcome, solve};
 use roster::engine::space::{Ask, Space};
 use roster::formats::curtois;
@@ -199,6 +201,14 @@ proptest! {
                 prop_assert_eq!(check::shifts(&text, &curtois::write(&problem, &roster)), Ok(outcome.cost));
                 prop_assert_eq!(outcome.cost, best);
                 prop_assert!(outcome.bound.unwrap_or(0) <= best);
+
+                let (clock, cancel) = (|| Duration::ZERO, AtomicBool::new(false));
+                let shared = Shared::new(&clock, None, &cancel);
+                let mut ascent = Ascent::new(problem.covers.len());
+                for _ in 0..30 {
+                    ascent.step(&mut Daily::new(&problem), &shared);
+                }
+                prop_assert!(shared.bound() <= best, "{} proved, {best} found", shared.bound());
 
                 let idle = Rules {
                     most: (5, 5), minutes: (0, 2_400), runs: (5, 1), rest: 1, weekends: 1, off: None,

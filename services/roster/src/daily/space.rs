@@ -156,9 +156,17 @@ impl Space for Daily<'_> {
             if keeps && way.cost < question.limit {
                 lawful = Some(way);
             }
+            if kept.is_none_or(|best| floor > best) {
+                kept = Some(floor);
+                prices.clone_from(&tried);
+            }
             if ask.effort == 0 {
                 // Any plan will do: where this one does not keep the limits, one that spares them above all.
-                answer = Some(Answer { best: None, floor });
+                answer = Some(Answer { best: None, floor: kept.unwrap_or(floor) });
+                if attempt == 0 {
+                    // Little by little the prices get better from one such question to the next.
+                    over.raise(prices, floor.abs() * 0.02 + 1.0);
+                }
                 if keeps || attempt > 0 {
                     break;
                 }
@@ -166,10 +174,6 @@ impl Space for Daily<'_> {
                 let dear = 1.0 + 10.0 * dearest.fold(0.0f64, |dearest, value| dearest.max(value.abs()));
                 tried = Prices { weekend: dear, limits: vec![dear; ends.limits.len()] };
                 continue;
-            }
-            if kept.is_none_or(|best| floor > best) {
-                kept = Some(floor);
-                prices.clone_from(&tried);
             }
             if attempt == ATTEMPTS {
                 answer = Some(question.answer(&mut self.room));

@@ -3,6 +3,7 @@
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use super::ascent::Ascent;
 use super::columns::Columns;
 use super::shared::Shared;
 use super::space::{Column, Space};
@@ -97,10 +98,9 @@ pub fn solve<S: Space + Clone + Send>(
                         columns.step(&mut theirs, shared);
                     }
                 } else {
-                    let start = State::of(covers, &shared.best().columns.clone());
-                    let mut walk = Walk::new(start, options.seed ^ 0x5eed);
+                    let mut ascent = Ascent::new(covers.len());
                     while !shared.over() {
-                        walk.step(&mut theirs, shared, None);
+                        ascent.step(&mut theirs, shared);
                     }
                 }
             });
@@ -121,9 +121,17 @@ pub fn solve<S: Space + Clone + Send>(
             let _ = helper.join();
         });
     } else {
-        let mut columns = Columns::new(space, &covers, options.seed ^ 0x5eed);
+        let mut columns = by_columns.then(|| Columns::new(space, &covers, options.seed ^ 0x5eed));
+        let mut ascent = Ascent::new(covers.len());
         while left > 0 && !shared.over() {
-            let work = if by_columns && options.threads > 0 { columns.step(&mut theirs, &shared) } else { 64 };
+            let work = match &mut columns {
+                Some(columns) => columns.step(&mut theirs, &shared),
+                None => {
+                    ascent.step(&mut theirs, &shared);
+                    // So long a problem is answered part by part, which is much faster than a whole plan.
+                    20 * space.people() as u64
+                }
+            };
             tell(&shared);
             let mut asked = 0;
             while asked < work && left > 0 && !shared.over() {
