@@ -8,7 +8,9 @@ use roster::command::{How, run};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [file, seconds, out, rest @ ..] = &arguments[..] else { return Err("roster FILE SECONDS OUT [THREADS]".into()) };
+    let [file, seconds, out, rest @ ..] = &arguments[..] else {
+        return Err("roster FILE SECONDS OUT [THREADS]".into());
+    };
     let started = Instant::now();
     let how = How {
         time: Duration::from_secs_f64(seconds.parse()?),

@@ -21,7 +21,7 @@ pub enum Failure {
     TooLarge { path: String, most: u64 },
     #[error("{path}")]
     Wrong { path: String, source: Wrong },
-    #[error("the rules of {person} contradict each other: no plan at all keeps them")]
+    #[error("no plan was found that keeps all rules of {person}: they contradict each other, or nearly so")]
     Impossible { person: String },
     #[error("nothing that meets every minimum was found in time: {missing} are missing")]
     Short { missing: i64 },
@@ -112,7 +112,8 @@ fn text_to_roster(text: &str, how: &How<'_>, progress: &mut dyn FnMut(Progress))
         Format::Activities => {
             let problem = multi::read(text).map_err(Fault::Wrong)?;
             let name = |person: usize| problem.people[person].name.clone();
-            let outcome = found(&crate::quarters::Quarters::new(&problem), how, progress, name).map_err(Fault::Failed)?;
+            let outcome =
+                found(&crate::quarters::Quarters::new(&problem), how, progress, name).map_err(Fault::Failed)?;
             let missing = problem.missing(outcome.columns.iter().map(|column| &column.plan[..]));
             if missing > 0 {
                 return Err(Fault::Failed(Failure::Short { missing }));

@@ -23,5 +23,8 @@ pub fn detect(text: &str) -> Result<Format, Wrong> {
             _ => {}
         }
     }
-    Err(Wrong::new(1, "neither SECTION_SHIFTS nor SECTION_TASKS stands in it: this is no roster problem that can be read"))
+    Err(Wrong::new(
+        1,
+        "neither SECTION_SHIFTS nor SECTION_TASKS stands in it: this is no roster problem that can be read",
+    ))
 }

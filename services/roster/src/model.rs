@@ -208,7 +208,9 @@ impl Problem {
                     return Some(Breach::RunTooShort { person: name(), day });
                 }
                 (run, rest, last, known) = (0, rest + 1, OFF, true);
-                if !matches!(who.before, Before::Off { .. } | Before::Worked { .. }) && plan[..=day].iter().all(|&c| c == OFF) {
+                if !matches!(who.before, Before::Off { .. } | Before::Worked { .. })
+                    && plan[..=day].iter().all(|&c| c == OFF)
+                {
                     rest = who.shortest_rest;
                 }
                 continue;

@@ -22,7 +22,12 @@ pub struct Ends {
 
 impl Ends {
     /// None where the days outside leave nothing to choose from.
-    pub fn of(problem: &Problem, person: usize, track: &Track, within: Option<(Range<usize>, &[Code])>) -> Option<Ends> {
+    pub fn of(
+        problem: &Problem,
+        person: usize,
+        track: &Track,
+        within: Option<(Range<usize>, &[Code])>,
+    ) -> Option<Ends> {
         let who = &problem.people[person];
         let least = who.minutes.0.div_ceil(track.unit) as usize;
         let most = (who.minutes.1 / track.unit) as usize;

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 
 use super::ends::Ends;
-use super::togo::{Moves, ToGo, Values};
+use super::togo::{Moves, Prices, ToGo, Values};
 use super::track::{State, Track};
 use crate::model::{Code, OFF, Problem};
 
@@ -14,6 +14,8 @@ struct Label {
     cost: f64,
     /// Cost and least way to go.
     least: f64,
+    /// What weekends and limited shifts cost so far at their prices.
+    paid: f64,
     used: u64,
     units: u32,
     before: u32,
@@ -38,8 +40,8 @@ pub struct Question<'a> {
     pub values: &'a Values,
     pub moves: &'a Moves,
     pub togo: &'a ToGo,
-    /// What a weekend costs in `togo`.
-    pub price: f64,
+    /// With what `togo` was made.
+    pub prices: &'a Prices,
     pub limit: f64,
     pub effort: usize,
 }
@@ -47,8 +49,15 @@ pub struct Question<'a> {
 pub struct Answer {
     pub best: Option<(f64, Vec<Code>)>,
     pub floor: f64,
-    /// The weekends that the way would take whose least cost is smallest, with weekends priced.
-    pub relaxed_weekends: Option<u32>,
+}
+
+/// The way of least cost to go.
+pub struct Straight {
+    pub plan: Vec<Code>,
+    /// Without prices.
+    pub cost: f64,
+    pub weekends: u32,
+    pub used: Vec<u32>,
 }
 
 const NONE: u32 = u32::MAX;
@@ -56,33 +65,24 @@ const NONE: u32 = u32::MAX;
 const DENSE: u64 = 1 << 22;
 
 impl Question<'_> {
-    fn total(&self) -> f64 {
-        self.price * f64::from(self.ends.weekends)
+    /// No plan costs less.
+    pub fn floor(&self) -> f64 {
+        self.togo.at(0, self.ends.start, 0) - self.prices.total(self.ends)
     }
 
     pub fn answer(&self, room: &mut Room) -> Answer {
-        let start = self.togo.at(0, self.ends.start, 0) - self.total();
-        if start >= self.limit {
-            return Answer { best: None, floor: self.limit.min(start), relaxed_weekends: None };
-        }
-        let (plan, weekends, cost, lawful) = self.straight();
-        let tight = self.price == 0.0 || weekends == self.ends.weekends;
-        if lawful && tight {
-            return Answer { best: Some((cost, plan)), floor: cost, relaxed_weekends: Some(weekends) };
-        }
         let mut answer = self.labels(room);
-        answer.relaxed_weekends = Some(weekends);
-        if lawful && answer.best.as_ref().is_none_or(|(best, _)| cost < *best) && cost < self.limit {
-            answer.best = Some((cost, plan));
-        }
+        answer.floor = answer.floor.max(self.floor());
         answer
     }
 
-    /// The way of least cost to go, its weekends, its true cost, and whether it keeps what was left out of the cost.
-    fn straight(&self) -> (Vec<Code>, u32, f64, bool) {
+    /// None where there is no way at all.
+    pub fn straight(&self) -> Option<Straight> {
+        if self.floor() == f64::INFINITY {
+            return None;
+        }
         let (mut state, mut units, mut weekends, mut cost) = (self.ends.start, 0usize, 0u32, 0.0);
-        let mut left = self.ends.limits.clone();
-        let mut lawful = true;
+        let mut used = vec![0; self.ends.limits.len()];
         let mut plan = Vec::with_capacity(self.ends.days.len());
         for step in 0..self.ends.days.len() {
             let takes = self.takes_weekend(step, state);
@@ -90,7 +90,7 @@ impl Question<'_> {
             for (option, next) in self.moves.on(self.ends.days.start + step).from(state).iter().enumerate() {
                 let Some(next) = *next else { continue };
                 let ahead = self.ahead(step, next, units, option);
-                let value = self.values.at(step, option) + ahead + if option > 0 && takes { self.price } else { 0.0 };
+                let value = self.values.at(step, option) + ahead + self.prices.of(self.track, option, takes);
                 if value < best.0 {
                     best = (value, option, next);
                 }
@@ -102,16 +102,13 @@ impl Question<'_> {
                 units += self.track.groups[option - 1].units;
                 weekends += u32::from(takes);
                 if let Some(limit) = self.track.groups[option - 1].limit {
-                    match left[limit].checked_sub(1) {
-                        Some(rest) => left[limit] = rest,
-                        None => lawful = false,
-                    }
+                    used[limit] += 1;
                 }
             }
             state = next;
         }
         weekends += self.ends.end[usize::from(state)].unwrap_or(0);
-        (plan, weekends, cost, lawful && weekends <= self.ends.weekends)
+        Some(Straight { plan, cost, weekends, used })
     }
 
     fn takes_weekend(&self, step: usize, state: State) -> bool {
@@ -126,6 +123,7 @@ impl Question<'_> {
 
     fn labels(&self, room: &mut Room) -> Answer {
         let steps = self.ends.days.len();
+        let total = self.prices.total(self.ends);
         // What was used of each limit, all as one number. Where there are too many limits for that, the shifts of the
         // last ones are left out, and no more is claimed than the way to go says.
         let mut weights = Vec::with_capacity(self.ends.limits.len());
@@ -137,7 +135,7 @@ impl Question<'_> {
                 width = wider;
             } else {
                 weights.push(0);
-                floor = floor.min(self.togo.at(0, self.ends.start, 0) - self.total());
+                floor = floor.min(self.floor());
             }
         }
         let weekends = u64::from(self.ends.weekends.min(u32::from(u16::MAX - 1))) + 1;
@@ -155,6 +153,7 @@ impl Question<'_> {
         let first = Label {
             cost: 0.0,
             least: 0.0,
+            paid: 0.0,
             units: 0,
             used: 0,
             before: NONE,
@@ -191,7 +190,8 @@ impl Question<'_> {
                     }
                     let cost = label.cost + self.values.at(step, option);
                     let ahead = self.ahead(step, next, label.units as usize, option);
-                    let least = cost + ahead + self.price * f64::from(taken) - self.total();
+                    let paid = label.paid + self.prices.of(self.track, option, takes);
+                    let least = cost + paid + ahead - total;
                     if least >= self.limit {
                         continue;
                     }
@@ -199,6 +199,7 @@ impl Question<'_> {
                     let new = Label {
                         cost,
                         least,
+                        paid,
                         units,
                         used,
                         before: index as u32,
@@ -242,10 +243,10 @@ impl Question<'_> {
                     .is_some_and(|more| u32::from(label.weekends) + more <= self.ends.weekends)
             })
             .min_by(|(_, a), (_, b)| a.cost.total_cmp(&b.cost));
-        let Some((mut index, last)) = last else { return Answer { best: None, floor, relaxed_weekends: None } };
+        let Some((mut index, last)) = last else { return Answer { best: None, floor } };
         let cost = last.cost;
         if cost >= self.limit {
-            return Answer { best: None, floor, relaxed_weekends: None };
+            return Answer { best: None, floor };
         }
         let mut plan = vec![OFF; steps];
         for step in (0..steps).rev() {
@@ -253,6 +254,6 @@ impl Question<'_> {
             plan[step] = label.code;
             index = label.before as usize;
         }
-        Answer { best: Some((cost, plan)), floor: floor.min(cost), relaxed_weekends: None }
+        Answer { best: Some((cost, plan)), floor: floor.min(cost) }
     }
 }

@@ -1,8 +1,8 @@
 //! Shifts as the engine sees them.
 
 use super::ends::Ends;
-use super::labels::{Question, Room};
-use super::togo::{Moves, ToGo, Values};
+use super::labels::{Answer, Question, Room, Straight};
+use super::togo::{Moves, Prices, ToGo, Values};
 use super::track::Track;
 use crate::engine::space::{Ask, Column, Found, Space};
 use crate::model::{Code, Cover, Problem};
@@ -15,11 +15,52 @@ pub struct Daily<'a> {
     room: Room,
 }
 
+/// How often better prices are looked for before plans are enumerated.
+const ATTEMPTS: usize = 3;
+
+/// By how much a way goes beyond what it may.
+struct Over {
+    weekends: f64,
+    limits: Vec<f64>,
+}
+
+impl Over {
+    fn of(way: &Straight, ends: &Ends) -> Over {
+        let limits = way.used.iter().zip(&ends.limits).map(|(&used, &most)| f64::from(used) - f64::from(most));
+        Over { weekends: f64::from(way.weekends) - f64::from(ends.weekends), limits: limits.collect() }
+    }
+
+    fn lawful(&self) -> bool {
+        self.weekends <= 0.0 && self.limits.iter().all(|over| *over <= 0.0)
+    }
+
+    /// Nothing is paid for what is not used up: then the way is the best there is.
+    fn tight(&self, prices: &Prices) -> bool {
+        (prices.weekend == 0.0 || self.weekends == 0.0)
+            && self.limits.iter().zip(&prices.limits).all(|(over, price)| *price == 0.0 || *over == 0.0)
+    }
+
+    /// Prices go up where too much is used, and down where too little.
+    fn raise(&self, prices: &mut Prices, step: f64) {
+        let free = |over: f64, price: f64| if over < 0.0 && price == 0.0 { 0.0 } else { over };
+        let square = free(self.weekends, prices.weekend).powi(2)
+            + self.limits.iter().zip(&prices.limits).map(|(over, price)| free(*over, *price).powi(2)).sum::<f64>();
+        if square == 0.0 {
+            return;
+        }
+        let step = step / square;
+        prices.weekend = (prices.weekend + step * self.weekends).max(0.0);
+        for (price, over) in prices.limits.iter_mut().zip(&self.limits) {
+            *price = (*price + step * over).max(0.0);
+        }
+    }
+}
+
 struct Person {
     track: Track,
     moves: Moves,
-    /// What a weekend cost the last time, learnt from question to question.
-    price: f64,
+    /// What weekends and limits cost the last time, learnt from question to question.
+    prices: Prices,
 }
 
 /// The same people with room of their own, for another thread.
@@ -34,7 +75,8 @@ impl<'a> Daily<'a> {
         let people = (0..problem.people.len())
             .map(|person| {
                 let track = Track::of(problem, person);
-                Person { moves: Moves::of(&track), track, price: 0.0 }
+                let prices = Prices { weekend: 0.0, limits: vec![0.0; track.limits.len()] };
+                Person { moves: Moves::of(&track), track, prices }
             })
             .collect();
         Daily { problem, people, values: Values::default(), togo: ToGo::default(), room: Room::default() }
@@ -45,6 +87,11 @@ impl<'a> Daily<'a> {
         let serves = plan.iter().enumerate().flat_map(|(day, &code)| problem.serves(day, code)).copied().collect();
         Column { cost: problem.wishes_cost(person, &plan), serves, plan }
     }
+}
+
+fn cost_of(problem: &Problem, ask: &Ask<'_>, day: usize, code: Code) -> f64 {
+    let served = problem.serves(day, code).iter().map(|&cover| ask.prices[cover as usize]).sum::<f64>();
+    problem.wishes[ask.person][problem.at(day, code)] as f64 + served
 }
 
 impl Space for Daily<'_> {
@@ -61,33 +108,84 @@ impl Space for Daily<'_> {
     }
 
     fn best(&mut self, ask: &Ask<'_>) -> Found {
-        let Person { track, moves, price } = &mut self.people[ask.person];
+        let Person { track, moves, prices } = &mut self.people[ask.person];
         let Some(ends) = Ends::of(self.problem, ask.person, track, ask.within.clone()) else {
             return Found { best: None, floor: f64::INFINITY };
         };
         self.values.fill(self.problem, ask.person, track, &ends, ask.prices);
-        self.togo.fill(self.problem, track, &ends, &self.values, moves, *price);
-        let question = Question {
-            problem: self.problem,
-            track,
-            ends: &ends,
-            values: &self.values,
-            moves,
-            togo: &self.togo,
-            price: *price,
-            limit: ask.limit,
-            effort: ask.effort,
-        };
-        let answer = question.answer(&mut self.room);
-        if let Some(weekends) = answer.relaxed_weekends {
-            let scale = 1.0 + ask.prices.iter().take(64).map(|price| price.abs()).sum::<f64>() / 64.0;
-            *price = if weekends > ends.weekends {
-                *price * 1.3 + 0.05 * scale
-            } else if weekends < ends.weekends {
-                if *price < 0.01 * scale { 0.0 } else { *price * 0.7 }
-            } else {
-                *price
+        // What the days cost that stay as they are.
+        let outside = ask.within.as_ref().map_or(0.0, |(days, plan)| {
+            let fixed = (0..days.start).chain(days.end..plan.len());
+            fixed.map(|day| cost_of(self.problem, ask, day, plan[day])).sum()
+        });
+        let most = ask.limit - outside;
+        let mut tried = prices.clone();
+        let mut kept: Option<f64> = None;
+        let mut answer = None;
+        let mut lawful: Option<Straight> = None;
+        for attempt in 0..=ATTEMPTS {
+            if attempt == ATTEMPTS && ask.effort > 0 {
+                // The last time with the prices that proved most.
+                tried.clone_from(prices);
+            }
+            self.togo.fill(self.problem, track, &ends, &self.values, moves, &tried);
+            let question = Question {
+                problem: self.problem,
+                track,
+                ends: &ends,
+                values: &self.values,
+                moves,
+                togo: &self.togo,
+                prices: &tried,
+                limit: lawful.as_ref().map_or(most, |way| way.cost.min(most)),
+                effort: ask.effort,
             };
+            let floor = question.floor();
+            let Some(way) = question.straight().filter(|_| floor < question.limit) else {
+                answer = Some(Answer { best: None, floor: question.limit });
+                break;
+            };
+            let over = Over::of(&way, &ends);
+            let tight = over.tight(&tried);
+            if tight && over.lawful() {
+                answer = Some(Answer { best: Some((way.cost, way.plan)), floor: way.cost });
+                lawful = None;
+                break;
+            }
+            let keeps = over.lawful();
+            if keeps && way.cost < question.limit {
+                lawful = Some(way);
+            }
+            if kept.is_none_or(|best| floor > best) {
+                kept = Some(floor);
+                prices.clone_from(&tried);
+            }
+            if ask.effort == 0 {
+                // Any plan will do: where this one does not keep the limits, one that spares them above all.
+                answer = Some(Answer { best: None, floor: kept.unwrap_or(floor) });
+                if attempt == 0 {
+                    // Little by little the prices get better from one such question to the next.
+                    over.raise(prices, floor.abs() * 0.02 + 1.0);
+                }
+                if keeps || attempt > 0 {
+                    break;
+                }
+                let dearest = self.values.value.iter().filter(|value| value.is_finite());
+                let dear = 1.0 + 10.0 * dearest.fold(0.0f64, |dearest, value| dearest.max(value.abs()));
+                tried = Prices { weekend: dear, limits: vec![dear; ends.limits.len()] };
+                continue;
+            }
+            if attempt == ATTEMPTS {
+                answer = Some(question.answer(&mut self.room));
+            } else {
+                let goal = if question.limit.is_finite() { question.limit } else { floor + floor.abs() * 0.1 + 1.0 };
+                over.raise(&mut tried, (goal - floor) * 0.8);
+            }
+        }
+        let mut answer = answer.unwrap_or(Answer { best: None, floor: f64::NEG_INFINITY });
+        if let (None, Some(way)) = (&answer.best, lawful) {
+            answer.floor = answer.floor.min(way.cost);
+            answer.best = Some((way.cost, way.plan));
         }
         let best = answer.best.map(|(cost, part)| {
             let plan = match &ask.within {
@@ -98,8 +196,8 @@ impl Space for Daily<'_> {
                 }
                 None => part,
             };
-            (cost, Daily::column(self.problem, ask.person, plan))
+            (cost + outside, Daily::column(self.problem, ask.person, plan))
         });
-        Found { best, floor: answer.floor }
+        Found { best, floor: answer.floor + outside }
     }
 }

@@ -1,5 +1,5 @@
-//! What the days to come cost at least from each state and number of units, backwards from the end: limits of single
-//! kinds of shifts are left out, weekends are priced instead of counted.
+//! What the days to come cost at least from each state and number of units, backwards from the end. Weekends and shifts
+//! of limited kinds are priced instead of counted, so it is a bound, and the better the prices the better a bound.
 
 use super::ends::Ends;
 use super::track::{State, Track};
@@ -84,6 +84,29 @@ impl Step {
     }
 }
 
+/// What a weekend costs, and a shift that counts for each limit.
+#[derive(Debug, Clone, Default)]
+pub struct Prices {
+    pub weekend: f64,
+    pub limits: Vec<f64>,
+}
+
+impl Prices {
+    /// What may be spent without breaking a rule.
+    pub fn total(&self, ends: &Ends) -> f64 {
+        let limits = self.limits.iter().zip(&ends.limits).map(|(price, &most)| price * f64::from(most));
+        self.weekend * f64::from(ends.weekends) + limits.sum::<f64>()
+    }
+
+    pub fn of(&self, track: &Track, option: usize, takes_weekend: bool) -> f64 {
+        if option == 0 {
+            return 0.0;
+        }
+        let limit = track.groups[option - 1].limit.map_or(0.0, |limit| self.limits[limit]);
+        limit + if takes_weekend { self.weekend } else { 0.0 }
+    }
+}
+
 #[derive(Default)]
 pub struct ToGo {
     table: Vec<f64>,
@@ -100,8 +123,15 @@ impl ToGo {
         self.table[(step * self.states + usize::from(state)) * self.units + units]
     }
 
-    /// `price` is what a weekend costs beside everything else.
-    pub fn fill(&mut self, problem: &Problem, track: &Track, ends: &Ends, values: &Values, moves: &Moves, price: f64) {
+    pub fn fill(
+        &mut self,
+        problem: &Problem,
+        track: &Track,
+        ends: &Ends,
+        values: &Values,
+        moves: &Moves,
+        prices: &Prices,
+    ) {
         let steps = ends.days.len();
         // More units than the days can hold need no place.
         let longest = track.groups.iter().map(|group| group.units).max().unwrap_or(0);
@@ -114,7 +144,7 @@ impl ToGo {
             let Some(weekends) = end else { continue };
             let from = (steps * self.states + state) * self.units;
             for units in ends.units.0..self.units {
-                self.table[from + units] = f64::from(*weekends) * price;
+                self.table[from + units] = f64::from(*weekends) * prices.weekend;
             }
         }
         for step in (0..steps).rev() {
@@ -124,7 +154,7 @@ impl ToGo {
             let now = &mut now[step * layer..];
             for state in 0..self.states as State {
                 let worked = if step == 0 { ends.worked_before } else { track.works(state) };
-                let weekend = if problem.takes_weekend(day, worked) { price } else { 0.0 };
+                let weekend = problem.takes_weekend(day, worked);
                 let row = &mut now[usize::from(state) * self.units..][..self.units];
                 for (option, next) in moves.from(state).iter().enumerate() {
                     let (Some(next), mut value) = (next, values.at(step, option)) else { continue };
@@ -132,14 +162,16 @@ impl ToGo {
                         continue;
                     }
                     let mut units = 0;
+                    value += prices.of(track, option, weekend);
                     if option > 0 {
-                        value += weekend;
                         units = track.groups[option - 1].units;
                     }
                     if units < self.units {
                         let from = &later[usize::from(*next) * self.units + units..][..self.units - units];
                         for (mine, theirs) in row.iter_mut().zip(from) {
-                            *mine = mine.min(value + theirs);
+                            // Not `min`, whose care for what is no number costs twice the time.
+                            let new = value + theirs;
+                            *mine = if new < *mine { new } else { *mine };
                         }
                     }
                 }

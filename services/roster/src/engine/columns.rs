@@ -6,6 +6,7 @@ use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 
 use super::master::{Master, Relaxed};
+use super::pricing::{BETTER, Pricing};
 use super::shared::Shared;
 use super::space::{Ask, Column, Space};
 use super::state::{State, value};
@@ -22,8 +23,7 @@ pub struct Columns<'a> {
     rng: Pcg64,
     /// The prices at which the bound was proved, for the choice of columns later.
     relaxed: Option<Relaxed>,
-    center: Option<(f64, Vec<f64>)>,
-    rounds: u64,
+    pricing: Pricing,
     size: f64,
     /// Rounds without a better answer.
     stale: u64,
@@ -37,9 +37,8 @@ pub struct Columns<'a> {
 
 /// Unfinished plans kept per step: enough that most answers are the very best.
 const EFFORT: usize = 40_000;
-const BETTER: f64 = 1e-6;
 /// Patches in vain after which it starts anew.
-const PATIENCE: u32 = 25;
+const PATIENCE: u32 = 10;
 
 impl<'a> Columns<'a> {
     pub fn new<S: Space>(space: &S, covers: &'a [crate::model::Cover], seed: u64) -> Columns<'a> {
@@ -48,11 +47,10 @@ impl<'a> Columns<'a> {
             stage: Stage::Root,
             rng: Pcg64::seed_from_u64(seed),
             relaxed: None,
-            center: None,
-            rounds: 0,
+            pricing: Pricing::default(),
             size: 5.0,
             stale: 0,
-            nodes: 200,
+            nodes: 100,
             current: None,
             version: 0,
             fails: 0,
@@ -74,58 +72,16 @@ impl<'a> Columns<'a> {
     }
 
     fn root<S: Space>(&mut self, space: &mut S, shared: &Shared<'_>) -> u64 {
-        self.rounds += 1;
-        let Ok(relaxed) = self.master.relax() else {
+        let Ok(round) = self.pricing.round(&mut self.master, space, shared, EFFORT) else {
             self.stage = Stage::Patches;
             return 1;
         };
-        // Prices between the program's own and those that proved most so far jump less.
-        let mixed: Option<Vec<f64>> = self.center.as_ref().map(|(_, center)| {
-            center.iter().zip(&relaxed.prices).map(|(center, price)| 0.5 * center + 0.5 * price).collect()
-        });
-        let mut added = 0;
-        if let Some(prices) = mixed {
-            added += self.price(space, shared, &relaxed, &prices);
-        }
-        if added == 0 && !shared.over() {
-            added += self.price(space, shared, &relaxed, &relaxed.prices.clone());
-        }
-        let proved = self.center.as_ref().map_or(f64::NEG_INFINITY, |(floor, _)| *floor);
-        let settled = added == 0 || (relaxed.cost - 1e-5).ceil() <= (proved - 1e-5).ceil();
-        if settled {
+        shared.prove(self.pricing.floor());
+        if round.added.is_empty() || (round.cost - 1e-5).ceil() <= (self.pricing.floor() - 1e-5).ceil() {
             self.stage = Stage::Dive;
             self.relaxed = self.master.relax().ok();
         }
-        space.people() as u64
-    }
-
-    /// Asks everybody at these prices, keeps what improves the program, and proves what the prices prove.
-    fn price<S: Space>(&mut self, space: &mut S, shared: &Shared<'_>, relaxed: &Relaxed, prices: &[f64]) -> usize {
-        let mut limits = vec![f64::INFINITY; self.master.people.len()];
-        for held in &self.master.held {
-            limits[held.slot] = limits[held.slot].min(value(&held.column, prices));
-        }
-        let mut floors = Vec::with_capacity(limits.len());
-        let mut added = 0;
-        for (slot, limit) in limits.into_iter().enumerate() {
-            if shared.over() {
-                return added;
-            }
-            let ask = Ask { person: self.master.people[slot], prices, limit, effort: EFFORT, within: None };
-            let found = space.best(&ask);
-            floors.push(found.floor);
-            if let Some((_, column)) = found.best
-                && value(&column, &relaxed.prices) < relaxed.worth[slot] - BETTER
-            {
-                added += usize::from(self.master.add(slot, column));
-            }
-        }
-        let floor = self.master.floor(prices, floors.into_iter());
-        shared.prove(floor);
-        if self.center.as_ref().is_none_or(|(best, _)| floor > *best) {
-            self.center = Some((floor, prices.to_vec()));
-        }
-        added
+        round.asked
     }
 
     /// Fixes the plans the program likes best, one after the other, with new columns in between, until so few people are
@@ -219,7 +175,8 @@ impl<'a> Columns<'a> {
     /// Where patches go on: from the best answer of all, or from that of the last dive.
     fn here(&mut self, shared: &Shared<'_>) -> (i64, Vec<Column>) {
         let best = shared.best();
-        let fresh = best.version != self.version && best.cost < self.current.as_ref().map_or(i64::MAX, |(cost, _)| *cost);
+        let fresh =
+            best.version != self.version && best.cost < self.current.as_ref().map_or(i64::MAX, |(cost, _)| *cost);
         self.version = best.version;
         if fresh || self.current.is_none() {
             self.current = Some((best.cost, best.columns.clone()));
@@ -255,41 +212,29 @@ impl<'a> Columns<'a> {
         let others: i64 = state.columns.iter().flatten().map(|column| column.cost).sum();
         let goal = (full - others) as f64;
         let mut work = 0;
-        let mut floor = f64::NEG_INFINITY;
-        let mut last = None;
-        for round in 0..12 {
-            let Ok(relaxed) = sub.relax() else { return work + 1 };
-            let mut floors = Vec::with_capacity(chosen.len());
-            let mut added = 0;
-            for (slot, &person) in chosen.iter().enumerate() {
-                let limit = relaxed.worth[slot];
-                let ask = Ask { person, prices: &relaxed.prices, limit, effort: 5_000, within: None };
-                let found = space.best(&ask);
-                work += 1;
-                floors.push(found.floor);
-                if let Some((value, column)) = found.best
-                    && value < limit - BETTER
-                {
-                    self.master.add(person, column.clone());
-                    added += usize::from(sub.add(slot, column));
-                }
-                if shared.over() {
-                    return work;
-                }
+        let mut pricing = Pricing::default();
+        for _ in 0..40 {
+            let Ok(round) = pricing.round(&mut sub, space, shared, 5_000) else { return work + 1 };
+            work += round.asked;
+            if shared.over() {
+                return work;
             }
-            floor = floor.max(sub.floor(&relaxed.prices, floors.into_iter()));
-            let cost = relaxed.cost;
-            last = Some(relaxed);
-            if added == 0 || floor > goal - 1.0 + 1e-5 || (round > 3 && cost - floor < 0.01) {
+            let done =
+                round.added.is_empty() || pricing.floor() > goal - 1.0 + 1e-5 || round.cost - pricing.floor() < 0.1;
+            for (slot, column) in round.added {
+                self.master.add(chosen[slot], column);
+            }
+            if done {
                 break;
             }
         }
+        let floor = pricing.floor();
         if floor > goal - 1.0 + 1e-5 {
             // Proved: these people can do no better with the others as they are.
             self.size = (self.size + 0.2).min(space.people() as f64);
             return work;
         }
-        let Some(relaxed) = sub.relax().ok().or(last) else { return work };
+        let Ok(relaxed) = sub.relax() else { return work };
         let gap = goal - relaxed.cost;
         if gap < 1.0 - 1e-5 {
             return work;
@@ -302,7 +247,7 @@ impl<'a> Columns<'a> {
         picks.truncate(1_000);
         let mut picks: Vec<usize> = picks.into_iter().map(|(_, index)| index).collect();
         picks.extend(known.iter().filter(|index| !picks.contains(index)).copied().collect::<Vec<_>>());
-        let seconds = (shared.remaining() * 0.5).min(5.0);
+        let seconds = (shared.remaining() * 0.5).min(2.0);
         let nodes = self.nodes;
         let before = shared.elapsed();
         let picked = sub.integer(&picks, &known, nodes, seconds, self.rng.random_range(0..1 << 30));
@@ -324,8 +269,14 @@ impl<'a> Columns<'a> {
             }
         }
         self.stale += 1;
-        self.size += if took > 1.5 { -0.3 } else if took < 0.5 { 0.05 } else { 0.0 };
-        self.size = self.size.clamp(3.0, space.people() as f64);
+        self.size += if took > 1.0 {
+            -0.3
+        } else if took < 0.5 {
+            0.05
+        } else {
+            0.0
+        };
+        self.size = self.size.max(3.0).min(space.people() as f64);
         work + picks.len() as u64 / 10
     }
 

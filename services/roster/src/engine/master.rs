@@ -7,7 +7,7 @@ use std::num::NonZeroU32;
 use highs::{Col, ColProblem, HighsModelStatus, Model, Row, Sense};
 
 use super::space::Column;
-use super::state::value;
+use super::state::{cheapest, value};
 use crate::model::Cover;
 
 /// The solver gave up on a program that has an answer.
@@ -21,6 +21,12 @@ pub struct Held {
     pub column: Column,
     col: Col,
     barred: bool,
+}
+
+impl Held {
+    pub fn barred(&self) -> bool {
+        self.barred
+    }
 }
 
 pub struct Master<'a> {
@@ -158,16 +164,8 @@ impl<'a> Master<'a> {
     /// What nobody can go below at these prices, given what each of the people costs at least.
     pub fn floor(&self, prices: &[f64], people: impl Iterator<Item = f64>) -> f64 {
         let most = self.people.len() as u32;
-        let covers = self.covers.iter().zip(&self.base).zip(prices).map(|((cover, &base), &price)| {
-            let mut count = cover.low.saturating_sub(base).min(most);
-            while count < most && (cover.step(base + count) as f64) < price {
-                count += 1;
-            }
-            while count > 0 && cover.step(base + count - 1) as f64 > price {
-                count -= 1;
-            }
-            cover.cost(base + count) as f64 - price * f64::from(count)
-        });
+        let covers = self.covers.iter().zip(&self.base).zip(prices);
+        let covers = covers.map(|((cover, &base), &price)| cheapest(cover, base, most, price).1);
         covers.sum::<f64>() + people.sum::<f64>()
     }
 

@@ -29,7 +29,11 @@ pub struct Shared<'a> {
 const NEWS: usize = 20_000;
 
 impl<'a> Shared<'a> {
-    pub fn new(clock: &'a (dyn Fn() -> Duration + Sync), until: Option<Duration>, cancel: &'a AtomicBool) -> Shared<'a> {
+    pub fn new(
+        clock: &'a (dyn Fn() -> Duration + Sync),
+        until: Option<Duration>,
+        cancel: &'a AtomicBool,
+    ) -> Shared<'a> {
         Shared {
             best: Mutex::new(Best { cost: i64::MAX, columns: Vec::new(), version: 0, news: Vec::new() }),
             bound: AtomicI64::new(i64::MIN),

@@ -3,6 +3,7 @@
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use super::ascent::Ascent;
 use super::columns::Columns;
 use super::shared::Shared;
 use super::space::{Column, Space};
@@ -47,6 +48,8 @@ pub struct Outcome {
     pub bound: Option<i64>,
 }
 
+/// The share of the time in which the walk cools down.
+const WALK: f64 = 0.35;
 /// The master program of more covers than this is too slow to be of use.
 const COVERS: usize = 5_000;
 
@@ -78,14 +81,13 @@ pub fn solve<S: Space + Clone + Send>(
     tell(&shared);
     let mut left = options.rounds.unwrap_or(u64::MAX);
     let by_columns = covers.len() <= COVERS;
-    // A first descent, so that the master program starts from good columns.
-    let descent = if space.steps().0 > 60 { 0 } else { 20 * space.people() as u64 };
-    let mut asked = 0;
-    while asked < descent && left > 0 && !shared.over() {
-        asked += walk.step(&mut mine, &shared);
-        left -= 1;
-        tell(&shared);
-    }
+    let whole = options.until.map(|until| until.saturating_sub(shared.elapsed()).as_secs_f64().max(1e-3));
+    // How far the walk is on its way from hot to cold.
+    let cooled = |left: u64| match (whole, options.rounds) {
+        (Some(whole), None) => Some((1.0 - shared.remaining() / whole) / WALK),
+        (None, Some(rounds)) => Some((1.0 - left as f64 / rounds.max(1) as f64) / WALK),
+        _ => None,
+    };
     if options.threads > 1 {
         std::thread::scope(|scope| {
             let (shared, covers) = (&shared, &covers);
@@ -96,15 +98,21 @@ pub fn solve<S: Space + Clone + Send>(
                         columns.step(&mut theirs, shared);
                     }
                 } else {
-                    let start = State::of(covers, &shared.best().columns.clone());
-                    let mut walk = Walk::new(start, options.seed ^ 0x5eed);
+                    let mut ascent = Ascent::new(covers.len());
                     while !shared.over() {
-                        walk.step(&mut theirs, shared);
+                        ascent.step(&mut theirs, shared);
                     }
                 }
             });
+            let mut more = None;
             while left > 0 && !shared.over() {
-                walk.step(&mut mine, shared);
+                let cooled = cooled(left);
+                if by_columns && cooled.is_some_and(|share| share > 1.0) {
+                    let seed = options.seed ^ 0xface;
+                    more.get_or_insert_with(|| Columns::new(&mine, covers, seed)).step(&mut mine, shared);
+                } else {
+                    walk.step(&mut mine, shared, cooled);
+                }
                 left -= 1;
                 tell(shared);
             }
@@ -113,13 +121,21 @@ pub fn solve<S: Space + Clone + Send>(
             let _ = helper.join();
         });
     } else {
-        let mut columns = Columns::new(space, &covers, options.seed ^ 0x5eed);
+        let mut columns = by_columns.then(|| Columns::new(space, &covers, options.seed ^ 0x5eed));
+        let mut ascent = Ascent::new(covers.len());
         while left > 0 && !shared.over() {
-            let work = if by_columns && options.threads > 0 { columns.step(&mut theirs, &shared) } else { 64 };
+            let work = match &mut columns {
+                Some(columns) => columns.step(&mut theirs, &shared),
+                None => {
+                    ascent.step(&mut theirs, &shared);
+                    // So long a problem is answered part by part, which is much faster than a whole plan.
+                    20 * space.people() as u64
+                }
+            };
             tell(&shared);
             let mut asked = 0;
             while asked < work && left > 0 && !shared.over() {
-                asked += walk.step(&mut mine, &shared);
+                asked += walk.step(&mut mine, &shared, cooled(left));
                 left -= 1;
                 tell(&shared);
             }

@@ -18,7 +18,8 @@ pub struct Ask<'a> {
     pub prices: &'a [f64],
     /// Only plans cheaper than this are of interest.
     pub limit: f64,
-    /// At most so many unfinished plans are kept per step; beyond it the answer may be short of the best.
+    /// At most so many unfinished plans are kept per step; beyond it the answer may be short of the best. None at all:
+    /// any plan will do that is found quickly.
     pub effort: usize,
     /// The plan to leave as it is outside these steps.
     pub within: Option<(std::ops::Range<usize>, &'a [u16])>,

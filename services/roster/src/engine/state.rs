@@ -60,6 +60,19 @@ impl State {
     }
 }
 
+/// The count of a cover, beyond what others serve and up to `most`, that costs least where each one served is worth
+/// `price`; and what that costs.
+pub fn cheapest(cover: &Cover, base: u32, most: u32, price: f64) -> (u32, f64) {
+    let mut count = cover.low.saturating_sub(base).min(most);
+    while count < most && (cover.step(base + count) as f64) < price {
+        count += 1;
+    }
+    while count > 0 && cover.step(base + count - 1) as f64 > price {
+        count -= 1;
+    }
+    (count, cover.cost(base + count) as f64 - price * f64::from(count))
+}
+
 /// What a column is worth at prices.
 pub fn value(column: &Column, prices: &[f64]) -> f64 {
     column.cost as f64 + column.serves.iter().map(|&cover| prices[cover as usize]).sum::<f64>()

@@ -23,20 +23,33 @@ pub struct Walk {
     cycle: u64,
 }
 
-/// A person whose rules leave her no plan at all.
+/// A person whose rules leave her no plan, as far as was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Impossible(pub usize);
 
 /// Unfinished plans kept per step where speed counts more than the last bit.
-const EFFORT: usize = 3_000;
+const EFFORT: usize = 250;
+/// With so many it does not look once more.
+const MOST: usize = 20_000;
 /// How much worse than before is often taken at first, as a share of what one missing costs on average.
 const HOT: f64 = 0.2;
+/// How much worse is taken in the end.
+const COLD: f64 = 0.4;
 /// Rounds from hot to cold.
 const LONGEST: u64 = 1 << 17;
 
 impl Walk {
     pub fn new(state: State, seed: u64) -> Walk {
-        Walk { state, rng: Pcg64::seed_from_u64(seed), heat: 0.0, hottest: 0.0, rounds: 0, seen: 0, phase: 0, cycle: 2_048 }
+        Walk {
+            state,
+            rng: Pcg64::seed_from_u64(seed),
+            heat: 0.0,
+            hottest: 0.0,
+            rounds: 0,
+            seen: 0,
+            phase: 0,
+            cycle: 2_048,
+        }
     }
 
     /// Gives everybody a plan who has none.
@@ -44,7 +57,7 @@ impl Walk {
         let mut order: Vec<usize> = (0..space.people()).filter(|&p| self.state.columns[p].is_none()).collect();
         order.shuffle(&mut self.rng);
         for person in order {
-            let mut effort = if space.steps().0 > 60 { 200 } else { EFFORT };
+            let mut effort = if space.steps().0 > 60 { 0 } else { EFFORT };
             let column = loop {
                 let ask = Ask { person, prices: &self.state.prices, limit: f64::INFINITY, effort, within: None };
                 let found = space.best(&ask);
@@ -52,10 +65,10 @@ impl Walk {
                     break column;
                 }
                 // Nothing was found: because there is nothing, or because too little was kept.
-                if found.floor == f64::INFINITY || effort > 1_000_000 {
+                if found.floor == f64::INFINITY || effort > MOST {
                     return Err(Impossible(person));
                 }
-                effort *= 8;
+                effort = (effort * 8).max(EFFORT);
             };
             self.state.put(space.covers(), person, column);
         }
@@ -65,8 +78,9 @@ impl Walk {
         Ok(())
     }
 
-    /// One round; says how many questions it asked.
-    pub fn step<S: Space>(&mut self, space: &mut S, shared: &Shared<'_>) -> u64 {
+    /// One round; says how many questions it asked. `cooled` says how far it has cooled down, where there is a time for
+    /// that.
+    pub fn step<S: Space>(&mut self, space: &mut S, shared: &Shared<'_>, cooled: Option<f64>) -> u64 {
         self.rounds += 1;
         self.adopt(space, shared);
         let people = space.people();
@@ -112,7 +126,7 @@ impl Walk {
                 self.state.put(space.covers(), person, old);
             }
         }
-        self.cool();
+        self.cool(cooled);
         count as u64
     }
 
@@ -140,25 +154,27 @@ impl Walk {
 
     /// Somebody else found a better answer: go on from there when it is cold, or when a descent begins.
     fn adopt<S: Space>(&mut self, space: &S, shared: &Shared<'_>) {
-        if self.rounds % 64 != 0 {
+        if !self.rounds.is_multiple_of(64) {
             return;
         }
         let best = shared.best();
         let new = best.version != self.seen;
         self.seen = best.version;
-        if best.cost < self.state.cost && (self.phase < 64 || (new && self.heat < 2.0)) {
+        if best.cost < self.state.cost && ((self.phase > 0 && self.phase < 64) || (new && self.heat < COLD * 2.0)) {
             self.state = State::of(space.covers(), &best.columns);
         }
     }
 
-    /// From hot to cold, again and again, each time twice as slowly.
-    fn cool(&mut self) {
-        self.phase += 1;
-        if self.phase > self.cycle {
-            self.phase = 0;
-            self.cycle = (self.cycle * 2).min(LONGEST);
-        }
-        let cold = 0.4;
-        self.heat = self.hottest * (cold / self.hottest).powf(self.phase as f64 / self.cycle as f64);
+    /// From hot to cold once in the time there is, or again and again, each time twice as slowly.
+    fn cool(&mut self, cooled: Option<f64>) {
+        let share = cooled.unwrap_or_else(|| {
+            self.phase += 1;
+            if self.phase > self.cycle {
+                self.phase = 0;
+                self.cycle = (self.cycle * 2).min(LONGEST);
+            }
+            self.phase as f64 / self.cycle as f64
+        });
+        self.heat = self.hottest * (COLD / self.hottest).powf(share.min(1.0));
     }
 }

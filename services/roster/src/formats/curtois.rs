@@ -122,10 +122,14 @@ fn staff<'a>(
             before: Before::Open,
         };
         if person.minutes.0 > person.minutes.1 {
-            return Err(Wrong::new(at.0, format!("at least {} minutes and at most {}", person.minutes.0, person.minutes.1)));
+            return Err(Wrong::new(
+                at.0,
+                format!("at least {} minutes and at most {}", person.minutes.0, person.minutes.1),
+            ));
         }
         if person.shortest_run > person.longest_run {
-            let problem = format!("at least {} shifts in a row and at most {}", person.shortest_run, person.longest_run);
+            let problem =
+                format!("at least {} shifts in a row and at most {}", person.shortest_run, person.longest_run);
             return Err(Wrong::new(at.0, problem));
         }
         people.push(person);
@@ -240,14 +244,21 @@ pub fn write(problem: &Problem, roster: &Roster) -> String {
 
 /// Reads what [`write`] wrote, to go on from it.
 pub fn read_roster(problem: &Problem, text: &str) -> Result<Roster, Wrong> {
-    let names: Names<'_> = problem.shifts.iter().enumerate().map(|(index, shift)| (shift.name.as_str(), index)).collect();
+    let names: Names<'_> =
+        problem.shifts.iter().enumerate().map(|(index, shift)| (shift.name.as_str(), index)).collect();
     let mut roster = Vec::new();
     for (index, line) in text.lines().enumerate() {
-        let plan: Vec<Code> = line
-            .split(',')
-            .map(str::trim)
-            .map(|name| if name.is_empty() { Ok(OFF) } else { known(&names, index + 1, "shift", name).map(|s| s as Code + 1) })
-            .collect::<Result<_, _>>()?;
+        let plan: Vec<Code> =
+            line.split(',')
+                .map(str::trim)
+                .map(|name| {
+                    if name.is_empty() {
+                        Ok(OFF)
+                    } else {
+                        known(&names, index + 1, "shift", name).map(|s| s as Code + 1)
+                    }
+                })
+                .collect::<Result<_, _>>()?;
         if plan.len() != problem.days {
             return Err(Wrong::new(index + 1, format!("{} days where there are {}", plan.len(), problem.days)));
         }

@@ -11,8 +11,7 @@ use crate::quarters::{DAWN, DAY, Person, Plan, Problem, Rules};
 const MISSING: i64 = 100;
 
 pub fn read(text: &str) -> Result<Problem, Wrong> {
-    let sections =
-        Sections::read(text, &["SECTION_HORIZON", "SECTION_TASKS", "SECTION_STAFF", "SECTION_COVER"], &[])?;
+    let sections = Sections::read(text, &["SECTION_HORIZON", "SECTION_TASKS", "SECTION_STAFF", "SECTION_COVER"], &[])?;
     let (_, days) = sections.number("SECTION_HORIZON", 1..=62)?;
     let (_, activities) = sections.number("SECTION_TASKS", 1..=100)?;
     let (days, activities) = (days as usize, activities as usize);

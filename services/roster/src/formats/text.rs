@@ -71,7 +71,9 @@ impl<'a> Sections<'a> {
         match self.lines(name) {
             [(line, text)] => Ok((*line, number(*line, "the number", text, within)?)),
             [] => Err(Wrong::new(self.line(name), format!("{name} has no number"))),
-            [_, (line, text), ..] => Err(Wrong::new(*line, format!("{name} has one number; {} is too much", shown(text)))),
+            [_, (line, text), ..] => {
+                Err(Wrong::new(*line, format!("{name} has one number; {} is too much", shown(text))))
+            }
         }
     }
 }
@@ -79,16 +81,16 @@ impl<'a> Sections<'a> {
 /// The fields of a line, exactly as many as there are names for them.
 pub fn fields<'a, const N: usize>((line, text): Line<'a>, names: [&str; N]) -> Result<[&'a str; N], Wrong> {
     let parts: Vec<&str> = text.split(',').map(str::trim).collect();
-    <[&str; N]>::try_from(parts).map_err(|parts| {
-        Wrong::new(line, format!("{} fields where there are {N}: {}", parts.len(), names.join(", ")))
-    })
+    <[&str; N]>::try_from(parts)
+        .map_err(|parts| Wrong::new(line, format!("{} fields where there are {N}: {}", parts.len(), names.join(", "))))
 }
 
 pub fn number<T>(line: usize, what: &str, text: &str, within: RangeInclusive<T>) -> Result<T, Wrong>
 where
     T: FromStr + PartialOrd + Display,
 {
-    let value: T = text.parse().map_err(|_| Wrong::new(line, format!("{what} is a whole number, not {}", shown(text))))?;
+    let value: T =
+        text.parse().map_err(|_| Wrong::new(line, format!("{what} is a whole number, not {}", shown(text))))?;
     if within.contains(&value) {
         Ok(value)
     } else {

@@ -42,8 +42,11 @@ impl Inside {
             let before = &before[(done - 1) * layer..];
             // Where a new stretch may begin: at the start, or after any stretch that is long enough; after the same
             // activity it would be the same stretch, which costs no more.
-            let fresh =
-                if done == 1 { 0.0 } else { (0..kinds).map(|k| before[k * stretch + stretch - 1]).fold(f64::INFINITY, f64::min) };
+            let fresh = if done == 1 {
+                0.0
+            } else {
+                (0..kinds).map(|k| before[k * stretch + stretch - 1]).fold(f64::INFINITY, f64::min)
+            };
             for kind in 0..kinds {
                 let price = prices[problem.cover(start + done - 1, kind)];
                 let at = kind * stretch;
@@ -68,13 +71,7 @@ impl Inside {
     }
 
     /// The activities of the cheapest row, by quarter.
-    pub fn activities(
-        &mut self,
-        problem: &Problem,
-        start: usize,
-        length: usize,
-        prices: &[f64],
-    ) -> Vec<usize> {
+    pub fn activities(&mut self, problem: &Problem, start: usize, length: usize, prices: &[f64]) -> Vec<usize> {
         self.run(problem, start, length, prices);
         let (kinds, stretch) = (problem.activities, problem.rules.stretch);
         let at = |done: usize, kind: usize, run: usize| self.room[(done * kinds + kind) * stretch + run - 1];

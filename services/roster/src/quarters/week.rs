@@ -88,7 +88,8 @@ impl Week {
                     let (next, kept) = self.after(slot, extra, run + 1);
                     let from = &later[row(next, kept) - base + length..][..width - length];
                     for (mine, theirs) in now.iter_mut().zip(from) {
-                        *mine = mine.min(value + theirs);
+                        let new = value + theirs;
+                        *mine = if new < *mine { new } else { *mine };
                     }
                 }
             }

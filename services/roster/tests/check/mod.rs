@@ -24,7 +24,10 @@ fn sections(text: &str) -> HashMap<String, Vec<Vec<String>>> {
         } else if let Some(section) = line.strip_prefix("SECTION_") {
             name = section.to_string();
         } else {
-            found.entry(name.clone()).or_default().push(line.split(',').map(|field| field.trim().to_string()).collect());
+            found
+                .entry(name.clone())
+                .or_default()
+                .push(line.split(',').map(|field| field.trim().to_string()).collect());
         }
     }
     found
