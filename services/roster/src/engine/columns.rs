@@ -24,11 +24,11 @@ pub struct Columns<'a> {
     /// The prices at which the bound was proved, for the choice of columns later.
     relaxed: Option<Relaxed>,
     pricing: Pricing,
+    /// How many people a patch is of.
     size: f64,
-    /// Rounds without a better answer.
-    stale: u64,
-    nodes: i32,
+    /// The answer that patches go on from.
     current: Option<(i64, Vec<Column>)>,
+    /// Of the best answer when it was looked at last.
     version: u64,
     /// Patches in a row that did not help.
     fails: u32,
@@ -37,6 +37,9 @@ pub struct Columns<'a> {
 
 /// Unfinished plans kept per step: enough that most answers are the very best.
 const EFFORT: usize = 40_000;
+/// Columns held before most are forgotten, and how many are left then.
+const POOL: usize = 12_000;
+const KEPT: usize = 4_000;
 /// Patches in vain after which it starts anew.
 const PATIENCE: u32 = 10;
 
@@ -49,8 +52,6 @@ impl<'a> Columns<'a> {
             relaxed: None,
             pricing: Pricing::default(),
             size: 5.0,
-            stale: 0,
-            nodes: 100,
             current: None,
             version: 0,
             fails: 0,
@@ -64,10 +65,31 @@ impl<'a> Columns<'a> {
         for (person, column) in news {
             self.master.add(person, column);
         }
+        if self.master.held.len() > POOL {
+            let best = shared.best().columns.clone();
+            self.thin(best);
+        }
         match self.stage {
             Stage::Root => self.root(space, shared),
             Stage::Dive => self.dive(space, shared),
             Stage::Patches => self.patch(space, shared),
+        }
+    }
+
+    /// Forgets the columns that are dearest at the proved prices.
+    fn thin(&mut self, best: Vec<Column>) {
+        let Some(relaxed) = &self.relaxed else { return };
+        let worth = |slot: usize, column: &Column| value(column, &relaxed.prices) - relaxed.worth[slot];
+        let mut held = std::mem::take(&mut self.master.held);
+        held.sort_by(|a, b| worth(a.slot, &a.column).total_cmp(&worth(b.slot, &b.column)));
+        let covers = self.master.covers();
+        self.master = Master::new(covers, vec![0; covers.len()], self.master.people.clone());
+        for held in held.into_iter().take(KEPT) {
+            self.master.add(held.slot, held.column);
+        }
+        // Everybody keeps a plan, so that the program has an answer.
+        for (person, column) in best.into_iter().enumerate() {
+            self.master.add(person, column);
         }
     }
 
@@ -158,8 +180,8 @@ impl<'a> Columns<'a> {
         ranked.sort_by(|a, b| a.0.total_cmp(&b.0));
         let chosen = fixed.iter().flatten().copied().chain(ranked.into_iter().take(300).map(|(_, index)| index));
         let chosen: Vec<usize> = chosen.collect();
-        let seconds = (shared.remaining() * 0.3).min(2.0);
-        let picked = self.master.integer(&chosen, &[], self.nodes, seconds, self.rng.random_range(0..1 << 30));
+        let seconds = shared.slice(0.3);
+        let picked = self.master.integer(&chosen, &[], shared.nodes(), seconds, self.rng.random_range(0..1 << 30));
         if let Some(picked) = picked {
             let mut state = State::empty(space.covers(), space.people());
             for index in picked {
@@ -201,7 +223,7 @@ impl<'a> Columns<'a> {
         for &person in &chosen {
             state.take(space.covers(), person);
         }
-        let covers = self.master_covers();
+        let covers = self.master.covers();
         let mut sub = Master::new(covers, state.counts.clone(), chosen.clone());
         let known: Vec<usize> = (0..chosen.len()).collect();
         for (slot, &person) in chosen.iter().enumerate() {
@@ -247,10 +269,9 @@ impl<'a> Columns<'a> {
         picks.truncate(1_000);
         let mut picks: Vec<usize> = picks.into_iter().map(|(_, index)| index).collect();
         picks.extend(known.iter().filter(|index| !picks.contains(index)).copied().collect::<Vec<_>>());
-        let seconds = (shared.remaining() * 0.5).min(2.0);
-        let nodes = self.nodes;
+        let seconds = shared.slice(0.5);
         let before = shared.elapsed();
-        let picked = sub.integer(&picks, &known, nodes, seconds, self.rng.random_range(0..1 << 30));
+        let picked = sub.integer(&picks, &known, shared.nodes(), seconds, self.rng.random_range(0..1 << 30));
         let took = if shared.timed() { shared.elapsed().saturating_sub(before).as_secs_f64() } else { 1.0 };
         if let Some(picked) = picked {
             for &index in &picked {
@@ -264,11 +285,9 @@ impl<'a> Columns<'a> {
                 self.current = state.whole().map(|columns| (state.cost, columns));
             }
             if shared.offer(&state) {
-                self.stale = 0;
                 return work + picks.len() as u64 / 10;
             }
         }
-        self.stale += 1;
         self.size += if took > 1.0 {
             -0.3
         } else if took < 0.5 {
@@ -278,10 +297,6 @@ impl<'a> Columns<'a> {
         };
         self.size = self.size.max(3.0).min(space.people() as f64);
         work + picks.len() as u64 / 10
-    }
-
-    fn master_covers(&self) -> &'a [crate::model::Cover] {
-        self.master.covers()
     }
 
     /// Those whose plans are dear at the proved prices more often than others.

@@ -87,6 +87,17 @@ impl<'a> Shared<'a> {
         self.until.map_or(f64::INFINITY, |until| until.saturating_sub(self.elapsed()).as_secs_f64())
     }
 
+    /// Seconds that one piece of work may take: a share of what is left, and never many. Where the machine's speed must
+    /// not decide, other limits have to do.
+    pub fn slice(&self, share: f64) -> f64 {
+        if self.timed() { (self.remaining() * share).min(2.0) } else { 1e9 }
+    }
+
+    /// Nodes of an integer program's search: most of what it finds it finds early.
+    pub fn nodes(&self) -> i32 {
+        if self.timed() { 100 } else { 10 }
+    }
+
     /// Nothing is left to be done, or nobody wants more.
     pub fn over(&self) -> bool {
         self.ended.load(Ordering::Relaxed)

@@ -10,6 +10,7 @@ use rand_pcg::Pcg64;
 use super::shared::Shared;
 use super::space::{Ask, Column, Space};
 use super::state::{State, value};
+use crate::model::Cover;
 
 pub struct Walk {
     pub state: State,
@@ -72,8 +73,9 @@ impl Walk {
             };
             self.state.put(space.covers(), person, column);
         }
-        let weights = space.covers().iter().map(|cover| cover.under as f64).sum::<f64>();
-        self.hottest = (weights / space.covers().len().max(1) as f64 * HOT).max(1.0);
+        let weight = |cover: &Cover| if cover.squared { cover.over as f64 * 4.0 } else { cover.under as f64 * HOT };
+        let weights = space.covers().iter().map(weight).sum::<f64>();
+        self.hottest = (weights / space.covers().len().max(1) as f64).max(1.0);
         shared.offer(&self.state);
         Ok(())
     }
