@@ -63,6 +63,17 @@ fn the_domain_knows_neither_wire_nor_database_nor_runtime() {
         "the engine is pure",
     );
     forbid(
+        "services/forecast/src",
+        &["proto::", "tonic::", "sqlx::", "tenantdb::", "tokio::", "prost", "std::fs", "std::time", "println!"],
+        "the forecast is pure",
+    );
+    // Its command reads and writes the two files that it is told.
+    forbid(
+        "services/roster/src",
+        &["proto::", "tonic::", "sqlx::", "tenantdb::", "tokio::", "prost", "Instant::now", "println!"],
+        "the optimiser is pure",
+    );
+    forbid(
         "services/simulator/src",
         &["proto::", "tonic::", "sqlx::", "tenantdb::", "tokio::", "prost", "std::fs", "std::time", "println!"],
         "the simulator is pure",
@@ -132,6 +143,18 @@ fn no_service_imports_another() {
         ("engine", "routing"),
         ("engine", "tokio"),
         ("engine", "simulator"),
+        ("forecast", "proto"),
+        ("forecast", "tenantdb"),
+        ("forecast", "workforce"),
+        ("forecast", "tokio"),
+        ("roster", "proto"),
+        ("roster", "tenantdb"),
+        ("roster", "workforce"),
+        ("roster", "tokio"),
+        ("documents", "proto"),
+        ("documents", "tenantdb"),
+        ("documents", "billing"),
+        ("documents", "tokio"),
         ("simulator", "proto"),
         ("simulator", "tenantdb"),
         ("simulator", "routing"),

@@ -113,8 +113,7 @@ async fn a_contact_is_kept_for_its_home_site_and_goes_to_others_when_that_closes
         let (mut routing, seller, contact) = (routing.clone(), seller.clone(), contact.id.clone());
         let agent = lisbon.user_id.clone();
         async move {
-            let ask =
-                ExplainContactRequest { seller_id: seller, contact_id: contact, agent_id: agent, ..Default::default() };
+            let ask = ExplainContactRequest { seller_id: seller, contact_id: contact, agent_id: agent };
             let why = routing.explain_contact(ask).await.ok()?.into_inner();
             why.agents.first().is_some_and(|a| a.obstacles == ["kept_for_site"]).then_some(why)
         }
