@@ -20,8 +20,7 @@ need() {
 solver_tools() {
   need cmake cmake
   need c++ g++
-  ldconfig -p | grep -q 'libclang[-.]' && return
-  ls /usr/lib/llvm-*/lib/libclang*.so* >/dev/null 2>&1 && return
+  [ -n "$(find /usr/lib /usr/lib64 /usr/local/lib \( -name 'libclang.so*' -o -name 'libclang-[0-9]*.so*' \) -print -quit 2>/dev/null)" ] && return
   if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
     say "installing libclang1"
     { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends libclang1; } >/dev/null \
