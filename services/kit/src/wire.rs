@@ -32,7 +32,7 @@ pub fn version(etag: &str) -> Result<Option<i64>, crate::Fault> {
         return Ok(None);
     }
     match etag.strip_prefix('v').and_then(|n| n.parse::<i64>().ok()) {
-        Some(n) if n >= 0 => Ok(Some(n)),
+        Some(n) if n > 0 => Ok(Some(n)),
         _ => Err(crate::Fault::invalid("etag", "must be an etag that was read before")),
     }
 }
