@@ -71,9 +71,12 @@ impl Engine {
     /// over, or what nobody at all has, since waiting for that is in vain.
     pub(super) fn softened(&self, job: u32) -> Option<(Soft, Rule, &'static str)> {
         let asked = self.asked(job);
-        let over = asked.iter().find(|soft| self.asked_until(job, *soft).0 <= self.now);
-        if let Some(soft) = over {
-            return Some((soft, Rule::Timer, self.asked_until(job, soft).1));
+        let over = asked.iter().find_map(|soft| {
+            let (until, why) = self.asked_until(job, soft);
+            (until <= self.now).then_some((soft, Rule::Timer, why))
+        });
+        if over.is_some() {
+            return over;
         }
         let record = &self.jobs[job];
         let served = self.sellers[record.seller as usize].terms.served;
