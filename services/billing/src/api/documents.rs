@@ -9,7 +9,7 @@ use tonic::{Request, Response, Status};
 
 use super::refusals::Refusal;
 use super::terms::terms;
-use super::wire_invoice::{as_json, csv, stored};
+use super::wire_invoice::{as_json, csv, parts};
 use super::{Api, answer};
 use crate::domain::ids::{InvoiceId, IssuerId};
 use crate::store;
@@ -81,19 +81,17 @@ impl Api {
         let id: InvoiceId = kit::Id::parse("invoice_id", &request.invoice_id)?;
         let scope = caller.view(&request.seller_id)?;
         let mut tx = self.deps.db.begin(&scope).await?;
-        let (head, lines, taxes) = stored(&mut tx, scope.single_reader(), id).await?;
-        let written = |content: Vec<u8>, media_type: &str, ending: &str| wire::ExportInvoiceResponse {
-            sha256: hex(&sha256(&content)),
-            content: content.into(),
-            media_type: media_type.into(),
-            file_name: format!("{}.{ending}", head.number),
-        };
+        let head = store::invoice::read(&mut tx, scope.single_reader(), id).await?.ok_or(Fault::NotFound("invoice"))?;
         let format = match wire::InvoiceFormat::try_from(request.format) {
             Ok(wire::InvoiceFormat::Csv) => {
-                return Ok(written(csv(&head, &lines).into_bytes(), "text/csv; charset=utf-8", "csv"));
+                let lines = store::lines::of(&mut tx, head.seller, id).await?;
+                let file = Document::of(csv(&head, &lines).into_bytes());
+                return Ok(exported(&head, file, "text/csv; charset=utf-8", "csv"));
             }
             Ok(wire::InvoiceFormat::Json) => {
-                return Ok(written(as_json(&head, &lines, &taxes)?, "application/json", "json"));
+                let (lines, taxes) = parts(&mut tx, &head).await?;
+                let file = Document::of(as_json(&head, &lines, &taxes)?);
+                return Ok(exported(&head, file, "application/json", "json"));
             }
             Ok(wire::InvoiceFormat::Pdf) => Format::Pdf(language(&request.language, &head)?),
             Ok(wire::InvoiceFormat::Ubl) => Format::Ubl(Profile::En16931),
@@ -108,6 +106,7 @@ impl Api {
         let document = match kept {
             Some(document) => document,
             None => {
+                let (lines, taxes) = parts(&mut tx, &head).await?;
                 let corrected = match head.corrects {
                     Some(corrected) => store::invoice::read(&mut tx, Some(head.seller.0), corrected).await?,
                     None => None,
@@ -117,7 +116,7 @@ impl Api {
                 self.render(caller, &head, terms, format).await?
             }
         };
-        Ok(written(document.content, format.media_type(), format.ending()))
+        Ok(exported(&head, document, format.media_type(), format.ending()))
     }
 
     /// Renders and keeps. Readers may ask for it, so the service keeps it in its own name.
@@ -139,7 +138,7 @@ impl Api {
             })
         });
         let content = rendered.await.map_err(|error| Fault::Internal(Box::new(error)))??;
-        let document = Document { sha256: sha256(&content), content };
+        let document = Document::of(content);
         let mut tx = self.deps.db.begin(&own).await?;
         let (word, language) = (format.word(), format.language());
         store::document::keep(&mut tx, head.invoice_id, word, language, &document, self.deps.clock.now()).await?;
@@ -250,8 +249,19 @@ fn brand_out(issuer: IssuerId, brand: Option<&Brand>) -> wire::Brand {
     }
 }
 
-fn sha256(content: &[u8]) -> Vec<u8> {
-    digest::digest(&digest::SHA256, content).as_ref().to_vec()
+impl Document {
+    fn of(content: Vec<u8>) -> Document {
+        Document { sha256: digest::digest(&digest::SHA256, &content).as_ref().to_vec(), content }
+    }
+}
+
+fn exported(head: &Head, document: Document, media_type: &str, ending: &str) -> wire::ExportInvoiceResponse {
+    wire::ExportInvoiceResponse {
+        sha256: hex(&document.sha256),
+        content: document.content.into(),
+        media_type: media_type.into(),
+        file_name: format!("{}.{ending}", head.number),
+    }
 }
 
 fn hex(bytes: &[u8]) -> String {

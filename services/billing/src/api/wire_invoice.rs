@@ -22,20 +22,16 @@ use crate::store::lines::Line;
 
 /// A stored invoice with its lines.
 pub async fn stored_invoice(tx: &mut TenantTx, one: Option<Uuid>, id: InvoiceId) -> Result<wire::Invoice, Fault> {
-    let (head, lines, taxes) = stored(tx, one, id).await?;
+    let head = store::invoice::read(tx, one, id).await?.ok_or(Fault::NotFound("invoice"))?;
+    let (lines, taxes) = parts(tx, &head).await?;
     Ok(invoice_out(&head, &lines, &taxes))
 }
 
-/// The parts of a stored invoice.
-pub async fn stored(
-    tx: &mut TenantTx,
-    one: Option<Uuid>,
-    id: InvoiceId,
-) -> Result<(Head, Vec<Line>, Vec<CategoryTotal>), Fault> {
-    let head = store::invoice::read(tx, one, id).await?.ok_or(Fault::NotFound("invoice"))?;
-    let lines = store::lines::of(tx, head.seller, id).await?;
-    let taxes = store::lines::taxes(tx, head.seller, id).await?;
-    Ok((head, lines, taxes))
+/// The lines and taxes of a stored invoice.
+pub async fn parts(tx: &mut TenantTx, head: &Head) -> Result<(Vec<Line>, Vec<CategoryTotal>), Fault> {
+    let lines = store::lines::of(tx, head.seller, head.invoice_id).await?;
+    let taxes = store::lines::taxes(tx, head.seller, head.invoice_id).await?;
+    Ok((lines, taxes))
 }
 
 /// A stored invoice on the wire.
