@@ -1,6 +1,6 @@
 # Everything a person does with this repository. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help up test lint audit bench fuzz sqlx
+.PHONY: help up test lint audit baseline bench fuzz sqlx
 
 help: ## list what can be done
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -18,6 +18,9 @@ lint: ## formatting, clippy, protos
 
 audit: ## fetch the RustSec advisories and look for dependencies with a known vulnerability
 	tests/audit.sh
+
+baseline: ## take the protos as they are now for what later changes must not break
+	@bash -c 'set -eu; . tests/lib.sh; buf_tool; buf build proto --exclude-source-info -o proto/baseline.binpb.gz'
 
 sqlx: ## write the offline query data of every service anew
 	tests/sqlx.sh write

@@ -86,6 +86,17 @@ nats_tool() {
   say "SKIPPED: the tests with NATS as the bus, for want of: apt-get install nats-server"
 }
 
+# An accounting program, which reads the journals that billing exports.
+journal_tool() {
+  command -v hledger >/dev/null 2>&1 && return
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+    say "installing hledger"
+    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends hledger; } >/dev/null 2>&1 \
+      && return
+  fi
+  say "SKIPPED: exported journals held against hledger, for want of: apt-get install hledger"
+}
+
 postgres_tools() {
   ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 && return
   command -v postgres >/dev/null 2>&1 && return

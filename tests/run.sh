@@ -12,6 +12,7 @@ solver_tools
 postgres_tools
 mail_server
 nats_tool
+journal_tool
 python_env
 
 tests/lint.sh

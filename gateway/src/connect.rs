@@ -5,25 +5,25 @@ use axum::body::Body;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
-use kit::peers::Local;
 use prost::Message;
 use serde_json::json;
 use tonic::{Code, Status};
 
-use crate::rest::{Transcoder, http_code, run_unary};
+use crate::edge::Edge;
+use crate::rest::{http_code, run_unary};
 
 /// Answers one call.
-pub async fn unary(transcoder: &Transcoder, calls: Local, request: Request<Body>) -> Response<Body> {
-    match answer(transcoder, calls, request).await {
+pub(crate) async fn unary(edge: &Edge, request: Request<Body>) -> Response<Body> {
+    match answer(edge, request).await {
         Ok(response) => response,
         Err(status) => error(&status),
     }
 }
 
-async fn answer(transcoder: &Transcoder, calls: Local, request: Request<Body>) -> Result<Response<Body>, Status> {
+async fn answer(edge: &Edge, request: Request<Body>) -> Result<Response<Body>, Status> {
     let (parts, body) = request.into_parts();
     let path = parts.uri.path();
-    let method = transcoder.method(path).ok_or_else(|| Status::unimplemented("no such method"))?;
+    let method = edge.transcoder.method(path).ok_or_else(|| Status::unimplemented("no such method"))?;
     if method.is_client_streaming() || method.is_server_streaming() {
         return Err(Status::unimplemented("streams are served over gRPC and gRPC-Web"));
     }
@@ -37,9 +37,10 @@ async fn answer(transcoder: &Transcoder, calls: Local, request: Request<Body>) -
             return Ok(response);
         }
     };
-    let body = crate::rest::collect(body).await?;
-    let message = if json { crate::rest::from_json(&method.input(), &body)?.encode_to_vec() } else { body.to_vec() };
-    let reply = run_unary(calls, path, &with_timeout(parts.headers.clone()), message).await?;
+    let body = edge.bodies.of_call(&edge.verifier, path, &parts.headers, body).await?;
+    let bytes = &body.bytes;
+    let message = if json { crate::rest::from_json(&method.input(), bytes)?.encode_to_vec() } else { bytes.to_vec() };
+    let reply = run_unary(edge.calls.clone(), path, &with_timeout(parts.headers.clone()), message).await?;
     let (body, kind) = if json {
         (Body::from(crate::rest::to_json(&method.output(), &reply)?), "application/json")
     } else {

@@ -23,10 +23,11 @@ use tonic::service::Routes;
 use tower::util::BoxCloneSyncService;
 use tower::{Layer, ServiceBuilder, ServiceExt};
 
+use crate::bodies::Bodies;
 use crate::forward::Forward;
 use crate::limits::{Allowance, Limiter, LimitsLayer};
 use crate::rest::Transcoder;
-use crate::{connect, pages, survey_page, webhooks};
+use crate::{calendar_page, connect, pages, survey_page, webhooks};
 
 /// What the edge needs.
 #[derive(Clone)]
@@ -60,6 +61,8 @@ pub(crate) struct Edge {
     web: Local,
     pub transcoder: Arc<Transcoder>,
     pub verifier: Verifier,
+    /// Room for bodies that are read whole.
+    pub bodies: Bodies,
     trust_forwarded: bool,
 }
 
@@ -90,6 +93,7 @@ pub fn app(settings: &Settings) -> Result<Router, crate::rest::BadRoute> {
         web,
         transcoder: Arc::new(Transcoder::new()?),
         verifier: settings.verifier.clone(),
+        bodies: Bodies::default(),
         trust_forwarded: settings.trust_forwarded,
     };
     let router = Router::new()
@@ -98,6 +102,7 @@ pub fn app(settings: &Settings) -> Result<Router, crate::rest::BadRoute> {
         .route("/readyz", get(pages::ready))
         .route("/openapi.json", get(pages::openapi))
         .route("/.well-known/jwks.json", get(pages::jwks))
+        .route("/calendar/{file}", get(calendar_page::give))
         .route("/s/style.css", get(survey_page::style))
         .route("/s/{token}", get(survey_page::show).post(survey_page::take))
         .fallback(dispatch)
@@ -127,11 +132,11 @@ async fn dispatch(
     } else if kind.starts_with("application/grpc") {
         call(edge.calls.clone(), request).await
     } else if path.starts_with(webhooks::PREFIX) {
-        webhooks::answer(edge.calls.clone(), request).await
+        webhooks::answer(&edge, request).await
     } else if path.starts_with("/v1/") {
-        edge.transcoder.clone().rest(edge.calls.clone(), request).await
+        edge.transcoder.clone().rest(&edge, request).await
     } else if request.method() == Method::POST && crate::forward::service_of(path).is_some() {
-        connect::unary(&edge.transcoder, edge.calls.clone(), request).await
+        connect::unary(&edge, request).await
     } else {
         pages::nothing().await.into_response()
     };
@@ -151,7 +156,10 @@ async fn call(service: Local, request: Request<axum::body::Body>) -> Response<ax
 pub(crate) fn mark_origin(edge: &Edge, from: SocketAddr, request: &mut Request<axum::body::Body>) {
     let forwarded = request
         .headers()
-        .get("x-forwarded-for")
+        .get_all("x-forwarded-for")
+        .iter()
+        // each hop adds to the list or adds a line: the last word of the last line is the nearest proxy's
+        .next_back()
         .filter(|_| edge.trust_forwarded)
         .and_then(|v| v.to_str().ok())
         .and_then(|list| list.rsplit(',').next())

@@ -2,15 +2,18 @@
 //! HTTP; every call, however it came in, passes the same stack and is forwarded
 //! by the service's name. gRPC bodies are passed on without being decoded.
 //!
-//! Reading order: [`port`], [`edge`] (the stack), [`forward`], [`limits`], then [`rest`]
+//! Reading order: [`port`], [`edge`] (the stack), [`forward`], [`limits`], `linger`, then [`rest`]
 //! (transcoding by `google.api.http`), [`connect`], [`openapi`], [`pages`], `survey_page`, [`webhooks`].
 //!
 //! Invariants: no SQL, no domain; a new RPC needs no change here.
 
-pub mod connect;
+pub mod bodies;
+mod calendar_page;
+mod connect;
 pub mod edge;
 pub mod forward;
 pub mod limits;
+mod linger;
 pub mod openapi;
 pub mod pages;
 pub mod port;

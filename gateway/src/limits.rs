@@ -1,7 +1,8 @@
-//! One tenant's storm must not slow another: a token bucket per provider, and
-//! one per client address for calls without a token.
+//! One tenant's storm must not slow another: a token bucket per provider, a smaller one for a seller's own people
+//! and programs, and one per client address for calls without a token.
 
 use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
@@ -9,13 +10,18 @@ use std::time::Duration;
 
 use futures_util::future::Either;
 use http::{Request, Response};
-use kit::{Caller, Clock, Fault};
+use kit::caller::Kind;
+use kit::{Caller, Clock, Fault, ProviderId, SellerId};
 use tonic::Status;
 use tonic::body::Body;
 use tower::{Layer, Service};
 
-/// Buckets that are kept; beyond it full ones are dropped.
+/// Buckets that are kept; beyond it full ones are dropped, and addresses that are new are refused.
 const KEPT: usize = 50_000;
+/// Between two looks for full ones.
+const SWEEP_MICROS: i64 = 1_000_000;
+/// A seller's part of what its provider may ask for.
+const OF_SELLER: f64 = 0.25;
 
 /// How much is allowed.
 #[derive(Clone, Copy, Debug)]
@@ -28,8 +34,45 @@ pub struct Allowance {
 
 #[derive(Clone, Copy)]
 struct Bucket {
+    allowance: Allowance,
     tokens: f64,
     at_micros: i64,
+}
+
+impl Bucket {
+    fn refilled(&self, now: i64) -> f64 {
+        let passed = (now - self.at_micros).max(0) as f64 / 1e6;
+        (self.tokens + passed * self.allowance.per_second).min(self.allowance.burst)
+    }
+}
+
+/// Whose bucket it is.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Key {
+    Provider(ProviderId),
+    Seller(SellerId),
+    /// An address of version 4, or the first half of one of version 6: whoever has one of those has all behind it.
+    Network(IpAddr),
+    Nowhere,
+}
+
+impl Key {
+    fn of_address(address: Option<&str>) -> Key {
+        match address.and_then(|text| text.parse::<IpAddr>().ok()).map(|address| address.to_canonical()) {
+            Some(IpAddr::V6(address)) => {
+                let network = address.to_bits() >> 64 << 64;
+                Key::Network(IpAddr::V6(Ipv6Addr::from_bits(network)))
+            }
+            Some(address) => Key::Network(address),
+            None => Key::Nowhere,
+        }
+    }
+}
+
+#[derive(Default)]
+struct Buckets {
+    of: HashMap<Key, Bucket>,
+    swept_micros: i64,
 }
 
 /// Takes from buckets that refill with time.
@@ -38,7 +81,7 @@ pub struct Limiter {
     clock: Clock,
     tenant: Allowance,
     address: Allowance,
-    buckets: Arc<Mutex<HashMap<String, Bucket>>>,
+    buckets: Arc<Mutex<Buckets>>,
 }
 
 impl Limiter {
@@ -48,16 +91,19 @@ impl Limiter {
     }
 
     /// Takes one call; how long to wait if there is none.
-    fn take(&self, key: String, allowance: Allowance) -> Result<(), Duration> {
+    fn take(&self, key: Key, allowance: Allowance) -> Result<(), Duration> {
         let now = self.clock.now().as_microsecond();
         let Ok(mut buckets) = self.buckets.lock() else { return Ok(()) };
-        if buckets.len() >= KEPT {
-            buckets.retain(|_, b| now - b.at_micros < 60_000_000);
+        if KEPT <= buckets.of.len() && SWEEP_MICROS <= (now - buckets.swept_micros).abs() {
+            buckets.swept_micros = now;
+            buckets.of.retain(|_, bucket| bucket.refilled(now) < bucket.allowance.burst);
         }
-        let bucket = buckets.entry(key).or_insert(Bucket { tokens: allowance.burst, at_micros: now });
-        let passed = (now - bucket.at_micros).max(0) as f64 / 1e6;
-        bucket.tokens = (bucket.tokens + passed * allowance.per_second).min(allowance.burst);
-        bucket.at_micros = now;
+        if KEPT <= buckets.of.len() && matches!(key, Key::Network(_)) && !buckets.of.contains_key(&key) {
+            return Err(Duration::from_secs(1));
+        }
+        let fresh = Bucket { allowance, tokens: allowance.burst, at_micros: now };
+        let bucket = buckets.of.entry(key).or_insert(fresh);
+        (bucket.tokens, bucket.at_micros) = (bucket.refilled(now), now);
         if bucket.tokens >= 1.0 {
             bucket.tokens -= 1.0;
             Ok(())
@@ -68,13 +114,24 @@ impl Limiter {
 
     fn check<B>(&self, request: &Request<B>) -> Result<(), Status> {
         let taken = match request.extensions().get::<Arc<Caller>>() {
-            Some(caller) => self.take(caller.provider().to_string(), self.tenant),
+            Some(caller) => self.take_for(caller),
             None => {
                 let address = request.headers().get(kit::gate::CLIENT_ADDRESS).and_then(|v| v.to_str().ok());
-                self.take(address.unwrap_or_default().to_owned(), self.address)
+                self.take(Key::of_address(address), self.address)
             }
         };
         taken.map_err(|retry_after| Fault::Exhausted { reason: "RATE_LIMITED", retry_after }.into())
+    }
+
+    /// A seller's people and programs have their part first, so that they leave something for the others.
+    fn take_for(&self, caller: &Caller) -> Result<(), Duration> {
+        let is_sellers = caller.kind() == Kind::ApiKey || caller.is_seller_side();
+        if let Some(seller) = caller.only_seller().filter(|_| is_sellers) {
+            let Allowance { per_second, burst } = self.tenant;
+            let part = Allowance { per_second: per_second * OF_SELLER, burst: burst * OF_SELLER };
+            self.take(Key::Seller(seller), part)?;
+        }
+        self.take(Key::Provider(caller.provider()), self.tenant)
     }
 }
 
@@ -123,17 +180,48 @@ type Refusal<E> = Pin<Box<dyn Future<Output = Result<Response<Body>, E>> + Send>
 mod tests {
     use super::*;
 
+    fn tenant(n: u128) -> Key {
+        Key::Provider(ProviderId(kit::ids::Uuid::from_u128(n)))
+    }
+
     #[test]
     fn a_bucket_empties_and_refills_with_time() {
         let clock = Clock::manual(jiff::Timestamp::UNIX_EPOCH);
         let allowance = Allowance { per_second: 2.0, burst: 3.0 };
         let limiter = Limiter::new(clock.clone(), allowance, allowance);
         for _ in 0..3 {
-            assert!(limiter.take("a".into(), allowance).is_ok());
+            assert!(limiter.take(tenant(1), allowance).is_ok());
         }
-        assert_eq!(limiter.take("a".into(), allowance), Err(Duration::from_millis(500)));
-        assert!(limiter.take("b".into(), allowance).is_ok(), "another tenant is not slowed");
+        assert_eq!(limiter.take(tenant(1), allowance), Err(Duration::from_millis(500)));
+        assert!(limiter.take(tenant(2), allowance).is_ok(), "another tenant is not slowed");
         clock.advance_seconds(1);
-        assert!(limiter.take("a".into(), allowance).is_ok());
+        assert!(limiter.take(tenant(1), allowance).is_ok());
+    }
+
+    #[test]
+    fn a_network_of_version_6_is_one_sender() {
+        let key = |text| Key::of_address(Some(text));
+        assert!(key("2001:db8:1:2::1") == key("2001:db8:1:2:ffff::9"));
+        assert!(key("2001:db8:1:2::1") != key("2001:db8:1:3::1"));
+        assert!(key("::ffff:192.0.2.1") == key("192.0.2.1") && key("192.0.2.1") != key("192.0.2.2"));
+        assert!(Key::of_address(None) == Key::Nowhere);
+    }
+
+    #[test]
+    fn a_flood_of_addresses_is_bounded_and_passes() {
+        let clock = Clock::manual(jiff::Timestamp::UNIX_EPOCH);
+        let allowance = Allowance { per_second: 1.0, burst: 2.0 };
+        let limiter = Limiter::new(clock.clone(), allowance, allowance);
+        let network = |n: u32| Key::Network(IpAddr::V4(n.into()));
+        let most = u32::try_from(KEPT).expect("a number");
+        for n in 0..most {
+            assert!(limiter.take(network(n), allowance).is_ok());
+        }
+        assert!(limiter.take(network(most), allowance).is_err(), "new ones wait");
+        assert!(limiter.take(network(0), allowance).is_ok(), "known ones go on");
+        assert!(limiter.take(tenant(1), allowance).is_ok(), "and so do callers with a token");
+        clock.advance_seconds(3);
+        assert!(limiter.take(network(most), allowance).is_ok());
+        assert!(limiter.buckets.lock().expect("the lock").of.len() < 10, "full buckets are forgotten");
     }
 }

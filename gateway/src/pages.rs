@@ -1,17 +1,19 @@
 //! What the edge answers by itself: health, the OpenAPI document, the public
 //! keys, and a first page for people.
 
+use std::net::SocketAddr;
 use std::sync::OnceLock;
 
 use axum::Json;
-use axum::extract::State;
+use axum::body::Body;
+use axum::extract::{ConnectInfo, State};
 use axum::response::{Html, IntoResponse};
-use http::{HeaderMap, StatusCode, header};
+use http::{Request, StatusCode, header};
 use prost::Message;
 use proto::tenants::v1::GetJwksRequest;
 use serde_json::json;
 
-use crate::edge::Edge;
+use crate::edge::{Edge, mark_origin};
 
 /// The first page.
 pub async fn welcome() -> Html<&'static str> {
@@ -41,9 +43,14 @@ pub(crate) async fn openapi(State(edge): State<Edge>) -> impl IntoResponse {
 }
 
 /// The issuer's public keys (RFC 7517).
-pub(crate) async fn jwks(State(edge): State<Edge>) -> Result<impl IntoResponse, StatusCode> {
+pub(crate) async fn jwks(
+    State(edge): State<Edge>,
+    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    mut request: Request<Body>,
+) -> Result<impl IntoResponse, StatusCode> {
+    mark_origin(&edge, from, &mut request);
     let rpc = "/manydesk.tenants.v1.AuthService/GetJwks";
-    let answer = crate::rest::run_unary(edge.calls.clone(), rpc, &HeaderMap::new(), GetJwksRequest {}.encode_to_vec())
+    let answer = crate::rest::run_unary(edge.calls.clone(), rpc, request.headers(), GetJwksRequest {}.encode_to_vec())
         .await
         .map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
     let method = edge.transcoder.method(rpc).ok_or(StatusCode::INTERNAL_SERVER_ERROR)?;

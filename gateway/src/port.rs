@@ -12,7 +12,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
-use http::{Request, Response};
+use http::{Request, Response, Version, header};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
@@ -23,6 +23,8 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
+
+use crate::linger::Lingering;
 
 /// Connections open at once; one more is closed at once.
 const MOST_CONNECTIONS: usize = 8_192;
@@ -79,7 +81,10 @@ where
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
         heard.store(true, Ordering::Relaxed);
         request.extensions_mut().insert(ConnectInfo(from));
-        let answer = app.clone().oneshot(request.map(Body::new));
+        // who waits to be asked for the body sends none after a refusal; in HTTP/2 a stream ends alone
+        let lingers = request.version() < Version::HTTP_2 && !request.headers().contains_key(header::EXPECT);
+        let wrapped = |body| if lingers { Body::new(Lingering::new(body)) } else { Body::new(body) };
+        let answer = app.clone().oneshot(request.map(wrapped));
         async move { answer.await as Result<Response<Body>, Infallible> }
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
@@ -126,7 +131,7 @@ mod tests {
     /// The client's end of a connection.
     fn connected() -> DuplexStream {
         let (client, server) = tokio::io::duplex(64 * 1024);
-        let app = Router::new().route("/", get(|| async { "here" }));
+        let app = Router::new().route("/", get(|| async { "here" }).post(|| async { "no, here" }));
         tokio::spawn(answer(server, ([192, 0, 2, 7], 4711).into(), app, CancellationToken::new()));
         client
     }
@@ -149,6 +154,19 @@ mod tests {
             assert!(!answer.contains("connection: close"), "{answer}");
             sleep(PATIENCE - Duration::from_secs(1)).await;
         }
+    }
+
+    #[tokio::test]
+    async fn who_is_refused_before_all_was_sent_can_send_the_rest_and_is_answered() {
+        let mut client = connected();
+        const LENGTH: usize = 1024 * 1024;
+        let head = format!("POST / HTTP/1.1\r\nhost: desk.example\r\ncontent-length: {LENGTH}\r\n\r\n");
+        client.write_all(head.as_bytes()).await.expect("the connection is open");
+        // sixteen times what the way there holds: nothing of it passes if nobody reads it
+        client.write_all(&vec![b'7'; LENGTH]).await.expect("it is read to the end");
+        let first = ask(&mut client).await;
+        assert!(first.contains("no, here"), "{first}");
+        assert!(first.matches("200 OK").count() == 2 || ask(&mut client).await.contains("200 OK"));
     }
 
     #[tokio::test(start_paused = true)]

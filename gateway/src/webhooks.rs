@@ -6,7 +6,6 @@ use std::time::Duration;
 use axum::body::Body as AxumBody;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use kit::Fault;
 use kit::peers::Local;
 use prost::Message;
@@ -16,6 +15,8 @@ use proto::tickets::v1::{
 use serde_json::json;
 use tonic::Status;
 
+use crate::bodies::Unread;
+use crate::edge::Edge;
 use crate::rest::{error_response, run_unary};
 
 /// Where webhooks are.
@@ -28,11 +29,11 @@ const HEADER_LIMIT: usize = 2_000;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Answers a delivery, or a challenge.
-pub async fn answer(calls: Local, request: Request<AxumBody>) -> Response<AxumBody> {
+pub(crate) async fn answer(edge: &Edge, request: Request<AxumBody>) -> Response<AxumBody> {
     let account = request.uri().path().strip_prefix(PREFIX).unwrap_or_default().to_owned();
     let answered = match *request.method() {
-        Method::POST => deliver(calls, account, request).await,
-        Method::GET => challenge(calls, account, request.into_parts().0).await,
+        Method::POST => deliver(edge, account, request).await,
+        Method::GET => challenge(edge.calls.clone(), account, request.into_parts().0).await,
         _ => {
             let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, "only GET and POST\n".to_owned());
             response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, POST"));
@@ -42,33 +43,29 @@ pub async fn answer(calls: Local, request: Request<AxumBody>) -> Response<AxumBo
     answered.unwrap_or_else(|status| error_response(&status))
 }
 
-async fn deliver(calls: Local, account: String, request: Request<AxumBody>) -> Result<Response<AxumBody>, Status> {
+async fn deliver(edge: &Edge, account: String, request: Request<AxumBody>) -> Result<Response<AxumBody>, Status> {
     let (parts, body) = request.into_parts();
     let too_large = || plain(StatusCode::PAYLOAD_TOO_LARGE, "a delivery has at most 4 MiB\n".to_owned());
-    // what is announced as too large is not even read
-    if BODY_LIMIT as u64 <= http_body::Body::size_hint(&body).lower().saturating_sub(1) {
-        return Ok(too_large());
-    }
-    let read = match tokio::time::timeout(PATIENCE, Limited::new(body, BODY_LIMIT).collect()).await {
-        Ok(read) => read,
-        Err(_) => return Ok(plain(StatusCode::REQUEST_TIMEOUT, "the delivery did not come in in time\n".to_owned())),
-    };
-    let body = match read {
-        Ok(whole) => whole.to_bytes(),
-        Err(error) if error.is::<LengthLimitError>() => return Ok(too_large()),
-        Err(_) => return Err(Fault::invalid("body", "must be complete").into()),
+    let body = match edge.bodies.of_webhook(body, BODY_LIMIT, PATIENCE).await {
+        Ok(body) => body,
+        Err(Unread::TooLarge) => return Ok(too_large()),
+        Err(Unread::Late) => {
+            return Ok(plain(StatusCode::REQUEST_TIMEOUT, "the delivery did not come in in time\n".to_owned()));
+        }
+        Err(Unread::Broken) => return Err(Fault::invalid("body", "must be complete").into()),
+        Err(Unread::NoRoom) => return Err(Unread::no_room()),
     };
     let header = |name: &str| signing(&parts.headers, name);
     let message = DeliverWebhookRequest {
         channel_account_id: account,
-        body,
+        body: body.bytes.clone(),
         hub_signature: header("x-hub-signature-256"),
         webhook_id: header("webhook-id"),
         webhook_timestamp: header("webhook-timestamp"),
         webhook_signature: header("webhook-signature"),
     };
     let rpc = "/manydesk.tickets.v1.WebhooksService/DeliverWebhook";
-    let answer = run_unary(calls, rpc, &parts.headers, message.encode_to_vec()).await?;
+    let answer = run_unary(edge.calls.clone(), rpc, &parts.headers, message.encode_to_vec()).await?;
     let answer = DeliverWebhookResponse::decode(answer).map_err(|_| Status::internal("an answer is not readable"))?;
     let DeliverWebhookResponse { stored, duplicates, quarantined, ignored } = answer;
     let text = json!({ "stored": stored, "duplicates": duplicates, "quarantined": quarantined, "ignored": ignored });

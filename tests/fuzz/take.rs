@@ -139,7 +139,7 @@ fn answer(settings: &Settings, mail: &Mail) {
         automatic: mail.automatic.is_some(),
     };
     let of = Of { number: "MAS-1001", prefix: &settings.prefix, subject: "Pacco", tagged: true };
-    let Some(addressed) = letter::address(&of, &[said]) else { return };
+    let Some(addressed) = letter::address(&of, &[said], &[]) else { return };
     let letter = Letter {
         from: "help@masque.example",
         from_name: "Masque",

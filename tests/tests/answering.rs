@@ -8,6 +8,8 @@ use proto::tenants::v1::{
     BrandVoice, PlaybookEntry, PutBrandVoiceRequest, PutPlaybookEntryRequest, Seller, UpdateSellerRequest,
 };
 use proto::tickets::v1 as pb;
+use proto::tickets::v1::customers_service_client::CustomersServiceClient;
+use proto::tickets::v1::timeline_entry::What;
 use proto::types::v1::Money;
 use tests::{eventually, reason};
 use tonic::Code;
@@ -310,12 +312,23 @@ async fn another_sellers_words_do_not_leave_unless_a_supervisor_says_why() {
     // The seller's own people learn nothing of whom else the provider serves: neither by asking nor by writing.
     let seller = shop.seller.clone();
     let mut boss = shop.tenant.person("Bea", Role::SellerAdmin, &[&seller]).await;
+    let mut hers = CustomersServiceClient::new(boss.session.transport().await.unwrap());
     let mut boss = hands(&mut boss.session).await;
     assert_eq!(boss.answering.check_reply(check(text)).await.unwrap_err().code(), Code::PermissionDenied);
     boss.tickets.reply(reply("r4", text)).await.expect("her own words leave");
     let list = pb::ListTicketEventsRequest { ticket_id: ticket.id.clone(), ..Default::default() };
     let events = boss.tickets.list_ticket_events(list).await.unwrap().into_inner().events;
     assert!(events.iter().all(|event| event.detail.is_empty()));
+    let list = pb::ListCustomerTimelineRequest { customer_id: ticket.customer_id.clone(), ..Default::default() };
+    let entries = hers.list_customer_timeline(list).await.unwrap().into_inner().entries;
+    let events: Vec<_> = entries
+        .into_iter()
+        .filter_map(|entry| match entry.what {
+            Some(What::TicketEvent(event)) => Some((event.kind, event.detail)),
+            _ => None,
+        })
+        .collect();
+    assert!(events.contains(&("guard_overridden".into(), String::new())), "{events:?}");
 }
 
 #[tokio::test]

@@ -16,8 +16,24 @@ macro_rules! billing {
     };
 }
 
-// it uses the macro above
+// they use the macro above
+mod books;
+mod commitments;
+mod counted;
+mod disputes;
 mod documents;
+mod dunning;
+mod exchange;
+mod kills;
+mod late;
+mod over_time;
+mod overview;
+mod pools;
+mod proofs;
+mod service_levels;
+mod streams;
+mod sums;
+mod told;
 
 /// The first day of the month before this one, by the clock of UTC.
 fn last_month() -> Date {
@@ -107,6 +123,11 @@ async fn billed(tenant: &mut Tenant, handle: &str) -> String {
 /// A buyer in Germany with a checked VAT id, and a plan signed from the first of
 /// last month.
 async fn billed_by(tenant: &mut Tenant, issuer_id: &str, handle: &str) -> String {
+    billed_with(tenant, issuer_id, handle, plan()).await
+}
+
+/// The same with another plan.
+async fn billed_with(tenant: &mut Tenant, issuer_id: &str, handle: &str, plan: RatePlan) -> String {
     let seller = tenant.seller(handle).await;
     let mut client = billing!(tenant.admin);
     let profile = BillingProfile {
@@ -127,7 +148,7 @@ async fn billed_by(tenant: &mut Tenant, issuer_id: &str, handle: &str) -> String
         })
         .await
         .expect("a profile");
-    let request = CreateRatePlanRequest { plan: Some(plan()), request_id: format!("plan-{handle}") };
+    let request = CreateRatePlanRequest { plan: Some(plan), request_id: format!("plan-{handle}") };
     let plan = client.create_rate_plan(request).await.expect("a plan").into_inner().plan.expect("a plan");
     client
         .sign_rate_plan(SignRatePlanRequest {

@@ -10,7 +10,7 @@ use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use engine::agent::{Presence, Profile};
-use engine::contact::{ContactState, NewContact};
+use engine::contact::{Contact, ContactState, NewContact};
 use engine::ids::{AgentId, At, ContactId, OfferId};
 use engine::needs::{Channel, Channels, Language, Level, Needs, Priority};
 use engine::refusal::Refusal;
@@ -21,7 +21,7 @@ use kit::peers::{Calls, Peers};
 use kit::replicas::Replicas;
 use kit::{Clock, ProviderId, Scope, SellerId};
 use routing::desk::{Desks, Pace};
-use routing::store::intake::{Note, Told};
+use routing::store::intake::{Handed, Note, Told, Why};
 use routing::store::{agents, contacts, decisions, intake, journal, snapshot};
 use scratch::TemporaryCluster;
 use sqlx::postgres::PgPoolOptions;
@@ -203,7 +203,7 @@ impl History {
             };
             let mut tx = world.db.begin(&scope).await.expect("a transaction");
             tenantdb::sellers::keep(&mut tx, seller, &terms).await.expect("kept");
-            intake::leave(&mut tx, &[note(&world.clock, Told::Seller(seller))]).await.expect("a note");
+            intake::leave(&mut tx, &[note(&world.clock, Told::Seller(seller))]);
             tx.commit().await.expect("committed");
         }
         for n in 0..=AGENTS {
@@ -237,7 +237,7 @@ impl History {
     async fn hire(&self, profile: &Profile) {
         let mut tx = self.world.db.begin(&Scope::provider(self.provider)).await.expect("a transaction");
         agents::keep(&mut tx, profile, "Europe/Lisbon").await.expect("kept");
-        intake::leave(&mut tx, &[note(&self.world.clock, Told::Agent(profile.agent))]).await.expect("a note");
+        intake::leave(&mut tx, &[note(&self.world.clock, Told::Agent(profile.agent))]);
         tx.commit().await.expect("committed");
     }
 
@@ -263,15 +263,10 @@ impl History {
             preferred: None,
         };
         let mut tx = self.world.db.begin(&Scope::of_event(self.provider, Some(seller))).await.expect("a transaction");
-        contacts::insert(&mut tx, std::slice::from_ref(&new), now).await.expect("stored");
-        let told = Told::Contact {
-            seller,
-            contact: new.id,
-            waiting_since: new.waiting_since,
-            due_at: new.due_at,
-            preferred: None,
-        };
-        intake::leave(&mut tx, &[note(&self.world.clock, told)]).await.expect("a note");
+        contacts::hand_in(&mut tx, &[Contact::open(new.clone(), now)]);
+        let why = if self.chance.below(2) == 0 { Why::New } else { Why::HandedIn };
+        let told = Told::Contact(Box::new(Handed { new: new.clone(), why }));
+        intake::leave(&mut tx, &[note(&self.world.clock, told)]);
         tx.commit().await.expect("committed");
         self.world.desks(self.chance.below(2) as usize).wake(self.provider);
         self.acknowledged.insert(Acknowledged::HandedIn(new.id));
@@ -282,7 +277,7 @@ impl History {
         let Some(contact) = self.some_contact() else { return };
         let mut tx = self.world.db.begin(&Scope::provider(self.provider)).await.expect("a transaction");
         let told = Told::Withdrawn { contact, reason: "gone".to_owned() };
-        intake::leave(&mut tx, &[note(&self.world.clock, told)]).await.expect("a note");
+        intake::leave(&mut tx, &[note(&self.world.clock, told)]);
         tx.commit().await.expect("committed");
         self.withdrawn.insert(contact);
     }

@@ -400,8 +400,18 @@ async fn restore(seller: &str, rows: &[(String, Vec<serde_json::Value>)]) {
     for (table, rows) in rows {
         let text = format!("delete from tickets.{table} where seller_id = $1");
         sqlx::query(AssertSqlSafe(text)).bind(seller).execute(&mut *tx).await.unwrap();
-        let text =
-            format!("insert into tickets.{table} select * from jsonb_populate_record(null::tickets.{table}, $1)");
+        // What is made of other columns is made again.
+        let columns: String = sqlx::query_scalar(
+            "select string_agg(quote_ident(attname), ', ') from pg_attribute
+              where attrelid = ('tickets.' || $1)::regclass and 0 < attnum and not attisdropped and attgenerated = ''",
+        )
+        .bind(table)
+        .fetch_one(&mut *tx)
+        .await
+        .unwrap();
+        let text = format!(
+            "insert into tickets.{table} ({columns}) select {columns} from jsonb_populate_record(null::tickets.{table}, $1)"
+        );
         for row in rows {
             sqlx::query(AssertSqlSafe(text.clone())).bind(row).execute(&mut *tx).await.unwrap();
         }

@@ -230,6 +230,80 @@ async fn a_ticket_is_offered_answered_and_done_across_the_services() {
     .await;
 }
 
+/// What a customer writes on one thread.
+async fn writes(floor: &mut Floor, account: &str, id: &str) -> tickets::Ticket {
+    let message = tickets::ReceiveMessageRequest {
+        seller_id: floor.seller.clone(),
+        channel_account_id: account.to_owned(),
+        external_id: id.to_owned(),
+        external_thread_id: "anna-1".into(),
+        author: Some(tickets::Author { address: "anna@example.it".into(), name: "Anna".into() }),
+        text: "Buongiorno, non ho ancora ricevuto il mio ordine. Quando arriva il mio pacco?".into(),
+        ..tickets::ReceiveMessageRequest::default()
+    };
+    let mut admin = TicketsServiceClient::new(floor.tenant.admin.transport().await.expect("a token"));
+    admin.receive_message(message).await.expect("a message").into_inner().ticket.expect("a ticket")
+}
+
+#[tokio::test]
+async fn work_that_ended_or_was_parked_is_offered_again_when_the_customer_writes_and_hears_of_changes() {
+    let mut floor = floor("Work again").await;
+    let account = floor.tenant.account(&floor.seller, "web_form", "forms.masque.example").await;
+    let mut giulia = floor.tenant.agent("Giulia", "it", &[&floor.seller]).await;
+    let (mut stream, welcome) = Stream::open(&mut giulia.session).await;
+    let ticket = writes(&mut floor, &account, "w1").await;
+    let offer = stream.offer(welcome).await;
+    let first = offer.contact.clone().expect("a contact");
+    stream.say(Up::Accept(Accept { offer_id: offer.id })).await;
+    stream.done().await;
+    // she is done with it and has answered nothing
+    stream.say(Up::Complete(Complete { contact_id: first.id.clone(), completion: Completion::Done.into() })).await;
+    stream.done().await;
+    let agents = TicketsServiceClient::new(giulia.session.transport().await.expect("a token"));
+    let get = tickets::GetTicketRequest { seller_id: floor.seller.clone(), ticket_id: ticket.id.clone() };
+    eventually("the ticket to hear of it", || {
+        let (mut agents, get) = (agents.clone(), get.clone());
+        async move { (!agents.get_ticket(get).await.ok()?.into_inner().ticket?.contact_ended.is_empty()).then_some(()) }
+    })
+    .await;
+
+    let again = writes(&mut floor, &account, "w2").await;
+    assert_eq!(again.id, ticket.id);
+    let offer = stream.offer(Welcome::default()).await;
+    let second = offer.contact.clone().expect("a contact");
+    assert_eq!(second.ticket_id, ticket.id);
+    assert_ne!(second.id, first.id);
+    stream.say(Up::Accept(Accept { offer_id: offer.id })).await;
+    stream.done().await;
+    stream.say(Up::Complete(Complete { contact_id: second.id.clone(), completion: Completion::Park.into() })).await;
+    stream.done().await;
+
+    // another priority moves it and wakes nothing; the customer's word does
+    let transport = floor.boss.session.transport().await.expect("a token");
+    let raise = tickets::SetTicketPriorityRequest {
+        seller_id: floor.seller.clone(),
+        ticket_id: ticket.id.clone(),
+        priority: tickets::Priority::Urgent.into(),
+        ..tickets::SetTicketPriorityRequest::default()
+    };
+    let mut workflow = tickets::workflow_service_client::WorkflowServiceClient::new(transport);
+    workflow.set_ticket_priority(raise).await.expect("another priority");
+    let boss = routing!(floor.boss.session);
+    let get = GetContactRequest { seller_id: floor.seller.clone(), contact_id: second.id.clone() };
+    let moved = eventually("the contact to be urgent", || {
+        let (mut boss, get) = (boss.clone(), get.clone());
+        async move {
+            let now = boss.get_contact(get).await.ok()?.into_inner().contact?;
+            (now.priority == "urgent").then_some(now)
+        }
+    })
+    .await;
+    assert_eq!(moved.state(), ContactState::Parked);
+    writes(&mut floor, &account, "w3").await;
+    let offer = stream.offer(Welcome::default()).await;
+    assert_eq!(offer.contact.expect("a contact").id, second.id);
+}
+
 #[tokio::test]
 async fn what_nobody_can_take_is_shown_with_its_reason_and_no_hand_overrules_it() {
     let mut floor = floor("Nobody").await;
@@ -371,4 +445,24 @@ async fn another_sellers_contact_is_not_there() {
     assert_eq!(client.withdraw_contact(withdraw).await.unwrap_err().code(), Code::NotFound);
     let queue = client.list_queue(ListQueueRequest::default()).await.expect("a list").into_inner().contacts;
     assert!(queue.is_empty());
+
+    // an id that she knows from elsewhere is hers as little when she hands in one of her own under it
+    let due_at = contact.waiting_since;
+    let take = EnqueueContactRequest { contact_id: contact.id.clone(), due_at, ..mail(&other, "taken", "it") };
+    client.enqueue_contact(take).await.expect("her own");
+    let withdraw = WithdrawContactRequest {
+        seller_id: other.clone(),
+        contact_id: contact.id.clone(),
+        request_id: "gone-again".into(),
+        ..WithdrawContactRequest::default()
+    };
+    assert_eq!(client.withdraw_contact(withdraw).await.unwrap_err().code(), Code::Aborted, "the engine knows none");
+    let explain =
+        ExplainContactRequest { seller_id: other.clone(), contact_id: contact.id.clone(), ..Default::default() };
+    let explained = client.explain_contact(explain).await.expect("hers").into_inner().contact.expect("a contact");
+    assert_eq!(explained.seller_id, other);
+    let get = GetContactRequest { seller_id: floor.seller.clone(), contact_id: contact.id.clone() };
+    let mine = routing!(floor.boss.session).get_contact(get).await.expect("still there").into_inner();
+    let mine = mine.contact.expect("a contact");
+    assert_eq!((mine.state(), mine.due_at), (ContactState::Queued, contact.due_at));
 }

@@ -112,7 +112,7 @@ async fn leave_traces(tenant: &mut Tenant, seller_id: &str, text: &str) {
     let message = ReceiveMessageRequest {
         seller_id: seller_id.to_owned(),
         channel_account_id: account.clone(),
-        external_id: "trace".into(),
+        external_id: "trace@shop.example".into(),
         author: Some(Author { address: "anna@example.it".into(), name: "Anna".into() }),
         text: text.into(),
         ..Default::default()
@@ -120,7 +120,7 @@ async fn leave_traces(tenant: &mut Tenant, seller_id: &str, text: &str) {
     let stored = TicketsServiceClient::new(transport(&mut tenant.admin).await).receive_message(message).await;
     let ticket = stored.expect("a message").into_inner().ticket.expect("a ticket");
     let with_file = format!(
-        "From: anna@example.it\r\nMessage-ID: <file@example.it>\r\nIn-Reply-To: <trace>\r\n\
+        "From: anna@example.it\r\nMessage-ID: <file@example.it>\r\nIn-Reply-To: <trace@shop.example>\r\n\
          Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\n{text}\r\n--b\r\n\
          Content-Type: text/csv; name=a.csv\r\nContent-Disposition: attachment\r\n\r\n{text}\r\n--b--\r\n"
     );

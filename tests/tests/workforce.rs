@@ -8,8 +8,8 @@ use tonic::Code;
 use tonic_types::StatusExt;
 
 /// Monday, 5 January 2026, midnight in Lisbon, which is UTC then.
-const MONDAY: i64 = 1_767_571_200;
-const HOUR: i64 = 3_600;
+pub(crate) const MONDAY: i64 = 1_767_571_200;
+pub(crate) const HOUR: i64 = 3_600;
 
 macro_rules! workforce {
     ($session:expr) => {
@@ -24,7 +24,7 @@ macro_rules! instant {
     };
 }
 
-fn employment() -> Employment {
+pub(crate) fn employment() -> Employment {
     Employment {
         zone: "Europe/Lisbon".into(),
         rule_set: "eu-wtd".into(),
@@ -36,7 +36,7 @@ fn employment() -> Employment {
 }
 
 /// An agent whom the workforce service knows, with a contract.
-async fn employed(tenant: &mut Tenant, name: &str, language: &str, seller: &str) -> Person {
+pub(crate) async fn employed(tenant: &mut Tenant, name: &str, language: &str, seller: &str) -> Person {
     let agent = tenant.agent(name, language, &[seller]).await;
     let admin = workforce!(tenant.admin);
     let request = UpsertEmploymentRequest {
@@ -58,7 +58,7 @@ async fn employed(tenant: &mut Tenant, name: &str, language: &str, seller: &str)
 }
 
 /// Chats from nine to five on weekdays, mail all week.
-fn given() -> Vec<ForecastSeries> {
+pub(crate) fn given() -> Vec<ForecastSeries> {
     let chats = |interval: i64| {
         let (day, hour) = (interval / 48, interval % 48 / 2);
         if day < 5 && (9..17).contains(&hour) { 6.0 } else { 0.0 }
@@ -73,7 +73,7 @@ fn given() -> Vec<ForecastSeries> {
     vec![series("chat", (0..336).map(chats).collect(), 150.0), series("email", vec![0.5; 336], 360.0)]
 }
 
-fn plans() -> Vec<ChannelPlan> {
+pub(crate) fn plans() -> Vec<ChannelPlan> {
     let target = ServiceTarget { answer_within_seconds: 60, service_level: 0.8, ..ServiceTarget::default() };
     vec![
         ChannelPlan {
@@ -95,7 +95,7 @@ fn office() -> Vec<OpenHours> {
     (1..=5).map(|weekday| OpenHours { weekday, start: "09:00".into(), end: "17:00".into() }).collect()
 }
 
-async fn requirement(tenant: &mut Tenant, seller: &str) -> Requirement {
+pub(crate) async fn requirement(tenant: &mut Tenant, seller: &str) -> Requirement {
     let mut admin = workforce!(tenant.admin);
     let forecast = admin
         .create_forecast(CreateForecastRequest {

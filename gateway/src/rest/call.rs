@@ -3,16 +3,14 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::body::Body as AxumBody;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use futures_util::StreamExt;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
-use http_body_util::{BodyExt, BodyStream, Full, Limited};
+use http_body_util::{BodyExt, BodyStream, Full};
 use kit::Fault;
 use kit::peers::Local;
-use kit::serve::MAX_MESSAGE_BYTES;
 use prost::Message;
 use prost_reflect::{DeserializeOptions, DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, SerializeOptions};
 use serde_json::{Map, Value};
@@ -22,24 +20,26 @@ use tower::ServiceExt;
 
 use super::errors::error_response;
 use super::{Body as Where, Route, Transcoder};
+use crate::edge::Edge;
 
 impl Transcoder {
     /// Answers a request of the JSON surface.
-    pub async fn rest(self: Arc<Self>, calls: Local, request: Request<AxumBody>) -> Response<AxumBody> {
-        match self.answer(calls, request).await {
+    pub(crate) async fn rest(self: Arc<Self>, edge: &Edge, request: Request<AxumBody>) -> Response<AxumBody> {
+        match self.answer(edge, request).await {
             Ok(response) => response,
             Err(status) => error_response(&status),
         }
     }
 
-    async fn answer(&self, calls: Local, request: Request<AxumBody>) -> Result<Response<AxumBody>, Status> {
+    async fn answer(&self, edge: &Edge, request: Request<AxumBody>) -> Result<Response<AxumBody>, Status> {
         let (parts, body) = request.into_parts();
         let Some((route, values)) = self.find(&parts.method, parts.uri.path()) else {
             return Err(self.no_route(&parts.method, parts.uri.path()));
         };
-        let body = collect(body).await?;
+        let body = edge.bodies.of_call(&edge.verifier, &route.rpc, &parts.headers, body).await?;
         let query = parts.uri.query().unwrap_or_default();
-        let message = request_message(route, &values, query, &body)?;
+        let message = request_message(route, &values, query, &body.bytes)?;
+        let calls = edge.calls.clone();
         if route.descriptor.is_server_streaming() {
             return stream(calls, route, &parts.headers, &message).await;
         }
@@ -54,22 +54,6 @@ impl Transcoder {
             Fault::NotFound("path").into()
         }
     }
-}
-
-/// How long a request may take to come in.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Reads a body up to the largest message.
-pub async fn collect(body: AxumBody) -> Result<Bytes, Status> {
-    let refused = || Status::from(Fault::invalid("body", "must be complete and at most 32 MiB"));
-    // what is announced as too large is not even read
-    if MAX_MESSAGE_BYTES as u64 <= http_body::Body::size_hint(&body).lower() {
-        return Err(refused());
-    }
-    // one that trickles in holds a place in flight that others wait for
-    let whole = tokio::time::timeout(PATIENCE, Limited::new(body, MAX_MESSAGE_BYTES).collect()).await;
-    let whole = whole.map_err(|_| Status::deadline_exceeded("the request did not come in in time"))?;
-    whole.map(|whole| whole.to_bytes()).map_err(|_| refused())
 }
 
 fn request_message(

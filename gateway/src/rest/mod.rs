@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use http::Method;
 use prost_reflect::{DescriptorPool, MethodDescriptor};
 
-pub use call::{collect, frame, from_json, run_unary, to_json};
+pub use call::{frame, from_json, run_unary, to_json};
 pub use errors::{error_response, http_code};
 pub use route::{BadRoute, Body, Route};
 

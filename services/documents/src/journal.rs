@@ -60,50 +60,90 @@ const ROOTS: [(&str, &str); 5] = [
 
 /// The journal of entries, in their order. Entries are counted from 1 in errors.
 pub fn journal(entries: &[Entry], dialect: Dialect) -> Result<String, JournalError> {
-    let mut text = String::new();
-    let mut body = String::new();
-    let mut opened: BTreeMap<String, Date> = BTreeMap::new();
-    let mut currencies = BTreeSet::new();
-    for (index, entry) in entries.iter().enumerate() {
-        let number = index + 1;
-        if entry.date.year() < 1000 {
-            return Err(JournalError::Date(number));
-        }
-        balanced(entry, number)?;
-        let (code, description) = (one_line(&entry.code), one_line(&entry.description));
-        // Writing into a string cannot fail.
-        match dialect {
-            Dialect::Hledger => {
-                let code = code.replace(['(', ')'], "");
-                let code = if code.is_empty() { String::new() } else { format!(" ({code})") };
-                let description = description.replace(';', ",");
-                writeln!(body, "{}{code} {description}", entry.date).ok();
+    JournalWriter::new(dialect).page(entries)
+}
+
+/// A journal written page by page: joined, the pages are the journal of all entries. Every page declares the accounts
+/// and currencies that no page before it did, so that entries have to come in the order of their dates.
+#[derive(Debug, Clone)]
+pub struct JournalWriter {
+    dialect: Dialect,
+    accounts: BTreeSet<String>,
+    currencies: BTreeSet<String>,
+    entries: usize,
+}
+
+impl JournalWriter {
+    /// Nothing is written yet.
+    pub fn new(dialect: Dialect) -> JournalWriter {
+        JournalWriter { dialect, accounts: BTreeSet::new(), currencies: BTreeSet::new(), entries: 0 }
+    }
+
+    /// The next entries, in their order. In errors all entries of the journal are counted from 1.
+    pub fn page(&mut self, entries: &[Entry]) -> Result<String, JournalError> {
+        let mut body = String::new();
+        let mut opened: BTreeMap<String, Date> = BTreeMap::new();
+        let mut currencies = BTreeSet::new();
+        for entry in entries {
+            self.entries += 1;
+            let number = self.entries;
+            if entry.date.year() < 1000 {
+                return Err(JournalError::Date(number));
             }
-            Dialect::Beancount => {
-                let quoted = description.replace('\\', "\\\\").replace('"', "\\\"");
-                writeln!(body, "{} * \"{quoted}\"", entry.date).ok();
-                if !code.is_empty() {
-                    writeln!(body, "  code: \"{}\"", code.replace('\\', "\\\\").replace('"', "\\\"")).ok();
+            balanced(entry, number)?;
+            head(&mut body, entry, self.dialect);
+            for posting in &entry.postings {
+                let account = account(&posting.account, self.dialect).ok_or(JournalError::Account(number))?;
+                let places = crate::codes::minor_digits(&posting.currency).ok_or(JournalError::Currency(number))?;
+                let mut amount = posting.amount.normalize();
+                amount.rescale(amount.scale().max(places));
+                let amount = if amount.is_zero() { plain(amount) } else { amount.to_string() };
+                // Writing into a string cannot fail.
+                writeln!(body, "  {account}  {amount} {}", posting.currency).ok();
+                if !self.currencies.contains(&posting.currency) {
+                    currencies.insert(posting.currency.clone());
+                }
+                if !self.accounts.contains(&account) {
+                    let first = opened.entry(account).or_insert(entry.date);
+                    *first = entry.date.min(*first);
                 }
             }
+            body.push('\n');
         }
-        for posting in &entry.postings {
-            let account = account(&posting.account, dialect).ok_or(JournalError::Account(number))?;
-            let places = crate::codes::minor_digits(&posting.currency).ok_or(JournalError::Currency(number))?;
-            let mut amount = posting.amount.normalize();
-            amount.rescale(amount.scale().max(places));
-            let amount = if amount.is_zero() { plain(amount) } else { amount.to_string() };
-            writeln!(body, "  {account}  {amount} {}", posting.currency).ok();
-            currencies.insert(posting.currency.clone());
-            let first = opened.entry(account).or_insert(entry.date);
-            *first = entry.date.min(*first);
-        }
-        body.push('\n');
+        let mut text = declared(&opened, &currencies, self.dialect);
+        text.push_str(&body);
+        self.accounts.extend(opened.into_keys());
+        self.currencies.append(&mut currencies);
+        Ok(text)
     }
+}
+
+/// The first line of an entry, and its code.
+fn head(body: &mut String, entry: &Entry, dialect: Dialect) {
+    let (code, description) = (one_line(&entry.code), one_line(&entry.description));
+    match dialect {
+        Dialect::Hledger => {
+            let code = code.replace(['(', ')'], "");
+            let code = if code.is_empty() { String::new() } else { format!(" ({code})") };
+            let description = description.replace(';', ",");
+            writeln!(body, "{}{code} {description}", entry.date).ok();
+        }
+        Dialect::Beancount => {
+            let quoted = description.replace('\\', "\\\\").replace('"', "\\\"");
+            writeln!(body, "{} * \"{quoted}\"", entry.date).ok();
+            if !code.is_empty() {
+                writeln!(body, "  code: \"{}\"", code.replace('\\', "\\\\").replace('"', "\\\"")).ok();
+            }
+        }
+    }
+}
+
+fn declared(opened: &BTreeMap<String, Date>, currencies: &BTreeSet<String>, dialect: Dialect) -> String {
+    let mut text = String::new();
     match dialect {
         // Declared, so that `hledger check accounts commodities` holds as well.
         Dialect::Hledger => {
-            for currency in &currencies {
+            for currency in currencies {
                 let places = crate::codes::minor_digits(currency).unwrap_or(2) as usize;
                 writeln!(text, "commodity 1000.{} {currency}", "0".repeat(places)).ok();
             }
@@ -112,14 +152,15 @@ pub fn journal(entries: &[Entry], dialect: Dialect) -> Result<String, JournalErr
             }
         }
         Dialect::Beancount => {
-            for (account, first) in &opened {
+            for (account, first) in opened {
                 writeln!(text, "{first} open {account}").ok();
             }
         }
     }
-    text.push('\n');
-    text.push_str(&body);
-    Ok(text)
+    if !text.is_empty() {
+        text.push('\n');
+    }
+    text
 }
 
 fn balanced(entry: &Entry, number: usize) -> Result<(), JournalError> {

@@ -32,7 +32,7 @@ mod xml;
 pub use check::{Invoice, MAX_LINES, Violation};
 pub use cii::cii;
 pub use codes::is_leitweg;
-pub use journal::{Dialect, Entry, JournalError, Posting, journal};
+pub use journal::{Dialect, Entry, JournalError, JournalWriter, Posting, journal};
 pub use language::Language;
 pub use legal::small_business;
 pub use pdf::{Brand, Logo, PdfError, pdf};

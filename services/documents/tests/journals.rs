@@ -2,7 +2,7 @@
 
 mod support;
 
-use documents::{Dialect, Entry, JournalError, Posting, journal};
+use documents::{Dialect, Entry, JournalError, JournalWriter, Posting, journal};
 use support::{d, ledger};
 
 #[test]
@@ -16,6 +16,34 @@ fn both_dialects_say_the_same_postings() {
     let beancount = journal(&entries, Dialect::Beancount).unwrap();
     assert!(beancount.starts_with("2026-11-10 open Assets:Bank\n2026-11-02 open Assets:Receivable"), "{beancount}");
     assert!(beancount.contains("2026-11-02 * \"Maison; Églantine\"\n  code: \"NORD-2026-00042\"\n"), "{beancount}");
+}
+
+#[test]
+fn a_journal_in_pages_declares_everything_once() {
+    let mut entries = ledger();
+    entries.sort_by_key(|entry| entry.date);
+    for dialect in [Dialect::Hledger, Dialect::Beancount] {
+        let mut writer = JournalWriter::new(dialect);
+        let paged: String = entries.chunks(1).map(|page| writer.page(page).unwrap()).collect();
+        let whole = journal(&entries, dialect).unwrap();
+        let declares = |l: &&str| l.starts_with("account") || l.starts_with("commodity") || l.contains(" open ");
+        let sorted = |text: &str, wanted: bool| {
+            let mut found: Vec<String> = text.lines().filter(|l| declares(l) == wanted).map(str::to_owned).collect();
+            if wanted {
+                found.sort();
+            } else {
+                found.retain(|l| !l.is_empty());
+            }
+            found
+        };
+        assert_eq!(sorted(&paged, true), sorted(&whole, true));
+        assert_eq!(sorted(&paged, false), sorted(&whole, false));
+    }
+    let mut writer = JournalWriter::new(Dialect::Hledger);
+    assert_eq!(writer.page(&[]).unwrap(), "");
+    writer.page(&entries).unwrap();
+    let broken = Entry { date: jiff::civil::date(33, 4, 3), ..entries[0].clone() };
+    assert_eq!(writer.page(&[broken]).unwrap_err(), JournalError::Date(entries.len() + 1));
 }
 
 #[test]

@@ -199,6 +199,14 @@ impl Caller {
         &self.granted
     }
 
+    /// The seller, if only one is granted.
+    pub fn only_seller(&self) -> Option<SellerId> {
+        match &self.granted {
+            Granted::These(list) if list.len() == 1 => Some(SellerId(list[0])),
+            _ => None,
+        }
+    }
+
     /// When the token ends.
     pub fn expires_at(&self) -> Timestamp {
         Timestamp::from_second(self.expires_at).unwrap_or(Timestamp::MAX)
@@ -314,7 +322,7 @@ pub struct Verifier {
     clock: Clock,
     issuer: Arc<str>,
     audiences: Arc<[String]>,
-    remembered: Arc<Mutex<HashMap<[u8; 32], Arc<Caller>>>>,
+    remembered: Arc<Mutex<HashMap<[u8; 32], Remembered>>>,
 }
 
 impl Verifier {
@@ -360,15 +368,17 @@ impl Verifier {
         let mut key = [0u8; 32];
         key.copy_from_slice(digest::digest(&digest::SHA256, token.as_bytes()).as_ref());
         let known = self.remembered.lock().ok().and_then(|seen| seen.get(&key).cloned());
-        let caller = match known {
-            Some(caller) => caller,
+        // a key that was dropped takes with it what it signed
+        let caller = match known.filter(|known| self.keys.knows(&known.kid)) {
+            Some(known) => known.caller,
             None => {
-                let caller = Arc::new(self.check(token, now)?);
+                let (caller, kid) = self.check(token, now)?;
+                let caller = Arc::new(caller);
                 if let Ok(mut seen) = self.remembered.lock() {
                     if seen.len() >= REMEMBERED {
                         seen.clear();
                     }
-                    seen.insert(key, caller.clone());
+                    seen.insert(key, Remembered { kid: kid.into(), caller: caller.clone() });
                 }
                 caller
             }
@@ -391,7 +401,7 @@ impl Verifier {
         if self.revoked.admits(caller) { Ok(()) } else { Err(Fault::Unauthenticated("TOKEN_REVOKED")) }
     }
 
-    fn check(&self, token: &str, now: i64) -> Result<Caller, Fault> {
+    fn check(&self, token: &str, now: i64) -> Result<(Caller, String), Fault> {
         const INVALID: Fault = Fault::Unauthenticated("TOKEN_INVALID");
         let header = jsonwebtoken::decode_header(token).map_err(|_| INVALID)?;
         if header.alg != Algorithm::EdDSA {
@@ -425,8 +435,15 @@ impl Verifier {
         if !told_truth || !for_us || !lifetime_sane {
             return Err(INVALID);
         }
-        Ok(Caller::of(&claims))
+        Ok((Caller::of(&claims), kid))
     }
+}
+
+/// A token that was good, and the key that signed it.
+#[derive(Clone)]
+struct Remembered {
+    kid: Arc<str>,
+    caller: Arc<Caller>,
 }
 
 /// Takes the caller that the gate put into the request.

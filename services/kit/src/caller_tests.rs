@@ -153,3 +153,15 @@ fn a_scope_holds_what_was_granted_and_nothing_else() {
     assert_eq!(all.view(&seller(8)).expect("the database decides").single_reader(), Some(Uuid::from_u128(8)));
     assert!(all.of_provider().seller().is_none(), "no seller is written without naming it");
 }
+
+#[test]
+fn a_key_that_is_dropped_takes_with_it_what_it_signed() {
+    let w = world();
+    let token = w.key.sign(&claims()).expect("signed");
+    assert_eq!(reason(w.verifier.verify(&token)), "accepted");
+    let next = SigningKey::generate("k2").expect("a key");
+    w.verifier.keys().replace_issuer_keys(&Jwks { keys: vec![w.key.public().clone(), next.public().clone()] });
+    assert_eq!(reason(w.verifier.verify(&token)), "accepted", "another key beside it takes nothing away");
+    w.verifier.keys().replace_issuer_keys(&Jwks { keys: vec![next.public().clone()] });
+    assert_eq!(reason(w.verifier.verify(&token)), "TOKEN_INVALID", "also one that is remembered");
+}

@@ -79,6 +79,15 @@ impl Fault {
         Fault::Internal(what.into().into())
     }
 
+    /// Whether it may be gone in a moment, here or where it was passed on from.
+    pub fn is_unavailable(&self) -> bool {
+        match self {
+            Fault::Unavailable(_) => true,
+            Fault::Passed(status) => status.code() == Code::Unavailable,
+            _ => false,
+        }
+    }
+
     /// The reason in the `ErrorInfo`.
     pub fn reason(&self) -> &'static str {
         match self {
@@ -191,7 +200,10 @@ impl From<Fault> for Status {
                 (Code::Aborted, details)
             }
             Fault::Unavailable(error) => {
-                tracing::warn!(error = chain(&*error), "unavailable");
+                match error.is::<NotYet>() {
+                    true => tracing::debug!(error = chain(&*error), "not yet"),
+                    false => tracing::warn!(error = chain(&*error), "unavailable"),
+                }
                 let mut details = info(HashMap::new());
                 details.set_retry_info(Some(Duration::from_millis(500)));
                 (Code::Unavailable, details)
@@ -204,6 +216,11 @@ impl From<Fault> for Status {
         Status::with_error_details(code, message, details)
     }
 }
+
+/// Something that a moment brings by itself, as a start or a change of leaders do: nobody has to be told of it.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct NotYet(pub &'static str);
 
 /// An error and its causes in one line.
 pub fn chain(error: &(dyn Error + 'static)) -> String {

@@ -147,6 +147,12 @@ impl Keyring {
         found
     }
 
+    /// Whether a key of that id is known now.
+    pub fn knows(&self, kid: &str) -> bool {
+        let slot = if kid.starts_with(SERVICE_KID) { &self.inner.services } else { &self.inner.users };
+        slot.read().is_ok_and(|keys| keys.contains_key(kid))
+    }
+
     /// Whether the issuer's keys have arrived.
     pub fn is_ready(&self) -> bool {
         self.inner.users.read().is_ok_and(|keys| !keys.is_empty())

@@ -3,6 +3,7 @@
 //! labels hold RPC names and codes.
 
 use std::future::Future;
+use std::io::IsTerminal;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::OnceLock;
@@ -66,6 +67,11 @@ impl Drop for Guard {
 /// The exporter's own traffic must not be traced, or it traces itself.
 const PLUMBING: &[&str] = &["h2", "hyper", "tonic", "tower", "hyper_util", "opentelemetry"];
 
+/// Whether lines are read on a screen that shows colours (no-color.org).
+fn is_coloured() -> bool {
+    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
 /// Installs the process's subscriber; must run inside the tokio runtime.
 pub fn start(settings: &Settings) -> Result<Guard, String> {
     let filter = EnvFilter::try_new(&settings.log).map_err(|e| format!("the log filter is not valid: {e}"))?;
@@ -78,7 +84,11 @@ pub fn start(settings: &Settings) -> Result<Guard, String> {
                 .with_filter(filter),
         ),
         LogFormat::Pretty => Box::new(
-            tracing_subscriber::fmt::layer().with_target(true).with_writer(std::io::stderr).with_filter(filter),
+            tracing_subscriber::fmt::layer()
+                .with_target(true)
+                .with_ansi(is_coloured())
+                .with_writer(std::io::stderr)
+                .with_filter(filter),
         ),
     };
     let provider = match &settings.otlp {

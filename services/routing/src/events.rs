@@ -12,10 +12,10 @@ use tenantdb::service::Deps;
 use tracing::Instrument;
 
 use crate::desk::Desks;
-use crate::store::intake::{Note, Told};
+use crate::store::intake::{Handed, Note, Told, Why};
 use crate::store::{agents, contacts, intake, policies};
 use engine::agent::Profile;
-use engine::contact::NewContact;
+use engine::contact::{Contact, NewContact};
 use engine::ids::{AgentId, At, ContactId, TicketId};
 use engine::needs::{Channel, Language, Level, Needs, Priority};
 use engine::policy::Policy;
@@ -47,13 +47,12 @@ impl Listener {
                     }
                     let contact = contact_of(seller, work, policy.as_ref().unwrap_or(&Policy::default()), now)?;
                     new.push(contact.clone());
-                    Some(Told::Contact {
-                        seller,
-                        contact: contact.id,
-                        waiting_since: contact.waiting_since,
-                        due_at: contact.due_at,
-                        preferred: contact.preferred,
-                    })
+                    let note = |new, why| Told::Contact(Box::new(Handed { new, why }));
+                    if work.changed {
+                        let told = note(contact.clone(), Why::Changed);
+                        notes.push(Note { id: self.deps.clock.new_uuid(), told });
+                    }
+                    (work.wrote_again || !work.changed).then(|| note(contact, Why::HandedIn))
                 }
                 Some(Body::TicketWorkWithdrawn(gone)) => Some(Told::Withdrawn {
                     contact: ContactId::parse("contact_id", &gone.contact_id)?,
@@ -69,12 +68,9 @@ impl Listener {
             };
             notes.extend(told.map(|told| Note { id: self.deps.clock.new_uuid(), told }));
         }
-        if !new.is_empty() {
-            contacts::insert(tx, &new, now).await?;
-        }
-        if !notes.is_empty() {
-            intake::leave(tx, &notes).await?;
-        }
+        let opened: Vec<Contact> = new.into_iter().map(|new| Contact::open(new, now)).collect();
+        contacts::hand_in_unless_known(tx, &opened);
+        intake::leave(tx, &notes);
         Ok(())
     }
 

@@ -110,7 +110,11 @@ struct Plumbing {
 
 const PLUMBING: Plumbing = Plumbing {
     table: "outbox",
-    versions: &[include_str!("../sql/plumbing.sql"), include_str!("../sql/plumbing_2.sql")],
+    versions: &[
+        include_str!("../sql/plumbing.sql"),
+        include_str!("../sql/plumbing_2.sql"),
+        include_str!("../sql/plumbing_3.sql"),
+    ],
 };
 
 const SELLERS: Plumbing = Plumbing { table: "seller", versions: &[include_str!("../sql/sellers.sql")] };

@@ -25,6 +25,27 @@ impl Failure {
         }
     }
 
+    /// Whether it is about how this version and the schema fit, or a fault of the database itself, and not about
+    /// what was asked: a migration that is still to come, a word that a newer version wrote.
+    pub fn is_of_the_version(&self) -> bool {
+        match self {
+            Failure::Inconsistent(_) => true,
+            Failure::Stopped => false,
+            Failure::Sql(error) => match error {
+                // 42 what is not there or not allowed, XX internal
+                sqlx::Error::Database(e) => {
+                    e.code().is_some_and(|code| code.starts_with("42") || code.starts_with("XX"))
+                }
+                sqlx::Error::ColumnNotFound(_)
+                | sqlx::Error::ColumnDecode { .. }
+                | sqlx::Error::ColumnIndexOutOfBounds { .. }
+                | sqlx::Error::TypeNotFound { .. }
+                | sqlx::Error::Decode(_) => true,
+                _ => false,
+            },
+        }
+    }
+
     /// Whether trying again may help.
     pub fn is_transient(&self) -> bool {
         match self {

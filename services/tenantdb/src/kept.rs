@@ -12,6 +12,7 @@ use sqlx::Row;
 use uuid::Uuid;
 
 use crate::group::{Asked, Claimed};
+use crate::writes::unnested;
 use crate::{Failure, TenantTx};
 
 /// A request with the method that was called.
@@ -83,31 +84,29 @@ impl TenantTx {
         Ok(known)
     }
 
-    /// Keeps answers with their requests. A request that somebody has answered
+    /// Keeps answers with their requests, with the commit. A request that somebody has answered
     /// from what is stored in the meantime stays as it was answered.
-    pub async fn keep(&mut self, answers: &[(&Named, &[u8])]) -> Result<(), Failure> {
+    pub fn keep(&mut self, answers: &[(&Named, &[u8])]) {
         if answers.is_empty() {
-            return Ok(());
+            return;
         }
-        let (provider, at) = (self.provider(), self.now());
-        sqlx::query(
-            "insert into replay (provider_id, seller_id, subject, method, request_id, fingerprint, response, answered_at)
-             select $1, a.seller_id, a.subject, a.method, a.request_id, a.fingerprint, a.response, $8
-               from unnest($2::text[], $3::uuid[], $4::uuid[], $5::text[], $6::bytea[], $7::bytea[])
-                    as a (method, seller_id, subject, request_id, fingerprint, response)
+        let (provider, at) = (self.provider().0, self.now());
+        let writes = self.writes();
+        let (provider, at) = (writes.bind("uuid", provider), writes.bind("timestamptz", at.to_sqlx()));
+        let columns = [
+            writes.bind("uuid[]", answers.iter().map(|(n, _)| n.asked.seller.0).collect::<Vec<Uuid>>()),
+            writes.bind("uuid[]", answers.iter().map(|(n, _)| n.asked.subject).collect::<Vec<Uuid>>()),
+            writes.bind("text[]", answers.iter().map(|(n, _)| n.method).collect::<Vec<&str>>()),
+            writes.bind("text[]", answers.iter().map(|(n, _)| n.asked.request_id.as_str()).collect::<Vec<&str>>()),
+            writes.bind("bytea[]", answers.iter().map(|(n, _)| n.asked.fingerprint.as_slice()).collect::<Vec<&[u8]>>()),
+            writes.bind("bytea[]", answers.iter().map(|(_, response)| *response).collect::<Vec<&[u8]>>()),
+        ];
+        writes.push(format!(
+            "insert into replay (provider_id, answered_at, seller_id, subject, method, request_id, fingerprint, response)
+             select {provider}, {at}, {}
              on conflict on constraint replay_pk do nothing",
-        )
-        .bind(provider.0)
-        .bind(answers.iter().map(|(n, _)| n.method).collect::<Vec<&str>>())
-        .bind(answers.iter().map(|(n, _)| n.asked.seller.0).collect::<Vec<Uuid>>())
-        .bind(answers.iter().map(|(n, _)| n.asked.subject).collect::<Vec<Uuid>>())
-        .bind(answers.iter().map(|(n, _)| n.asked.request_id.as_str()).collect::<Vec<&str>>())
-        .bind(answers.iter().map(|(n, _)| n.asked.fingerprint.as_slice()).collect::<Vec<&[u8]>>())
-        .bind(answers.iter().map(|(_, response)| *response).collect::<Vec<&[u8]>>())
-        .bind(at.to_sqlx())
-        .execute(self.conn())
-        .await?;
-        Ok(())
+            unnested(&columns)
+        ));
     }
 
     /// Why something that a request names is not there for it: its id may be

@@ -40,6 +40,9 @@ pub use jiff_sqlx::{Timestamp as At, ToSqlx};
 pub use sqlx::migrate::Migrator;
 pub use tx::TenantTx;
 
+/// Connections for look-ups of whose row an id is.
+const OWNER_LOOK_UPS: u32 = 2;
+
 /// What a service needs to reach its schema.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -59,6 +62,9 @@ pub struct TenantDb {
     service: &'static str,
     app: PgPool,
     relay: PgPool,
+    /// Of the relay role, for look-ups that anybody may cause: they wait for one another, and neither the outbox
+    /// nor what is due waits for them.
+    owners: PgPool,
     clock: Clock,
     hints: Hints,
     /// Turns of exports, each of which holds a connection for long.
@@ -120,9 +126,10 @@ impl TenantDb {
         let service = settings.service;
         let app = pool(&settings.app_url, settings.connections).map_err(|e| Refused::Unreachable(service, e))?;
         let relay = pool(&settings.relay_url, 3).map_err(|e| Refused::Unreachable(service, e))?;
+        let owners = pool(&settings.relay_url, OWNER_LOOK_UPS).map_err(|e| Refused::Unreachable(service, e))?;
         refuse_unbound(service, &app).await?;
         let exports = Arc::new(Semaphore::new(export::AT_ONCE));
-        Ok(TenantDb { service, app, relay, clock, hints, exports })
+        Ok(TenantDb { service, app, relay, owners, clock, hints, exports })
     }
 
     /// The service's name.
@@ -198,8 +205,15 @@ impl TenantDb {
     /// `seller_id` and the id, takes the id as `$1`, and reads only what
     /// `ctx.expose_due_columns` shows the relay role.
     pub async fn owner(&self, query: &'static str, id: Uuid) -> Result<Option<Due>, Failure> {
-        let row = sqlx::query(query).bind(id).fetch_optional(&self.relay).await?;
+        let row = sqlx::query(query).bind(id).fetch_optional(&self.owners).await?;
         row.as_ref().map(due_of).transpose()
+    }
+
+    /// The rows of one provider or with one id, across tenants: the query selects `provider_id`, `seller_id` and an
+    /// id, takes the provider or id as `$1`, and reads only what `ctx.expose_due_columns` shows the relay role.
+    pub async fn rows_of(&self, query: &'static str, id: Uuid) -> Result<Vec<Due>, Failure> {
+        let rows = sqlx::query(query).bind(id).fetch_all(&self.relay).await?;
+        rows.iter().map(due_of).collect()
     }
 
     /// Whether the database answers.
@@ -210,13 +224,14 @@ impl TenantDb {
 
     /// Connections open now.
     pub fn connections(&self) -> u32 {
-        self.app.size() + self.relay.size()
+        self.app.size() + self.relay.size() + self.owners.size()
     }
 
     /// Closes all connections.
     pub async fn close(&self) {
         self.app.close().await;
         self.relay.close().await;
+        self.owners.close().await;
     }
 }
 

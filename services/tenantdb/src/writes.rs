@@ -4,7 +4,7 @@
 
 use sqlx::error::BoxDynError;
 use sqlx::postgres::{PgArguments, Postgres};
-use sqlx::{Arguments, AssertSqlSafe, Encode, Type};
+use sqlx::{Arguments, AssertSqlSafe, Encode, Row, Type};
 use uuid::Uuid;
 
 use crate::{Failure, TenantTx};
@@ -13,6 +13,8 @@ use crate::{Failure, TenantTx};
 #[derive(Default)]
 pub struct Writes {
     statements: Vec<String>,
+    /// Statements that must touch so many rows, by their places, and what is wrong if they do not.
+    exact: Vec<(usize, usize, &'static str)>,
     values: PgArguments,
     bound: usize,
     wrong: Option<BoxDynError>,
@@ -38,6 +40,13 @@ impl Writes {
         self.statements.push(statement);
     }
 
+    /// As [`Writes::push`], for a statement that ends in `returning 1` and must touch so many rows; else the
+    /// transaction fails with the complaint.
+    pub fn push_exactly(&mut self, statement: String, rows: usize, complaint: &'static str) {
+        self.exact.push((self.statements.len(), rows, complaint));
+        self.statements.push(statement);
+    }
+
     /// Begins rows of one tenant for a table.
     pub fn rows(&mut self, table: &'static str, provider: Uuid, seller: Uuid) -> Rows<'_> {
         let tenant = [self.bind("uuid", provider), self.bind("uuid", seller)].join(", ");
@@ -50,12 +59,17 @@ impl Writes {
 
     /// One statement of all, whose parts are done whether or not they are read.
     fn text(&self) -> String {
-        if let [only] = self.statements.as_slice() {
+        if let [only] = self.statements.as_slice()
+            && self.exact.is_empty()
+        {
             return only.clone();
         }
         let parts: Vec<String> =
             self.statements.iter().enumerate().map(|(place, part)| format!("part_{place} as ({part})")).collect();
-        format!("with {} select 1", parts.join(", "))
+        let counts: Vec<String> =
+            self.exact.iter().map(|(place, ..)| format!("(select count(*) from part_{place})")).collect();
+        let shown = if counts.is_empty() { "1".to_owned() } else { counts.join(", ") };
+        format!("with {} select {shown}", parts.join(", "))
     }
 }
 
@@ -105,7 +119,7 @@ impl Rows<'_> {
 
 /// Arrays of the same length as columns of rows, in their order. Taken apart row by row: as a table in the
 /// `from` each array would be copied whole into a store of its own first, at twice the cost.
-pub(crate) fn unnested(arrays: &[String]) -> String {
+pub fn unnested(arrays: &[String]) -> String {
     arrays.iter().map(|array| format!("unnest({array})")).collect::<Vec<_>>().join(", ")
 }
 
@@ -126,7 +140,18 @@ impl TenantTx {
         if let Some(wrong) = writes.wrong {
             return Err(Failure::Sql(sqlx::Error::Encode(wrong)));
         }
-        sqlx::query_with(AssertSqlSafe(text), writes.values).execute(self.conn()).await?;
+        let query = sqlx::query_with(AssertSqlSafe(text), writes.values);
+        if writes.exact.is_empty() {
+            query.execute(self.conn()).await?;
+            return Ok(());
+        }
+        let touched = query.fetch_one(self.conn()).await?;
+        for (column, (_, rows, complaint)) in writes.exact.iter().enumerate() {
+            let found: i64 = touched.try_get(column)?;
+            if usize::try_from(found) != Ok(*rows) {
+                return Err(Failure::Inconsistent((*complaint).to_owned()));
+            }
+        }
         Ok(())
     }
 }
@@ -144,5 +169,16 @@ mod tests {
         writes.rows("u", Uuid::nil(), Uuid::nil()).column("b", "int8", vec![1_i64]).insert_or_set("u_pk", &["b"]);
         let second = "insert into u (provider_id, seller_id, b) select $4::uuid, $5::uuid, unnest($6::int8[]) on conflict on constraint u_pk do update set b = excluded.b";
         assert_eq!(writes.text(), format!("with part_0 as ({first}), part_1 as ({second}) select 1"));
+        writes.push_exactly("update v set c = 1 returning 1".to_owned(), 3, "not three");
+        let third = "part_2 as (update v set c = 1 returning 1) select (select count(*) from part_2)";
+        assert_eq!(writes.text(), format!("with part_0 as ({first}), part_1 as ({second}), {third}"));
+    }
+
+    #[test]
+    fn a_counted_statement_alone_is_still_counted() {
+        let mut writes = Writes::default();
+        writes.push_exactly("update v set c = 1 returning 1".to_owned(), 1, "not one");
+        let text = "with part_0 as (update v set c = 1 returning 1) select (select count(*) from part_0)";
+        assert_eq!(writes.text(), text);
     }
 }

@@ -1,4 +1,4 @@
-//! What other services told: a contact was given to an agent or came back, a seller's terms changed, a
+//! What other services told: a contact was given to an agent, came back or ended, a seller's terms changed, a
 //! seller is to be erased.
 
 use std::collections::BTreeSet;
@@ -10,13 +10,13 @@ use kit::{Fault, UserId};
 use prost::Message as _;
 use proto::events::v1::envelope::Body;
 use proto::events::v1::{
-    ContactAssigned, ContactReleased, Envelope, KnowledgeApproved, SellerErasureDone, SellerTerms,
+    ContactAssigned, ContactEnded, ContactReleased, Envelope, KnowledgeApproved, SellerErasureDone, SellerTerms,
 };
 use tenantdb::TenantTx;
 use tenantdb::events::Handler;
 
 use crate::domain::article::{Article, State as ArticleState, Text};
-use crate::domain::dossier::Act;
+use crate::domain::dossier::{Act, Ended};
 use crate::domain::guard::{self, Identity, Kind};
 use crate::domain::ids::{ArticleId, ContactId, TicketId};
 use crate::store;
@@ -67,9 +67,28 @@ impl OfOthers {
         Ok(self.desk.keep(tx, &mut dossier).await?)
     }
 
+    /// The ticket has no open contact any more, if it was that one. Whatever ended it, it is over.
+    async fn ended(&self, tx: &mut TenantTx, event: &ContactEnded) -> Result<(), Fault> {
+        let ids = kit::ids::decode("ticket", &event.ticket_id).zip(kit::ids::decode("contact", &event.contact_id));
+        let Some((ticket, contact)) = ids else { return Ok(()) };
+        let Some(mut dossier) = store::load::dossier(tx, TicketId(ticket)).await? else { return Ok(()) };
+        let act = Act { user: kit::ids::decode("user", &event.user_id).map(UserId), at: tx.now() };
+        let how = Ended::named(&event.how).unwrap_or(Ended::Cancelled);
+        if !dossier.contact_ended(ContactId(contact), how, act) {
+            return Ok(());
+        }
+        let settings = self.desk.settings_in(tx).await?;
+        dossier.settle(&settings, act.at);
+        Ok(self.desk.keep(tx, &mut dossier).await?)
+    }
+
     async fn terms_changed(&self, tx: &mut TenantTx, terms: &SellerTerms) -> Result<(), Fault> {
+        let before = store::again::terms_before(tx, terms.version).await?;
+        let before = before.and_then(|before| SellerTerms::decode(before.as_slice()).ok());
         store::keep::terms(tx, terms.version, &terms.encode_to_vec()).await?;
-        store::again::changed(tx).await?;
+        if before.is_none_or(|before| counts_otherwise(&before, terms)) {
+            store::again::changed(tx).await?;
+        }
         let identity = if terms.state == "erased" { Identity::default() } else { identity_of(terms) };
         let seller = tx.seller()?;
         let told = [Kind::Name, Kind::Alias, Kind::Domain, Kind::Address, Kind::TicketNumber];
@@ -138,6 +157,15 @@ impl OfOthers {
     }
 }
 
+/// Whether clocks count otherwise by other terms: another name or mailbox moves none of them.
+fn counts_otherwise(before: &SellerTerms, after: &SellerTerms) -> bool {
+    let read = |terms: &SellerTerms| {
+        let SellerTerms { sla_policy, calendars, time_zone, country, state, .. } = terms.clone();
+        (sla_policy, calendars, time_zone, country, state)
+    };
+    read(before) != read(after)
+}
+
 /// By what a seller is known, as its terms tell.
 fn identity_of(terms: &SellerTerms) -> Identity {
     let mut names = vec![terms.name.clone()];
@@ -152,7 +180,14 @@ fn identity_of(terms: &SellerTerms) -> Identity {
 
 impl Handler for OfOthers {
     fn kinds(&self) -> &'static [&'static str] {
-        &["seller_changed", "seller_erasure_requested", "knowledge_approved", "contact_assigned", "contact_released"]
+        &[
+            "seller_changed",
+            "seller_erasure_requested",
+            "knowledge_approved",
+            "contact_assigned",
+            "contact_released",
+            "contact_ended",
+        ]
     }
 
     fn apply<'a>(&'a self, tx: &'a mut TenantTx, event: &'a Envelope) -> BoxFuture<'a, Result<(), Fault>> {
@@ -160,6 +195,7 @@ impl Handler for OfOthers {
             match &event.body {
                 Some(Body::ContactAssigned(event)) => self.assigned(tx, event).await,
                 Some(Body::ContactReleased(event)) => self.released(tx, event).await,
+                Some(Body::ContactEnded(event)) => self.ended(tx, event).await,
                 Some(Body::SellerChanged(event)) => match &event.terms {
                     Some(terms) => self.terms_changed(tx, terms).await,
                     None => Ok(()),
@@ -169,5 +205,24 @@ impl Handler for OfOthers {
                 _ => Ok(()),
             }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clocks_are_looked_at_again_where_they_count_otherwise() {
+        let before = SellerTerms { time_zone: "Europe/Rome".into(), version: 1, ..SellerTerms::default() };
+        let named = SellerTerms { name: "Masque Noir".into(), version: 2, ..before.clone() };
+        assert!(!counts_otherwise(&before, &named));
+        let moved = SellerTerms { time_zone: "Europe/Berlin".into(), ..named.clone() };
+        assert!(counts_otherwise(&named, &moved));
+        let stricter = SellerTerms {
+            sla_policy: Some(proto::events::v1::SlaPolicy { version: 2, ..Default::default() }),
+            ..named.clone()
+        };
+        assert!(counts_otherwise(&named, &stricter));
     }
 }

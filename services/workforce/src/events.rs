@@ -17,15 +17,13 @@ use tracing::Instrument;
 
 use crate::domain::civil;
 use crate::domain::record::Staff;
+use crate::settling;
 use crate::store::paid::Worked;
 use crate::store::volume::Seen;
-use crate::store::{paid, people, shift, volume};
+use crate::store::{erase, paid, people, shift, volume};
 
 /// Volumes are kept by the half hour, in seconds.
 pub const HALF_HOUR: i64 = 1_800;
-/// A day's paid hours are settled this long after it ended, and this long after a correction.
-const AFTER_DAY: i64 = 2 * 3_600;
-const AFTER_CORRECTION: i64 = 60;
 /// A stretch of presence longer than this is not believed.
 const LONGEST_PRESENCE: i64 = 36 * 3_600;
 
@@ -54,7 +52,7 @@ impl Handler for Listener {
                 Some(Body::TicketNeedsWork(_) | Body::ContactHandled(_)) => self.contacts(tx, &[event]).await,
                 Some(Body::AgentTimeRecorded(time)) => self.present(tx, time).await,
                 Some(Body::SellerErasureRequested(asked)) => {
-                    let rows = volume::erase_seller(tx).await?;
+                    let rows = erase::erase_seller(tx).await?;
                     let done = SellerErasureDone {
                         erasure_id: asked.erasure_id.clone(),
                         service: "workforce".to_owned(),
@@ -145,7 +143,7 @@ impl Listener {
             let at = told.handled_at.as_ref().and_then(kit::wire::instant).unwrap_or_else(|| occurred(event));
             let name = match zones.entry(user) {
                 Entry::Occupied(known) => known.into_mut(),
-                Entry::Vacant(open) => open.insert(self.zone_of(tx, user).await?),
+                Entry::Vacant(open) => open.insert(settling::zone_of(tx, user).await?),
             };
             let zone = civil::zone(name).unwrap_or(TimeZone::UTC);
             let sum = days.entry((user, zone.to_datetime(at).date())).or_insert((0, at));
@@ -159,7 +157,7 @@ impl Listener {
             days.iter().map(|((user, day), (seconds, _))| Worked { user: *user, day: *day, seconds: *seconds });
         paid::add_handled(tx, seller, &worked.collect::<Vec<_>>()).await?;
         for ((user, _), (_, at)) in &days {
-            self.touch(tx, *user, *at, zones.get(user).map_or("UTC", String::as_str)).await?;
+            settling::touch(tx, &self.clock, *user, *at, zones.get(user).map_or("UTC", String::as_str)).await?;
         }
         Ok(())
     }
@@ -172,28 +170,9 @@ impl Listener {
             return Ok(());
         }
         shift::keep_presence(tx, user, &told.state, &told.reason, from, to).await?;
-        let zone = self.zone_of(tx, user).await?;
-        self.touch(tx, user, from, &zone).await?;
-        self.touch(tx, user, to, &zone).await
-    }
-
-    /// Puts the local day of an instant on the list of those whose paid hours are to be settled.
-    async fn touch(&self, tx: &mut TenantTx, user: UserId, at: Timestamp, zone_name: &str) -> Result<(), Fault> {
-        let zone = civil::zone(zone_name).unwrap_or(TimeZone::UTC);
-        let day = zone.to_datetime(at).date();
-        let after = civil::midnight(civil::later(day, 1), &zone).as_second() + AFTER_DAY;
-        let due = after.max(self.clock.now().as_second() + AFTER_CORRECTION);
-        let due = Timestamp::from_second(due).unwrap_or(Timestamp::MAX);
-        Ok(paid::touch_day(tx, self.clock.new_uuid(), user, day, zone_name, due).await?)
-    }
-
-    /// The zone of an agent's days: the contract's, else the site's, else UTC.
-    async fn zone_of(&self, tx: &mut TenantTx, user: UserId) -> Result<String, Fault> {
-        if let Some(employment) = people::employment(tx, user).await? {
-            return Ok(employment.zone);
-        }
-        let site = people::staff(tx, user).await?.map(|staff| staff.zone);
-        Ok(site.filter(|zone| civil::zone(zone).is_ok()).unwrap_or_else(|| "UTC".to_owned()))
+        let zone = settling::zone_of(tx, user).await?;
+        settling::touch(tx, &self.clock, user, from, &zone).await?;
+        settling::touch(tx, &self.clock, user, to, &zone).await
     }
 }
 

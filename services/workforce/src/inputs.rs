@@ -1,15 +1,18 @@
 //! The people that a schedule can use, read as they are now.
 
+use std::collections::BTreeMap;
+
 use jiff::civil::Date;
 use kit::UserId;
 use tenantdb::{Failure, TenantTx};
 
-use crate::domain::agent::Agent;
+use crate::domain::agent::{Agent, Duty};
 use crate::domain::civil;
 use crate::domain::model::MAX_PEOPLE;
-use crate::domain::record::{ScheduleId, TimeOff};
+use crate::domain::record::{ScheduleId, Shift, TimeOff};
+use crate::domain::taste::{self, Given, Wish};
 use crate::store::people::{self, TimeOffFilter};
-use crate::store::shift;
+use crate::store::{shift, wishes};
 
 /// Days around a schedule whose published shifts matter to it.
 const AROUND_DAYS: i64 = 16;
@@ -41,8 +44,7 @@ pub async fn agents(
         }
         let of_user = |time_off: &&TimeOff| time_off.user == employment.user;
         let away = absences.iter().filter(of_user).map(|time_off| time_off.absence).collect();
-        let of_user =
-            |one: &&crate::domain::record::Shift| one.user == employment.user && !replaced.contains(&one.schedule);
+        let of_user = |one: &&Shift| one.user == employment.user && !replaced.contains(&one.schedule);
         let mut published: Vec<_> = shifts.iter().filter(of_user).map(|one| one.duty.clone()).collect();
         published.sort_by_key(|duty| duty.start);
         match employment.agent(known, away, published) {
@@ -51,4 +53,36 @@ pub async fn agents(
         }
     }
     Ok(agents)
+}
+
+/// Shifts published for an agent on days that are planned anew give way.
+pub fn give_way(agent: &mut Agent, first: Date, last: Date) {
+    let published = std::mem::take(&mut agent.published);
+    let outside = |duty: &Duty| {
+        let day = agent.day_of(duty.start);
+        day < first || last < day
+    };
+    agent.published = published.into_iter().filter(outside).collect();
+}
+
+/// What agents wish, and what they carried in the weeks before a day, by the newest policy.
+pub async fn tastes(tx: &mut TenantTx, agents: &[Agent], first: Date) -> Result<Given, Failure> {
+    let policy = wishes::policy(tx, None).await?.unwrap_or_default().policy;
+    let users: Vec<UserId> = agents.iter().map(|agent| agent.user).collect();
+    if users.is_empty() {
+        return Ok(Given { policy, ..Given::default() });
+    }
+    let kept = wishes::list(tx, &users, None, LIMIT).await?;
+    let wishes: Vec<Wish> = kept.into_iter().map(|kept| kept.wish).collect();
+    let from = civil::later(first, -7 * i64::from(policy.memory_weeks));
+    let mut duties: BTreeMap<UserId, Vec<Duty>> = BTreeMap::new();
+    for one in shift::live(tx, &users, from, civil::later(first, -1), None, LIMIT).await? {
+        duties.entry(one.user).or_default().push(one.duty);
+    }
+    let carried = |agent: &Agent| {
+        let duties = duties.get(&agent.user)?;
+        Some((agent.user, taste::carried(&policy, &agent.zone, duties)))
+    };
+    let before = agents.iter().filter_map(carried).collect();
+    Ok(Given { policy, wishes, before, ..Given::default() })
 }

@@ -11,7 +11,7 @@ use super::invoices::named_plan;
 use super::plan_out::plan_out;
 use crate::domain::ids::{ContractId, PlanId};
 use crate::domain::period::{Cycle, first_of_month};
-use crate::domain::profile::{Contract, SignError, may_sign};
+use crate::domain::profile::{Account, Contract, SignError, may_sign};
 use crate::store;
 use crate::store::contract::Listed;
 
@@ -47,6 +47,8 @@ impl Api {
         });
         if account.cycle.is_none() {
             store::account::set_cycle(&mut tx, cycle).await?;
+            // Usage of before was added up by calendar months.
+            store::sums::remake(&mut tx, &Account { cycle: Some(cycle), ..account.clone() }).await?;
         }
         let contract = Contract {
             contract_id: self.deps.clock.new_id::<ContractId>(),

@@ -6,6 +6,7 @@ use proto::billing::v1 as wire;
 use rust_decimal::Decimal;
 use tenantdb::TenantTx;
 
+use super::exchange::account_credit;
 use super::finalizing::content_hash;
 use super::invoices::payable;
 use super::refusals::{Refusal, unbalanced};
@@ -85,7 +86,9 @@ impl Api {
         let entry = ledger::payment(head.currency, payment.amount, open_before).map_err(unbalanced)?;
         store::payment::insert(tx, head.invoice_id, payment, now).await?;
         let entry_id = self.deps.clock.new_id::<EntryId>();
-        store::ledger::post(tx, entry_id, payment.payment_id.0, &entry, payment.value_date, now).await?;
+        let source = (head.issuer_id, payment.payment_id.0);
+        store::ledger::post(tx, entry_id, source, &entry, payment.value_date, now).await?;
+        self.realise(tx, head, payment, payment.amount.min(open_before), now).await?;
         head.paid += payment.amount;
         head.state = settled(head.state, head.total, head.paid, head.credited);
         store::invoice::update(tx, head).await?;
@@ -128,11 +131,25 @@ impl Api {
         Ok(response)
     }
 
-    async fn issue_credit(
+    pub(super) async fn issue_credit(
         &self,
         tx: &mut TenantTx,
         invoice: &mut Head,
         noted: &Credit,
+        reason: String,
+        now: Timestamp,
+    ) -> Result<wire::Invoice, Fault> {
+        let lines = credit_lines(invoice, noted);
+        self.issue_note(tx, invoice, noted, lines, reason, now).await
+    }
+
+    /// Issues a credit note with lines that say more than what they correct.
+    pub(super) async fn issue_note(
+        &self,
+        tx: &mut TenantTx,
+        invoice: &mut Head,
+        noted: &Credit,
+        lines: Vec<Line>,
         reason: String,
         now: Timestamp,
     ) -> Result<wire::Invoice, Fault> {
@@ -153,6 +170,7 @@ impl Api {
             total: noted.total,
             paid: Decimal::ZERO,
             credited: Decimal::ZERO,
+            disputed: Decimal::ZERO,
             corrects: Some(invoice.invoice_id),
             reason,
             content_hash: String::new(),
@@ -161,14 +179,20 @@ impl Api {
             version: 1,
             ..invoice.clone()
         };
-        let lines = credit_lines(invoice, noted);
-        note.content_hash = content_hash(&note, &lines, &noted.taxes)?;
+        let accounted = account_credit(tx, invoice, &note).await?;
+        note.content_hash = content_hash(&note, &lines, &noted.taxes, accounted.as_ref())?;
         store::invoice::insert(tx, &note, &lines, &noted.taxes).await?;
+        if let Some(accounted) = &accounted {
+            store::exchange::insert(tx, invoice_id, accounted).await?;
+        }
         let open_before = open(invoice.total, invoice.paid, invoice.credited);
         let entry = ledger::credit_note(note.currency, note.net, note.tax, open_before).map_err(unbalanced)?;
         let entry_id = self.deps.clock.new_id::<EntryId>();
-        store::ledger::post(tx, entry_id, invoice_id.0, &entry, issue_date, now).await?;
+        let source = (issuer.issuer_id, invoice_id.0);
+        store::ledger::post(tx, entry_id, source, &entry, issue_date, now).await?;
         invoice.credited += note.total;
+        // Nothing is disputed of what is not owed any more.
+        invoice.disputed = invoice.disputed.min(open(invoice.total, invoice.paid, invoice.credited));
         invoice.state = settled(invoice.state, invoice.total, invoice.paid, invoice.credited);
         store::invoice::update(tx, invoice).await?;
         Ok(invoice_out(&note, &lines, &noted.taxes))
@@ -218,7 +242,7 @@ impl Api {
 }
 
 /// What may still be credited: by line, and by tax category.
-async fn creditable(tx: &mut TenantTx, head: &Head) -> Result<(Vec<Creditable>, Vec<CategoryTotal>), Fault> {
+pub(super) async fn creditable(tx: &mut TenantTx, head: &Head) -> Result<(Vec<Creditable>, Vec<CategoryTotal>), Fault> {
     let taxes = store::lines::taxes(tx, head.seller, head.invoice_id).await?;
     let before = store::lines::credited(tx, head.seller, head.invoice_id).await?;
     let lines = store::lines::of(tx, head.seller, head.invoice_id)
@@ -275,12 +299,13 @@ fn credit_lines(invoice: &Head, noted: &Credit) -> Vec<Line> {
             rated_period_from: invoice.period.from,
             corrects_line: Some(*corrects),
             steps: Vec::new(),
+            service_level: None,
         })
         .collect()
 }
 
 /// An amount in a stored currency.
-fn shown(currency: &str, amount: Decimal) -> String {
+pub(super) fn shown(currency: &str, amount: Decimal) -> String {
     Currency::parse(currency).map_or_else(|_| plain(amount), |currency| money(currency, amount))
 }
 
@@ -289,14 +314,7 @@ fn entry_out(entry: &store::ledger::Listed) -> wire::LedgerEntry {
         Kind::Invoice => (wire::LedgerKind::Invoice, InvoiceId(entry.source_id).to_string()),
         Kind::CreditNote => (wire::LedgerKind::CreditNote, InvoiceId(entry.source_id).to_string()),
         Kind::Payment => (wire::LedgerKind::Payment, PaymentId(entry.source_id).to_string()),
-    };
-    let account = |account: Account| match account {
-        Account::Receivable => wire::LedgerAccount::Receivable,
-        Account::Revenue => wire::LedgerAccount::Revenue,
-        Account::Tax => wire::LedgerAccount::Tax,
-        Account::Cash => wire::LedgerAccount::Cash,
-        Account::CustomerCredit => wire::LedgerAccount::CustomerCredit,
-        Account::Prepaid => wire::LedgerAccount::Prepaid,
+        Kind::Exchange => (wire::LedgerKind::Exchange, PaymentId(entry.source_id).to_string()),
     };
     wire::LedgerEntry {
         entry_id: entry.entry_id.to_string(),
@@ -308,8 +326,25 @@ fn entry_out(entry: &store::ledger::Listed) -> wire::LedgerEntry {
         postings: entry
             .postings
             .iter()
-            .map(|(a, amount)| wire::Posting { account: account(*a).into(), amount: shown(&entry.currency, *amount) })
+            .map(|(a, amount)| wire::Posting {
+                account: account_out(*a).into(),
+                amount: shown(&entry.currency, *amount),
+            })
             .collect(),
         create_time: Some(kit::wire::timestamp(entry.created_at)),
+    }
+}
+
+/// An account on the wire.
+pub(super) fn account_out(account: Account) -> wire::LedgerAccount {
+    match account {
+        Account::Receivable => wire::LedgerAccount::Receivable,
+        Account::Revenue => wire::LedgerAccount::Revenue,
+        Account::Tax => wire::LedgerAccount::Tax,
+        Account::Cash => wire::LedgerAccount::Cash,
+        Account::CustomerCredit => wire::LedgerAccount::CustomerCredit,
+        Account::Prepaid => wire::LedgerAccount::Prepaid,
+        Account::ExchangeDifference => wire::LedgerAccount::ExchangeDifference,
+        Account::Translation => wire::LedgerAccount::Translation,
     }
 }

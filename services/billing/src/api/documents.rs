@@ -12,6 +12,7 @@ use super::terms::terms;
 use super::wire_invoice::{as_json, csv, parts};
 use super::{Api, answer};
 use crate::domain::ids::{InvoiceId, IssuerId};
+use crate::domain::profile::language_of;
 use crate::store;
 use crate::store::document::{Brand, Document};
 use crate::store::invoice::Head;
@@ -111,7 +112,9 @@ impl Api {
                     Some(corrected) => store::invoice::read(&mut tx, Some(head.seller.0), corrected).await?,
                     None => None,
                 };
-                let terms = terms(&head, &lines, &taxes, corrected.as_ref(), format.profile());
+                let accounted = store::exchange::of_invoice(&mut tx, head.seller, id).await?;
+                let facts = (corrected.as_ref(), accounted.as_ref());
+                let terms = terms(&head, &lines, &taxes, facts, format.profile());
                 drop(tx);
                 self.render(caller, &head, terms, format).await?
             }
@@ -212,13 +215,7 @@ fn language(asked: &str, head: &Head) -> Result<Language, Fault> {
     if !asked.is_empty() {
         return Language::parse(asked).ok_or_else(|| Fault::invalid("language", "must be de, en, fr, es or it"));
     }
-    Ok(match head.buyer.country.as_str() {
-        "DE" | "AT" | "LI" => Language::German,
-        "FR" | "MC" => Language::French,
-        "ES" => Language::Spanish,
-        "IT" | "SM" => Language::Italian,
-        _ => Language::English,
-    })
+    Ok(Language::parse(language_of(&head.buyer.country)).unwrap_or(Language::English))
 }
 
 fn look(head: &Head, brand: Option<Brand>) -> documents::Brand {

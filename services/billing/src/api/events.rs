@@ -7,7 +7,8 @@ use jiff::civil::Date;
 use kit::Fault;
 use proto::events::v1::envelope::Body;
 use proto::events::v1::{
-    ContactHandled, Envelope, MessageStored, PaidHoursRecorded, SellerErasureDone, SlaVerdictReached,
+    AgentDaySettled, ContactHandled, Envelope, MessageStored, PaidHoursRecorded, RoutingAlert, SellerErasureDone,
+    SlaVerdictReached, TicketTurned,
 };
 use rust_decimal::Decimal;
 use tenantdb::events::{Arrival, Handler};
@@ -19,8 +20,11 @@ use super::intake::{Incoming, Outcome, default_zone, held_account, take};
 use crate::domain::money::Rounding;
 use crate::domain::period::{HourClass, local_date, parse_date};
 use crate::domain::profile::Account;
+use crate::domain::service_level::{ALERTS, ROUTING, WAIT};
+use crate::domain::tickets::{Fact, Turn, solve_key};
 use crate::domain::usage::{Meter, Properties, Report, check};
 use crate::store;
+use crate::store::evidence::Verdict;
 
 /// Applies events of tickets and workforce.
 pub struct Events {
@@ -34,8 +38,11 @@ impl Handler for Events {
             "seller_erasure_requested",
             "message_stored",
             "contact_handled",
+            "ticket_turned",
             "sla_verdict_reached",
             "paid_hours_recorded",
+            "agent_day_settled",
+            "routing_alert",
         ]
     }
 
@@ -61,7 +68,13 @@ impl Handler for Events {
                     continue;
                 };
                 let reports = part.iter().filter_map(|arrival| report(&arrival.event));
-                self.keep(tx, reports.map(|report| (report, None)).collect()).instrument(first.span.clone()).await?;
+                let reports = reports.map(|report| (report, None)).collect();
+                let kept = async {
+                    self.keep(tx, reports).await?;
+                    self.turns(tx, part.iter().map(|arrival| &arrival.event)).await?;
+                    self.waits(tx, part.iter().map(|arrival| &arrival.event)).await
+                };
+                kept.instrument(first.span.clone()).await?;
             }
             Ok(())
         })
@@ -70,11 +83,16 @@ impl Handler for Events {
     fn apply<'a>(&'a self, tx: &'a mut TenantTx, event: &'a Envelope) -> BoxFuture<'a, Result<(), Fault>> {
         Box::pin(async move {
             if let Some(report) = report(event) {
-                return self.keep(tx, vec![(report, None)]).await;
+                self.keep(tx, vec![(report, None)]).await?;
+                self.turns(tx, std::iter::once(event)).await?;
+                return self.waits(tx, std::iter::once(event)).await;
             }
             match &event.body {
+                Some(Body::TicketTurned(_)) => self.turns(tx, std::iter::once(event)).await,
                 Some(Body::PaidHoursRecorded(hours)) => self.paid_hours(tx, hours).await,
+                Some(Body::AgentDaySettled(day)) => agent_day(tx, day).await,
                 Some(Body::SlaVerdictReached(verdict)) => self.verdict(tx, verdict).await,
+                Some(Body::RoutingAlert(alert)) => self.alert(tx, alert).await,
                 Some(Body::SellerErasureRequested(request)) => self.erase(tx, &request.erasure_id).await,
                 _ => Ok(()),
             }
@@ -159,12 +177,14 @@ impl Events {
             .as_ref()
             .and_then(kit::wire::instant)
             .ok_or_else(|| Fault::internal("a verdict without the instant it was settled"))?;
-        let verdict = store::evidence::Verdict {
+        let local_date = local_date(settled_at, &account.zone()?);
+        let verdict = Verdict {
             ticket_id: &told.ticket_id,
             metric: &told.metric,
             family: &told.family,
             settled_at,
-            local_date: local_date(settled_at, &account.zone()?),
+            local_date,
+            bill_date: account.bill_date(local_date),
             kept: told.kept,
             target_seconds: told.target_seconds,
             elapsed_seconds: told.elapsed_seconds,
@@ -172,7 +192,83 @@ impl Events {
             channel: &told.channel,
             historical: told.historical,
         };
-        Ok(store::evidence::keep_verdict(tx, &verdict).await?)
+        Ok(store::evidence::keep_verdicts(tx, &[verdict]).await?)
+    }
+
+    /// What happened to tickets, under the date that is open when it is told.
+    async fn turns(&self, tx: &mut TenantTx, events: impl Iterator<Item = &Envelope>) -> Result<(), Fault> {
+        let told: Vec<&TicketTurned> = events.filter_map(turned).collect();
+        if told.is_empty() {
+            return Ok(());
+        }
+        let account = self.account(tx).await?;
+        let zone = account.zone()?;
+        let mut facts = Vec::with_capacity(told.len());
+        for turn in told {
+            let fact = fact(turn)?;
+            let begun = turn.begun_at.as_ref().and_then(kit::wire::instant).unwrap_or(fact.at).min(fact.at);
+            let bill_date = account.bill_date(local_date(fact.at, &zone));
+            facts.push(store::ticket::Dated { begun_on: local_date(begun, &zone), bill_date, fact });
+        }
+        Ok(store::ticket::keep(tx, &facts).await?)
+    }
+
+    /// How long contacts waited for somebody to take them, as routing assigned them.
+    async fn waits(&self, tx: &mut TenantTx, events: impl Iterator<Item = &Envelope>) -> Result<(), Fault> {
+        let taken: Vec<_> = events.filter_map(wait).collect();
+        if taken.is_empty() {
+            return Ok(());
+        }
+        let account = self.account(tx).await?;
+        let zone = account.zone()?;
+        let verdicts: Vec<Verdict<'_>> = taken
+            .iter()
+            .map(|(contact, taken_at, seconds)| {
+                let local_date = local_date(*taken_at, &zone);
+                Verdict {
+                    ticket_id: &contact.ticket_id,
+                    metric: WAIT,
+                    family: ROUTING,
+                    settled_at: *taken_at,
+                    local_date,
+                    bill_date: account.bill_date(local_date),
+                    // a clause says within which time
+                    kept: true,
+                    target_seconds: 0,
+                    elapsed_seconds: *seconds,
+                    policy_version: 0,
+                    channel: &contact.channel,
+                    historical: false,
+                }
+            })
+            .collect();
+        Ok(store::evidence::keep_verdicts(tx, &verdicts).await?)
+    }
+
+    /// An alert of the floor about a seller's queue is a breach, told once when it begins.
+    async fn alert(&self, tx: &mut TenantTx, told: &RoutingAlert) -> Result<(), Fault> {
+        let at = told.at.as_ref().and_then(kit::wire::instant);
+        let (true, true, Some(at)) = (told.raised, ALERTS.contains(&told.kind.as_str()), at) else { return Ok(()) };
+        if tx.scope().seller().is_none() {
+            return Ok(());
+        }
+        let account = self.account(tx).await?;
+        let local_date = local_date(at, &account.zone()?);
+        let verdict = Verdict {
+            ticket_id: &told.alert_id,
+            metric: &told.kind,
+            family: ROUTING,
+            settled_at: at,
+            local_date,
+            bill_date: account.bill_date(local_date),
+            kept: false,
+            target_seconds: told.threshold as i64,
+            elapsed_seconds: told.measured as i64,
+            policy_version: 0,
+            channel: &told.channel,
+            historical: false,
+        };
+        Ok(store::evidence::keep_verdicts(tx, &[verdict]).await?)
     }
 
     /// Erases what is not kept by law. Invoices, their parties and the ledger stay.
@@ -186,8 +282,37 @@ impl Events {
     }
 }
 
+/// A contact that somebody was given, when, and how many seconds it had waited.
+fn wait(event: &Envelope) -> Option<(&ContactHandled, Timestamp, i64)> {
+    let Some(Body::ContactHandled(contact)) = &event.body else { return None };
+    let taken_at = contact.assigned_at.as_ref().and_then(kit::wire::instant).and_then(micros)?;
+    let since = contact.waiting_since.as_ref().and_then(kit::wire::instant)?;
+    let waited = taken_at.as_second() - since.as_second();
+    (!contact.historical).then_some((contact, taken_at, waited.max(0)))
+}
+
+/// What an agent was paid for on a day, for the pool that she may belong to.
+async fn agent_day(tx: &mut TenantTx, told: &AgentDaySettled) -> Result<(), Fault> {
+    let class =
+        HourClass::parse(&told.hour_class).ok_or_else(|| Fault::internal("a paid day of an unknown class of hours"))?;
+    let mut handled = Vec::with_capacity(told.parts.len());
+    for part in &told.parts {
+        let seller: kit::SellerId = kit::Id::parse("seller_id", &part.seller_id)?;
+        handled.push((seller.0, part.handled_seconds.max(0)));
+    }
+    let day = store::pool::AgentDay {
+        user_id: told.user_id.clone(),
+        date: parse_date(&told.date)?,
+        hour_class: class.name().to_owned(),
+        revision: told.revision,
+        paid: told.paid_seconds,
+        handled,
+    };
+    Ok(store::pool::keep_day(tx, &day).await?)
+}
+
 fn is_metered(event: &Envelope) -> bool {
-    matches!(event.body, Some(Body::ContactHandled(_) | Body::MessageStored(_)))
+    matches!(event.body, Some(Body::ContactHandled(_) | Body::MessageStored(_) | Body::TicketTurned(_)))
 }
 
 /// What a contact or a message is metered as; nothing for a note, which no customer sees.
@@ -196,6 +321,7 @@ fn report(event: &Envelope) -> Option<Report> {
     match &event.body {
         Some(Body::ContactHandled(contact)) => Some(contact_report(contact, told_at)),
         Some(Body::MessageStored(message)) if message.direction != "note" => Some(message_report(message, told_at)),
+        Some(Body::TicketTurned(turn)) if turn.turn == "solved" => Some(resolution_report(turn, told_at)),
         _ => None,
     }
 }
@@ -225,6 +351,42 @@ fn contact_report(contact: &ContactHandled, told_at: Option<Timestamp>) -> Repor
         corrects_event_key: String::new(),
         duration_seconds: call,
         historical: contact.historical,
+    }
+}
+
+fn turned(event: &Envelope) -> Option<&TicketTurned> {
+    match &event.body {
+        Some(Body::TicketTurned(turn)) => Some(turn),
+        _ => None,
+    }
+}
+
+fn fact(told: &TicketTurned) -> Result<Fact, Fault> {
+    let detail = if told.other_ticket_id.is_empty() { &told.tag } else { &told.other_ticket_id };
+    let turn =
+        Turn::parse(&told.turn, detail).ok_or_else(|| Fault::internal("a ticket turned in a way that is unknown"))?;
+    let at = told.at.as_ref().and_then(kit::wire::instant).and_then(micros);
+    let at = at.ok_or_else(|| Fault::internal("a ticket turned at no instant"))?;
+    Ok(Fact { ticket: told.ticket_id.clone(), sequence: told.sequence, turn, at, historical: told.historical })
+}
+
+fn resolution_report(told: &TicketTurned, told_at: Option<Timestamp>) -> Report {
+    Report {
+        source: "tickets".into(),
+        event_key: solve_key(&told.ticket_id, told.sequence),
+        meter: Some(Meter::Resolution),
+        quantity: "1".into(),
+        event_at: told.at.as_ref().and_then(kit::wire::instant).or(told_at).and_then(micros),
+        subject: told.ticket_id.clone(),
+        properties: Properties {
+            channel: told.channel.clone(),
+            language: told.language.clone(),
+            marketplace: told.marketplace.clone(),
+            country: told.country.clone(),
+            ..Properties::default()
+        },
+        historical: told.historical,
+        ..Report::default()
     }
 }
 

@@ -11,13 +11,15 @@ use serde_json::json;
 use tenantdb::TenantTx;
 
 use super::drafting::{Drafted, Ground, Purpose, draft};
+use super::exchange::account;
 use super::refusals::{Refusal, unbalanced};
 use super::wire_invoice::{invoice_out, stored_invoice};
 use super::{Api, number as plain};
+use crate::domain::exchange::Accounted;
 use crate::domain::ids::{ContractId, EntryId, InvoiceId};
 use crate::domain::invoice::{State, may_finalize, number, settled};
 use crate::domain::ledger;
-use crate::domain::period::{Dates, local_date, parse_zone, plus_days};
+use crate::domain::period::{Dates, local_date, parse_zone, plus_days, start_of};
 use crate::domain::profile::{Issuer, Party, Profile};
 use crate::domain::tax::CategoryTotal;
 use crate::store;
@@ -41,7 +43,10 @@ impl Api {
             return Ok(answer);
         }
         // Alone from here on: no intake, no other finalisation of this seller.
-        store::account::lock(&mut tx).await?.ok_or(Refusal::NoContract)?;
+        let account = store::account::lock(&mut tx).await?.ok_or(Refusal::NoContract)?;
+        if !account.summed {
+            store::sums::remake(&mut tx, &account).await?;
+        }
         let ground = Ground::load(&mut tx, one.seller).await?;
         let period = ground.period(date)?;
         let invoice = match store::invoice::of_period(&mut tx, one.seller, period.from).await? {
@@ -50,8 +55,9 @@ impl Api {
                 let invoiced = store::invoice::invoiced_periods(&mut tx, one.seller).await?;
                 let open = earlier_open(&ground, &invoiced, period)?;
                 may_finalize(period.until, ground.today(now)?, open)?;
+                self.settle_late(&mut tx, &ground, period, now).await?;
                 let drafted = draft(&mut tx, &ground, period, Purpose::Finalize).await?;
-                self.freeze(&mut tx, &ground, drafted, now).await?
+                self.freeze(&mut tx, &ground, drafted, None, now).await?
             }
         };
         let response = wire::FinalizeInvoiceResponse { invoice: Some(invoice) };
@@ -59,11 +65,13 @@ impl Api {
         Ok(response)
     }
 
-    async fn freeze(
+    /// Freezes a draft as the invoice of its period, or as a supplement of another.
+    pub(super) async fn freeze(
         &self,
         tx: &mut TenantTx,
         ground: &Ground,
         drafted: Drafted,
+        supplements: Option<InvoiceId>,
         now: Timestamp,
     ) -> Result<wire::Invoice, Fault> {
         let (Some(profile), Some(issuer)) = (&ground.profile, &ground.issuer) else {
@@ -71,15 +79,26 @@ impl Api {
         };
         let lines = lines(&drafted);
         let mut head = head(ground.seller, profile, issuer, &drafted, self.deps.clock.new_id::<InvoiceId>(), now)?;
+        head.corrects = supplements;
         let year = head.issue_date.year();
         let running = store::invoice::take_number(tx, issuer.issuer_id, "invoice", year, head.invoice_id).await?;
         head.number = number(&issuer.number_prefix, false, year, running);
-        head.content_hash = content_hash(&head, &lines, &drafted.draft.taxes)?;
+        let accounted = account(tx, &head).await?;
+        head.content_hash = content_hash(&head, &lines, &drafted.draft.taxes, accounted.as_ref())?;
         store::invoice::insert(tx, &head, &lines, &drafted.draft.taxes).await?;
+        if let Some(accounted) = &accounted {
+            store::exchange::insert(tx, head.invoice_id, accounted).await?;
+        }
         let entry = ledger::invoice(head.currency, head.net, head.tax).map_err(unbalanced)?;
         if !entry.postings().is_empty() {
             let entry_id = self.deps.clock.new_id::<EntryId>();
-            store::ledger::post(tx, entry_id, head.invoice_id.0, &entry, head.issue_date, now).await?;
+            let source = (issuer.issuer_id, head.invoice_id.0);
+            store::ledger::post(tx, entry_id, source, &entry, head.issue_date, now).await?;
+        }
+        let first_look = start_of(plus_days(head.due_date, 1)?, &parse_zone(&issuer.time_zone)?);
+        store::dunning::begin(tx, head.invoice_id, (head.state != State::Paid).then_some(first_look)).await?;
+        if !drafted.settles.is_empty() {
+            store::service_level::settle(tx, head.invoice_id, &drafted.settles).await?;
         }
         store::account::close_through(tx, drafted.period.until).await?;
         let told = InvoiceFinalized {
@@ -133,6 +152,7 @@ fn head(
         total: draft.total,
         paid: zero,
         credited: zero,
+        disputed: zero,
         issuer: Party { iban: issuer.iban.clone(), ..issuer.party.clone() },
         buyer: profile.buyer.clone(),
         vat_evidence: profile.vat_evidence.clone(),
@@ -165,13 +185,19 @@ pub(super) fn lines(drafted: &Drafted) -> Vec<Line> {
             rated_period_from: *rated_from,
             corrects_line: None,
             steps: line.steps.clone(),
+            service_level: line.service_level.clone(),
         })
         .collect()
 }
 
 /// SHA-256 over what is frozen, in hex. Amounts are written without trailing
 /// zeros, so that the stored invoice gives the same sum at any time.
-pub(super) fn content_hash(head: &Head, lines: &[Line], taxes: &[CategoryTotal]) -> Result<String, Fault> {
+pub(super) fn content_hash(
+    head: &Head,
+    lines: &[Line],
+    taxes: &[CategoryTotal],
+    accounted: Option<&Accounted>,
+) -> Result<String, Fault> {
     let line = |l: &Line| {
         let steps: Vec<_> = l
             .steps
@@ -199,7 +225,7 @@ pub(super) fn content_hash(head: &Head, lines: &[Line], taxes: &[CategoryTotal])
         let of = &t.treatment;
         json!([of.category, plain(of.rate), plain(t.taxable), plain(t.tax), of.exemption_code, of.exemption_reason])
     };
-    let content = json!({
+    let mut content = json!({
         "number": head.number,
         "kind": store::invoice::kind(head.credit_note),
         "currency": head.currency.code(),
@@ -217,6 +243,11 @@ pub(super) fn content_hash(head: &Head, lines: &[Line], taxes: &[CategoryTotal])
         "lines": lines.iter().map(line).collect::<Vec<_>>(),
         "taxes": taxes.iter().map(tax).collect::<Vec<_>>(),
     });
+    // Left out where there is none: the sums of older invoices stay theirs.
+    if let Some(of) = accounted {
+        let rate = (of.applied.to.code(), plain(of.applied.rate), of.applied.date, &of.applied.source);
+        content["exchange"] = json!([rate, plain(of.net), plain(of.tax), plain(of.total)]);
+    }
     let bytes = serde_json::to_vec(&content).map_err(|e| Fault::Internal(Box::new(e)))?;
     let sum = digest::digest(&digest::SHA256, &bytes);
     Ok(sum.as_ref().iter().map(|b| format!("{b:02x}")).collect())

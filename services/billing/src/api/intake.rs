@@ -12,7 +12,7 @@ use tenantdb::TenantTx;
 use crate::domain::ids::UsageId;
 use crate::domain::period::{HourClass, parse_zone};
 use crate::domain::profile::{Account, stamp};
-use crate::domain::usage::Event;
+use crate::domain::usage::{Event, Properties};
 use crate::store;
 
 /// What became of an event.
@@ -50,6 +50,22 @@ pub async fn held_account(tx: &mut TenantTx, zone: &str) -> Result<Account, Faul
     store::account::hold(tx).await?.ok_or(Fault::NotFound("seller"))
 }
 
+/// The sums of stored events.
+fn add_up<'a>(
+    account: &Account,
+    stored: impl Iterator<Item = &'a store::usage::Stamped>,
+) -> Result<store::sums::Sums, Fault> {
+    let mut sums = store::sums::Sums::default();
+    for item in stored {
+        let event = &item.event;
+        let properties = Properties { hour_class: item.hour_class.to_owned(), ..event.properties.clone() };
+        let sum = store::sums::Sum { events: 1, quantity: event.quantity, peak: event.quantity };
+        let dates = (item.local_date, item.bill_date);
+        sums.add(account, dates, (event.meter, properties, event.historical), sum)?;
+    }
+    Ok(sums)
+}
+
 /// Stores events under the account's lock; answers for each, in order.
 pub async fn take(
     tx: &mut TenantTx,
@@ -73,6 +89,9 @@ pub async fn take(
         });
     }
     let fresh = store::usage::insert(tx, &account.time_zone, &stamped, now).await?;
+    if account.summed {
+        add_up(account, stamped.iter().filter(|item| fresh.contains(&item.usage_id)))?.write(tx).await?;
+    }
     let key_of = |item: &store::usage::Stamped| (item.event.source.clone(), item.event.event_key.clone());
     let old: Vec<(&str, &str)> = stamped
         .iter()

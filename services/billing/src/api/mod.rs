@@ -1,20 +1,32 @@
 //! The calls of billing: read the request, decide in the domain, keep, reply.
 
+mod books;
 mod contracts;
 mod credits;
+mod disputes;
 mod documents;
 pub(crate) mod drafting;
+mod dunning;
 mod events;
+mod exchange;
 mod finalizing;
+mod forecasts;
 mod intake;
 mod invoices;
+mod journals;
+mod late_usage;
+mod overview;
 mod plan_in;
 mod plan_out;
 mod plans;
+mod pools;
 mod profiles;
+mod proofs;
 mod refusals;
+mod service_levels;
 mod terms;
 mod usage;
+mod usage_stream;
 mod wire_invoice;
 
 use std::sync::Arc;
@@ -83,6 +95,11 @@ fn money(currency: Currency, amount: Decimal) -> String {
 fn number(amount: Decimal) -> String {
     let short = amount.normalize();
     if short.is_zero() { "0".into() } else { short.to_string() }
+}
+
+/// A person on the wire.
+fn user_out(subject: uuid::Uuid) -> String {
+    kit::UserId(subject).to_string()
 }
 
 macro_rules! answer {

@@ -6,13 +6,17 @@ use proto::billing::v1 as wire;
 use rust_decimal::Decimal;
 
 use super::usage::meter;
-use crate::domain::definition::{Definition, Rule};
+use crate::domain::definition::{Definition, Merged, Reopened, Rule};
+use crate::domain::forecast::ForecastBand;
 use crate::domain::money::{Currency, Rounding, parse_decimal};
+use crate::domain::over_time::Indexation;
 use crate::domain::period::{Interval, parse_date};
 use crate::domain::plan::{
-    Aggregation, BlockTier, CapacityTier, Charge, Filter, Model, Percentage, Plan, QuantityRounding, Surcharge, Tier,
+    Aggregation, BlockTier, CapacityTier, Charge, Coupon, Filter, LatePolicy, Model, Percentage, Plan,
+    QuantityRounding, Surcharge, Tier,
 };
 use crate::domain::plan_check::faults;
+use crate::domain::service_level::{Band, Clause, Measure, OF_TICKETS, ROUTING};
 use crate::domain::usage::Property;
 
 /// Reads values and notes what is wrong with them.
@@ -103,6 +107,22 @@ pub fn plan_in(field: &str, given: wire::RatePlan) -> Result<Plan, Fault> {
         .enumerate()
         .map(|(index, charge)| charge_in(&mut reader, &format!("{field}.charges[{index}]"), charge))
         .collect();
+    let service_levels = given
+        .service_levels
+        .iter()
+        .take(51)
+        .enumerate()
+        .map(|(index, clause)| clause_in(&mut reader, &format!("{field}.service_levels[{index}]"), clause))
+        .collect();
+    let service_level_cap = reader.some(format!("{field}.service_level_cap_percent"), &given.service_level_cap_percent);
+    let late_usage = match wire::LateUsagePolicy::try_from(given.late_usage) {
+        Ok(wire::LateUsagePolicy::Unspecified | wire::LateUsagePolicy::NextInvoice) => LatePolicy::NextInvoice,
+        Ok(wire::LateUsagePolicy::Note) => LatePolicy::Note,
+        Err(_) => {
+            reader.refuse(format!("{field}.late_usage"), "is unknown");
+            LatePolicy::NextInvoice
+        }
+    };
     let plan = Plan {
         name: given.name.trim().to_string(),
         currency: currency.or_else(|_| Currency::parse("EUR"))?,
@@ -111,6 +131,12 @@ pub fn plan_in(field: &str, given: wire::RatePlan) -> Result<Plan, Fault> {
         contact,
         minimum_commitment,
         rounding,
+        service_levels,
+        service_level_cap,
+        yearly_commitment: reader.some(format!("{field}.yearly_commitment"), &given.yearly_commitment),
+        indexations: indexations_in(&mut reader, field, &given.indexations),
+        late_usage,
+        coupons: coupons_in(&mut reader, field, &given.coupons),
     };
     for fault in faults(&plan) {
         reader.refuse(format!("{field}.{}", fault.field), fault.problem);
@@ -127,15 +153,105 @@ fn definition_in(reader: &mut Reader, field: &str, given: wire::ContactDefinitio
         Ok(wire::ContactRule::Unspecified | wire::ContactRule::Each) => Rule::Each,
         Ok(wire::ContactRule::Window) => Rule::Window { hours: given.window_hours },
         Ok(wire::ContactRule::Subject) => Rule::Subject,
+        Ok(wire::ContactRule::Exchange) => Rule::Exchange { hours: given.window_hours },
+        Ok(wire::ContactRule::Resolved) => Rule::Resolved,
         Err(_) => {
             reader.refuse(format!("{field}.contact_definition.rule"), "is unknown");
             Rule::Each
         }
     };
+    let merged = match wire::MergedTickets::try_from(given.merged_tickets) {
+        Ok(wire::MergedTickets::Unspecified | wire::MergedTickets::Apart) => Merged::Apart,
+        Ok(wire::MergedTickets::Together) => Merged::Together,
+        Ok(wire::MergedTickets::Dropped) => Merged::Dropped,
+        Err(_) => {
+            reader.refuse(format!("{field}.contact_definition.merged_tickets"), "is unknown");
+            Merged::Apart
+        }
+    };
+    let reopened = match wire::ReopenedTickets::try_from(given.reopened_tickets) {
+        Ok(wire::ReopenedTickets::Unspecified | wire::ReopenedTickets::Same) => Reopened::Same,
+        Ok(wire::ReopenedTickets::New) => Reopened::New,
+        Err(_) => {
+            reader.refuse(format!("{field}.contact_definition.reopened_tickets"), "is unknown");
+            Reopened::Same
+        }
+    };
     Definition {
         rule,
+        merged,
+        reopened,
+        reopen_hours: given.reopen_hours,
+        ignored_tags: given.ignored_tags.into_iter().take(21).collect(),
         ignore_calls_up_to: i32::try_from(given.ignore_calls_up_to_seconds).unwrap_or(i32::MAX),
         count_historical: given.count_historical,
+    }
+}
+
+fn indexations_in(reader: &mut Reader, field: &str, given: &[wire::Indexation]) -> Vec<Indexation> {
+    let mut found = Vec::new();
+    for (i, indexation) in given.iter().take(51).enumerate() {
+        let at = |name: &str| format!("{field}.indexations[{i}].{name}");
+        let percent = reader.required(at("percent"), &indexation.percent);
+        if indexation.from.is_empty() {
+            reader.refuse(at("from"), "is required");
+        }
+        found.extend(reader.date(at("from"), &indexation.from).map(|from| Indexation { from, percent }));
+    }
+    found
+}
+
+fn coupons_in(reader: &mut Reader, field: &str, given: &[wire::Coupon]) -> Vec<Coupon> {
+    let mut found = Vec::new();
+    for (i, coupon) in given.iter().take(51).enumerate() {
+        let at = |name: &str| format!("{field}.coupons[{i}].{name}");
+        found.push(Coupon {
+            code: coupon.code.clone(),
+            name: coupon.name.trim().to_string(),
+            charge_codes: coupon.charge_codes.iter().take(201).cloned().collect(),
+            percent: reader.or(at("percent"), &coupon.percent, Decimal::ZERO),
+            amount: reader.or(at("amount"), &coupon.amount, Decimal::ZERO),
+            first_period: if coupon.first_period == 0 { 1 } else { coupon.first_period },
+            periods: coupon.periods,
+        });
+    }
+    found
+}
+
+fn clause_in(reader: &mut Reader, field: &str, given: &wire::ServiceLevelClause) -> Clause {
+    let at = |name: &str| format!("{field}.{name}");
+    let measure = match wire::ServiceLevelMeasure::try_from(given.measure) {
+        Ok(wire::ServiceLevelMeasure::ShareKept) => Measure::ShareKept,
+        Ok(wire::ServiceLevelMeasure::Breaches) => Measure::Breaches,
+        Ok(wire::ServiceLevelMeasure::AverageSeconds) => Measure::AverageSeconds,
+        Ok(wire::ServiceLevelMeasure::Unspecified) | Err(_) => {
+            reader.refuse(at("measure"), "is required");
+            Measure::ShareKept
+        }
+    };
+    let mut bands = Vec::new();
+    for (i, band) in given.bands.iter().take(21).enumerate() {
+        bands.push(Band {
+            below: reader.some(at(&format!("bands[{i}].below")), &band.below),
+            percent: reader.or(at(&format!("bands[{i}].percent")), &band.percent, Decimal::ZERO),
+            amount: reader.or(at(&format!("bands[{i}].amount")), &band.amount, Decimal::ZERO),
+        });
+    }
+    let own = if OF_TICKETS.contains(&given.metric.as_str()) { "contract" } else { ROUTING };
+    Clause {
+        code: given.code.clone(),
+        name: given.name.trim().to_string(),
+        metric: given.metric.clone(),
+        family: if given.family.is_empty() { own.to_string() } else { given.family.clone() },
+        channels: given.channels.iter().take(51).cloned().collect(),
+        measure,
+        within_seconds: (given.within_seconds != 0).then_some(given.within_seconds),
+        minimum_count: given.minimum_count,
+        charge_codes: given.charge_codes.iter().take(201).cloned().collect(),
+        bands,
+        cap_percent: reader.or(at("cap_percent"), &given.cap_percent, Decimal::ONE_HUNDRED),
+        cap_amount: reader.some(at("cap_amount"), &given.cap_amount),
+        counts_toward_minimum: given.counts_toward_minimum,
     }
 }
 
@@ -145,6 +261,7 @@ fn charge_in(reader: &mut Reader, field: &str, given: &wire::Charge) -> Charge {
         Ok(wire::Aggregation::Unspecified | wire::Aggregation::Sum) => Aggregation::Sum,
         Ok(wire::Aggregation::Count) => Aggregation::Count,
         Ok(wire::Aggregation::Peak) => Aggregation::Peak,
+        Ok(wire::Aggregation::DailyLevel) => Aggregation::DailyLevel,
         Err(_) => {
             reader.refuse(at("aggregation"), "is unknown");
             Aggregation::Sum
@@ -190,6 +307,13 @@ fn charge_in(reader: &mut Reader, field: &str, given: &wire::Charge) -> Charge {
         prorate: given.prorate,
         valid_from: reader.date(at("valid_from"), &given.valid_from),
         valid_until: reader.date(at("valid_until"), &given.valid_until),
+        once: given.once,
+        roll_over_periods: given.roll_over_periods,
+        forecast_band: given.forecast_band.as_ref().map(|band| ForecastBand {
+            minimum_percent: reader.some(at("forecast_band.minimum_percent"), &band.minimum_percent),
+            above_percent: reader.some(at("forecast_band.above_percent"), &band.above_percent),
+            surcharge_percent: reader.or(at("forecast_band.surcharge_percent"), &band.surcharge_percent, Decimal::ZERO),
+        }),
     }
 }
 

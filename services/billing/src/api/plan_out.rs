@@ -5,10 +5,11 @@ use rust_decimal::Decimal;
 
 use super::number;
 use super::usage::meter_out;
-use crate::domain::definition::Rule;
+use crate::domain::definition::{Merged, Reopened, Rule};
 use crate::domain::money::Rounding;
 use crate::domain::period::Interval;
-use crate::domain::plan::{Aggregation, BlockTier, Charge, Model, QuantityRounding, Tier};
+use crate::domain::plan::{Aggregation, BlockTier, Charge, LatePolicy, Model, QuantityRounding, Tier};
+use crate::domain::service_level::{Band, Clause, Measure};
 use crate::store::plan::Version;
 
 /// A plan version on the wire.
@@ -28,6 +29,21 @@ pub fn plan_out(stored: &Version) -> wire::RatePlan {
         Rule::Each => (wire::ContactRule::Each, 0),
         Rule::Window { hours } => (wire::ContactRule::Window, hours),
         Rule::Subject => (wire::ContactRule::Subject, 0),
+        Rule::Exchange { hours } => (wire::ContactRule::Exchange, hours),
+        Rule::Resolved => (wire::ContactRule::Resolved, 0),
+    };
+    let late_usage = match plan.late_usage {
+        LatePolicy::NextInvoice => wire::LateUsagePolicy::NextInvoice,
+        LatePolicy::Note => wire::LateUsagePolicy::Note,
+    };
+    let merged = match plan.contact.merged {
+        Merged::Apart => wire::MergedTickets::Apart,
+        Merged::Together => wire::MergedTickets::Together,
+        Merged::Dropped => wire::MergedTickets::Dropped,
+    };
+    let reopened = match plan.contact.reopened {
+        Reopened::Same => wire::ReopenedTickets::Same,
+        Reopened::New => wire::ReopenedTickets::New,
     };
     wire::RatePlan {
         rate_plan_id: stored.plan_id.to_string(),
@@ -41,10 +57,68 @@ pub fn plan_out(stored: &Version) -> wire::RatePlan {
             window_hours,
             ignore_calls_up_to_seconds: i64::from(plan.contact.ignore_calls_up_to),
             count_historical: plan.contact.count_historical,
+            merged_tickets: merged.into(),
+            reopened_tickets: reopened.into(),
+            reopen_hours: plan.contact.reopen_hours,
+            ignored_tags: plan.contact.ignored_tags.clone(),
         }),
         minimum_commitment: plan.minimum_commitment.map(number).unwrap_or_default(),
         rounding: rounding.into(),
         create_time: Some(kit::wire::timestamp(stored.created_at)),
+        service_levels: plan.service_levels.iter().map(clause_out).collect(),
+        yearly_commitment: plan.yearly_commitment.map(number).unwrap_or_default(),
+        indexations: plan
+            .indexations
+            .iter()
+            .map(|i| wire::Indexation { from: i.from.to_string(), percent: number(i.percent) })
+            .collect(),
+        late_usage: late_usage.into(),
+        coupons: plan
+            .coupons
+            .iter()
+            .map(|c| wire::Coupon {
+                code: c.code.clone(),
+                name: c.name.clone(),
+                charge_codes: c.charge_codes.clone(),
+                percent: not_zero(c.percent),
+                amount: not_zero(c.amount),
+                first_period: c.first_period,
+                periods: c.periods,
+            })
+            .collect(),
+        service_level_cap_percent: plan.service_level_cap.map(number).unwrap_or_default(),
+    }
+}
+
+fn clause_out(clause: &Clause) -> wire::ServiceLevelClause {
+    let band = |band: &Band| wire::ServiceLevelBand {
+        below: band.below.map(number).unwrap_or_default(),
+        percent: number(band.percent),
+        amount: number(band.amount),
+    };
+    wire::ServiceLevelClause {
+        code: clause.code.clone(),
+        name: clause.name.clone(),
+        metric: clause.metric.clone(),
+        family: clause.family.clone(),
+        channels: clause.channels.clone(),
+        measure: measure_out(clause.measure).into(),
+        within_seconds: clause.within_seconds.unwrap_or(0),
+        minimum_count: clause.minimum_count,
+        charge_codes: clause.charge_codes.clone(),
+        bands: clause.bands.iter().map(band).collect(),
+        cap_percent: number(clause.cap_percent),
+        cap_amount: clause.cap_amount.map(number).unwrap_or_default(),
+        counts_toward_minimum: clause.counts_toward_minimum,
+    }
+}
+
+/// What is measured, on the wire.
+pub fn measure_out(measure: Measure) -> wire::ServiceLevelMeasure {
+    match measure {
+        Measure::ShareKept => wire::ServiceLevelMeasure::ShareKept,
+        Measure::Breaches => wire::ServiceLevelMeasure::Breaches,
+        Measure::AverageSeconds => wire::ServiceLevelMeasure::AverageSeconds,
     }
 }
 
@@ -53,6 +127,7 @@ fn charge_out(charge: &Charge) -> wire::Charge {
         Aggregation::Sum => wire::Aggregation::Sum,
         Aggregation::Count => wire::Aggregation::Count,
         Aggregation::Peak => wire::Aggregation::Peak,
+        Aggregation::DailyLevel => wire::Aggregation::DailyLevel,
     };
     let quantity_rounding = match charge.quantity_rounding {
         QuantityRounding::None => wire::QuantityRounding::Unspecified,
@@ -88,6 +163,13 @@ fn charge_out(charge: &Charge) -> wire::Charge {
         prorate: charge.prorate,
         valid_from: charge.valid_from.map(|d| d.to_string()).unwrap_or_default(),
         valid_until: charge.valid_until.map(|d| d.to_string()).unwrap_or_default(),
+        once: charge.once,
+        roll_over_periods: charge.roll_over_periods,
+        forecast_band: charge.forecast_band.as_ref().map(|band| wire::ForecastBand {
+            minimum_percent: band.minimum_percent.map(number).unwrap_or_default(),
+            above_percent: band.above_percent.map(number).unwrap_or_default(),
+            surcharge_percent: not_zero(band.surcharge_percent),
+        }),
         ..wire::Charge::default()
     };
     model_out(&charge.model, &mut out);

@@ -151,13 +151,19 @@ async fn recut(tx: &mut TenantTx, account: &Account, time_zone: &str, holidays: 
     let stamps: Vec<_> = store::usage::open_instants(tx, account.closed_through)
         .await?
         .into_iter()
-        .map(|(id, at)| {
+        .map(|(usage_id, at, billed)| {
             let mark = stamp(at, &zone, holidays);
-            (id, mark.local_date, account.bill_date(mark.local_date), mark.hour_class.name())
+            store::usage::Restamp {
+                usage_id,
+                billed,
+                local_date: mark.local_date,
+                bill_date: account.bill_date(mark.local_date),
+                hour_class: mark.hour_class.name(),
+            }
         })
         .collect();
     store::usage::restamp(tx, time_zone, &stamps).await?;
-    Ok(())
+    Ok(store::sums::remake(tx, account).await?)
 }
 
 fn profile_in(checks: &mut Checks, given: &wire::BillingProfile) -> Result<(Profile, Vec<Date>), Fault> {

@@ -4,12 +4,18 @@
 use kit::{Explain, Fault};
 use tonic::Code;
 
+use crate::domain::books::BooksError;
+use crate::domain::dispute::DisputeError;
+use crate::domain::exchange::ExchangeError;
+use crate::domain::forecast::LockError;
 use crate::domain::invoice::InvoiceError;
 use crate::domain::ledger::LedgerError;
 use crate::domain::models::PriceError;
 use crate::domain::money::MoneyError;
 use crate::domain::period::PeriodError;
+use crate::domain::pool::PoolError;
 use crate::domain::profile::SignError;
+use crate::domain::service_level::ObjectionError;
 use crate::domain::tax::TaxError;
 
 /// Refusals that arise where several facts of the service meet.
@@ -23,12 +29,18 @@ pub enum Refusal {
     CutFixed,
     #[error("this issuer's prefix is taken or cannot change")]
     PrefixFixed,
+    #[error("the period has no invoice yet")]
+    NotInvoiced,
+    #[error("by the contract, late usage of this period goes to the next invoice")]
+    NextInvoice,
     #[error("this is not a finalized invoice that can be paid or credited")]
     NotPayable,
     #[error("this reference was recorded on the invoice with another amount or date")]
     ReferenceReused,
     #[error("what was frozen does not say all that this format demands: {}", rules(.0))]
     DocumentIncomplete(Vec<documents::Violation>),
+    #[error("not a whole day of the period has passed")]
+    TooEarly,
     #[error("the issuer's logo cannot be drawn: it {0}")]
     Logo(&'static str),
 }
@@ -45,7 +57,10 @@ impl Explain for Refusal {
             Refusal::NoContract
             | Refusal::NoProfile
             | Refusal::CutFixed
+            | Refusal::NotInvoiced
+            | Refusal::NextInvoice
             | Refusal::NotPayable
+            | Refusal::TooEarly
             | Refusal::DocumentIncomplete(_)
             | Refusal::Logo(_) => Code::FailedPrecondition,
             Refusal::PrefixFixed | Refusal::ReferenceReused => Code::AlreadyExists,
@@ -58,9 +73,12 @@ impl Explain for Refusal {
             Refusal::NoProfile => "NO_BILLING_PROFILE",
             Refusal::CutFixed => "ZONE_AND_CURRENCY_FIXED",
             Refusal::PrefixFixed => "NUMBER_PREFIX_TAKEN",
+            Refusal::NotInvoiced => "PERIOD_NOT_INVOICED",
+            Refusal::NextInvoice => "LATE_USAGE_GOES_TO_NEXT_INVOICE",
             Refusal::NotPayable => "INVOICE_NOT_PAYABLE",
             Refusal::ReferenceReused => "PAYMENT_REFERENCE_REUSED",
             Refusal::DocumentIncomplete(_) => "DOCUMENT_INCOMPLETE",
+            Refusal::TooEarly => "TOO_EARLY",
             Refusal::Logo(_) => "LOGO_UNFIT",
         }
     }
@@ -69,6 +87,38 @@ impl Explain for Refusal {
         match self {
             Refusal::DocumentIncomplete(violations) => vec![("rules", rules(violations))],
             _ => Vec::new(),
+        }
+    }
+}
+
+impl Explain for PoolError {
+    fn code(&self) -> Code {
+        match self {
+            PoolError::SharedAgent(_) | PoolError::NotLater(_) | PoolError::NotInForce(_) => Code::FailedPrecondition,
+            PoolError::CodeTaken => Code::AlreadyExists,
+        }
+    }
+
+    fn reason(&self) -> &'static str {
+        match self {
+            PoolError::SharedAgent(_) => "AGENT_IN_ANOTHER_POOL",
+            PoolError::NotLater(_) => "POLICY_NOT_LATER",
+            PoolError::NotInForce(_) => "POOL_NOT_IN_FORCE",
+            PoolError::CodeTaken => "POOL_CODE_TAKEN",
+        }
+    }
+}
+
+impl Explain for LockError {
+    fn code(&self) -> Code {
+        match self {
+            LockError::TooLate(_) => Code::FailedPrecondition,
+        }
+    }
+
+    fn reason(&self) -> &'static str {
+        match self {
+            LockError::TooLate(_) => "FORECAST_LOCKED_TOO_LATE",
         }
     }
 }
@@ -215,6 +265,103 @@ impl Explain for InvoiceError {
             | InvoiceError::NothingLeft
             | InvoiceError::LineTwice
             | InvoiceError::Money(_) => Vec::new(),
+        }
+    }
+}
+
+impl Explain for ObjectionError {
+    fn code(&self) -> Code {
+        match self {
+            ObjectionError::AlreadyObjected | ObjectionError::DecidedAlready => Code::FailedPrecondition,
+        }
+    }
+
+    fn reason(&self) -> &'static str {
+        match self {
+            ObjectionError::AlreadyObjected => "ALREADY_OBJECTED",
+            ObjectionError::DecidedAlready => "DECIDED_ALREADY",
+        }
+    }
+}
+
+impl Explain for DisputeError {
+    fn code(&self) -> Code {
+        match self {
+            DisputeError::DisputedAlready | DisputeError::Closed | DisputeError::NotUsage => Code::FailedPrecondition,
+        }
+    }
+
+    fn reason(&self) -> &'static str {
+        match self {
+            DisputeError::DisputedAlready => "DISPUTED_ALREADY",
+            DisputeError::Closed => "DISPUTE_CLOSED",
+            DisputeError::NotUsage => "NOT_A_LINE_OF_USAGE",
+        }
+    }
+}
+
+impl Explain for ExchangeError {
+    fn code(&self) -> Code {
+        match self {
+            ExchangeError::NoRate { .. } | ExchangeError::CurrencyFixed => Code::FailedPrecondition,
+            ExchangeError::Money(error) => error.code(),
+        }
+    }
+
+    fn reason(&self) -> &'static str {
+        match self {
+            ExchangeError::NoRate { .. } => "NO_EXCHANGE_RATE",
+            ExchangeError::CurrencyFixed => "ACCOUNTING_CURRENCY_FIXED",
+            ExchangeError::Money(error) => error.reason(),
+        }
+    }
+
+    fn metadata(&self) -> Vec<(&'static str, String)> {
+        match self {
+            ExchangeError::NoRate { from, to, date } => {
+                vec![("from", from.to_string()), ("to", to.to_string()), ("date", date.to_string())]
+            }
+            ExchangeError::CurrencyFixed | ExchangeError::Money(_) => Vec::new(),
+        }
+    }
+}
+
+impl Explain for BooksError {
+    fn code(&self) -> Code {
+        match self {
+            BooksError::MonthRunning
+            | BooksError::ClosedAlready
+            | BooksError::NotTheNext(_)
+            | BooksError::NotTheNewest
+            | BooksError::PeriodsOpen(_)
+            | BooksError::NotOpen
+            | BooksError::SellersHidden => Code::FailedPrecondition,
+            BooksError::Period(error) => error.code(),
+        }
+    }
+
+    fn reason(&self) -> &'static str {
+        match self {
+            BooksError::MonthRunning => "MONTH_RUNNING",
+            BooksError::ClosedAlready => "MONTH_CLOSED",
+            BooksError::NotTheNext(_) => "NOT_THE_NEXT_MONTH",
+            BooksError::NotTheNewest => "NOT_THE_NEWEST_MONTH",
+            BooksError::PeriodsOpen(_) => "PERIODS_OPEN",
+            BooksError::NotOpen => "PERIOD_NOT_OPEN",
+            BooksError::SellersHidden => "SELLERS_HIDDEN",
+            BooksError::Period(error) => error.reason(),
+        }
+    }
+
+    fn metadata(&self) -> Vec<(&'static str, String)> {
+        match self {
+            BooksError::NotTheNext(month) => vec![("month", month.to_string())],
+            BooksError::PeriodsOpen(periods) => {
+                let named = |p: &crate::domain::books::OpenPeriod| format!("{} {}", p.seller, p.from);
+                let first: Vec<_> = periods.iter().take(10).map(named).collect();
+                vec![("periods", first.join("; ")), ("count", periods.len().to_string())]
+            }
+            _ => Vec::new(),
         }
     }
 }

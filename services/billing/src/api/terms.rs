@@ -2,11 +2,12 @@
 
 use documents::{
     Account, Address, BILLING_PROCESS, Category, Contact, Endpoint, Id, Kind, Means, Party as Side, Payment, Period,
-    Preceding, Price, Profile, Tax, Terms, Totals, Vat,
+    Preceding, Price, Profile, Tax, TaxIn, Terms, Totals, Vat,
 };
 use rust_decimal::Decimal;
 
 use super::number;
+use crate::domain::exchange::Accounted;
 use crate::domain::money::Rounding;
 use crate::domain::profile::Party;
 use crate::domain::tax::CategoryTotal;
@@ -16,12 +17,13 @@ use crate::store::lines::Line;
 /// One of anything, in the units of UN/ECE recommendation 20.
 const ONE: &str = "C62";
 
-/// An invoice or credit note as it was frozen; `corrected` is what a credit note corrects.
+/// An invoice or credit note as it was frozen; `corrected` is what a credit note corrects,
+/// `accounted` what it comes to in another currency of its issuer.
 pub fn terms(
     head: &Head,
     lines: &[Line],
     taxes: &[CategoryTotal],
-    corrected: Option<&Head>,
+    (corrected, accounted): (Option<&Head>, Option<&Accounted>),
     profile: Profile,
 ) -> Terms {
     let zero = Decimal::ZERO;
@@ -34,13 +36,16 @@ pub fn terms(
         due: Some(head.due_date),
         tax_point: None,
         currency: head.currency.code().into(),
-        tax_in: None,
+        tax_in: accounted.map(|of| TaxIn { currency: of.applied.to.code().into(), amount: of.tax }),
         buyer_reference: head.buyer.buyer_reference.clone(),
         project: String::new(),
         contract: String::new(),
         order: String::new(),
         buyer_accounting: String::new(),
-        notes: [&head.reason].into_iter().filter(|note| !note.is_empty()).cloned().collect(),
+        notes: [head.reason.clone(), accounted.map(rate).unwrap_or_default()]
+            .into_iter()
+            .filter(|note| !note.is_empty())
+            .collect(),
         preceding: corrected
             .map(|of| Preceding { number: of.number.clone(), issued: Some(of.issue_date) })
             .into_iter()
@@ -66,6 +71,11 @@ pub fn terms(
             due: head.total,
         },
     }
+}
+
+/// The rate that was applied.
+fn rate(of: &Accounted) -> String {
+    format!("{} ({})", of.applied.source, of.applied.date)
 }
 
 /// The period of the invoice. XRechnung wants the lines' within it, so that usage that came late widens it there. A

@@ -3,18 +3,18 @@
 use kit::{Caller, Checks, Fault};
 use proto::billing::v1 as wire;
 
-use super::drafting::{Ground, contract_on};
+use super::drafting::{Ground, LAST_DATE, contract_on, tickets_behind};
 use super::intake::{Incoming, Outcome, default_zone, held_account, take};
-use super::{Api, number};
+use super::{Api, One, number};
 use crate::domain::ids::{InvoiceId, UsageId};
-use crate::domain::period::{Dates, HourClass, parse_date};
-use crate::domain::rating::{LineKind, charge_of};
-use crate::domain::usage::{Meter, Properties, Report, check};
+use crate::domain::period::{Dates, HourClass, parse_date, plus_days};
+use crate::domain::rating::{LineKind, charge_behind, charge_of};
+use crate::domain::usage::{Meter, Properties, Report, Row, check};
 use crate::store;
 use crate::store::usage::Stored;
 
 /// Most items of a batch.
-const BATCH: usize = 1_000;
+pub(super) const BATCH: usize = 1_000;
 
 impl Api {
     pub(super) async fn record(
@@ -43,11 +43,16 @@ impl Api {
         checks.count("items", request.items.len(), 1..=BATCH);
         checks.finish()?;
         let one = self.writing(caller, &request.seller_id).await?;
+        Ok(wire::BatchRecordUsageResponse { results: self.store(&one, request.items).await? })
+    }
+
+    /// Stores items in one transaction; answers for each, in order.
+    pub(super) async fn store(&self, one: &One, items: Vec<wire::UsageItem>) -> Result<Vec<wire::RecordResult>, Fault> {
         let now = self.deps.clock.now();
-        let mut results = Vec::with_capacity(request.items.len());
+        let mut results = Vec::with_capacity(items.len());
         let mut places = Vec::new();
         let mut incoming: Vec<Incoming> = Vec::new();
-        for item in request.items {
+        for item in items {
             let (source, event_key) = (item.source.clone(), item.event_key.clone());
             match check(report(item), now) {
                 Ok(event) => {
@@ -74,7 +79,7 @@ impl Api {
                 *slot = result(std::mem::take(&mut slot.source), std::mem::take(&mut slot.event_key), outcome);
             }
         }
-        Ok(wire::BatchRecordUsageResponse { results })
+        Ok(results)
     }
 
     pub(super) async fn list_events(
@@ -167,7 +172,7 @@ impl Api {
 }
 
 /// The events that a line was rated from, in order of time.
-async fn behind(
+pub(super) async fn behind(
     tx: &mut tenantdb::TenantTx,
     ground: &Ground,
     head: &store::invoice::Head,
@@ -178,18 +183,29 @@ async fn behind(
     let Some(charge) = plan.charges.iter().position(|c| c.code == line.charge_code) else { return Ok(Vec::new()) };
     let Some(meter) = plan.charges[charge].meter else { return Ok(Vec::new()) };
     let late = line.kind == LineKind::LateUsage.name();
+    let supplements = late && head.corrects.is_some();
     let filter = store::usage::Filter {
         local: Some(Dates { from: line.service.0, until: line.service.1 }),
-        billed_until: Some(head.period.until),
-        bill_from: late.then_some(head.period.from),
-        meters: vec![meter],
+        // What supplements a period's invoice takes what is billed after it.
+        billed_until: Some(if supplements { LAST_DATE } else { head.period.until }),
+        bill_from: late.then_some(if supplements { plus_days(head.period.until, 1)? } else { head.period.from }),
+        // Contacts may be made of something else.
+        meters: vec![if meter == Meter::Contact { plan.contact.material() } else { meter }],
         ..store::usage::Filter::default()
     };
-    let stored = store::usage::in_order(tx, head.seller, &filter).await?;
+    let mut stored = store::usage::in_order(tx, head.seller, &filter).await?;
+    if supplements {
+        let others = store::lines::late_documents(tx, head.seller, line.rated_period_from).await?;
+        let before = others.iter().map(|d| d.finalized_at).filter(|at| *at < head.finalized_at).max();
+        stored.retain(|s| s.received_at <= head.finalized_at && before.is_none_or(|at| at < s.received_at));
+    }
     // Late events are shown by themselves; the contact rule was applied to the whole period.
+    let rows: Vec<Row> = stored.iter().map(Stored::row).collect();
+    let tickets =
+        tickets_behind(tx, head.seller, [plan], &rows, filter.billed_until.unwrap_or(head.period.until)).await?;
     let counted: std::collections::HashSet<String> = plan
         .contact
-        .apply(stored.iter().map(Stored::row).collect())
+        .apply(rows, &tickets)
         .into_iter()
         .filter(|row| charge_of(plan, row) == Some(charge))
         .filter_map(|row| row.single.map(|s| s.key))
@@ -210,6 +226,7 @@ pub(super) fn meter(number: i32) -> Option<Meter> {
         wire::Meter::Storage => Some(Meter::Storage),
         wire::Meter::Turnover => Some(Meter::Turnover),
         wire::Meter::OneOff => Some(Meter::OneOff),
+        wire::Meter::Resolution => Some(Meter::Resolution),
     }
 }
 
@@ -225,6 +242,7 @@ pub(super) fn meter_out(meter: Meter) -> wire::Meter {
         Meter::Storage => wire::Meter::Storage,
         Meter::Turnover => wire::Meter::Turnover,
         Meter::OneOff => wire::Meter::OneOff,
+        Meter::Resolution => wire::Meter::Resolution,
     }
 }
 
@@ -278,11 +296,17 @@ fn result(source: String, event_key: String, outcome: Outcome) -> wire::RecordRe
     }
 }
 
-fn event_out(stored: &Stored, ground: &Ground) -> wire::UsageEvent {
+pub(super) fn event_out(stored: &Stored, ground: &Ground) -> wire::UsageEvent {
     let reason = match contract_on(&ground.contracts, stored.local_date) {
         None => "no_contract",
-        Some((_, plan)) if charge_of(plan, &stored.row()).is_none() => "no_charge",
-        Some(_) => "",
+        Some((_, plan)) if charge_behind(plan, &stored.row()).is_some() => "",
+        Some((_, plan))
+            if matches!(stored.event.meter, Meter::Contact | Meter::Resolution)
+                && plan.contact.material() != stored.event.meter =>
+        {
+            "not_counted"
+        }
+        Some(_) => "no_charge",
     };
     let closed = ground.account.as_ref().and_then(|a| a.closed_through).is_some_and(|c| stored.bill_date <= c);
     let state = match (reason.is_empty(), closed) {

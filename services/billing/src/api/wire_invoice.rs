@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::drafting::Drafted;
 use super::finalizing::lines;
+use super::plan_out::measure_out;
 use super::profiles::party_out;
 use super::{money, number};
 use crate::domain::ids::{ContractId, InvoiceId};
@@ -15,6 +16,7 @@ use crate::domain::invoice::{State, open};
 use crate::domain::models::Step;
 use crate::domain::money::Currency;
 use crate::domain::rating::LineKind;
+use crate::domain::service_level::Outcome;
 use crate::domain::tax::CategoryTotal;
 use crate::store;
 use crate::store::invoice::Head;
@@ -67,6 +69,8 @@ pub fn invoice_out(head: &Head, lines: &[Line], taxes: &[CategoryTotal]) -> wire
         etag: kit::wire::etag(head.version),
         warnings: Vec::new(),
         content_hash: head.content_hash.clone(),
+        disputed_amount: money(head.currency, head.disputed),
+        due_amount: money(head.currency, (open_amount - head.disputed).max(rust_decimal::Decimal::ZERO)),
     }
 }
 
@@ -88,6 +92,8 @@ pub fn draft_out(seller: kit::SellerId, drafted: &Drafted) -> wire::Invoice {
         paid_amount: money(drafted.currency, rust_decimal::Decimal::ZERO),
         credited_amount: money(drafted.currency, rust_decimal::Decimal::ZERO),
         open_amount: money(drafted.currency, draft.total),
+        disputed_amount: money(drafted.currency, rust_decimal::Decimal::ZERO),
+        due_amount: money(drafted.currency, draft.total),
         warnings: drafted.warnings.clone(),
         ..wire::Invoice::default()
     }
@@ -113,6 +119,8 @@ fn line_out(currency: Currency, line: &Line, credit_note: bool) -> wire::Invoice
         Some(LineKind::LateUsage) => wire::LineKind::LateUsage,
         Some(LineKind::Commitment) => wire::LineKind::Commitment,
         Some(LineKind::Credit) => wire::LineKind::Credit,
+        Some(LineKind::ServiceLevel) => wire::LineKind::ServiceLevel,
+        Some(LineKind::Discount) => wire::LineKind::Discount,
         None => wire::LineKind::Unspecified,
     };
     // The lines of a credit note carry no period.
@@ -131,6 +139,26 @@ fn line_out(currency: Currency, line: &Line, credit_note: bool) -> wire::Invoice
         service_until: service(line.service.1),
         contract_id: line.contract_id.map(|c| ContractId(c).to_string()).unwrap_or_default(),
         steps: line.steps.iter().map(step_out).collect(),
+        service_level: line.service_level.as_ref().map(|found| level_out(currency, found)),
+    }
+}
+
+fn level_out(currency: Currency, found: &Outcome) -> wire::ServiceLevelResult {
+    wire::ServiceLevelResult {
+        clause_code: found.clause_code.clone(),
+        metric: found.metric.clone(),
+        family: found.family.clone(),
+        measure: measure_out(found.measure).into(),
+        measured: found.measured.map(number).unwrap_or_default(),
+        band_from: found.band_from.map(number).unwrap_or_default(),
+        band_below: found.band_below.map(number).unwrap_or_default(),
+        promises: found.promises,
+        breaches: found.breaches,
+        fees: money(currency, found.fees),
+        measured_from: found.dates.from.to_string(),
+        measured_until: found.dates.until.to_string(),
+        held: found.held(),
+        open_objections: found.open,
     }
 }
 

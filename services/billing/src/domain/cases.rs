@@ -23,6 +23,7 @@ fn outcome(fields: &[(&str, Decimal)]) -> Outcome {
 }
 
 fn compute(model: &str, p: &Params<'_>, u: &Params<'_>) -> Result<Outcome, String> {
+    let model = known_as(model);
     if let Some(found) = charges::compute(model, p, u) {
         return found;
     }
@@ -30,6 +31,19 @@ fn compute(model: &str, p: &Params<'_>, u: &Params<'_>) -> Result<Outcome, Strin
         return found;
     }
     time_rules::compute(model, p, u).unwrap_or_else(|| Err(format!("no rule for the model `{model}`")))
+}
+
+/// Other systems' names of the same models.
+fn known_as(model: &str) -> &str {
+    match model {
+        "per_unit" | "unit" | "usage" => "standard",
+        "tiered" | "tiered_graduated" | "slab" => "graduated",
+        "bulk" | "tiered_volume" | "stairstep" | "tiered_flat" => "volume",
+        "packaged" | "block" => "package",
+        "flat_fee_prorated" | "seat_prorated" => "flat_prorated",
+        "tiered_percentage" => "graduated_percentage",
+        other => other,
+    }
 }
 
 /// Numbers are compared as decimals, quotients to the places of the expectation.
@@ -106,7 +120,9 @@ fn every_case_of_the_table_comes_out() {
             continue;
         }
         compared += 1;
-        if let Err(problem) = check(case) {
+        // A case whose numbers no rule foresees is told with the others, and does not end the table.
+        let checked = std::panic::catch_unwind(|| check(case));
+        if let Err(problem) = checked.unwrap_or_else(|_| Err("its numbers cannot be computed with".into())) {
             failed.push(format!("{}: {problem}", case.get("id").and_then(Value::as_str).unwrap_or("?")));
         }
     }

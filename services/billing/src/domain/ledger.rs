@@ -13,6 +13,10 @@ pub enum Account {
     Cash,
     CustomerCredit,
     Prepaid,
+    /// What payments at other rates gained (below zero) or lost.
+    ExchangeDifference,
+    /// Its other side: what receivables and money in other currencies are worth more or less.
+    Translation,
 }
 
 impl Account {
@@ -25,14 +29,25 @@ impl Account {
             Account::Cash => "cash",
             Account::CustomerCredit => "customer_credit",
             Account::Prepaid => "prepaid",
+            Account::ExchangeDifference => "exchange_difference",
+            Account::Translation => "translation",
         }
     }
 
     /// Reads a stored name.
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::Receivable, Self::Revenue, Self::Tax, Self::Cash, Self::CustomerCredit, Self::Prepaid]
-            .into_iter()
-            .find(|a| a.name() == name)
+        [
+            Self::Receivable,
+            Self::Revenue,
+            Self::Tax,
+            Self::Cash,
+            Self::CustomerCredit,
+            Self::Prepaid,
+            Self::ExchangeDifference,
+            Self::Translation,
+        ]
+        .into_iter()
+        .find(|a| a.name() == name)
     }
 }
 
@@ -42,6 +57,8 @@ pub enum Kind {
     Invoice,
     CreditNote,
     Payment,
+    /// What a payment gained or lost by its rate.
+    Exchange,
 }
 
 impl Kind {
@@ -51,12 +68,13 @@ impl Kind {
             Kind::Invoice => "invoice",
             Kind::CreditNote => "credit_note",
             Kind::Payment => "payment",
+            Kind::Exchange => "exchange",
         }
     }
 
     /// Reads a stored name.
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::Invoice, Self::CreditNote, Self::Payment].into_iter().find(|k| k.name() == name)
+        [Self::Invoice, Self::CreditNote, Self::Payment, Self::Exchange].into_iter().find(|k| k.name() == name)
     }
 }
 
@@ -137,6 +155,17 @@ pub fn payment(currency: Currency, amount: Decimal, open: Decimal) -> Result<Ent
         Kind::Payment,
         currency,
         &[(Account::Cash, amount), (Account::Receivable, -settled), (Account::CustomerCredit, settled - amount)],
+    )
+}
+
+/// What a payment at another rate gains (above zero) or loses, in the currency that
+/// the issuer accounts in. The payment itself is booked in its own currency; each
+/// currency balances alone.
+pub fn exchange(currency: Currency, difference: Decimal) -> Result<Entry, LedgerError> {
+    Entry::new(
+        Kind::Exchange,
+        currency,
+        &[(Account::Translation, difference), (Account::ExchangeDifference, -difference)],
     )
 }
 

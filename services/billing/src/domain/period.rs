@@ -157,6 +157,11 @@ pub fn local_date(instant: Timestamp, zone: &TimeZone) -> Date {
     zone.to_datetime(instant).date()
 }
 
+/// The first instant of a local date.
+pub fn start_of(date: Date, zone: &TimeZone) -> Timestamp {
+    zone.to_ambiguous_timestamp(date.to_datetime(jiff::civil::Time::midnight())).compatible().unwrap_or(Timestamp::MAX)
+}
+
 /// Local dates from one instant to another, both included.
 pub fn billing_days(from: Timestamp, to: Timestamp, zone: &TimeZone) -> i64 {
     days_between(local_date(from, zone), local_date(to, zone)) + 1

@@ -6,8 +6,11 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 use super::definition::Definition;
+use super::forecast::ForecastBand;
 use super::money::{Currency, Rounding};
+use super::over_time::Indexation;
 use super::period::{Dates, Interval};
+use super::service_level::Clause;
 use super::usage::{Meter, Properties, Property};
 
 /// One band of a tiered price, stored by its inclusive upper end only, so that
@@ -91,6 +94,8 @@ pub enum Aggregation {
     Sum,
     Count,
     Peak,
+    /// Events move a level; its mean over the days of the period.
+    DailyLevel,
 }
 
 /// Rounding of a converted quantity to whole units.
@@ -146,6 +151,19 @@ pub struct Charge {
     pub prorate: bool,
     pub valid_from: Option<Date>,
     pub valid_until: Option<Date>,
+    /// Due once, in the period in which the contract begins.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub once: bool,
+    /// Periods that included units last after their own.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub roll_over_periods: i32,
+    /// What the seller's own locked forecast makes of the quantity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forecast_band: Option<ForecastBand>,
+}
+
+fn is_zero(number: &i32) -> bool {
+    *number == 0
 }
 
 impl Charge {
@@ -168,7 +186,15 @@ impl Charge {
             prorate: false,
             valid_from: None,
             valid_until: None,
+            once: false,
+            roll_over_periods: 0,
+            forecast_band: None,
         }
+    }
+
+    /// Whether its quantity is a level that events move.
+    pub fn is_level(&self) -> bool {
+        self.aggregation == Aggregation::DailyLevel
     }
 
     /// The part of a range in which the charge applies.
@@ -178,6 +204,41 @@ impl Charge {
             self.valid_until.map_or(dates.until, |d| d.min(dates.until)),
         )
     }
+}
+
+/// A discount for some periods of the contract.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Coupon {
+    pub code: String,
+    pub name: String,
+    /// Charges it lowers; empty = all.
+    pub charge_codes: Vec<String>,
+    /// Percent of these.
+    pub percent: Decimal,
+    /// An amount per whole period, after the percentage.
+    pub amount: Decimal,
+    /// The first period of the contract that it lowers, from 1.
+    pub first_period: i32,
+    /// How many periods it lasts; 0 = to the contract's end.
+    pub periods: i32,
+}
+
+impl Coupon {
+    /// Whether it lowers the contract's n-th period, counted from 1.
+    pub fn holds_in(&self, n: i32) -> bool {
+        self.first_period <= n && (self.periods == 0 || n - self.first_period < self.periods)
+    }
+}
+
+/// What becomes of usage that comes after its period was invoiced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LatePolicy {
+    /// The next invoice takes it.
+    #[default]
+    NextInvoice,
+    /// Notes of their own: an invoice that supplements the period's, credit notes.
+    Note,
 }
 
 /// A version of a price list.
@@ -190,12 +251,39 @@ pub struct Plan {
     pub contact: Definition,
     pub minimum_commitment: Option<Decimal>,
     pub rounding: Rounding,
+    // Plans of before have none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub service_levels: Vec<Clause>,
+    /// Most that all clauses together give to the seller, percent of the fees.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_level_cap: Option<Decimal>,
+    /// Least amount of all charges of a contract's year together; what is missing is due with its last period.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub yearly_commitment: Option<Decimal>,
+    /// In order of their dates.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub indexations: Vec<Indexation>,
+    #[serde(default)]
+    pub late_usage: LatePolicy,
+    /// Taken off the charges, in this order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub coupons: Vec<Coupon>,
 }
 
 impl Plan {
     /// Whether events of a meter must be seen one by one.
     pub fn needs_singles(&self, meter: Meter) -> bool {
-        (meter == Meter::Contact && self.contact.needs_singles())
-            || self.charges.iter().any(|c| c.meter == Some(meter) && c.model.needs_singles())
+        (meter == self.contact.material() && self.contact.needs_singles())
+            || self.charges.iter().any(|c| c.meter == Some(meter) && (c.model.needs_singles() || c.is_level()))
+    }
+
+    /// Meters whose events move a level.
+    pub fn levels(&self) -> Vec<Meter> {
+        Meter::ALL.into_iter().filter(|m| self.charges.iter().any(|c| c.meter == Some(*m) && c.is_level())).collect()
+    }
+
+    /// Whether a charge is held against a locked forecast.
+    pub fn has_forecast_band(&self) -> bool {
+        self.charges.iter().any(|c| c.forecast_band.is_some())
     }
 }

@@ -4,7 +4,9 @@
 use rust_decimal::Decimal;
 
 use super::definition::Rule;
-use super::plan::{BlockTier, CapacityTier, Charge, Filter, Model, Plan, Tier};
+use super::plan::{Aggregation, BlockTier, CapacityTier, Charge, Coupon, Filter, Model, Plan, Tier};
+use super::rating::YEAR;
+use super::service_level::{ALERTS, Band, Clause, Measure, OF_TICKETS, ROUTING, WAIT};
 
 /// A fault in a plan: where and what.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -31,13 +33,23 @@ pub fn faults(plan: &Plan) -> Vec<Fault> {
         fault("minimum_commitment".into(), "0 to 1,000,000,000,000");
     }
     match plan.contact.rule {
-        Rule::Window { hours } if !(1..=720).contains(&hours) => {
+        Rule::Window { hours } | Rule::Exchange { hours } if !(1..=720).contains(&hours) => {
             fault("contact_definition.window_hours".into(), "1 to 720");
         }
         _ => {}
     }
     if !(0..=3_600).contains(&plan.contact.ignore_calls_up_to) {
         fault("contact_definition.ignore_calls_up_to_seconds".into(), "0 to 3,600");
+    }
+    if !(0..=8_760).contains(&plan.contact.reopen_hours) {
+        fault("contact_definition.reopen_hours".into(), "0 to 8,760");
+    }
+    if plan.contact.reopen_hours > 0 && plan.contact.rule != Rule::Resolved {
+        fault("contact_definition.reopen_hours".into(), "only where solved tickets are counted");
+    }
+    let tag_ok = |tag: &String| (1..=64).contains(&tag.chars().count());
+    if plan.contact.ignored_tags.len() > 20 || !plan.contact.ignored_tags.iter().all(tag_ok) {
+        fault("contact_definition.ignored_tags".into(), "at most 20 of 1 to 64 characters");
     }
     for (index, charge) in plan.charges.iter().enumerate() {
         if plan.charges[..index].iter().any(|other| other.code == charge.code) {
@@ -47,7 +59,133 @@ pub fn faults(plan: &Plan) -> Vec<Fault> {
             fault(format!("charges[{index}].{field}"), problem);
         }
     }
+    if !plan.yearly_commitment.is_none_or(is_amount) {
+        fault("yearly_commitment".into(), "0 to 1,000,000,000,000");
+    }
+    if plan.indexations.len() > 50 {
+        fault("indexations".into(), "at most 50");
+    }
+    for (index, indexation) in plan.indexations.iter().enumerate() {
+        if !is_percent(indexation.percent, -50, 100) {
+            fault(format!("indexations[{index}].percent"), "-50 to 100");
+        }
+        if index > 0 && plan.indexations[index - 1].from >= indexation.from {
+            fault(format!("indexations[{index}].from"), "must be later than the one before");
+        }
+    }
+    if plan.coupons.len() > 50 {
+        fault("coupons".into(), "at most 50");
+    }
+    for (index, coupon) in plan.coupons.iter().enumerate() {
+        let codes = plan.coupons[..index].iter().map(|c| &c.code).chain(plan.charges.iter().map(|c| &c.code));
+        if codes.chain(plan.service_levels.iter().map(|c| &c.code)).any(|code| *code == coupon.code) {
+            fault(format!("coupons[{index}].code"), "is used twice");
+        }
+        if !coupon.charge_codes.iter().all(|code| plan.charges.iter().any(|c| c.code == *code)) {
+            fault(format!("coupons[{index}].charge_codes"), "names a charge that the plan does not have");
+        }
+        for (field, problem) in coupon_faults(coupon) {
+            fault(format!("coupons[{index}].{field}"), problem);
+        }
+    }
+    if plan.service_levels.len() > 50 {
+        fault("service_levels".into(), "at most 50 clauses");
+    }
+    if !plan.service_level_cap.is_none_or(|p| is_percent(p, 0, 100)) {
+        fault("service_level_cap_percent".into(), "0 to 100");
+    }
+    for (index, clause) in plan.service_levels.iter().enumerate() {
+        let taken = plan.service_levels[..index].iter().map(|c| &c.code).chain(plan.charges.iter().map(|c| &c.code));
+        if taken.into_iter().any(|code| *code == clause.code) {
+            fault(format!("service_levels[{index}].code"), "is used twice");
+        }
+        if !clause.charge_codes.iter().all(|code| plan.charges.iter().any(|c| c.code == *code)) {
+            fault(format!("service_levels[{index}].charge_codes"), "names a charge that the plan does not have");
+        }
+        for (field, problem) in clause_faults(clause) {
+            fault(format!("service_levels[{index}].{field}"), problem);
+        }
+    }
     found
+}
+
+fn coupon_faults(coupon: &Coupon) -> Vec<Problem> {
+    let mut found: Vec<Problem> = Vec::new();
+    let mut check = |ok: bool, field: &str, problem| {
+        if !ok {
+            found.push((field.into(), problem));
+        }
+    };
+    // The year's commitment is a line of that code.
+    check(code_ok(&coupon.code) && coupon.code != YEAR, "code", "1 to 64 of a-z, 0-9, '_', '-', not \"year\"");
+    check((1..=200).contains(&coupon.name.chars().count()), "name", "1 to 200 characters");
+    check(is_percent(coupon.percent, 0, 100), "percent", "0 to 100");
+    check(is_amount(coupon.amount), "amount", "0 or more");
+    check(!(coupon.percent.is_zero() && coupon.amount.is_zero()), "percent", "a percentage or an amount is required");
+    check((1..=1_200).contains(&coupon.first_period), "first_period", "1 to 1,200");
+    check((0..=1_200).contains(&coupon.periods), "periods", "0 to 1,200");
+    check(coupon.charge_codes.len() <= 200, "charge_codes", "at most 200");
+    found
+}
+
+fn clause_faults(clause: &Clause) -> Vec<Problem> {
+    let mut found: Vec<Problem> = Vec::new();
+    let mut check = |ok: bool, field: &str, problem| {
+        if !ok {
+            found.push((field.into(), problem));
+        }
+    };
+    check(code_ok(&clause.code), "code", "1 to 64 of a-z, 0-9, '_', '-'");
+    check((1..=200).contains(&clause.name.chars().count()), "name", "1 to 200 characters");
+    let metric = clause.metric.as_str();
+    let (of_tickets, alert) = (OF_TICKETS.contains(&metric), ALERTS.contains(&metric));
+    check(of_tickets || alert || metric == WAIT, "metric", "is unknown");
+    let family = if of_tickets { &["contract", "marketplace"][..] } else { &[ROUTING][..] };
+    check(family.contains(&clause.family.as_str()), "family", "does not judge this metric");
+    check(metric != WAIT || clause.within_seconds.is_some(), "within_seconds", "is required for waits");
+    check(clause.within_seconds.is_none_or(|s| (1..=31_536_000).contains(&s)), "within_seconds", "1 to 31,536,000");
+    check(!alert || clause.measure == Measure::Breaches, "measure", "alerts can only be counted");
+    check((0..=1_000_000).contains(&clause.minimum_count), "minimum_count", "0 to 1,000,000");
+    let channels_ok = clause.channels.iter().all(|c| (1..=32).contains(&c.chars().count()));
+    check(clause.channels.len() <= 50 && channels_ok, "channels", "at most 50 of 1 to 32 characters");
+    check(clause.charge_codes.len() <= 200, "charge_codes", "at most 200");
+    check(is_percent(clause.cap_percent, 0, 100), "cap_percent", "0 to 100");
+    check(clause.cap_amount.is_none_or(is_amount), "cap_amount", "0 or more");
+    found.extend(band_faults(&clause.bands));
+    found
+}
+
+fn band_faults(bands: &[Band]) -> Vec<Problem> {
+    let mut found = Vec::new();
+    if !(1..=20).contains(&bands.len()) {
+        found.push(("bands".into(), "1 to 20 bands"));
+    }
+    let mut end = Decimal::ZERO;
+    for (index, band) in bands.iter().enumerate() {
+        let last = index + 1 == bands.len();
+        match band.below {
+            None if !last => found.push((format!("bands[{index}].below"), "only the last band has no limit")),
+            Some(_) if last => found.push((format!("bands[{index}].below"), "the last band has no limit")),
+            Some(below) if below <= end => found.push((format!("bands[{index}].below"), "must rise from band to band")),
+            Some(below) if below.normalize().scale() > 6 => {
+                found.push((format!("bands[{index}].below"), "at most 6 decimal places"));
+            }
+            Some(below) => end = below,
+            None => {}
+        }
+        if !is_percent(band.percent, -100, 100) {
+            found.push((format!("bands[{index}].percent"), "-100 to 100"));
+        }
+        if !is_amount(band.amount.abs()) {
+            found.push((format!("bands[{index}].amount"), "at most 1,000,000,000,000 either way"));
+        }
+    }
+    found
+}
+
+fn code_ok(code: &str) -> bool {
+    let ok = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'-');
+    (1..=64).contains(&code.len()) && code.bytes().all(ok)
 }
 
 fn is_amount(amount: Decimal) -> bool {
@@ -67,18 +205,37 @@ fn charge_faults(charge: &Charge) -> Vec<Problem> {
             found.push((field.into(), problem));
         }
     };
-    let code_ok = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'-');
-    check(
-        (1..=64).contains(&charge.code.len()) && charge.code.bytes().all(code_ok),
-        "code",
-        "1 to 64 of a-z, 0-9, '_', '-'",
-    );
+    check(code_ok(&charge.code), "code", "1 to 64 of a-z, 0-9, '_', '-'");
     let name_length = charge.name.chars().count();
     check((1..=200).contains(&name_length), "name", "1 to 200 characters");
     let flat = matches!(charge.model, Model::Flat { .. });
     check(flat == charge.meter.is_none(), "meter", "is required, except for a flat charge, which has none");
     check(charge.divide_by > Decimal::ZERO && is_amount(charge.divide_by), "divide_by", "above 0");
     check(is_amount(charge.included), "included_units", "0 or more");
+    check(!charge.once || flat, "once", "only a flat charge is due once");
+    check((0..=36).contains(&charge.roll_over_periods), "roll_over_periods", "0 to 36");
+    let rolls = charge.roll_over_periods > 0;
+    check(!rolls || charge.included > Decimal::ZERO, "roll_over_periods", "needs included units");
+    let counted = charge.divide_by == Decimal::ONE && charge.aggregation == Aggregation::Sum;
+    check(!rolls || counted, "roll_over_periods", "only units that are counted one by one roll over");
+    let leveled = !charge.is_level() || (charge.meter.is_some() && !charge.model.needs_singles());
+    check(leveled, "aggregation", "a level has no single events to price");
+    check(!charge.is_level() || charge.surcharges.is_empty(), "surcharges", "a level has none: filter it instead");
+    if let Some(band) = &charge.forecast_band {
+        check(charge.aggregation == Aggregation::Sum && !flat, "forecast_band", "only of what is added up");
+        check(!charge.model.needs_singles(), "forecast_band", "not of events that are priced one by one");
+        check(band.minimum_percent.is_none_or(|p| is_percent(p, 0, 100)), "forecast_band.minimum_percent", "0 to 100");
+        check(
+            band.above_percent.is_none_or(|p| is_percent(p, 100, 1_000)),
+            "forecast_band.above_percent",
+            "100 to 1,000",
+        );
+        check(is_percent(band.surcharge_percent, 0, 1_000), "forecast_band.surcharge_percent", "0 to 1,000");
+        let extra = band.above_percent.is_some() != band.surcharge_percent.is_zero();
+        check(extra, "forecast_band.surcharge_percent", "belongs to above_percent");
+        let any = band.minimum_percent.is_some() || band.above_percent.is_some();
+        check(any, "forecast_band", "a minimum or a surcharge is required");
+    }
     check(is_percent(charge.discount_percent, 0, 100), "discount_percent", "0 to 100");
     check(charge.minimum.is_none_or(is_amount), "minimum_amount", "0 or more");
     check(charge.maximum.is_none_or(is_amount), "maximum_amount", "0 or more");
@@ -228,6 +385,12 @@ mod tests {
             contact: Definition::default(),
             minimum_commitment: None,
             rounding: Rounding::HalfUp,
+            service_levels: Vec::new(),
+            service_level_cap: None,
+            yearly_commitment: None,
+            indexations: Vec::new(),
+            late_usage: Default::default(),
+            coupons: Vec::new(),
         }
     }
 
@@ -249,6 +412,50 @@ mod tests {
             &[Some(-5), None],
         ] {
             assert!(!faults(&plan(tiers(bad))).is_empty(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn clauses_have_bands_without_gaps_and_measure_what_there_is() {
+        let band = |below: Option<i64>| Band {
+            below: below.map(Decimal::from),
+            percent: Decimal::ZERO,
+            amount: Decimal::ZERO,
+        };
+        let clause = Clause {
+            code: "answers".into(),
+            name: "Answers".into(),
+            metric: "first_response".into(),
+            family: "contract".into(),
+            channels: Vec::new(),
+            measure: Measure::ShareKept,
+            within_seconds: None,
+            minimum_count: 0,
+            charge_codes: Vec::new(),
+            bands: vec![band(Some(95)), band(None)],
+            cap_percent: Decimal::ONE_HUNDRED,
+            cap_amount: None,
+            counts_toward_minimum: false,
+        };
+        let with =
+            |clause: Clause| Plan { service_levels: vec![clause], ..plan(Model::PerUnit { unit: Decimal::ONE }) };
+        assert!(faults(&with(clause.clone())).is_empty());
+        type Spoil = fn(&mut Clause);
+        let cases: [(&str, Spoil); 8] = [
+            ("code", |c| c.code = "contacts".into()),
+            ("metric", |c| c.metric = "mood".into()),
+            ("family", |c| c.family = "routing".into()),
+            ("within_seconds", |c| (c.metric, c.family) = ("wait".into(), "routing".into())),
+            ("measure", |c| (c.metric, c.family) = ("maximum_wait".into(), "routing".into())),
+            ("charge_codes", |c| c.charge_codes = vec!["nothing".into()]),
+            ("bands[0].below", |c| c.bands[0].below = None),
+            ("bands", |c| c.bands.clear()),
+        ];
+        for (field, spoil) in cases {
+            let mut spoiled = clause.clone();
+            spoil(&mut spoiled);
+            let found = faults(&with(spoiled));
+            assert_eq!(found.first().map(|f| f.field.as_str()), Some(format!("service_levels[0].{field}").as_str()));
         }
     }
 

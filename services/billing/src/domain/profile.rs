@@ -47,6 +47,18 @@ impl Party {
     }
 }
 
+/// The language that people of a country are written to in, of those that documents
+/// are written in.
+pub fn language_of(country: &str) -> &'static str {
+    match country {
+        "DE" | "AT" | "LI" => "de",
+        "FR" | "MC" => "fr",
+        "ES" => "es",
+        "IT" | "SM" => "it",
+        _ => "en",
+    }
+}
+
 /// A legal entity of the provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Issuer {
@@ -80,12 +92,21 @@ pub struct Account {
     pub cycle: Option<Cycle>,
     /// Last date of the last invoiced period.
     pub closed_through: Option<Date>,
+    /// Whether the sums of its usage are kept.
+    pub summed: bool,
 }
 
 impl Account {
     /// Its zone.
     pub fn zone(&self) -> Result<TimeZone, PeriodError> {
         parse_zone(&self.time_zone)
+    }
+
+    /// The period that the sums of a date are kept by: the cycle's, or the calendar
+    /// month's where there is none yet.
+    pub fn sum_period(&self, date: Date) -> Result<Dates, PeriodError> {
+        let month = || Cycle { anchor: date.first_of_month(), interval: Interval::Months(1) };
+        self.cycle.unwrap_or_else(month).containing(date)
     }
 
     /// The date that usage of a local date is billed under.

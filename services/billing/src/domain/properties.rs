@@ -5,15 +5,17 @@ use jiff::civil::{Date, date};
 use proptest::prelude::*;
 use rust_decimal::Decimal;
 
-use super::definition::{Definition, Rule};
+use super::definition::{Definition, Merged, Reopened, Rule};
 use super::invoice::assemble;
 use super::ledger;
 use super::money::{Currency, Rounding, allocate};
+use super::over_time::History;
 use super::period::{Dates, Interval, plus_days};
 use super::plan::{BlockTier, Charge, Model, Percentage, Plan, Tier};
 use super::plan_check::faults;
 use super::rating::{Billed, Line, Part, Rated, late, rate};
 use super::tax::Treatment;
+use super::tickets::{Fact, Tickets, Turn};
 use super::usage::{Meter, Properties, Row, Single};
 
 const MAY: Dates = Dates { from: date(2024, 5, 1), until: date(2024, 5, 31) };
@@ -80,6 +82,12 @@ fn plan() -> impl Strategy<Value = Plan> {
                 },
                 minimum_commitment,
                 rounding: if even { Rounding::HalfEven } else { Rounding::HalfUp },
+                service_levels: Vec::new(),
+                service_level_cap: None,
+                yearly_commitment: None,
+                indexations: Vec::new(),
+                late_usage: Default::default(),
+                coupons: Vec::new(),
             }
         })
 }
@@ -107,6 +115,7 @@ fn events() -> impl Strategy<Value = Vec<Row>> {
                     at: Timestamp::from_second(1_714_521_600 + second).expect("in range"),
                     key: format!("{index}"),
                     subject: format!("s{subject}"),
+                    corrects: None,
                 }),
             }
         };
@@ -138,7 +147,8 @@ fn batched(plan: &Plan, rows: &[Row], split: usize) -> Vec<Row> {
 }
 
 fn rated(plan: &Plan, rows: &[Row]) -> Rated {
-    rate(&[Part { contract: 0, plan, dates: MAY }], MAY, rows).expect("rates")
+    rate(&[Part { contract: 0, plan, dates: MAY, measured: Vec::new(), history: History::default() }], MAY, rows)
+        .expect("rates")
 }
 
 fn billed(lines: &[Line]) -> Vec<Billed> {
@@ -179,6 +189,40 @@ proptest! {
         }
         let total: Decimal = lines.iter().map(|l| l.amount).sum();
         prop_assert_eq!(total, rated(&plan, &rows).total().expect("small"));
+    }
+
+    #[test]
+    fn what_becomes_of_tickets_later_is_settled_to_the_cent(
+        plan in plan(), rows in events(), facts in proptest::collection::vec((0_u8..6, 1_i64..20, 0_u8..4), 0..12),
+        cut in 0_usize..60, told in 0_usize..12,
+    ) {
+        let ignored_tags = vec!["spam".to_string()];
+        let contact = Definition { ignored_tags, merged: Merged::Together, reopened: Reopened::New, ..plan.contact.clone() };
+        let plan = Plan { contact, ..plan };
+        let fact = |(subject, sequence, turn): (u8, i64, u8)| Fact {
+            ticket: format!("s{subject}"),
+            sequence,
+            turn: match turn {
+                0 => Turn::Tagged("spam".into()),
+                1 => Turn::Untagged("spam".into()),
+                2 => Turn::Reopened,
+                _ => Turn::Merged(format!("s{}", subject + 1)),
+            },
+            at: Timestamp::from_second(1_714_521_600 + sequence * 86_400).expect("in range"),
+            historical: false,
+        };
+        let facts: Vec<Fact> = facts.into_iter().map(fact).collect();
+        let rated = |rows: &[Row], facts: &[Fact]| {
+            let history = History { tickets: Tickets::of(facts.to_vec()).into(), ..History::default() };
+            rate(&[Part { contract: 0, plan: &plan, dates: MAY, measured: Vec::new(), history }], MAY, rows).expect("rates")
+        };
+        let mut lines = rated(&rows[..cut.min(rows.len())], &[]).lines;
+        for facts in [&facts[..told.min(facts.len())], &facts[..]] {
+            let more = late(rated(&rows, facts), &billed(&lines));
+            lines.extend(more);
+        }
+        let total: Decimal = lines.iter().map(|l| l.amount).sum();
+        prop_assert_eq!(total, rated(&rows, &facts).total().expect("small"));
     }
 
     #[test]

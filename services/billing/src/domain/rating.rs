@@ -9,10 +9,14 @@ use std::collections::BTreeMap;
 
 use rust_decimal::Decimal;
 
+use super::forecast::{Banded, Locked};
+use super::levels::unit_days;
 use super::models::{PriceError, Priced, Step, Used, price};
-use super::money::{MoneyError, share, sum};
+use super::money::{MoneyError, Rounding, share, sum};
+use super::over_time::{History, factor, indexed};
 use super::period::Dates;
 use super::plan::{Aggregation, Charge, Model, Plan, QuantityRounding};
+use super::service_level::{Fees, Measured, Outcome, outcome};
 use super::usage::{Meter, Row};
 
 /// A plan version in force for part of a period.
@@ -23,6 +27,10 @@ pub struct Part<'a> {
     pub plan: &'a Plan,
     /// Dates within the period on which the contract holds.
     pub dates: Dates,
+    /// The promises of those dates, clause by clause of the plan; without them no clause is judged.
+    pub measured: Vec<Measured>,
+    /// What it brings from the periods before.
+    pub history: History,
 }
 
 /// What a line is for.
@@ -33,6 +41,8 @@ pub enum LineKind {
     LateUsage,
     Commitment,
     Credit,
+    ServiceLevel,
+    Discount,
 }
 
 impl LineKind {
@@ -44,14 +54,15 @@ impl LineKind {
             LineKind::LateUsage => "late_usage",
             LineKind::Commitment => "commitment",
             LineKind::Credit => "credit",
+            LineKind::ServiceLevel => "service_level",
+            LineKind::Discount => "discount",
         }
     }
 
     /// Reads a stored name.
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::Flat, Self::Usage, Self::LateUsage, Self::Commitment, Self::Credit]
-            .into_iter()
-            .find(|k| k.name() == name)
+        let commitments = [Self::Commitment, Self::Credit, Self::ServiceLevel, Self::Discount];
+        [Self::Flat, Self::Usage, Self::LateUsage].into_iter().chain(commitments).find(|k| k.name() == name)
     }
 }
 
@@ -68,6 +79,8 @@ pub struct Line {
     pub amount: Decimal,
     pub service: Dates,
     pub steps: Vec<Step>,
+    /// How its clause came out, of a service-level line.
+    pub service_level: Option<Outcome>,
 }
 
 /// The result of rating a period.
@@ -120,22 +133,39 @@ pub fn charge_of(plan: &Plan, row: &Row) -> Option<usize> {
     })
 }
 
+/// The charge that prices a row, or what it is made into by the definition of a contact.
+pub fn charge_behind(plan: &Plan, row: &Row) -> Option<usize> {
+    let material = plan.contact.material();
+    let own = || (row.meter != Meter::Contact || material == Meter::Contact).then(|| charge_of(plan, row)).flatten();
+    let made = || charge_of(plan, &Row { meter: Meter::Contact, ..row.clone() });
+    own().or_else(|| (row.meter == material).then(made).flatten())
+}
+
 fn rate_part(part: &Part<'_>, period: Dates, rows: Vec<Row>, rated: &mut Rated) -> Result<(), PriceError> {
     let plan = part.plan;
     let mut by_charge: Vec<Vec<Row>> = vec![Vec::new(); plan.charges.len()];
-    for row in plan.contact.apply(rows) {
+    for row in plan.contact.apply(rows, &part.history.tickets) {
         match charge_of(plan, &row) {
             Some(index) => by_charge[index].push(row),
             None => note_unrated(rated, &row),
         }
     }
     let mut part_total = Decimal::ZERO;
+    let before = rated.lines.len();
     for (charge, mut rows) in plan.charges.iter().zip(by_charge) {
         let Some(dates) = charge.valid_within(part.dates) else { continue };
+        if charge.once && !part.history.begins {
+            continue;
+        }
+        let charge = &with_history(charge, part)?;
         rows.sort_by(|a, b| a.single.cmp(&b.single));
-        let quantity = aggregate(charge, &rows)?;
-        let result = rate_charge(charge, quantity, &rows, (dates.days(), period.days()))?;
-        let amount = plan.currency.round(result.amount, plan.rounding);
+        let quantity = match charge.is_level() {
+            true => mean_level(part, charge, dates, period)?,
+            false => aggregate(charge, &rows)?,
+        };
+        let locked = charge.meter.and_then(|meter| part.history.forecasts.get(&meter));
+        let result = rate_banded(charge, quantity, &rows, (dates.days(), period.days()), locked)?;
+        let amount = plan.currency.round(settle(result.amount), plan.rounding);
         let events: i64 = rows.iter().map(|r| r.events).sum();
         part_total = part_total.checked_add(amount).ok_or(PriceError::TooLarge)?;
         let kind = if charge.meter.is_none() { LineKind::Flat } else { LineKind::Usage };
@@ -147,20 +177,161 @@ fn rate_part(part: &Part<'_>, period: Dates, rows: Vec<Row>, rated: &mut Rated) 
             contract: part.contract,
             charge_code: charge.code.clone(),
             description: charge.name.clone(),
-            quantity,
+            // A mean is told to a millionth, and priced as it is.
+            quantity: if charge.is_level() { Rounding::HalfUp.apply(quantity, 6).normalize() } else { quantity },
             events,
             amount,
             service: dates,
             steps: result.steps,
+            service_level: None,
         });
     }
-    if let Some(line) = commitment(part, period, part_total)? {
-        rated.lines.push(line);
-    }
+    let levels = service_levels(part, &rated.lines[before..])?;
+    let coupons = coupons(part, period, &rated.lines[before..])?;
+    let part_total = sum(coupons.iter().map(|l| l.amount).chain([part_total]))?;
+    rated.lines.extend(coupons);
+    let counted = levels.iter().filter(|(_, counts)| *counts).map(|(line, _)| line.amount);
+    let part_total = sum(std::iter::once(part_total).chain(counted))?;
+    let commitment = commitment(part, period, part_total)?;
+    let with_it = sum(commitment.iter().map(|l| l.amount).chain([part_total]))?;
+    rated.lines.extend(commitment);
+    rated.lines.extend(year_end(part, with_it)?);
+    rated.lines.extend(levels.into_iter().map(|(line, _)| line));
     Ok(())
 }
 
+/// A quotient that does not end is cut at 28 digits, which must not decide a half cent.
+fn settle(amount: Decimal) -> Decimal {
+    if amount.scale() > 18 { Rounding::HalfUp.apply(amount, 18) } else { amount }
+}
+
+/// The mean level of a charge: unit-days over all days of the period, also of a part that covers some.
+fn mean_level(part: &Part<'_>, charge: &Charge, dates: Dates, period: Dates) -> Result<Decimal, PriceError> {
+    let plan = part.plan;
+    let fits = |charge: &Charge, row: &Row| {
+        charge.meter == Some(row.meter) && charge.filters.iter().all(|f| f.matches(&row.properties))
+    };
+    let before = plan.charges.iter().take_while(|c| c.code != charge.code);
+    let earlier: Vec<&Charge> = before.filter(|c| c.valid_within(dates).is_some()).collect();
+    let mine = part.history.levels.iter().filter(|row| {
+        (plan.contact.count_historical || !row.historical)
+            && fits(charge, row)
+            && !earlier.iter().any(|other| fits(other, row))
+    });
+    Ok(unit_days(mine, dates)? / Decimal::from(period.days()))
+}
+
+/// What coupons take off the charges, never more than there is.
+fn coupons(part: &Part<'_>, period: Dates, charged: &[Line]) -> Result<Vec<Line>, PriceError> {
+    let plan = part.plan;
+    let mut left: Vec<(&str, Decimal)> = charged.iter().map(|l| (l.charge_code.as_str(), l.amount)).collect();
+    let mut lines = Vec::new();
+    for coupon in plan.coupons.iter().filter(|c| c.holds_in(part.history.period_number.max(1))) {
+        let named = |code: &str| coupon.charge_codes.is_empty() || coupon.charge_codes.iter().any(|c| c == code);
+        let fees = sum(left.iter().filter(|(code, _)| named(code)).map(|(_, amount)| *amount))?;
+        let by_percent = fees.checked_mul(coupon.percent).ok_or(PriceError::TooLarge)? / Decimal::ONE_HUNDRED;
+        let fixed = share(coupon.amount, part.dates.days(), period.days())?;
+        let wanted = by_percent.checked_add(fixed).ok_or(PriceError::TooLarge)?;
+        let off = plan.currency.round(settle(wanted.min(fees)), plan.rounding);
+        if off <= Decimal::ZERO {
+            continue;
+        }
+        let mut rest = off;
+        for (_, amount) in left.iter_mut().filter(|(code, _)| named(code)) {
+            let taken = rest.min((*amount).max(Decimal::ZERO));
+            *amount -= taken;
+            rest -= taken;
+        }
+        let mut steps = vec![Step::amount("fees", Decimal::ZERO)];
+        steps[0].quantity = Some(fees);
+        if !coupon.percent.is_zero() {
+            steps.push(Step::amount(format!("{} %", coupon.percent), -by_percent));
+        }
+        if !coupon.amount.is_zero() {
+            steps.push(Step::amount("per period", -fixed));
+        }
+        let rounded = by_percent + fixed - off;
+        if !rounded.is_zero() {
+            steps.push(Step::amount("no more than the fees, rounded", rounded));
+        }
+        lines.push(Line {
+            kind: LineKind::Discount,
+            contract: part.contract,
+            charge_code: coupon.code.clone(),
+            description: coupon.name.clone(),
+            quantity: Decimal::ONE,
+            events: 0,
+            amount: -off,
+            service: part.dates,
+            steps,
+            service_level: None,
+        });
+    }
+    Ok(lines)
+}
+
+/// The lines of the clauses, each with whether it counts toward the minimum.
+/// `charged` are the lines of the part's charges.
+fn service_levels(part: &Part<'_>, charged: &[Line]) -> Result<Vec<(Line, bool)>, PriceError> {
+    let plan = part.plan;
+    let all = sum(charged.iter().map(|l| l.amount))?;
+    let mut left = cap_of_all(plan, all)?;
+    let mut lines = Vec::with_capacity(plan.service_levels.len());
+    for (clause, measured) in plan.service_levels.iter().zip(&part.measured) {
+        let named = |l: &&Line| clause.charge_codes.is_empty() || clause.charge_codes.contains(&l.charge_code);
+        let fees = sum(charged.iter().filter(named).map(|l| l.amount))?;
+        let line = service_level_line(
+            part,
+            outcome(clause, *measured, part.dates, Fees { named: fees, all }, left)?,
+            &clause.name,
+        );
+        left += line.amount.min(Decimal::ZERO);
+        lines.push((line, clause.counts_toward_minimum));
+    }
+    Ok(lines)
+}
+
+/// Most that all clauses together may give to the seller.
+pub fn cap_of_all(plan: &Plan, fees: Decimal) -> Result<Decimal, PriceError> {
+    let percent = plan.service_level_cap.unwrap_or(Decimal::ONE_HUNDRED);
+    let part = fees.checked_mul(percent).ok_or(PriceError::TooLarge)? / Decimal::ONE_HUNDRED;
+    Ok(part.max(Decimal::ZERO))
+}
+
+/// A clause's outcome as a line, rounded.
+pub fn service_level_line(part: &Part<'_>, found: Outcome, name: &str) -> Line {
+    Line {
+        kind: LineKind::ServiceLevel,
+        contract: part.contract,
+        charge_code: found.clause_code.clone(),
+        description: name.to_string(),
+        quantity: Decimal::ONE,
+        events: 0,
+        amount: part.plan.currency.round(found.amount, part.plan.rounding),
+        service: found.dates,
+        steps: found.steps.clone(),
+        service_level: Some(found),
+    }
+}
+
+/// A charge as it is in this period: prices by the index, allowances with what rolled over.
+fn with_history(charge: &Charge, part: &Part<'_>) -> Result<Charge, PriceError> {
+    let mut charge = charge.clone();
+    let factor = factor(&part.plan.indexations, part.dates.from)?;
+    if factor != Decimal::ONE {
+        charge.model = indexed(&charge.model, factor)?;
+    }
+    if let Some(carried) = part.history.carried.get(&charge.code) {
+        charge.included = charge.included.checked_add(*carried).ok_or(PriceError::TooLarge)?;
+    }
+    Ok(charge)
+}
+
 fn note_unrated(rated: &mut Rated, row: &Row) {
+    // A solved ticket is what contacts are made of where the contract says so, and nothing by itself.
+    if row.meter == Meter::Resolution {
+        return;
+    }
     let entry = rated.unrated.entry(row.meter).or_default();
     entry.0 += row.events;
     entry.1 += row.quantity;
@@ -182,6 +353,34 @@ fn commitment(part: &Part<'_>, period: Dates, charged: Decimal) -> Result<Option
         amount: rest,
         service: part.dates,
         steps: vec![Step::amount("minimum of the period", prorated), Step::amount("charged", -charged)],
+        service_level: None,
+    }))
+}
+
+/// The code of a yearly commitment's line.
+pub const YEAR: &str = "year";
+
+/// The rest up to the minimum of the contract's year, with its last period.
+fn year_end(part: &Part<'_>, charged: Decimal) -> Result<Option<Line>, PriceError> {
+    let (Some(minimum), Some(before)) = (part.plan.yearly_commitment, part.history.year_billed) else {
+        return Ok(None);
+    };
+    let rest = true_up(minimum, before.checked_add(charged).ok_or(PriceError::TooLarge)?);
+    Ok((rest > Decimal::ZERO).then(|| Line {
+        kind: LineKind::Commitment,
+        contract: part.contract,
+        charge_code: YEAR.into(),
+        description: "Yearly minimum commitment".into(),
+        quantity: Decimal::ONE,
+        events: 0,
+        amount: rest,
+        service: part.dates,
+        steps: vec![
+            Step::amount("minimum of the year", minimum),
+            Step::amount("charged before", -before),
+            Step::amount("charged in the last period", -charged),
+        ],
+        service_level: None,
     }))
 }
 
@@ -195,6 +394,8 @@ fn aggregate(charge: &Charge, rows: &[Row]) -> Result<Decimal, PriceError> {
         Aggregation::Sum => sum(rows.iter().map(|r| r.quantity))?,
         Aggregation::Count => Decimal::from(rows.iter().map(|r| r.events).sum::<i64>()),
         Aggregation::Peak => rows.iter().map(|r| r.peak).max().unwrap_or_default(),
+        // Taken from the levels, not from the rows.
+        Aggregation::DailyLevel => Decimal::ZERO,
     })
 }
 
@@ -223,6 +424,22 @@ pub fn rate_charge(
     rows: &[Row],
     covered: (i64, i64),
 ) -> Result<ChargeResult, PriceError> {
+    rate_banded(charge, quantity, rows, covered, None)
+}
+
+/// The same, held against the forecast that was locked for the period.
+pub fn rate_banded(
+    charge: &Charge,
+    quantity: Decimal,
+    rows: &[Row],
+    covered: (i64, i64),
+    locked: Option<&Locked>,
+) -> Result<ChargeResult, PriceError> {
+    let banded = match (&charge.forecast_band, locked) {
+        (Some(band), Some(locked)) => band.apply(locked, quantity, covered)?,
+        _ => Banded { quantity, ..Banded::default() },
+    };
+    let quantity = banded.quantity;
     let converted = convert_quantity(quantity, charge.divide_by, charge.quantity_rounding)?;
     let paid = (converted - charge.included).max(converted.min(Decimal::ZERO));
     let used = Used {
@@ -232,7 +449,7 @@ pub fn rate_charge(
         peaks: charge.meter.map(|m| (m.name().to_string(), paid)).into_iter().collect(),
     };
     let mut priced = price(&charge.model, &used)?;
-    let mut steps = Vec::new();
+    let mut steps = banded.steps;
     if converted != quantity {
         steps.push(Step { label: "converted".into(), quantity: Some(converted), unit: None, amount: Decimal::ZERO });
     }
@@ -247,7 +464,20 @@ pub fn rate_charge(
         priced.amount = part;
     }
     steps.append(&mut priced.steps);
-    let amount = surcharges(charge, priced, quantity, rows, &mut steps)?;
+    let base = priced.amount;
+    let mut amount = surcharges(charge, priced, quantity, rows, &mut steps)?;
+    if let Some(band) = charge.forecast_band.as_ref().filter(|_| !banded.above.is_zero()) {
+        // The units above at the mean price of all, more by the surcharge.
+        let extra = base
+            .checked_mul(banded.above)
+            .and_then(|x| x.checked_div(quantity))
+            .and_then(|x| x.checked_mul(band.surcharge_percent))
+            .ok_or(PriceError::TooLarge)?
+            / Decimal::ONE_HUNDRED;
+        let label = format!("{} % above the forecast's band", band.surcharge_percent);
+        steps.push(Step { label, quantity: Some(banded.above), unit: None, amount: extra });
+        amount = amount.checked_add(extra).ok_or(PriceError::TooLarge)?;
+    }
     let amount = discount(charge, amount, &mut steps)?;
     limits(charge, amount, days, steps)
 }
@@ -372,6 +602,7 @@ pub fn late(full: Rated, billed: &[Billed]) -> Vec<Line> {
             amount: -old.amount,
             service: old.service,
             steps: vec![Step::amount("rated again", Decimal::ZERO), Step::amount("billed before", -old.amount)],
+            service_level: None,
         });
     }
     lines

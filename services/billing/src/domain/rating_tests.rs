@@ -4,9 +4,11 @@ use jiff::civil::{Date, date};
 
 use super::*;
 use crate::domain::definition::Definition;
+use crate::domain::forecast::ForecastBand;
 use crate::domain::money::{Currency, Rounding};
+use crate::domain::over_time::History;
 use crate::domain::period::Interval;
-use crate::domain::plan::{Filter, Surcharge, Tier};
+use crate::domain::plan::{Coupon, Filter, Surcharge, Tier};
 use crate::domain::usage::{Properties, Property};
 
 fn d(text: &str) -> Decimal {
@@ -26,6 +28,12 @@ fn plan(charges: Vec<Charge>) -> Plan {
         contact: Definition::default(),
         minimum_commitment: None,
         rounding: Rounding::HalfUp,
+        service_levels: Vec::new(),
+        service_level_cap: None,
+        yearly_commitment: None,
+        indexations: Vec::new(),
+        late_usage: Default::default(),
+        coupons: Vec::new(),
     }
 }
 
@@ -48,7 +56,7 @@ fn row(on: Date, quantity: &str, language: &str) -> Row {
 }
 
 fn whole<'a>(plan: &'a Plan) -> Vec<Part<'a>> {
-    vec![Part { contract: 0, plan, dates: may() }]
+    vec![Part { contract: 0, plan, dates: may(), measured: Vec::new(), history: History::default() }]
 }
 
 fn amounts(rated: &Rated) -> Vec<String> {
@@ -56,11 +64,39 @@ fn amounts(rated: &Rated) -> Vec<String> {
 }
 
 #[test]
+fn setup_fees_are_due_once_and_a_year_is_trued_up_with_its_last_period() {
+    let mut setup = Charge::plain("setup", None, Model::Flat { amount: d("500") });
+    setup.once = true;
+    let mut contacts = per_unit("2");
+    contacts.included = d("10");
+    contacts.roll_over_periods = 1;
+    let mut plan = plan(vec![setup, contacts]);
+    plan.yearly_commitment = Some(d("1000"));
+    let rated = |history: History| {
+        let parts = [Part { contract: 0, plan: &plan, dates: may(), measured: Vec::new(), history }];
+        amounts(&rate(&parts, may(), &[row(may().from, "30", "it")]).unwrap())
+    };
+    assert_eq!(rated(History::default()), ["40.00"]);
+    assert_eq!(rated(History { begins: true, ..History::default() }), ["500.00", "40.00"]);
+    let carried = [("contacts".to_string(), d("7"))].into();
+    assert_eq!(rated(History { carried, ..History::default() }), ["26.00"]);
+    let year = |billed: &str| History { year_billed: Some(d(billed)), ..History::default() };
+    assert_eq!(rated(year("700")), ["40.00", "260.00"]);
+    assert_eq!(rated(year("960")), ["40.00"]);
+}
+
+#[test]
 fn proration_divides_by_the_whole_period_also_when_the_contract_starts_inside() {
     let mut fee = Charge::plain("team", None, Model::Flat { amount: d("3100") });
     fee.prorate = true;
     let plan = plan(vec![fee]);
-    let parts = [Part { contract: 0, plan: &plan, dates: Dates { from: date(2024, 5, 22), until: may().until } }];
+    let parts = [Part {
+        contract: 0,
+        plan: &plan,
+        dates: Dates { from: date(2024, 5, 22), until: may().until },
+        measured: Vec::new(),
+        history: History::default(),
+    }];
     let rated = rate(&parts, may(), &[]).unwrap();
     assert_eq!(amounts(&rated), ["1000.00"]);
 }
@@ -109,8 +145,20 @@ fn a_new_price_holds_from_its_date() {
     let (old, new) = (plan(vec![per_unit("1")]), plan(vec![per_unit("2")]));
     let cut = date(2024, 5, 16);
     let parts = [
-        Part { contract: 0, plan: &old, dates: Dates { from: may().from, until: cut.yesterday().unwrap() } },
-        Part { contract: 1, plan: &new, dates: Dates { from: cut, until: may().until } },
+        Part {
+            contract: 0,
+            plan: &old,
+            dates: Dates { from: may().from, until: cut.yesterday().unwrap() },
+            measured: Vec::new(),
+            history: History::default(),
+        },
+        Part {
+            contract: 1,
+            plan: &new,
+            dates: Dates { from: cut, until: may().until },
+            measured: Vec::new(),
+            history: History::default(),
+        },
     ];
     let rows = [row(cut.yesterday().unwrap(), "10", ""), row(cut, "10", "")];
     assert_eq!(amounts(&rate(&parts, may(), &rows).unwrap()), ["10.00", "20.00"]);
@@ -121,7 +169,7 @@ fn a_minimum_commitment_tops_up_and_shrinks_with_the_days() {
     let mut plan = plan(vec![per_unit("1")]);
     plan.minimum_commitment = Some(d("310"));
     let dates = Dates { from: date(2024, 5, 22), until: may().until };
-    let parts = [Part { contract: 0, plan: &plan, dates }];
+    let parts = [Part { contract: 0, plan: &plan, dates, measured: Vec::new(), history: History::default() }];
     let rated = rate(&parts, may(), &[row(date(2024, 5, 23), "40", "")]).unwrap();
     assert_eq!(amounts(&rated), ["40.00", "60.00"]);
     assert_eq!(rated.lines[1].kind, LineKind::Commitment);
@@ -172,4 +220,97 @@ fn a_void_invoice_opens_its_share_of_the_minimum_again() {
     // Nothing counts as billed once its invoice is void: everything is due again.
     let again: Decimal = late(full.clone(), &[]).iter().map(|l| l.amount).sum();
     assert_eq!(again, full.total().unwrap());
+}
+
+#[test]
+fn a_coupon_lasts_for_its_periods_and_takes_off_no_more_than_there_is() {
+    let coupon = |code: &str, percent: &str, amount: &str, periods: i32| Coupon {
+        code: code.into(),
+        name: code.into(),
+        charge_codes: Vec::new(),
+        percent: d(percent),
+        amount: d(amount),
+        first_period: 1,
+        periods,
+    };
+    let mut plan = plan(vec![per_unit("2")]);
+    plan.coupons = vec![coupon("welcome", "10", "0", 3), coupon("gift", "0", "30", 1)];
+    plan.minimum_commitment = Some(d("50"));
+    let rated = |period_number: i32, quantity: &str| {
+        let history = History { period_number, ..History::default() };
+        let parts = [Part { contract: 0, plan: &plan, dates: may(), measured: Vec::new(), history }];
+        amounts(&rate(&parts, may(), &[row(may().from, quantity, "it")]).unwrap())
+    };
+    // what coupons leave is held against the minimum
+    assert_eq!(rated(1, "40"), ["80.00", "-8.00", "-30.00", "8.00"]);
+    assert_eq!(rated(1, "10"), ["20.00", "-2.00", "-18.00", "50.00"]);
+    assert_eq!(rated(3, "40"), ["80.00", "-8.00"]);
+    assert_eq!(rated(4, "40"), ["80.00"]);
+    for coupon in &plan.coupons {
+        assert!(!coupon.holds_in(0) && coupon.holds_in(1));
+    }
+}
+
+#[test]
+fn seats_are_prorated_by_the_day_over_joins_leaves_and_plans() {
+    let seats = |unit: &str| {
+        let model = Model::PerUnit { unit: d(unit) };
+        Charge { aggregation: Aggregation::DailyLevel, ..Charge::plain("seats", Some(Meter::Seat), model) }
+    };
+    let moved = |on: Date, quantity: &str, key: &str| Row {
+        meter: Meter::Seat,
+        single: Some(crate::domain::usage::Single {
+            at: on.at(9, 0, 0, 0).to_zoned(jiff::tz::TimeZone::UTC).unwrap().timestamp(),
+            key: key.into(),
+            subject: String::new(),
+            corrects: None,
+        }),
+        ..row(on, quantity, "")
+    };
+    let before = Row { meter: Meter::Seat, ..row(date(2024, 4, 30), "10", "") };
+    let rows = [moved(date(2024, 5, 11), "2", "a"), moved(date(2024, 5, 20), "-1", "b")];
+    let levels = std::sync::Arc::new([vec![before], rows.to_vec()].concat());
+    let history = History { levels, ..History::default() };
+    let of = |plan, contract, from: i8, until: i8| Part {
+        contract,
+        plan,
+        dates: Dates { from: date(2024, 5, from), until: date(2024, 5, until) },
+        measured: Vec::new(),
+        history: history.clone(),
+    };
+    let (old, new) = (plan(vec![seats("31")]), plan(vec![seats("62")]));
+    // 310 seat-days, 20 of the first and 11 of the second who joined
+    let whole = rate(&[of(&old, 0, 1, 31)], may(), &rows).unwrap();
+    assert_eq!(amounts(&whole), ["341.00"]);
+    assert_eq!((whole.lines[0].quantity, whole.lines[0].events), (d("11"), 2));
+    // a dearer plan from the 16th on: ten seats on 15 days and two on 5; ten on 16, two on 5, one on 12
+    let split = rate(&[of(&old, 0, 1, 15), of(&new, 1, 16, 31)], may(), &rows).unwrap();
+    assert_eq!(amounts(&split), ["160.00", "362.00"]);
+}
+
+#[test]
+fn the_sellers_own_forecast_sets_a_floor_and_makes_more_dearer() {
+    let mut charge = per_unit("2");
+    charge.forecast_band = Some(ForecastBand {
+        minimum_percent: Some(d("80")),
+        above_percent: Some(d("120")),
+        surcharge_percent: d("25"),
+    });
+    let plan = plan(vec![charge]);
+    let rated = |quantity: &str, locked: bool| {
+        let forecast =
+            Locked { version: 1, quantity: d("100"), locked_on: date(2024, 4, 20), reference: String::new() };
+        let forecasts = if locked { [(Meter::Contact, forecast)].into() } else { Default::default() };
+        let history = History { forecasts, ..History::default() };
+        let parts = [Part { contract: 0, plan: &plan, dates: may(), measured: Vec::new(), history }];
+        rate(&parts, may(), &[row(may().from, quantity, "it")]).unwrap()
+    };
+    // 80 at 2; 100 at 2; 150 at 2 and 30 of them at 0.50 more
+    for (quantity, amount) in [("10", "160.00"), ("100", "200.00"), ("150", "315.00")] {
+        let rated = rated(quantity, true);
+        assert_eq!(amounts(&rated), [amount], "{quantity}");
+        let steps: Decimal = rated.lines[0].steps.iter().map(|s| s.amount).sum();
+        assert_eq!((steps, rated.lines[0].quantity), (d(amount), d(quantity)));
+    }
+    assert_eq!(amounts(&rated("10", false)), ["20.00"]);
 }

@@ -22,11 +22,13 @@ pub enum Meter {
     Storage,
     Turnover,
     OneOff,
+    /// A solved ticket.
+    Resolution,
 }
 
 impl Meter {
     /// All meters.
-    pub const ALL: [Meter; 9] = [
+    pub const ALL: [Meter; 10] = [
         Meter::Contact,
         Meter::Message,
         Meter::TalkMinute,
@@ -36,6 +38,7 @@ impl Meter {
         Meter::Storage,
         Meter::Turnover,
         Meter::OneOff,
+        Meter::Resolution,
     ];
 
     /// Its stored name.
@@ -50,6 +53,7 @@ impl Meter {
             Meter::Storage => "storage",
             Meter::Turnover => "turnover",
             Meter::OneOff => "one_off",
+            Meter::Resolution => "resolution",
         }
     }
 
@@ -291,6 +295,8 @@ pub struct Single {
     pub at: Timestamp,
     pub key: String,
     pub subject: String,
+    /// The key of what it corrects.
+    pub corrects: Option<String>,
 }
 
 #[cfg(test)]

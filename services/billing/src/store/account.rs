@@ -14,6 +14,7 @@ struct Row {
     billing_interval: Option<String>,
     anchor_date: Option<jiff_sqlx::Date>,
     closed_through: Option<jiff_sqlx::Date>,
+    summed: bool,
 }
 
 impl Row {
@@ -29,6 +30,7 @@ impl Row {
             holidays: self.holidays.into_iter().map(jiff_sqlx::Date::to_jiff).collect(),
             cycle,
             closed_through: self.closed_through.map(jiff_sqlx::Date::to_jiff),
+            summed: self.summed,
         })
     }
 }
@@ -37,7 +39,7 @@ impl Row {
 pub async fn ensure(tx: &mut TenantTx, time_zone: &str) -> Result<(), Failure> {
     let (provider, seller) = (tx.provider().0, tx.seller()?.0);
     sqlx::query!(
-        "insert into billing.account (provider_id, seller_id, time_zone, holidays) values ($1, $2, $3, '{}')
+        "insert into billing.account (provider_id, seller_id, time_zone, holidays, summed) values ($1, $2, $3, '{}', true)
          on conflict on constraint account_pk do nothing",
         provider,
         seller,
@@ -53,7 +55,8 @@ pub async fn read(tx: &mut TenantTx, seller: kit::SellerId) -> Result<Option<Acc
     let provider = tx.provider().0;
     sqlx::query_as!(
         Row,
-        r#"select time_zone, holidays as "holidays: Vec<jiff_sqlx::Date>", billing_interval, anchor_date, closed_through
+        r#"select time_zone, holidays as "holidays: Vec<jiff_sqlx::Date>", billing_interval, anchor_date, closed_through,
+                  summed
              from billing.account where provider_id = $1 and seller_id = $2"#,
         provider,
         seller.0,
@@ -70,7 +73,8 @@ pub async fn hold(tx: &mut TenantTx) -> Result<Option<Account>, Failure> {
     let (provider, seller) = (tx.provider().0, tx.seller()?.0);
     sqlx::query_as!(
         Row,
-        r#"select time_zone, holidays as "holidays: Vec<jiff_sqlx::Date>", billing_interval, anchor_date, closed_through
+        r#"select time_zone, holidays as "holidays: Vec<jiff_sqlx::Date>", billing_interval, anchor_date, closed_through,
+                  summed
              from billing.account where provider_id = $1 and seller_id = $2 for key share"#,
         provider,
         seller,
@@ -87,7 +91,8 @@ pub async fn lock(tx: &mut TenantTx) -> Result<Option<Account>, Failure> {
     let (provider, seller) = (tx.provider().0, tx.seller()?.0);
     sqlx::query_as!(
         Row,
-        r#"select time_zone, holidays as "holidays: Vec<jiff_sqlx::Date>", billing_interval, anchor_date, closed_through
+        r#"select time_zone, holidays as "holidays: Vec<jiff_sqlx::Date>", billing_interval, anchor_date, closed_through,
+                  summed
              from billing.account where provider_id = $1 and seller_id = $2 for update"#,
         provider,
         seller,
@@ -123,6 +128,19 @@ pub async fn set_cycle(tx: &mut TenantTx, cycle: Cycle) -> Result<(), Failure> {
         seller,
         cycle.interval.name(),
         day(cycle.anchor),
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+/// Notes that the sums of the account's usage are kept.
+pub async fn set_summed(tx: &mut TenantTx) -> Result<(), Failure> {
+    let (provider, seller) = (tx.provider().0, tx.seller()?.0);
+    sqlx::query!(
+        "update billing.account set summed = true where provider_id = $1 and seller_id = $2",
+        provider,
+        seller,
     )
     .execute(tx.conn())
     .await?;

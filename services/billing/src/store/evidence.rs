@@ -62,6 +62,8 @@ pub struct Verdict<'a> {
     pub family: &'a str,
     pub settled_at: Timestamp,
     pub local_date: Date,
+    /// The date it counts under.
+    pub bill_date: Date,
     pub kept: bool,
     pub target_seconds: i64,
     pub elapsed_seconds: i64,
@@ -70,27 +72,30 @@ pub struct Verdict<'a> {
     pub historical: bool,
 }
 
-/// Keeps a verdict once.
-pub async fn keep_verdict(tx: &mut TenantTx, v: &Verdict<'_>) -> Result<(), Failure> {
+/// Keeps verdicts, each once.
+pub async fn keep_verdicts(tx: &mut TenantTx, verdicts: &[Verdict<'_>]) -> Result<(), Failure> {
     let (provider, seller) = (tx.provider().0, tx.seller()?.0);
     sqlx::query!(
         "insert into billing.sla_verdict (provider_id, seller_id, ticket_id, metric, family, settled_at, local_date,
-             kept, target_seconds, elapsed_seconds, policy_version, channel, historical)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+             bill_date, kept, target_seconds, elapsed_seconds, policy_version, channel, historical)
+         select $1, $2, v.*
+           from unnest($3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::date[], $8::date[], $9::bool[],
+                       $10::bigint[], $11::bigint[], $12::bigint[], $13::text[], $14::bool[]) as v
          on conflict on constraint sla_verdict_pk do nothing",
         provider,
         seller,
-        v.ticket_id,
-        v.metric,
-        v.family,
-        v.settled_at.to_sqlx(),
-        day(v.local_date),
-        v.kept,
-        v.target_seconds,
-        v.elapsed_seconds,
-        v.policy_version,
-        v.channel,
-        v.historical,
+        &verdicts.iter().map(|v| v.ticket_id).collect::<Vec<&str>>() as _,
+        &verdicts.iter().map(|v| v.metric).collect::<Vec<&str>>() as _,
+        &verdicts.iter().map(|v| v.family).collect::<Vec<&str>>() as _,
+        &verdicts.iter().map(|v| v.settled_at.to_sqlx()).collect::<Vec<_>>() as _,
+        &verdicts.iter().map(|v| day(v.local_date)).collect::<Vec<_>>() as _,
+        &verdicts.iter().map(|v| day(v.bill_date)).collect::<Vec<_>>() as _,
+        &verdicts.iter().map(|v| v.kept).collect::<Vec<bool>>(),
+        &verdicts.iter().map(|v| v.target_seconds).collect::<Vec<i64>>(),
+        &verdicts.iter().map(|v| v.elapsed_seconds).collect::<Vec<i64>>(),
+        &verdicts.iter().map(|v| v.policy_version).collect::<Vec<i64>>(),
+        &verdicts.iter().map(|v| v.channel).collect::<Vec<&str>>() as _,
+        &verdicts.iter().map(|v| v.historical).collect::<Vec<bool>>(),
     )
     .execute(tx.conn())
     .await?;
@@ -107,8 +112,23 @@ pub async fn erase(tx: &mut TenantTx) -> Result<i64, Failure> {
                delete from billing.paid_hours where provider_id = $1 and seller_id = $2 returning 1
            ), verdicts as (
                delete from billing.sla_verdict where provider_id = $1 and seller_id = $2 returning 1
+           ), sums as (
+               delete from billing.usage_sum where provider_id = $1 and seller_id = $2 returning 1
+           ), facts as (
+               delete from billing.ticket_fact where provider_id = $1 and seller_id = $2 returning 1
+           ), forecasts as (
+               delete from billing.locked_forecast where provider_id = $1 and seller_id = $2 returning 1
+           ), shares as (
+               delete from billing.pool_share where provider_id = $1 and seller_id = $2 returning 1
+           ), objections as (
+               delete from billing.objection where provider_id = $1 and seller_id = $2 returning 1
+           ), disputed as (
+               delete from billing.dispute_item where provider_id = $1 and seller_id = $2 returning 1
            )
-           select (select count(*) from usage) + (select count(*) from hours) + (select count(*) from verdicts) as "n!""#,
+           select (select count(*) from usage) + (select count(*) from hours) + (select count(*) from verdicts)
+                + (select count(*) from sums) + (select count(*) from facts)
+                + (select count(*) from forecasts) + (select count(*) from shares)
+                + (select count(*) from objections) + (select count(*) from disputed) as "n!""#,
         provider,
         seller,
     )

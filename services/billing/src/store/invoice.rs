@@ -36,6 +36,8 @@ pub struct Head {
     pub total: Decimal,
     pub paid: Decimal,
     pub credited: Decimal,
+    /// Disputed and not resolved, tax included.
+    pub disputed: Decimal,
     pub issuer: Party,
     pub buyer: Party,
     pub vat_evidence: String,
@@ -121,13 +123,8 @@ pub async fn insert(tx: &mut TenantTx, head: &Head, lines: &[Line], taxes: &[Cat
     )
     .execute(tx.conn())
     .await?;
-    for line in lines {
-        super::lines::insert(tx, head.invoice_id, line).await?;
-    }
-    for (position, total) in (1_i32..).zip(taxes) {
-        super::lines::insert_tax(tx, head.invoice_id, position, total).await?;
-    }
-    Ok(())
+    super::lines::insert(tx, head.invoice_id, lines).await?;
+    super::lines::insert_taxes(tx, head.invoice_id, taxes).await
 }
 
 /// The stored word of a kind.
@@ -152,6 +149,7 @@ struct HeadRow {
     total_amount: Decimal,
     paid_amount: Decimal,
     credited_amount: Decimal,
+    disputed_amount: Decimal,
     issuer: serde_json::Value,
     buyer: serde_json::Value,
     vat_evidence: String,
@@ -181,6 +179,7 @@ impl HeadRow {
             total: self.total_amount,
             paid: self.paid_amount,
             credited: self.credited_amount,
+            disputed: self.disputed_amount,
             issuer: json("issuer", self.issuer)?,
             buyer: json("buyer", self.buyer)?,
             vat_evidence: self.vat_evidence,
@@ -220,7 +219,7 @@ pub async fn list(
     let rows = sqlx::query_as!(
         HeadRow,
         "select seller_id, invoice_id, kind, state, number, issuer_id, currency, period_from, period_until, issue_date,
-                due_date, net_amount, tax_amount, total_amount, paid_amount, credited_amount, issuer, buyer,
+                due_date, net_amount, tax_amount, total_amount, paid_amount, credited_amount, disputed_amount, issuer, buyer,
                 vat_evidence, corrects_invoice_id, reason, content_hash, finalized_at, sent_at, version
            from billing.invoice
           where provider_id = $1 and ($2::uuid is null or seller_id = $2)
@@ -268,7 +267,8 @@ pub async fn of_period(tx: &mut TenantTx, seller: SellerId, period_from: Date) -
     let provider = tx.provider().0;
     let found = sqlx::query_scalar!(
         "select invoice_id from billing.invoice
-          where provider_id = $1 and seller_id = $2 and period_from = $3 and kind = 'invoice' and state <> 'void'",
+          where provider_id = $1 and seller_id = $2 and period_from = $3 and kind = 'invoice' and state <> 'void'
+            and corrects_invoice_id is null",
         provider,
         seller.0,
         day(period_from),
@@ -283,7 +283,9 @@ pub async fn invoiced_periods(tx: &mut TenantTx, seller: SellerId) -> Result<Vec
     let provider = tx.provider().0;
     let dates = sqlx::query_scalar!(
         "select period_from from billing.invoice
-          where provider_id = $1 and seller_id = $2 and kind = 'invoice' and state <> 'void' order by period_from",
+          where provider_id = $1 and seller_id = $2 and kind = 'invoice' and state <> 'void'
+            and corrects_invoice_id is null
+          order by period_from",
         provider,
         seller.0,
     )
@@ -292,12 +294,18 @@ pub async fn invoiced_periods(tx: &mut TenantTx, seller: SellerId) -> Result<Vec
     Ok(dates.into_iter().map(jiff_sqlx::Date::to_jiff).collect())
 }
 
-/// Keeps what may change of a finalized invoice.
+/// Keeps what may change of a finalized invoice, and has it looked at: what was due
+/// may not be due any more, or again.
 pub async fn update(tx: &mut TenantTx, head: &Head) -> Result<(), Failure> {
     let (provider, seller) = (tx.provider().0, tx.seller()?.0);
+    let now = tx.now();
     sqlx::query!(
-        "update billing.invoice
-            set state = $4, paid_amount = $5, credited_amount = $6, sent_at = $7, version = version + 1
+        "with looked as (
+             update billing.dunning set look_at = $9 where provider_id = $1 and seller_id = $2 and invoice_id = $3
+         )
+         update billing.invoice
+            set state = $4, paid_amount = $5, credited_amount = $6, sent_at = $7, disputed_amount = $8,
+                version = version + 1
           where provider_id = $1 and seller_id = $2 and invoice_id = $3",
         provider,
         seller,
@@ -306,17 +314,19 @@ pub async fn update(tx: &mut TenantTx, head: &Head) -> Result<(), Failure> {
         head.paid,
         head.credited,
         head.sent_at.map(|at| at.to_sqlx()) as _,
+        head.disputed,
+        now.to_sqlx(),
     )
     .execute(tx.conn())
     .await?;
     Ok(())
 }
 
-/// Open amounts whose due date is past, by currency.
+/// Open amounts that are not disputed and whose due date is past, by currency.
 pub async fn overdue(tx: &mut TenantTx, seller: SellerId, today: Date) -> Result<Vec<(String, Decimal)>, Failure> {
     let provider = tx.provider().0;
     let rows = sqlx::query!(
-        r#"select currency, sum(total_amount - paid_amount - credited_amount) as "amount!"
+        r#"select currency, sum(greatest(total_amount - paid_amount - credited_amount - disputed_amount, 0)) as "amount!"
              from billing.invoice
             where provider_id = $1 and seller_id = $2 and kind = 'invoice' and state in ('finalized', 'sent')
               and due_date < $3

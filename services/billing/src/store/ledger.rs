@@ -10,23 +10,29 @@ use tenantdb::{Failure, TenantTx};
 use uuid::Uuid;
 
 use super::{day, word};
-use crate::domain::ids::EntryId;
+use crate::domain::books::booking_date;
+use crate::domain::ids::{EntryId, IssuerId};
 use crate::domain::ledger::{Account, Entry, Kind};
+use crate::domain::period::Dates;
 
-/// Writes an entry with its postings.
+/// Writes an entry with its postings, from an issuer's invoice or payment. It is
+/// booked under its own date, or the first open one where that month is closed.
 pub async fn post(
     tx: &mut TenantTx,
     entry_id: EntryId,
-    source: Uuid,
+    (issuer, source): (IssuerId, Uuid),
     entry: &Entry,
-    booking_date: Date,
+    own_date: Date,
     now: Timestamp,
 ) -> Result<(), Failure> {
     let (provider, seller) = (tx.provider().0, tx.seller()?.0);
+    let closed_through = super::books::hold(tx, issuer).await?;
+    let booking_date = booking_date(own_date, closed_through)
+        .map_err(|_| Failure::Inconsistent("the books are closed for ever".to_owned()))?;
     sqlx::query!(
         "insert into billing.ledger_entry
-            (provider_id, seller_id, entry_id, kind, source_id, currency, booking_date, created_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8)",
+            (provider_id, seller_id, entry_id, kind, source_id, currency, booking_date, created_at, issuer_id)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         provider,
         seller,
         entry_id.0,
@@ -35,6 +41,7 @@ pub async fn post(
         entry.currency().code(),
         day(booking_date),
         now.to_sqlx(),
+        issuer.0,
     )
     .execute(tx.conn())
     .await?;
@@ -113,6 +120,102 @@ pub async fn list(
                 currency: r.currency,
                 booking_date: r.booking_date.to_jiff(),
                 created_at: r.created_at.to_jiff(),
+                postings: accounts.into_iter().zip(r.amounts).collect(),
+            })
+        })
+        .collect()
+}
+
+/// An entry as a journal tells it.
+#[derive(Debug, Clone)]
+pub struct Journaled {
+    pub seller: SellerId,
+    /// The seller's short name in the provider.
+    pub handle: String,
+    pub entry_id: EntryId,
+    pub kind: Kind,
+    pub currency: String,
+    pub booking_date: Date,
+    /// The invoice's number; for payments the bank's reference.
+    pub code: String,
+    /// The invoice that is issued, credited or paid.
+    pub invoice: String,
+    pub buyer: String,
+    pub postings: Vec<(Account, Decimal)>,
+}
+
+/// Where a page of a journal ends.
+#[derive(Debug, Clone, Copy)]
+pub struct JournalKey {
+    pub booking_date: Date,
+    pub entry_id: Uuid,
+}
+
+/// Which entries a journal holds.
+#[derive(Debug, Clone, Copy)]
+pub struct Booked {
+    pub issuer: IssuerId,
+    pub one: Option<Uuid>,
+    pub dates: Dates,
+    /// Written by then.
+    pub by: Timestamp,
+}
+
+/// A page of the readable sellers' entries of an issuer, by booking date.
+pub async fn journal(
+    tx: &mut TenantTx,
+    booked: &Booked,
+    after: Option<JournalKey>,
+    limit: i64,
+) -> Result<Vec<Journaled>, Failure> {
+    let provider = tx.provider().0;
+    let from = after.map_or(booked.dates.from, |key| key.booking_date);
+    let rows = sqlx::query!(
+        r#"select e.seller_id, coalesce(s.handle, '') as "handle!", e.entry_id, e.kind, e.currency, e.booking_date,
+                  coalesce(p.reference, i.number, '') as "code!", coalesce(i.number, '') as "number!",
+                  coalesce(i.buyer ->> 'legal_name', '') as "buyer!",
+                  array(select q.account from billing.ledger_posting q
+                         where q.provider_id = e.provider_id and q.seller_id = e.seller_id and q.entry_id = e.entry_id
+                         order by q.position) as "accounts!: Vec<String>",
+                  array(select q.amount from billing.ledger_posting q
+                         where q.provider_id = e.provider_id and q.seller_id = e.seller_id and q.entry_id = e.entry_id
+                         order by q.position) as "amounts!: Vec<Decimal>"
+             from billing.ledger_entry e
+             left join billing.seller s on s.provider_id = e.provider_id and s.seller_id = e.seller_id
+             left join billing.payment p
+               on p.provider_id = e.provider_id and p.seller_id = e.seller_id and p.payment_id = e.source_id
+             left join billing.invoice i
+               on i.provider_id = e.provider_id and i.seller_id = e.seller_id
+              and i.invoice_id = coalesce(p.invoice_id, e.source_id)
+            where e.provider_id = $1 and e.issuer_id = $2 and e.booking_date between $3 and $4 and e.created_at <= $5
+              and ($6::uuid is null or e.seller_id = $6)
+              and ($7::uuid is null or (e.booking_date, e.entry_id) > ($3, $7))
+            order by e.booking_date, e.entry_id limit $8"#,
+        provider,
+        booked.issuer.0,
+        day(from) as _,
+        day(booked.dates.until) as _,
+        booked.by.to_sqlx(),
+        booked.one,
+        after.map(|key| key.entry_id),
+        limit,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    rows.into_iter()
+        .map(|r| {
+            let accounts =
+                r.accounts.iter().map(|a| word("account", a, Account::parse)).collect::<Result<Vec<_>, _>>()?;
+            Ok(Journaled {
+                seller: SellerId(r.seller_id),
+                handle: r.handle,
+                entry_id: EntryId(r.entry_id),
+                kind: word("entry kind", &r.kind, Kind::parse)?,
+                currency: r.currency,
+                booking_date: r.booking_date.to_jiff(),
+                code: r.code,
+                invoice: r.number,
+                buyer: r.buyer,
                 postings: accounts.into_iter().zip(r.amounts).collect(),
             })
         })

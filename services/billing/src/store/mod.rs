@@ -2,15 +2,26 @@
 //! out. Knows nothing of the wire.
 
 pub mod account;
+pub mod books;
 pub mod contract;
+pub mod dispute;
 pub mod document;
+pub mod dunning;
 pub mod evidence;
+pub mod exchange;
+pub mod forecast;
 pub mod invoice;
 pub mod ledger;
 pub mod lines;
+pub mod margin;
 pub mod payment;
 pub mod plan;
+pub mod pool;
 pub mod profile;
+pub mod proof;
+pub mod service_level;
+pub mod sums;
+pub mod ticket;
 pub mod usage;
 
 use jiff_sqlx::ToSqlx;

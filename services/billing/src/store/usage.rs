@@ -44,6 +44,10 @@ pub async fn insert(
     now: Timestamp,
 ) -> Result<HashSet<UsageId>, Failure> {
     let (provider, seller) = (tx.provider().0, tx.seller()?.0);
+    // In the order of their keys, so that two batches with the same events cannot wait in a circle; of a key that
+    // one batch holds twice, the first is stored.
+    let mut events: Vec<&Stamped> = events.iter().collect();
+    events.sort_by(|a, b| (&a.event.source, &a.event.event_key).cmp(&(&b.event.source, &b.event.event_key)));
     let stored = sqlx::query_scalar!(
         "insert into billing.usage_event
             (provider_id, seller_id, time_zone, received_at, usage_id, source, event_key, fingerprint, meter, quantity,
@@ -55,11 +59,10 @@ pub async fn insert(
            from unnest($5::uuid[], $6::text[], $7::text[], $8::bytea[], $9::text[], $10::numeric[],
                        $11::timestamptz[], $12::date[], $13::date[], $14::text[], $15::text[], $16::text[],
                        $17::text[], $18::text[], $19::text[], $20::text[], $21::text[], $22::int[], $23::bool[])
-                with ordinality as e (usage_id, source, event_key, fingerprint, meter, quantity, event_at, local_date,
+                as e (usage_id, source, event_key, fingerprint, meter, quantity, event_at, local_date,
                     bill_date, subject, channel, language, marketplace, country, hour_class, agent_group,
-                    corrects_event_key, duration_seconds, historical, place)
-          order by e.source, e.event_key, e.place
-         on conflict on constraint usage_event_once do nothing
+                    corrects_event_key, duration_seconds, historical)
+         on conflict on constraint usage_event_pk do nothing
          returning usage_id",
         provider,
         seller,
@@ -127,23 +130,25 @@ pub struct Cut {
     pub short_call: i32,
 }
 
-/// Usage of local dates that is billed up to a date, aggregated.
+/// Usage of local dates that is billed up to a date, aggregated; some events may be left out.
 pub async fn rows(
     tx: &mut TenantTx,
     seller: SellerId,
     local: Dates,
     billed_until: Date,
     cut: &Cut,
+    without: &[Uuid],
 ) -> Result<Vec<Row>, Failure> {
     let provider = tx.provider().0;
+    // An event is never billed before its own date: the index of bill dates finds them.
     let singles: Vec<&str> = cut.singles.iter().map(|m| m.name()).collect();
     let sums = sqlx::query!(
         r#"select meter, channel, language, marketplace, country, hour_class, agent_group, historical,
                   local_date as "local_date!", count(*) as "events!", sum(quantity) as "quantity!",
                   max(quantity) as "peak!", max(duration_seconds) as "longest!"
              from billing.usage_event
-            where provider_id = $1 and seller_id = $2 and local_date between $3 and $4 and bill_date <= $5
-              and meter <> all ($6)
+            where provider_id = $1 and seller_id = $2 and local_date between $3 and $4 and bill_date between $3 and $5
+              and meter <> all ($6) and usage_id <> all ($8)
             group by meter, channel, language, marketplace, country, hour_class, agent_group, historical, local_date,
                      (duration_seconds between 1 and $7)"#,
         provider,
@@ -153,6 +158,7 @@ pub async fn rows(
         day(billed_until),
         &singles as _,
         cut.short_call,
+        without,
     )
     .fetch_all(tx.conn())
     .await?;
@@ -177,18 +183,30 @@ pub async fn rows(
             single: None,
         });
     }
-    if !singles.is_empty() {
-        let filter = Filter {
-            local: Some(local),
-            billed_until: Some(billed_until),
-            meters: cut.singles.clone(),
-            ..Filter::default()
-        };
-        for stored in in_order(tx, seller, &filter).await? {
-            rows.push(stored.row());
-        }
-    }
+    rows.extend(singles_of(tx, seller, local, billed_until, cut, without).await?);
     Ok(rows)
+}
+
+/// The events that are wanted one by one.
+pub async fn singles_of(
+    tx: &mut TenantTx,
+    seller: SellerId,
+    local: Dates,
+    billed_until: Date,
+    cut: &Cut,
+    without: &[Uuid],
+) -> Result<Vec<Row>, Failure> {
+    if cut.singles.is_empty() {
+        return Ok(Vec::new());
+    }
+    let filter = Filter {
+        local: Some(local),
+        billed_until: Some(billed_until),
+        meters: cut.singles.clone(),
+        ..Filter::default()
+    };
+    let events = in_order(tx, seller, &filter).await?;
+    Ok(events.iter().filter(|e| !without.contains(&e.usage_id.0)).map(Stored::row).collect())
 }
 
 /// Starts of usage that came after its period was closed: the local dates before
@@ -238,6 +256,7 @@ impl Stored {
                 at: self.event.event_at,
                 key: format!("{}/{}", self.event.source, self.event.event_key),
                 subject: self.event.subject.clone(),
+                corrects: self.event.corrects_event_key.as_ref().map(|key| format!("{}/{key}", self.event.source)),
             }),
         }
     }
@@ -352,6 +371,30 @@ pub async fn list(
     rows.into_iter().map(StoredRow::stored).collect()
 }
 
+/// A page of a seller's events that came after their period was closed, newest bill date first.
+pub async fn late(tx: &mut TenantTx, seller: SellerId, after: Option<Key>, limit: i64) -> Result<Vec<Stored>, Failure> {
+    let provider = tx.provider().0;
+    let rows = sqlx::query_as!(
+        StoredRow,
+        "select seller_id, usage_id, source, event_key, meter, quantity, event_at, received_at, time_zone, local_date,
+                bill_date, subject, channel, language, marketplace, country, hour_class, agent_group,
+                corrects_event_key, duration_seconds, historical
+           from billing.usage_event
+          where provider_id = $1 and seller_id = $2 and local_date < bill_date
+            and ($3::date is null or (bill_date, usage_id) < ($3, $4::uuid))
+          order by bill_date desc, usage_id desc
+          limit $5",
+        provider,
+        seller.0,
+        after.map(|k| day(k.bill_date)) as _,
+        after.map(|k| k.usage_id),
+        limit,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    rows.into_iter().map(StoredRow::stored).collect()
+}
+
 /// All events of a filter, in order of time.
 pub async fn in_order(tx: &mut TenantTx, seller: SellerId, filter: &Filter) -> Result<Vec<Stored>, Failure> {
     let provider = tx.provider().0;
@@ -372,7 +415,7 @@ pub async fn in_order(tx: &mut TenantTx, seller: SellerId, filter: &Filter) -> R
         filter.local.map(|d| day(d.from)) as _,
         filter.local.map(|d| day(d.until)) as _,
         filter.billed_until.map(day) as _,
-        filter.bill_from.map(day) as _,
+        filter.bill_from.or(filter.local.map(|d| d.from)).map(day) as _,
         &meters as _,
     )
     .fetch_all(tx.conn())
@@ -382,10 +425,13 @@ pub async fn in_order(tx: &mut TenantTx, seller: SellerId, filter: &Filter) -> R
 
 /// Instants of events that no invoice holds, for new stamps. Paid hours keep
 /// theirs: the site that counted them knows the date and the class.
-pub async fn open_instants(tx: &mut TenantTx, closed_through: Option<Date>) -> Result<Vec<(Uuid, Timestamp)>, Failure> {
+pub async fn open_instants(
+    tx: &mut TenantTx,
+    closed_through: Option<Date>,
+) -> Result<Vec<(Uuid, Timestamp, Date)>, Failure> {
     let (provider, seller) = (tx.provider().0, tx.seller()?.0);
     let rows = sqlx::query!(
-        "select usage_id, event_at from billing.usage_event
+        "select usage_id, event_at, bill_date from billing.usage_event
           where provider_id = $1 and seller_id = $2 and ($3::date is null or bill_date > $3)
             and meter <> 'agent_hour'",
         provider,
@@ -394,29 +440,38 @@ pub async fn open_instants(tx: &mut TenantTx, closed_through: Option<Date>) -> R
     )
     .fetch_all(tx.conn())
     .await?;
-    Ok(rows.into_iter().map(|r| (r.usage_id, r.event_at.to_jiff())).collect())
+    Ok(rows.into_iter().map(|r| (r.usage_id, r.event_at.to_jiff(), r.bill_date.to_jiff())).collect())
 }
 
-/// Stamps events anew: id, local date, bill date, hour class.
-pub async fn restamp(
-    tx: &mut TenantTx,
-    time_zone: &str,
-    stamps: &[(Uuid, Date, Date, &'static str)],
-) -> Result<(), Failure> {
+/// An event's new stamps.
+#[derive(Debug, Clone, Copy)]
+pub struct Restamp {
+    pub usage_id: Uuid,
+    /// The date it was billed under until now, by which it is found.
+    pub billed: Date,
+    pub local_date: Date,
+    pub bill_date: Date,
+    pub hour_class: &'static str,
+}
+
+/// Stamps events anew.
+pub async fn restamp(tx: &mut TenantTx, time_zone: &str, stamps: &[Restamp]) -> Result<(), Failure> {
     let (provider, seller) = (tx.provider().0, tx.seller()?.0);
     for chunk in stamps.chunks(5_000) {
         sqlx::query!(
             "update billing.usage_event u
                 set time_zone = $3, local_date = s.local_date, bill_date = s.bill_date, hour_class = s.hour_class
-               from unnest($4::uuid[], $5::date[], $6::date[], $7::text[]) as s (usage_id, local_date, bill_date, hour_class)
-              where u.provider_id = $1 and u.seller_id = $2 and u.usage_id = s.usage_id",
+               from unnest($4::uuid[], $5::date[], $6::date[], $7::text[], $8::date[])
+                    as s (usage_id, local_date, bill_date, hour_class, billed)
+              where u.provider_id = $1 and u.seller_id = $2 and u.bill_date = s.billed and u.usage_id = s.usage_id",
             provider,
             seller,
             time_zone,
-            &chunk.iter().map(|s| s.0).collect::<Vec<Uuid>>(),
-            &chunk.iter().map(|s| day(s.1)).collect::<Vec<_>>() as _,
-            &chunk.iter().map(|s| day(s.2)).collect::<Vec<_>>() as _,
-            &chunk.iter().map(|s| s.3).collect::<Vec<&str>>() as _,
+            &chunk.iter().map(|s| s.usage_id).collect::<Vec<Uuid>>(),
+            &chunk.iter().map(|s| day(s.local_date)).collect::<Vec<_>>() as _,
+            &chunk.iter().map(|s| day(s.bill_date)).collect::<Vec<_>>() as _,
+            &chunk.iter().map(|s| s.hour_class).collect::<Vec<&str>>() as _,
+            &chunk.iter().map(|s| day(s.billed)).collect::<Vec<_>>() as _,
         )
         .execute(tx.conn())
         .await?;

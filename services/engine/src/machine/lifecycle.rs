@@ -11,6 +11,7 @@ use crate::agent::Presence;
 use crate::bits::BitSet;
 use crate::contact::{Contact, ContactState, NewContact};
 use crate::ids::{At, SellerId, offer_id};
+use crate::needs::{Needs, Softs};
 use crate::offer::{Offer, OfferState};
 use crate::policy::Policy;
 use crate::refusal::Refusal;
@@ -72,6 +73,8 @@ impl Engine {
 
     pub(super) fn enqueue(&mut self, new: NewContact) -> Result<Reply, Refusal> {
         let job = match self.jobs.find(new.id) {
+            // Ids are the provider's: one that stands for another seller's contact names nothing of this seller.
+            Some(job) if self.jobs[job].contact.seller != new.seller => return Err(Refusal::ContactNotFound),
             Some(job) => {
                 self.enqueue_again(job, &new);
                 job
@@ -117,6 +120,52 @@ impl Engine {
             self.jobs[job].contact.preferred = owner;
             self.requeue(job, Kind::Resumed, Rule::Intake, "customer wrote again");
         }
+    }
+
+    /// Takes over what is known better by now. It keeps its age, its place follows from the rest; an offer to
+    /// somebody who may no longer take it is taken back, and whoever owns it goes on.
+    pub(super) fn amend(&mut self, new: NewContact) -> Result<Reply, Refusal> {
+        let job = self.jobs.find(new.id).filter(|job| self.jobs[*job].contact.seller == new.seller);
+        let job = job.ok_or(Refusal::ContactNotFound)?;
+        let contact = &self.jobs[job].contact;
+        let state = contact.state;
+        let waiting_since = contact.waiting_since.min(new.waiting_since);
+        // A contact never changes its channel: what somebody may take at once hangs on it.
+        let needs = Needs { channel: contact.needs.channel, ..new.needs };
+        let others = needs != contact.needs;
+        let same =
+            (contact.due_at, contact.priority, contact.waiting_since) == (new.due_at, new.priority, waiting_since);
+        if same && !others {
+            return Ok(Reply { contact: Some(contact.clone()), ..Reply::default() });
+        }
+        if state == ContactState::Queued {
+            self.leave_queue(job);
+        }
+        let contact = &mut self.jobs[job].contact;
+        (contact.due_at, contact.priority, contact.waiting_since) = (new.due_at, new.priority, waiting_since);
+        if others {
+            // what was no longer asked of it was asked for other needs
+            (contact.needs, contact.dropped) = (needs, Softs::NONE);
+            self.changes.amended = true;
+        }
+        self.note(job);
+        self.decide(job, Kind::Reprioritised, Rule::Intake, None, 0, "the ticket changed");
+        match state {
+            ContactState::Queued => {
+                self.choose_class(job);
+                self.queue_up(job);
+            }
+            ContactState::Offered if others => {
+                self.choose_class(job);
+                let holder = self.jobs[job].holder;
+                if holder.is_some_and(|holder| !self.is_allowed(job, holder)) {
+                    self.end_offer(job, OfferState::Rescinded, "no longer allowed");
+                    self.requeue(job, Kind::Rescinded, Rule::Needs, "no longer allowed");
+                }
+            }
+            _ => {}
+        }
+        Ok(Reply { contact: Some(self.jobs[job].contact.clone()), ..Reply::default() })
     }
 
     /// Takes a contact into the books in the state it is in.

@@ -284,12 +284,13 @@ impl Engine {
     fn retry(&mut self, seller: u32) {
         for class in self.sellers[seller as usize].classes.clone() {
             let channel = self.classes[class].channel as usize;
-            let waiting: Vec<u32> = self.classes[class].queue.iter().map(|key| key.job).collect();
-            for job in waiting {
-                if self.full.has(seller) || self.classes[class].eligible.count_both(&self.room[channel]) == 0 {
-                    break;
-                }
-                self.place(job);
+            let mut next = self.classes[class].queue.next(None);
+            while let Some((tier, key)) = next
+                && !self.full.has(seller)
+                && self.classes[class].eligible.count_both(&self.room[channel]) != 0
+            {
+                self.place(key.job);
+                next = self.classes[class].queue.next(Some((tier, key)));
             }
         }
         if self.held != 0 {

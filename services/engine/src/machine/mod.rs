@@ -84,6 +84,8 @@ pub enum Event {
     Agent(Box<Profile>),
     /// A contact came in, or came in again.
     Enqueue(Box<NewContact>),
+    /// What a contact needs, how soon and how much it matters is now this. Nobody wrote: it wakes nothing.
+    Amend(Box<NewContact>),
     /// A contact is no longer needed.
     Withdraw { contact: ContactId, end: ContactState, reason: String },
     /// A contact was answered, by an agent of ours or without us.
@@ -121,6 +123,22 @@ pub enum Event {
     Sites(Vec<SiteHours>),
     /// Nothing but the time.
     Tick,
+}
+
+impl Event {
+    /// The contact that a hand or a call names; who may name it is to be looked at before.
+    #[must_use]
+    pub fn named(&self) -> Option<ContactId> {
+        match self {
+            Event::Withdraw { contact, .. }
+            | Event::Complete { contact, .. }
+            | Event::Assign { contact, .. }
+            | Event::Transfer { contact, .. }
+            | Event::Reprioritise { contact, .. }
+            | Event::SetAside { contact, .. } => Some(*contact),
+            _ => None,
+        }
+    }
 }
 
 /// What an agent does with a contact she owns.
@@ -248,6 +266,7 @@ impl Engine {
             Event::Policy(seller, policy) => self.policy_changed(seller, policy),
             Event::Agent(profile) => self.agent_changed(*profile),
             Event::Enqueue(new) => self.enqueue(*new),
+            Event::Amend(new) => self.amend(*new),
             Event::Withdraw { contact, end, reason } => self.withdraw(contact, end, &reason),
             Event::Handled { contact, agent } => self.handled(contact, agent),
             Event::Hello { agent, resume, presence, reason, channels } => {

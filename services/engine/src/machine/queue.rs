@@ -83,6 +83,15 @@ impl Queue {
         self.tiers[tier as usize].range((Bound::Excluded(key), Bound::Unbounded)).next().copied()
     }
 
+    /// The contact behind one, whether or not that still waits; the first of all behind none.
+    pub fn next(&self, behind: Option<(Tier, Key)>) -> Option<(Tier, Key)> {
+        let (same, later) = match &behind {
+            Some((tier, key)) => (self.after(*tier, key).map(|next| (*tier, next)), *tier as usize + 1),
+            None => (None, 0),
+        };
+        same.or_else(|| Tier::ALL[later..].iter().find_map(|tier| Some((*tier, self.head(*tier)?))))
+    }
+
     /// The contacts of a tier, first to take first.
     pub fn tier(&self, tier: Tier) -> impl Iterator<Item = &Key> {
         self.tiers[tier as usize].iter()

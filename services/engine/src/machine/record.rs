@@ -221,6 +221,8 @@ pub struct Changes {
     pub decisions: Vec<Decision>,
     /// Contacts as they are now, each once.
     pub contacts: Vec<Contact>,
+    /// Whether the needs of one of them are others than when it came in.
+    pub amended: bool,
     /// Offers as they are now, each once.
     pub offers: Vec<Offer>,
     /// Sessions as they are now, each once.

@@ -2,6 +2,7 @@
 
 mod client;
 mod conversations;
+mod dead_letters;
 pub mod demo;
 mod erasures;
 pub mod isolation;
@@ -74,6 +75,9 @@ enum Command {
     /// them came back.
     #[command(subcommand)]
     Erasures(Erasures),
+    /// Events that a service could not apply.
+    #[command(subcommand)]
+    DeadLetters(dead_letters::DeadLetters),
     /// Show figures.
     #[command(subcommand)]
     Report(Report),
@@ -238,6 +242,7 @@ impl Cli {
             Command::Import(Import::Freshdesk { file, reading, into }) => past::freshdesk(&into, &reading, &file).await,
             Command::Erasures(Erasures::Export { file, at }) => erasures::export(&at, &file).await,
             Command::Erasures(Erasures::Replay { file, at }) => erasures::replay(&at, &file).await,
+            Command::DeadLetters(command) => dead_letters::run(command).await,
             Command::Report(Report::Conversations { json, all, at }) => conversations::report(&at, json, all).await,
             Command::ReplayRouting { day, provider, json, at } => {
                 replay::replay(&at, provider.as_deref(), &day, json).await

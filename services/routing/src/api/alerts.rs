@@ -185,7 +185,7 @@ impl Api {
             changes: differences(&before, &policy),
         };
         actions::keep(&mut tx, &[action]).await?;
-        intake::leave(&mut tx, &[Note { id: self.deps.clock.new_uuid(), told: Told::Policy(seller) }]).await?;
+        intake::leave(&mut tx, &[Note { id: self.deps.clock.new_uuid(), told: Told::Policy(seller) }]);
         let response = wire::UpdateAlertPolicyResponse { policy: Some(shown(seller, &policy)) };
         tx.commit_with(&response).await?;
         self.desks.wake(caller.provider());

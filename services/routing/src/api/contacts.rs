@@ -1,4 +1,4 @@
-//! Contacts handed in, taken out, read and explained.
+//! Contacts taken out, read and explained.
 
 use kit::{Caller, Checks, Fault, Scope};
 use proto::routing::v1 as wire;
@@ -7,12 +7,10 @@ use super::once::Asking;
 use super::refusal::fault;
 use super::{Api, optional};
 use crate::desk::hand::Subject;
-use crate::store::intake::{Note, Told};
-use crate::store::{contacts, decisions, intake, policies};
+use crate::store::{contacts, decisions};
 use crate::wire::{self as out, View};
-use engine::contact::{Contact, ContactState, NewContact};
-use engine::ids::{AgentId, At, ContactId, TicketId};
-use engine::needs::{Channel, Language, Needs, Priority, SKILLS_MAX};
+use engine::contact::{Contact, ContactState};
+use engine::ids::{AgentId, At, ContactId};
 use engine::refusal::Refusal;
 use engine::{Engine, Event, Explanation, Reply};
 
@@ -22,71 +20,6 @@ const DECISIONS_MOST: i64 = 200;
 const AGENTS_MOST: usize = 50;
 
 impl Api {
-    pub(super) async fn enqueue(
-        &self,
-        caller: &Caller,
-        request: wire::EnqueueContactRequest,
-    ) -> Result<wire::EnqueueContactResponse, Fault> {
-        let now = self.deps.clock.now();
-        let mut checks = Checks::new();
-        checks.request_id(&request.request_id);
-        let named: Option<ContactId> = optional(&mut checks, "contact_id", &request.contact_id);
-        let ticket: Option<TicketId> = optional(&mut checks, "ticket_id", &request.ticket_id);
-        let preferred: Option<AgentId> = optional(&mut checks, "preferred_agent_id", &request.preferred_agent_id);
-        let number = checks.line("ticket_number", &request.ticket_number, 0..=32);
-        let needs = read_needs(&mut checks, request.needs.as_ref());
-        let priority = match request.priority.as_str() {
-            "" => Priority::Normal,
-            word => word.parse().unwrap_or_else(|_| {
-                checks.refuse("priority", "must be one of low, normal, high, urgent");
-                Priority::Normal
-            }),
-        };
-        let waiting = request.waiting_since.as_ref().map(|at| checks.instant("waiting_since", Some(at)));
-        checks.require(waiting.is_none_or(|at| at <= now), "waiting_since", "must not lie in the future");
-        let due = request.due_at.as_ref().map(|at| checks.instant("due_at", Some(at)));
-        checks.finish()?;
-
-        let scope = caller.act_for(&request.seller_id)?;
-        self.deps.terms.of(&self.deps.db, &self.deps.calls, Some(caller), &scope).await?;
-        let mut tx = self.deps.db.begin(&scope).await?;
-        if let Some(answer) = tx.replayed(caller, "EnqueueContact", &request.request_id, &request).await? {
-            return Ok(answer);
-        }
-        let seller = tx.seller()?;
-        let policy = policies::of_seller(&mut tx, seller).await?.map(|stored| stored.policy).unwrap_or_default();
-        let (mut needs, level) = needs;
-        needs.minimum_level = level.unwrap_or(policy.minimum_level);
-        let now = At::of(now);
-        let new = NewContact {
-            id: named.unwrap_or_else(|| self.deps.clock.new_id()),
-            seller,
-            ticket,
-            number,
-            needs,
-            priority,
-            waiting_since: waiting.map_or(now, At::of),
-            due_at: due.map_or_else(|| now.plus_seconds(policy.default_due_seconds), At::of),
-            preferred,
-        };
-        contacts::insert(&mut tx, std::slice::from_ref(&new), now).await?;
-        let contact = contacts::find(&mut tx, seller, new.id).await?.ok_or(Fault::NotFound("contact"))?;
-        if !contact.state.is_final() {
-            let told = Told::Contact {
-                seller,
-                contact: new.id,
-                waiting_since: new.waiting_since,
-                due_at: new.due_at,
-                preferred: new.preferred,
-            };
-            intake::leave(&mut tx, &[Note { id: self.deps.clock.new_uuid(), told }]).await?;
-        }
-        let response = wire::EnqueueContactResponse { contact: Some(out::contact(&contact, View::of(caller))) };
-        tx.commit_with(&response).await?;
-        self.desks.wake(caller.provider());
-        Ok(response)
-    }
-
     pub(super) async fn withdraw(
         &self,
         caller: &Caller,
@@ -165,7 +98,8 @@ impl Api {
         let live = if contact.state.is_final() {
             None
         } else {
-            self.desk(caller)?.look(move |engine| engine.explain(id, only, AGENTS_MOST)).await?
+            let why = self.desk(caller)?.look(move |engine| engine.explain(id, only, AGENTS_MOST)).await?;
+            why.filter(|why| why.contact.seller == contact.seller)
         };
         let agents = match (&live, view) {
             (Some(why), View::Staff) => why.verdicts.iter().map(out::verdict).collect(),
@@ -198,33 +132,6 @@ impl Api {
         };
         Ok((scope, found.ok_or(Fault::NotFound("contact"))?))
     }
-}
-
-type NeedsAndLevel = (Needs, Option<engine::needs::Level>);
-
-fn read_needs(checks: &mut Checks, needs: Option<&wire::Needs>) -> NeedsAndLevel {
-    let none = wire::Needs::default();
-    let needs = needs.unwrap_or(&none);
-    let channel = needs.channel.parse().unwrap_or_else(|_| {
-        let words: Vec<&str> = Channel::ALL.into_iter().map(Channel::word).collect();
-        checks.refuse("needs.channel", format!("must be one of {}", words.join(", ")));
-        Channel::Email
-    });
-    let language = Language::parse(&needs.language).unwrap_or_else(|_| {
-        checks.refuse("needs.language", "must be a BCP 47 language tag such as it or pt-BR");
-        Language::unknown()
-    });
-    let level = out::level_in(needs.minimum_level);
-    checks.require(level.is_some() || needs.minimum_level == 0, "needs.minimum_level", "must be a language level");
-    let mut skills = |field: &str, words: &[String]| {
-        checks.count(field, words.len(), 0..=SKILLS_MAX);
-        let words = words.iter().take(SKILLS_MAX).enumerate();
-        words.map(|(place, word)| checks.line(format!("{field}[{place}]"), word, 1..=64).to_lowercase()).collect()
-    };
-    let required = skills("needs.required_skills", &needs.required_skills);
-    let preferred = skills("needs.preferred_skills", &needs.preferred_skills);
-    let minimum_level = level.unwrap_or(engine::needs::Level::B2);
-    (Needs { channel, language, minimum_level, required, preferred }, level)
 }
 
 fn summary(contact: &Contact, why: Option<&Explanation>, now: At) -> String {

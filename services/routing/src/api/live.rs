@@ -90,7 +90,7 @@ fn interval(minutes: i32) -> Result<Interval, Fault> {
 }
 
 /// The sellers that a caller asks for; none = all of the provider's.
-fn sellers(caller: &Caller, seller_id: &str) -> Result<Option<BTreeSet<SellerId>>, Fault> {
+pub(super) fn sellers(caller: &Caller, seller_id: &str) -> Result<Option<BTreeSet<SellerId>>, Fault> {
     Ok(match caller.view(seller_id)?.readable() {
         Readable::These(sellers) => Some(sellers.iter().copied().collect()),
         Readable::OfProvider => None,
@@ -118,7 +118,7 @@ fn state(shown: &Shown, mine: Option<&BTreeSet<SellerId>>, interval: Interval) -
     }
 }
 
-fn count(n: u32) -> i32 {
+pub(super) fn count(n: u32) -> i32 {
     i32::try_from(n).unwrap_or(i32::MAX)
 }
 

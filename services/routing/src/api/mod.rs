@@ -4,6 +4,7 @@
 
 mod alerts;
 mod contacts;
+mod enqueue;
 mod floor;
 mod live;
 mod mine;
@@ -37,13 +38,15 @@ pub use sites::Sites;
 pub struct Api {
     deps: Deps,
     desks: Desks,
+    enqueued: enqueue::Enqueued,
 }
 
 type Down<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 impl Api {
     pub fn new(deps: Deps, desks: Desks) -> Api {
-        Api { deps, desks }
+        let enqueued = enqueue::Enqueued::new(enqueue::Enqueue::new(deps.clone(), desks.clone()));
+        Api { deps, desks, enqueued }
     }
 
     fn desk(&self, caller: &Caller) -> Result<Desk, Fault> {

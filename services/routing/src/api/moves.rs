@@ -1,14 +1,19 @@
 //! Contacts moved by hand, and the agents they can be moved to.
 
-use kit::{Caller, Checks, Fault};
+use std::collections::BTreeSet;
+
+use kit::caller::Kind;
+use kit::{Caller, Checks, Fault, SellerId};
 use proto::Role;
 use proto::routing::v1 as wire;
 
+use super::live::sellers;
 use super::once::Asking;
 use super::refusal::fault;
 use super::{Api, myself, optional};
 use crate::desk::hand::Subject;
 use crate::wire::{self as out, View};
+use engine::agent::{Presence as PresenceState, Profile, Session};
 use engine::ids::{AgentId, ContactId};
 use engine::refusal::Refusal;
 use engine::{Engine, Event, Reply};
@@ -92,23 +97,10 @@ impl Api {
             &request.page_token,
         )?;
         let (after, most) = (page.after, usize::try_from(page.size).unwrap_or(0) + 1);
-        let mut found = self
-            .desk(caller)?
-            .look(move |engine| {
-                let mut rows: Vec<(uuid::Uuid, wire::Presence)> = engine
-                    .agents()
-                    .filter(|(profile, session, _)| profile.active && wanted.is_none_or(|w| w == session.presence))
-                    .filter(|(profile, _, _)| after.is_none_or(|after| profile.agent.0 > after))
-                    .map(|(profile, session, used)| {
-                        let in_hand = engine.desk(profile.agent).len();
-                        (profile.agent.0, out::presence(profile, session, used, in_hand))
-                    })
-                    .collect();
-                rows.sort_by_key(|(id, _)| *id);
-                rows.truncate(most);
-                rows
-            })
-            .await?;
+        // a service plans with everybody
+        let mine = if caller.kind() == Kind::Service { None } else { sellers(caller, "")? };
+        let mut found =
+            self.desk(caller)?.look(move |engine| people(engine, wanted, mine.as_ref(), after, most)).await?;
         let next_page_token = self.deps.pager.cut(&page, &mut found, |(id, _)| *id)?;
         Ok(wire::ListAgentsResponse { agents: found.into_iter().map(|(_, agent)| agent).collect(), next_page_token })
     }
@@ -121,4 +113,30 @@ pub(super) fn ended(contact: &engine::contact::Contact) -> Fault {
     } else {
         Fault::Contended("the contact has only just been handed in, or has just ended".into())
     }
+}
+
+/// The next agents by id, of those who work for one of some sellers; of all for none.
+fn people(
+    engine: &Engine,
+    wanted: Option<PresenceState>,
+    mine: Option<&BTreeSet<SellerId>>,
+    after: Option<uuid::Uuid>,
+    most: usize,
+) -> Vec<(uuid::Uuid, wire::Presence)> {
+    let works_for = |profile: &Profile| mine.is_none_or(|mine| !profile.sellers.is_disjoint(mine));
+    let mut people: Vec<_> = engine
+        .agents()
+        .filter(|(profile, session, _)| profile.active && wanted.is_none_or(|w| w == session.presence))
+        .filter(|(profile, _, _)| after.is_none_or(|after| profile.agent.0 > after) && works_for(profile))
+        .collect();
+    if most < people.len() {
+        people.select_nth_unstable_by_key(most, |(profile, _, _)| profile.agent);
+        people.truncate(most);
+    }
+    people.sort_unstable_by_key(|(profile, _, _)| profile.agent);
+    let row = |(profile, session, used): (&Profile, &Session, _)| {
+        let in_hand = engine.desk(profile.agent).len();
+        (profile.agent.0, out::presence(profile, session, used, in_hand))
+    };
+    people.into_iter().map(row).collect()
 }

@@ -91,7 +91,7 @@ impl Api {
         };
         actions::keep(&mut tx, &[action]).await?;
         let note = Note { id: self.deps.clock.new_uuid(), told: Told::Policy(seller) };
-        intake::leave(&mut tx, &[note]).await?;
+        intake::leave(&mut tx, &[note]);
         let response = wire::UpdateRoutingPolicyResponse { policy: Some(answer(seller, Some(&stored))) };
         tx.commit_with(&response).await?;
         self.desks.wake(caller.provider());

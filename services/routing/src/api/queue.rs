@@ -1,16 +1,20 @@
 //! The queue as supervisors and sellers see it.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use kit::{Caller, Fault, Scope};
+use kit::{Caller, Fault, SellerId};
 use proto::routing::v1 as wire;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 
+use super::live::{count, sellers};
 use super::{Api, Down};
-use crate::store::contacts::{self, Figures, Filter};
+use crate::desk::Desk;
+use crate::store::contacts::{self, Filter};
 use crate::wire::{self as out, View};
+use engine::Standing;
 use engine::contact::ContactState;
 use engine::ids::{At, ContactId};
 
@@ -51,10 +55,9 @@ impl Api {
         caller: &Caller,
         request: wire::GetQueueStatsRequest,
     ) -> Result<wire::GetQueueStatsResponse, Fault> {
-        let scope = caller.view(&request.seller_id)?;
-        let now = self.deps.clock.now();
-        let queues = figures(&self.deps, &scope, At::of(now)).await?;
-        Ok(wire::GetQueueStatsResponse { queues, taken_at: Some(kit::wire::timestamp(now)) })
+        let mine = sellers(caller, &request.seller_id)?;
+        let (queues, at) = stats(&self.desk(caller)?, mine).await?;
+        Ok(wire::GetQueueStatsResponse { queues, taken_at: Some(out::at(at)) })
     }
 
     pub(super) fn watch(
@@ -67,11 +70,11 @@ impl Api {
             n if (1..=60).contains(&n) => n.unsigned_abs(),
             _ => return Err(Fault::invalid("interval_seconds", "must be 1 to 60")),
         };
-        let scope = caller.view(&request.seller_id)?;
+        let mine = sellers(caller, &request.seller_id)?;
+        let desk = self.desk(caller)?;
         let (down, answers) = mpsc::channel(4);
-        let deps = self.deps.clone();
         tokio::spawn(async move {
-            if let Err(fault) = watch(&deps, &scope, Duration::from_secs(seconds), &down).await {
+            if let Err(fault) = watch(&desk, mine, Duration::from_secs(seconds), &down).await {
                 let _ = down.send(Err(Status::from(fault))).await;
             }
         });
@@ -80,8 +83,8 @@ impl Api {
 }
 
 async fn watch(
-    deps: &tenantdb::service::Deps,
-    scope: &Scope,
+    desk: &Desk,
+    mine: Option<BTreeSet<SellerId>>,
     every: Duration,
     down: &mpsc::Sender<Result<wire::WatchQueueResponse, Status>>,
 ) -> Result<(), Fault> {
@@ -93,11 +96,10 @@ async fn watch(
             () = down.closed() => return Ok(()),
             _ = ticks.tick() => {}
         }
-        let now = deps.clock.now();
-        let queues = figures(deps, scope, At::of(now)).await?;
+        let (queues, at) = stats(desk, mine.clone()).await?;
         if told.as_ref() != Some(&queues) {
             told = Some(queues.clone());
-            let answer = wire::WatchQueueResponse { queues, taken_at: Some(kit::wire::timestamp(now)) };
+            let answer = wire::WatchQueueResponse { queues, taken_at: Some(out::at(at)) };
             if down.send(Ok(answer)).await.is_err() {
                 return Ok(());
             }
@@ -105,24 +107,26 @@ async fn watch(
     }
 }
 
-async fn figures(deps: &tenantdb::service::Deps, scope: &Scope, now: At) -> Result<Vec<wire::QueueStats>, Fault> {
-    let mut tx = deps.db.begin(scope).await?;
-    let figures = contacts::figures(&mut tx, scope.single_reader(), now).await?;
-    Ok(figures.into_iter().map(|f| stats(f, now)).collect())
+/// The queues of some sellers, from the picture that all who look share: however many watch, it is taken once a second.
+async fn stats(desk: &Desk, mine: Option<BTreeSet<SellerId>>) -> Result<(Vec<wire::QueueStats>, At), Fault> {
+    let picture = desk.floor(mine.clone()).await?.picture;
+    let visible = |seller: &SellerId| mine.as_ref().is_none_or(|mine| mine.contains(seller));
+    let queues = picture.queues.iter().map(|queue| &queue.standing).filter(|standing| visible(&standing.seller));
+    Ok((queues.map(|standing| of(standing, picture.at)).collect(), picture.at))
 }
 
-fn stats(of: Figures, now: At) -> wire::QueueStats {
+fn of(standing: &Standing, now: At) -> wire::QueueStats {
     wire::QueueStats {
-        seller_id: kit::SellerId(of.seller_id).to_string(),
-        channel: of.channel,
-        language: of.language,
-        queued: of.queued,
-        offered: of.offered,
-        assigned: of.assigned,
-        parked: of.parked,
-        late: of.late,
-        blocked: of.blocked,
-        oldest_wait_seconds: of.oldest.map_or(0, |at| out::seconds(now.since(At(at))).max(0)),
-        earliest_due_at: of.earliest_due.map(|at| out::at(At(at))),
+        seller_id: standing.seller.to_string(),
+        channel: standing.channel.word().to_owned(),
+        language: standing.language.to_string(),
+        queued: count(standing.waiting + standing.set_aside),
+        offered: count(standing.offered),
+        assigned: count(standing.at_work),
+        parked: count(standing.parked),
+        late: count(standing.late),
+        blocked: count(standing.blocked),
+        oldest_wait_seconds: standing.oldest.map_or(0, |(since, _)| out::seconds(now.since(since)).max(0)),
+        earliest_due_at: standing.earliest_due.map(out::at),
     }
 }

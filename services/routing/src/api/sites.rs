@@ -57,7 +57,7 @@ impl Sites {
         if seen.is_none() && site.version != 1 {
             return Err(Fault::Exists { kind: "site", reason: "SITE_EXISTS" });
         }
-        intake::leave(&mut tx, &[Note { id: self.deps.clock.new_uuid(), told: Told::Sites }]).await?;
+        intake::leave(&mut tx, &[Note { id: self.deps.clock.new_uuid(), told: Told::Sites }]);
         let response = wire::SaveSiteResponse { site: Some(answer(&site)) };
         tx.commit_with(&response).await?;
         self.desks.wake(caller.provider());
@@ -82,7 +82,7 @@ impl Sites {
             return Err(Fault::Stale);
         }
         sites::delete(&mut tx, &request.name).await?;
-        intake::leave(&mut tx, &[Note { id: self.deps.clock.new_uuid(), told: Told::Sites }]).await?;
+        intake::leave(&mut tx, &[Note { id: self.deps.clock.new_uuid(), told: Told::Sites }]);
         let response = wire::DeleteSiteResponse {};
         tx.commit_with(&response).await?;
         self.desks.wake(caller.provider());

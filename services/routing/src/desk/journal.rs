@@ -71,7 +71,7 @@ impl Journal {
             journal::begin(tx, page).await?;
         }
         if !self.rounds.is_empty() {
-            journal::keep(tx, self.epoch, self.sequence + 1, decisions_made, &self.rounds).await?;
+            journal::keep(tx, self.epoch, self.sequence + 1, decisions_made, &self.rounds)?;
         }
         Ok(())
     }

@@ -36,7 +36,7 @@ pub(super) async fn lead(deps: Deps, me: Uuid, mut seat: Seat, pace: Pace, stop:
     let mut care = Care::default();
     loop {
         let Some(taken) = take_lease(&deps, me, &seat, pace, &stop).await else { return };
-        match restore(&deps, seat.provider, &taken).await {
+        match restore_beating(&deps, me, seat.provider, &taken, pace).await {
             Ok(Restored { engine, floor, journal }) => {
                 tracing::info!(provider.id = %seat.provider, epoch = taken.epoch, "routing leads");
                 let mut leader = Leader {
@@ -65,8 +65,8 @@ pub(super) async fn lead(deps: Deps, me: Uuid, mut seat: Seat, pace: Pace, stop:
                     }
                 }
             }
-            Err(failure) => {
-                tracing::warn!(provider.id = %seat.provider, error = kit::fault::chain(&failure), "routing cannot read its state");
+            Err(trouble) => {
+                tracing::warn!(provider.id = %seat.provider, error = kit::fault::chain(&trouble), "routing cannot read its state");
             }
         }
         tokio::select! {
@@ -184,6 +184,30 @@ struct Restored {
     journal: Journal,
 }
 
+/// Restores with the lease kept alive: however long that takes, nobody takes over meanwhile.
+async fn restore_beating(
+    deps: &Deps,
+    me: Uuid,
+    provider: ProviderId,
+    lease: &Lease,
+    pace: Pace,
+) -> Result<Restored, Trouble> {
+    let restored = restore(deps, provider, lease);
+    tokio::pin!(restored);
+    loop {
+        tokio::select! {
+            restored = &mut restored => return Ok(restored?),
+            () = tokio::time::sleep(pace.beat) => {
+                let mut tx = deps.db.begin(&Scope::provider(provider)).await?;
+                if !lease::beat(&mut tx, lease.epoch, me, lease.decisions_made).await? {
+                    return Err(Trouble::Fenced);
+                }
+                tx.commit().await?;
+            }
+        }
+    }
+}
+
 async fn restore(deps: &Deps, provider: ProviderId, lease: &Lease) -> Result<Restored, tenantdb::Failure> {
     let scope = snapshot::scope(&deps.db, provider).await?;
     let mut tx = deps.db.begin(&scope).await?;
@@ -194,9 +218,16 @@ async fn restore(deps: &Deps, provider: ProviderId, lease: &Lease) -> Result<Res
         stored.sellers.push(notes::terms(seller, &terms)?);
     }
     let made = u64::try_from(lease.decisions_made).unwrap_or(0);
-    let journal = Journal::new(Page::of(lease.epoch, made, now, &stored));
-    let mut engine = Engine::restore(lease.epoch, made, now, stored);
-    engine.record();
+    drop(tx);
+    let epoch = lease.epoch;
+    // much that waits takes its time, and others have work on this thread
+    let built = tokio::task::spawn_blocking(move || {
+        let journal = Journal::new(Page::of(epoch, made, now, &stored));
+        let mut engine = Engine::restore(epoch, made, now, stored);
+        engine.record();
+        (engine, journal)
+    });
+    let (engine, journal) = built.await.map_err(|_| tenantdb::Failure::Stopped)?;
     Ok(Restored { engine, floor: Floor::new(), journal })
 }
 
@@ -226,23 +257,32 @@ impl Leader<'_> {
     async fn run(&mut self, seat: &mut Seat, care: &mut Care, stop: &CancellationToken) -> Result<(), Trouble> {
         let mut hinted = true;
         self.forget_old(stop);
+        if care.batch() == 1 {
+            // what fails with nothing to do but what is due is no note's fault
+            self.round(Vec::new(), Vec::new()).await?;
+        }
         loop {
             if self.journal.is_full(self.now()) {
                 self.turn_the_page(stop).await?;
             }
-            let looks = hinted || self.looked.is_none_or(|at| at.elapsed() >= LOOK);
             let mut work = Vec::new();
             while work.len() < care.batch()
                 && let Ok(next) = seat.work.try_recv()
             {
                 work.push(next);
             }
+            // one thing at a time: a command that fails says nothing about a note
+            let alone = care.batch() == 1 && !work.is_empty();
+            let looks = !alone && (hinted || self.looked.is_none_or(|at| at.elapsed() >= LOOK));
+            if alone {
+                care.suspect = None;
+            }
             let due = self.engine.next_due().is_some_and(|at| at <= self.now());
             let beats = self.beaten.elapsed() >= self.pace.beat;
-            hinted = false;
+            hinted &= alone;
             if looks || due || beats || !work.is_empty() {
                 let notes = if looks { self.notes(care).await? } else { Vec::new() };
-                hinted = !notes.is_empty();
+                hinted |= !notes.is_empty();
                 self.round(work, notes).await?;
                 care.went_well();
                 if stop.is_cancelled() {
@@ -270,7 +310,8 @@ impl Leader<'_> {
             return Err(Trouble::Fenced);
         };
         tx.commit().await?;
-        let Restored { engine, floor, journal } = restore(self.deps, self.provider, &taken).await?;
+        let restored = restore_beating(self.deps, self.me, self.provider, &taken, self.pace).await?;
+        let Restored { engine, floor, journal } = restored;
         (self.engine, self.floor, self.journal) = (engine, floor, journal);
         tracing::info!(provider.id = %self.provider, epoch = taken.epoch, "routing goes on in a new epoch");
         self.forget_old(stop);
@@ -390,22 +431,24 @@ impl Leader<'_> {
         touched.dedup();
         let epoch = self.engine.epoch();
         let made = i64::try_from(self.engine.decisions_made()).unwrap_or(i64::MAX);
-        let mut tx = self.deps.db.begin(&snapshot::of_sellers(self.provider, &touched)).await?;
+        let mut tx = self.deps.db.begin_writing(&snapshot::of_sellers(self.provider, &touched)).await?;
         if !lease::beat(&mut tx, epoch, self.me, made).await? {
             return Err(Trouble::Fenced);
         }
         commit::keep(&mut tx, changes, epoch).await?;
         actions::keep(&mut tx, &by_hand).await?;
-        tx.keep(&once.kept()).await?;
+        tx.keep(&once.kept());
         tell::others(&mut tx, changes)?;
         alerts.keep(&mut tx, self.engine.now(), erasures).await?;
-        if !done.is_empty() {
-            intake::delete(&mut tx, done).await?;
+        intake::delete(&mut tx, done);
+        self.journal.keep(&mut tx, made, !erasures.is_empty()).await?;
+        // what is erased includes what was decided just now
+        if !erasures.is_empty() {
+            tx.write_now().await?;
         }
         for (seller, erasure) in erasures {
             tell::erased(&mut tx, *seller, erasure).await?;
         }
-        self.journal.keep(&mut tx, made, !erasures.is_empty()).await?;
         tx.commit().await?;
         self.journal.kept();
         self.beaten = Instant::now();

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::store::lease::Lease;
 
@@ -23,7 +24,7 @@ pub enum Leading {
 pub struct There {
     /// Where it is reached.
     pub address: Arc<str>,
-    epoch: i64,
+    holder: Option<Uuid>,
     /// Its term is over: whoever was passed on to it comes again.
     pub over: CancellationToken,
 }
@@ -40,7 +41,7 @@ pub fn tell(leads: &watch::Sender<Leading>, next: Leading) {
 pub fn note(leads: &watch::Sender<Leading>, held: &Lease, here: Option<&str>) {
     let address = held.address.as_deref().filter(|address| held.holder.is_some() && Some(*address) != here);
     let known = match (&*leads.borrow(), address) {
-        (Leading::There(there), Some(address)) => there.epoch == held.epoch && *there.address == *address,
+        (Leading::There(there), Some(address)) => there.holder == held.holder && *there.address == *address,
         (Leading::Nobody, None) => true,
         _ => false,
     };
@@ -52,7 +53,7 @@ pub fn note(leads: &watch::Sender<Leading>, held: &Lease, here: Option<&str>) {
         match address {
             None => Leading::Nobody,
             Some(address) => {
-                Leading::There(There { address: address.into(), epoch: held.epoch, over: CancellationToken::new() })
+                Leading::There(There { address: address.into(), holder: held.holder, over: CancellationToken::new() })
             }
         },
     );
@@ -61,7 +62,6 @@ pub fn note(leads: &watch::Sender<Leading>, held: &Lease, here: Option<&str>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use uuid::Uuid;
 
     fn lease(epoch: i64, address: Option<&str>) -> Lease {
         let address = address.map(str::to_owned);
@@ -83,7 +83,10 @@ mod tests {
         note(&leads, &Lease { beat: 7, ..lease(1, Some("a:1")) }, Some("b:1"));
         assert!(!first.over.is_cancelled(), "a beat ends no term");
         note(&leads, &lease(2, Some("a:1")), Some("b:1"));
-        assert!(first.over.is_cancelled(), "an epoch does, at whatever address");
+        assert!(!first.over.is_cancelled(), "nor does another epoch of the same leader");
+        let holder = Some(Uuid::from_u128(2));
+        note(&leads, &Lease { holder, ..lease(3, Some("a:1")) }, Some("b:1"));
+        assert!(first.over.is_cancelled(), "another leader does, at whatever address");
         let second = there(&leads).expect("another leads");
         tell(&leads, Leading::Here(3));
         assert!(second.over.is_cancelled());

@@ -16,6 +16,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use kit::fault::NotYet;
 use kit::{Fault, ProviderId, SellerId};
 use prost::Message;
 use proto::routing::v1::AgentSessionResponse;
@@ -235,7 +236,8 @@ impl Desk {
 }
 
 pub(crate) fn not_ready() -> Fault {
-    Fault::Unavailable("the provider's engine does not lead in this process, or has just lost its lease".into())
+    let why = "the provider's engine does not lead in this process, or has just lost its lease";
+    Fault::Unavailable(NotYet(why).into())
 }
 
 impl House {

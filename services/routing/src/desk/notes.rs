@@ -9,7 +9,7 @@ use proto::events::v1::SellerTerms as WireTerms;
 use tenantdb::service::Deps;
 use tenantdb::{Failure, TenantTx};
 
-use crate::store::intake::{Note, Told};
+use crate::store::intake::{Handed, Note, Told, Why};
 use crate::store::{agents, contacts, policies, sellers, sites, snapshot};
 use engine::agent::Profile;
 use engine::contact::{Contact, ContactState, NewContact};
@@ -43,25 +43,44 @@ pub async fn load(deps: &Deps, provider: ProviderId, engine: &Engine, notes: &[N
         return Ok(ToTell::default());
     }
     let mut of_sellers: BTreeSet<SellerId> = BTreeSet::new();
+    let mut strangers = false;
     let mut named: Vec<ContactId> = Vec::new();
     let mut staff: Vec<AgentId> = Vec::new();
     for note in notes {
         match &note.told {
-            Told::Contact { seller, contact, .. } => {
+            Told::Contact(handed) => {
+                let (seller, contact) = (handed.new.seller, handed.new.id);
+                if !engine.knows(seller) {
+                    of_sellers.insert(seller);
+                    strangers = true;
+                }
+                // one that is not known may have ended
+                if handed.why != Why::New && engine.contact(contact).is_none() {
+                    of_sellers.insert(seller);
+                    named.push(contact);
+                }
+            }
+            Told::Named { seller, contact, .. } => {
                 of_sellers.insert(*seller);
+                strangers |= !engine.knows(*seller);
                 named.push(*contact);
             }
             Told::Agent(agent) => staff.push(*agent),
             Told::Seller(seller) | Told::Policy(seller) | Told::Erasure { seller, .. } => {
                 of_sellers.insert(*seller);
+                strangers = true;
             }
             Told::Withdrawn { .. } | Told::Handled { .. } | Told::Sites => {}
         }
     }
+    let sites = notes.iter().any(|note| note.told == Told::Sites);
+    if of_sellers.is_empty() && staff.is_empty() && !sites {
+        return Ok(translate(engine, notes, Known::default()));
+    }
     let of_sellers: Vec<SellerId> = of_sellers.into_iter().collect();
     let mut tx = deps.db.begin(&snapshot::of_sellers(provider, &of_sellers)).await?;
-    let mut known = look_up(&mut tx, &of_sellers, &named, &staff).await?;
-    if notes.iter().any(|note| note.told == Told::Sites) {
+    let mut known = look_up(&mut tx, strangers, &named, &staff).await?;
+    if sites {
         let now = deps.clock.now();
         known.sites = sites::list(&mut tx, None, snapshot::MOST).await?.iter().map(|site| site.hours(now)).collect();
     }
@@ -69,12 +88,7 @@ pub async fn load(deps: &Deps, provider: ProviderId, engine: &Engine, notes: &[N
     Ok(translate(engine, notes, known))
 }
 
-async fn look_up(
-    tx: &mut TenantTx,
-    of_sellers: &[SellerId],
-    named: &[ContactId],
-    staff: &[AgentId],
-) -> Result<Known, Failure> {
+async fn look_up(tx: &mut TenantTx, strangers: bool, named: &[ContactId], staff: &[AgentId]) -> Result<Known, Failure> {
     let mut known = Known::default();
     if !named.is_empty() {
         known.contacts = contacts::find_all(tx, named).await?.into_iter().map(|c| (c.id, c)).collect();
@@ -82,7 +96,8 @@ async fn look_up(
     if !staff.is_empty() {
         known.agents = agents::profiles(tx, Some(staff)).await?.into_iter().map(|p| (p.agent, p)).collect();
     }
-    if !of_sellers.is_empty() {
+    // the terms of those whom the engine knows come with notes of their own
+    if strangers {
         for (seller, encoded) in sellers::terms(tx).await? {
             known.terms.insert(seller, terms(seller, &encoded)?);
         }
@@ -92,21 +107,44 @@ async fn look_up(
     Ok(known)
 }
 
+impl Known {
+    /// Whether a contact is stored and nobody has taken it in. One that the engine took in before and does not know
+    /// any more has ended.
+    fn is_untouched(&self, contact: ContactId) -> bool {
+        self.contacts.get(&contact).is_some_and(|stored| stored.version == 0)
+    }
+}
+
+/// Tells of a seller before the first of its contacts.
+fn introduce(tell: &mut ToTell, engine: &Engine, known: &Known, introduced: &mut BTreeSet<SellerId>, seller: SellerId) {
+    if !engine.knows(seller) && introduced.insert(seller) {
+        tell.events.extend(known.terms.get(&seller).cloned().map(Event::Seller));
+        tell.events.extend(known.policies.get(&seller).cloned().map(|policy| Event::Policy(seller, policy)));
+    }
+}
+
 fn translate(engine: &Engine, notes: &[Note], mut known: Known) -> ToTell {
     let mut tell = ToTell::default();
     let mut introduced: BTreeSet<SellerId> = BTreeSet::new();
     for note in notes {
         match &note.told {
-            Told::Contact { seller, contact, waiting_since, due_at, preferred } => {
-                if !engine.knows(*seller) && introduced.insert(*seller) {
-                    tell.events.extend(known.terms.get(seller).cloned().map(Event::Seller));
-                    tell.events
-                        .extend(known.policies.get(seller).cloned().map(|policy| Event::Policy(*seller, policy)));
+            Told::Contact(handed) => {
+                let Handed { new, why } = &**handed;
+                introduce(&mut tell, engine, &known, &mut introduced, new.seller);
+                let is_open = engine.contact(new.id).is_some();
+                let is_new = *why == Why::New || known.is_untouched(new.id);
+                if is_new || (is_open && *why == Why::HandedIn) {
+                    tell.events.push(Event::Enqueue(Box::new(new.clone())));
                 }
+                // also behind the note that brings it, in the same round
+                if *why == Why::Changed && (is_new || is_open) {
+                    tell.events.push(Event::Amend(Box::new(new.clone())));
+                }
+            }
+            Told::Named { seller, contact, waiting_since, due_at, preferred } => {
+                introduce(&mut tell, engine, &known, &mut introduced, *seller);
                 let Some(stored) = known.contacts.get(contact) else { continue };
-                // A contact that the engine has taken in before and does not know any more has
-                // ended: version 0 is what nobody has taken in.
-                if stored.version == 0 || engine.contact(*contact).is_some() {
+                if known.is_untouched(*contact) || engine.contact(*contact).is_some() {
                     let new = NewContact {
                         id: stored.id,
                         seller: stored.seller,

@@ -112,7 +112,12 @@ impl Requests {
                     None => {
                         let lasts = !matches!(event, Event::Heartbeat { .. });
                         let before = hand.as_ref().map(|hand| hand.look(engine));
-                        let decision = engine.apply(now, event);
+                        // Engines know contacts by their ids: one of another seller is not there for this request.
+                        let foreign =
+                            event.named().and_then(|contact| engine.contact(contact)).is_some_and(|contact| {
+                                named.asked.seller != NO_SELLER && contact.seller != named.asked.seller
+                            });
+                        let decision = if foreign { Err(Refusal::ContactNotFound) } else { engine.apply(now, event) };
                         let action = match (hand, before, &decision) {
                             (Some(hand), Some(before), Ok(reply)) => {
                                 Some(hand.acted(&before, engine, reply.contact.as_ref()))

@@ -1,19 +1,36 @@
 //! What other services are told, in the commit of what it tells.
 
+use std::collections::HashMap;
+
 use kit::SellerId;
 use proto::events::v1::envelope::Body;
-use proto::events::v1::{AgentTimeRecorded, ContactAssigned, ContactReleased, SellerErasureDone};
+use proto::events::v1::{AgentTimeRecorded, ContactAssigned, ContactEnded, ContactReleased, SellerErasureDone};
 use tenantdb::{Failure, TenantTx};
 
 use crate::store::contacts;
 use crate::wire;
+use engine::contact::Contact;
+use engine::ids::ContactId;
 use engine::{Changes, Decision, Kind, Rule};
 
 /// Tells who has which contact now, and what agents' time went to.
 pub fn others(tx: &mut TenantTx, changes: &Changes) -> Result<(), Failure> {
+    let contacts: HashMap<ContactId, &Contact> = changes.contacts.iter().map(|c| (c.id, c)).collect();
     for decision in &changes.decisions {
-        let Some(contact) = changes.contacts.iter().find(|c| c.id == decision.contact) else { continue };
-        let (Some(ticket), Some(agent)) = (contact.ticket, decision.agent) else { continue };
+        let Some(contact) = contacts.get(&decision.contact) else { continue };
+        let Some(ticket) = contact.ticket else { continue };
+        if let Some(how) = ended(decision) {
+            let body = Body::ContactEnded(ContactEnded {
+                ticket_id: ticket.to_string(),
+                contact_id: contact.id.to_string(),
+                how: how.to_owned(),
+                user_id: decision.agent.map(|agent| agent.to_string()).unwrap_or_default(),
+                ended_at: Some(wire::at(decision.at)),
+            });
+            tx.emit_of(decision.seller, ticket, body, decision.at.timestamp())?;
+            continue;
+        }
+        let Some(agent) = decision.agent else { continue };
         let body = match decision.kind {
             Kind::Accepted | Kind::Assigned => Body::ContactAssigned(ContactAssigned {
                 ticket_id: ticket.to_string(),
@@ -43,6 +60,19 @@ pub fn others(tx: &mut TenantTx, changes: &Changes) -> Result<(), Failure> {
         tx.emit_for_provider(interval.agent, body, interval.end.timestamp());
     }
     Ok(())
+}
+
+/// How a contact ended of which tickets may not know that it did; it knows its own answers.
+fn ended(decision: &Decision) -> Option<&'static str> {
+    match decision.kind {
+        Kind::Done | Kind::Cancelled if decision.rule == Rule::Complete => None,
+        Kind::Done => Some("done"),
+        Kind::Cancelled => Some("cancelled"),
+        Kind::Abandoned => Some("abandoned"),
+        Kind::Expired => Some("expired"),
+        Kind::Overflowed => Some("overflowed"),
+        _ => None,
+    }
 }
 
 fn released_because(decision: &Decision) -> &'static str {

@@ -1,15 +1,14 @@
 //! Contacts: handed in, read, listed and counted.
 
-use std::collections::BTreeSet;
-
-use jiff_sqlx::{Timestamp, ToSqlx};
+use jiff_sqlx::Timestamp;
 use kit::SellerId;
 use sqlx::FromRow;
 use tenantdb::{Failure, TenantTx};
 use uuid::Uuid;
 
+use super::columns::{Columns, words};
 use super::{get, put, word};
-use engine::contact::{Block, Contact, ContactState, NewContact};
+use engine::contact::{Block, Contact, ContactState};
 use engine::ids::{AgentId, At, ContactId, OfferId, TicketId};
 use engine::needs::{Channel, Language, Level, Needs, Priority, Softs};
 
@@ -99,44 +98,50 @@ impl TryFrom<Row> for Contact {
     }
 }
 
-/// Hands contacts of the transaction's seller in; those that are known already stay as they are. How many
-/// were new.
-pub async fn insert(tx: &mut TenantTx, new: &[NewContact], now: At) -> Result<u64, Failure> {
-    let (provider, seller) = (tx.provider(), tx.seller()?);
-    // An array of arrays does not come apart again: skills travel as a JSON list.
-    let list = |words: &BTreeSet<String>| serde_json::Value::from(words.iter().cloned().collect::<Vec<_>>());
-    let inserted = sqlx::query(
+/// Hands contacts in, with the commit; one that is known already is an error by `contact_pk`.
+pub fn hand_in(tx: &mut TenantTx, new: &[Contact]) {
+    keep_new(tx, new, "");
+}
+
+/// Hands contacts in, with the commit; those that are known already stay as they are.
+pub fn hand_in_unless_known(tx: &mut TenantTx, new: &[Contact]) {
+    keep_new(tx, new, " on conflict on constraint contact_pk do nothing");
+}
+
+fn keep_new(tx: &mut TenantTx, new: &[Contact], conflict: &str) {
+    if new.is_empty() {
+        return;
+    }
+    let provider = tx.provider().0;
+    let writes = tx.writes();
+    let provider = writes.bind("uuid", provider);
+    let columns = Columns::of(writes)
+        .with("seller_id", "uuid", new.iter().map(|c| c.seller.0))
+        .with("contact_id", "uuid", new.iter().map(|c| c.id.0))
+        .with("ticket_id", "uuid", new.iter().map(|c| c.ticket.map(|t| t.0)))
+        .with("ticket_number", "text", new.iter().map(|c| c.number.as_str()))
+        .with("channel", "text", new.iter().map(|c| c.needs.channel.word()))
+        .with("language", "text", new.iter().map(|c| c.needs.language.as_str()))
+        .with("minimum_level", "text", new.iter().map(|c| c.needs.minimum_level.word()))
+        .with("required_skills", "jsonb", new.iter().map(|c| words(&c.needs.required)))
+        .with("preferred_skills", "jsonb", new.iter().map(|c| words(&c.needs.preferred)))
+        .with("priority", "text", new.iter().map(|c| c.priority.word()))
+        .with("waiting_since", "timestamptz", new.iter().map(|c| put(c.waiting_since)))
+        .with("due_at", "timestamptz", new.iter().map(|c| put(c.due_at)))
+        .with("preferred_agent_id", "uuid", new.iter().map(|c| c.preferred.map(|a| a.0)))
+        .with("queued_at", "timestamptz", new.iter().map(|c| put(c.queued_at)));
+    let statement = format!(
         "insert into routing.contact (provider_id, seller_id, contact_id, ticket_id, ticket_number, channel, language,
              minimum_level, required_skills, preferred_skills, priority, waiting_since, due_at, preferred_agent_id, state,
              queued_at, offers_made, dropped, version)
-         select $1, $2, n.contact_id, n.ticket_id, n.ticket_number, n.channel, n.language, n.minimum_level,
-                array(select jsonb_array_elements_text(n.required)), array(select jsonb_array_elements_text(n.preferred)),
-                n.priority, n.waiting_since, n.due_at, n.preferred_agent_id, 'queued', $3, 0, 0, 0
-           from unnest($4::uuid[], $5::uuid[], $6::text[], $7::text[], $8::text[], $9::text[], $10::jsonb[], $11::jsonb[],
-                       $12::text[], $13::timestamptz[], $14::timestamptz[], $15::uuid[])
-                with ordinality as n (contact_id, ticket_id, ticket_number, channel, language, minimum_level, required,
-                    preferred, priority, waiting_since, due_at, preferred_agent_id, place)
-          order by n.place
-         on conflict on constraint contact_pk do nothing",
-    )
-    .bind(provider.0)
-    .bind(seller.0)
-    .bind(put(now))
-    .bind(new.iter().map(|c| c.id.0).collect::<Vec<Uuid>>())
-    .bind(new.iter().map(|c| c.ticket.map(|t| t.0)).collect::<Vec<Option<Uuid>>>())
-    .bind(new.iter().map(|c| c.number.as_str()).collect::<Vec<&str>>())
-    .bind(new.iter().map(|c| c.needs.channel.word()).collect::<Vec<&str>>())
-    .bind(new.iter().map(|c| c.needs.language.as_str()).collect::<Vec<&str>>())
-    .bind(new.iter().map(|c| c.needs.minimum_level.word()).collect::<Vec<&str>>())
-    .bind(new.iter().map(|c| list(&c.needs.required)).collect::<Vec<serde_json::Value>>())
-    .bind(new.iter().map(|c| list(&c.needs.preferred)).collect::<Vec<serde_json::Value>>())
-    .bind(new.iter().map(|c| c.priority.word()).collect::<Vec<&str>>())
-    .bind(new.iter().map(|c| put(c.waiting_since)).collect::<Vec<Timestamp>>())
-    .bind(new.iter().map(|c| put(c.due_at)).collect::<Vec<Timestamp>>())
-    .bind(new.iter().map(|c| c.preferred.map(|a| a.0)).collect::<Vec<Option<Uuid>>>())
-    .execute(tx.conn())
-    .await?;
-    Ok(inserted.rows_affected())
+         select {provider}, n.seller_id, n.contact_id, n.ticket_id, n.ticket_number, n.channel, n.language,
+                n.minimum_level, array(select jsonb_array_elements_text(n.required_skills)),
+                array(select jsonb_array_elements_text(n.preferred_skills)), n.priority, n.waiting_since, n.due_at,
+                n.preferred_agent_id, 'queued', n.queued_at, 0, 0, 0
+           from {} as n{conflict}",
+        columns.table(),
+    );
+    tx.writes().push(statement);
 }
 
 /// One contact of one seller.
@@ -274,58 +279,6 @@ pub async fn blocked(
         }
     };
     rows.into_iter().map(Contact::try_from).collect()
-}
-
-/// Figures of one seller's contacts of one channel and language.
-#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
-pub struct Figures {
-    /// The seller.
-    pub seller_id: Uuid,
-    /// The channel's word.
-    pub channel: String,
-    /// The language.
-    pub language: String,
-    /// Contacts waiting.
-    pub queued: i32,
-    /// Contacts offered.
-    pub offered: i32,
-    /// Contacts assigned or in wrap-up.
-    pub assigned: i32,
-    /// Contacts parked.
-    pub parked: i32,
-    /// Waiting contacts past their due time.
-    pub late: i32,
-    /// Waiting contacts that nobody can take.
-    pub blocked: i32,
-    /// Since when the longest waiting contact waits, microseconds.
-    pub oldest: Option<i64>,
-    /// Earliest due time of a waiting contact, microseconds.
-    pub earliest_due: Option<i64>,
-}
-
-/// Figures of the open contacts that the transaction reads.
-pub async fn figures(tx: &mut TenantTx, seller: Option<Uuid>, now: At) -> Result<Vec<Figures>, Failure> {
-    let provider = tx.provider();
-    Ok(sqlx::query_as(
-        "select seller_id, channel, language,
-                count(*) filter (where state = 'queued')::int as queued,
-                count(*) filter (where state = 'offered')::int as offered,
-                count(*) filter (where state in ('assigned', 'wrap'))::int as assigned,
-                count(*) filter (where state = 'parked')::int as parked,
-                count(*) filter (where state = 'queued' and due_at < $3)::int as late,
-                count(*) filter (where state = 'queued' and blocked_reason is not null)::int as blocked,
-                (extract(epoch from min(waiting_since) filter (where state = 'queued')) * 1000000)::bigint as oldest,
-                (extract(epoch from min(due_at) filter (where state = 'queued')) * 1000000)::bigint as earliest_due
-           from routing.contact
-          where provider_id = $1 and ($2::uuid is null or seller_id = $2) and ended_at is null
-          group by seller_id, channel, language
-          order by seller_id, channel, language",
-    )
-    .bind(provider.0)
-    .bind(seller)
-    .bind(now.timestamp().to_sqlx())
-    .fetch_all(tx.conn())
-    .await?)
 }
 
 /// Deletes everything of the transaction's seller; answers the number of rows.

@@ -3,18 +3,24 @@
 
 use jiff_sqlx::Timestamp;
 use kit::SellerId;
+use serde::{Deserialize, Serialize};
 use sqlx::FromRow;
+use sqlx::types::Json;
 use tenantdb::{Failure, TenantTx};
 use uuid::Uuid;
 
+use super::columns::Columns;
 use super::{get, put};
+use engine::contact::NewContact;
 use engine::ids::{AgentId, At, ContactId};
 
 /// What a note tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Told {
-    /// A contact was handed in, for the first time or again.
-    Contact { seller: SellerId, contact: ContactId, waiting_since: At, due_at: At, preferred: Option<AgentId> },
+    /// A contact was handed in, for the first time or again, or is to be amended.
+    Contact(Box<Handed>),
+    /// The same as it was noted before notes said themselves what came in.
+    Named { seller: SellerId, contact: ContactId, waiting_since: At, due_at: At, preferred: Option<AgentId> },
     /// A contact is no longer needed.
     Withdrawn { contact: ContactId, reason: String },
     /// A contact was answered.
@@ -31,6 +37,27 @@ pub enum Told {
     Erasure { seller: SellerId, erasure: String },
 }
 
+/// What came in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Handed {
+    /// The contact.
+    pub new: NewContact,
+    /// What is known of it.
+    pub why: Why,
+}
+
+/// Why a contact is noted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Why {
+    /// It was stored with this note, under an id that nobody else had.
+    New,
+    /// It was handed in, perhaps not for the first time.
+    HandedIn,
+    /// It was handed in before; what it needs, how soon and how much it matters may be other by now.
+    Changed,
+}
+
 /// A note.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Note {
@@ -40,30 +67,27 @@ pub struct Note {
     pub told: Told,
 }
 
-/// Leaves notes.
-pub async fn leave(tx: &mut TenantTx, notes: &[Note]) -> Result<(), Failure> {
-    let provider = tx.provider();
+/// Leaves notes, with the commit.
+pub fn leave(tx: &mut TenantTx, notes: &[Note]) {
+    if notes.is_empty() {
+        return;
+    }
     let rows: Vec<Row> = notes.iter().map(Row::of).collect();
-    sqlx::query!(
-        "insert into routing.intake (provider_id, intake_id, kind, of_seller, subject_id, agent_id, waiting_since, due_at,
-             reason, failed)
-         select $1, n.intake_id, n.kind, n.of_seller, n.subject_id, n.agent_id, n.waiting_since, n.due_at, n.reason, false
-           from unnest($2::uuid[], $3::text[], $4::uuid[], $5::uuid[], $6::uuid[], $7::timestamptz[], $8::timestamptz[],
-                       $9::text[])
-                as n (intake_id, kind, of_seller, subject_id, agent_id, waiting_since, due_at, reason)",
-        provider.0,
-        &rows.iter().map(|r| r.intake_id).collect::<Vec<_>>(),
-        &rows.iter().map(|r| r.kind.clone()).collect::<Vec<_>>(),
-        &rows.iter().map(|r| r.of_seller).collect::<Vec<_>>() as _,
-        &rows.iter().map(|r| r.subject_id).collect::<Vec<_>>(),
-        &rows.iter().map(|r| r.agent_id).collect::<Vec<_>>() as _,
-        &rows.iter().map(|r| r.waiting_since).collect::<Vec<_>>() as _,
-        &rows.iter().map(|r| r.due_at).collect::<Vec<_>>() as _,
-        &rows.iter().map(|r| r.reason.clone()).collect::<Vec<_>>(),
-    )
-    .execute(tx.conn())
-    .await?;
-    Ok(())
+    let provider = tx.provider().0;
+    let writes = tx.writes();
+    let provider = writes.bind("uuid", provider);
+    Columns::of(writes)
+        .with("intake_id", "uuid", rows.iter().map(|r| r.intake_id))
+        .with("kind", "text", rows.iter().map(|r| r.kind.as_str()))
+        .with("of_seller", "uuid", rows.iter().map(|r| r.of_seller))
+        .with("subject_id", "uuid", rows.iter().map(|r| r.subject_id))
+        .with("agent_id", "uuid", rows.iter().map(|r| r.agent_id))
+        .with("waiting_since", "timestamptz", rows.iter().map(|r| r.waiting_since))
+        .with("due_at", "timestamptz", rows.iter().map(|r| r.due_at))
+        .with("reason", "text", rows.iter().map(|r| r.reason.as_str()))
+        .with("failed", "bool", rows.iter().map(|_| false))
+        .with("content", "jsonb", rows.iter().map(|r| r.content.clone()))
+        .insert("routing.intake", &provider, "");
 }
 
 #[derive(FromRow)]
@@ -76,6 +100,7 @@ struct Row {
     waiting_since: Option<Timestamp>,
     due_at: Option<Timestamp>,
     reason: String,
+    content: Option<Json<Handed>>,
 }
 
 impl Row {
@@ -89,9 +114,15 @@ impl Row {
             waiting_since: None,
             due_at: None,
             reason: String::new(),
+            content: None,
         };
         let (kind, subject) = match &note.told {
-            Told::Contact { seller, contact, waiting_since, due_at, preferred } => {
+            Told::Contact(handed) => {
+                row.of_seller = Some(handed.new.seller.0);
+                row.content = Some(Json((**handed).clone()));
+                ("contact", handed.new.id.0)
+            }
+            Told::Named { seller, contact, waiting_since, due_at, preferred } => {
                 row.of_seller = Some(seller.0);
                 row.agent_id = preferred.map(|agent| agent.0);
                 (row.waiting_since, row.due_at) = (Some(put(*waiting_since)), Some(put(*due_at)));
@@ -134,12 +165,15 @@ impl TryFrom<Row> for Note {
         let seller = || row.of_seller.map(SellerId).ok_or_else(|| missing("its seller"));
         let agent = row.agent_id.map(AgentId);
         let told = match row.kind.as_str() {
-            "contact" => Told::Contact {
-                seller: seller()?,
-                contact: ContactId(row.subject_id),
-                waiting_since: get(row.waiting_since.ok_or_else(|| missing("the wait"))?),
-                due_at: get(row.due_at.ok_or_else(|| missing("the due time"))?),
-                preferred: agent,
+            "contact" => match row.content {
+                Some(Json(handed)) => Told::Contact(Box::new(handed)),
+                None => Told::Named {
+                    seller: seller()?,
+                    contact: ContactId(row.subject_id),
+                    waiting_since: get(row.waiting_since.ok_or_else(|| missing("the wait"))?),
+                    due_at: get(row.due_at.ok_or_else(|| missing("the due time"))?),
+                    preferred: agent,
+                },
             },
             "withdrawn" => Told::Withdrawn { contact: ContactId(row.subject_id), reason: row.reason },
             "handled" => Told::Handled { contact: ContactId(row.subject_id), agent },
@@ -158,7 +192,7 @@ impl TryFrom<Row> for Note {
 pub async fn waiting(tx: &mut TenantTx, most: i64) -> Result<Vec<Note>, Failure> {
     let provider = tx.provider();
     let rows: Vec<Row> = sqlx::query_as(
-        "select intake_id, kind, of_seller, subject_id, agent_id, waiting_since, due_at, reason
+        "select intake_id, kind, of_seller, subject_id, agent_id, waiting_since, due_at, reason, content
            from routing.intake where provider_id = $1 and not failed order by intake_id limit $2",
     )
     .bind(provider.0)
@@ -169,12 +203,14 @@ pub async fn waiting(tx: &mut TenantTx, most: i64) -> Result<Vec<Note>, Failure>
 }
 
 /// Deletes notes, in the commit of their effect.
-pub async fn delete(tx: &mut TenantTx, notes: &[Uuid]) -> Result<(), Failure> {
-    let provider = tx.provider();
-    sqlx::query!("delete from routing.intake where provider_id = $1 and intake_id = any($2)", provider.0, notes)
-        .execute(tx.conn())
-        .await?;
-    Ok(())
+pub fn delete(tx: &mut TenantTx, notes: &[Uuid]) {
+    if notes.is_empty() {
+        return;
+    }
+    let provider = tx.provider().0;
+    let writes = tx.writes();
+    let (provider, notes) = (writes.bind("uuid", provider), writes.bind("uuid[]", notes));
+    writes.push(format!("delete from routing.intake where provider_id = {provider} and intake_id = any({notes})"));
 }
 
 /// Sets a note aside that cannot be carried out, so that those behind it go on.

@@ -60,24 +60,27 @@ pub async fn begin(tx: &mut TenantTx, page: &Page) -> Result<(), Failure> {
 }
 
 /// Keeps what led to a commit, in that commit.
-pub async fn keep(
+pub fn keep(
     tx: &mut TenantTx,
     epoch: i64,
     sequence: i64,
     decisions_made: i64,
     rounds: &[Round],
 ) -> Result<(), Failure> {
-    let provider = tx.provider();
-    sqlx::query(
-        "insert into routing.journal (provider_id, epoch, sequence, decisions_made, content) values ($1, $2, $3, $4, $5)",
-    )
-    .bind(provider.0)
-    .bind(epoch)
-    .bind(sequence)
-    .bind(decisions_made)
-    .bind(encode(&rounds)?)
-    .execute(tx.conn())
-    .await?;
+    let provider = tx.provider().0;
+    let content = encode(&rounds)?;
+    let writes = tx.writes();
+    let values = [
+        writes.bind("uuid", provider),
+        writes.bind("int8", epoch),
+        writes.bind("int8", sequence),
+        writes.bind("int8", decisions_made),
+        writes.bind("bytea", content),
+    ];
+    writes.push(format!(
+        "insert into routing.journal (provider_id, epoch, sequence, decisions_made, content) values ({})",
+        values.join(", ")
+    ));
     Ok(())
 }
 

@@ -7,6 +7,7 @@
 pub mod actions;
 pub mod agents;
 pub mod alerts;
+mod columns;
 pub mod commit;
 pub mod contacts;
 pub mod decisions;

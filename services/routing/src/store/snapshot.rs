@@ -17,13 +17,24 @@ pub const MOST: i64 = 1_000_000;
 /// Refusals older than the longest that a policy can make them count.
 const REFUSALS_SECONDS: i64 = 86_400;
 
-/// The providers that have sellers or notes: those that an engine is led for.
+/// The providers that have sellers or notes: those that an engine is led for. From one to the next by the index: it
+/// costs by the providers, not by what they have.
 pub async fn providers(db: &TenantDb) -> Result<Vec<ProviderId>, Failure> {
     let now = db.clock().now();
-    let sellers = "select distinct on (provider_id) provider_id, seller_id, seller_id from routing.seller
-                    where $1::timestamptz is not null order by provider_id limit $2";
-    let notes = "select distinct on (provider_id) provider_id, null::uuid, intake_id from routing.intake
-                  where not failed and $1::timestamptz is not null order by provider_id limit $2";
+    let sellers = "with recursive p (id) as (
+                       (select provider_id from routing.seller order by provider_id limit 1)
+                       union all
+                       select (select s.provider_id from routing.seller s where s.provider_id > p.id
+                                order by s.provider_id limit 1)
+                         from p where p.id is not null)
+                   select id, null::uuid, id from p where id is not null and $1::timestamptz is not null limit $2";
+    let notes = "with recursive p (id) as (
+                     (select provider_id from routing.intake where not failed order by provider_id, intake_id limit 1)
+                     union all
+                     select (select i.provider_id from routing.intake i where not failed and i.provider_id > p.id
+                              order by i.provider_id, i.intake_id limit 1)
+                       from p where p.id is not null)
+                 select id, null::uuid, id from p where id is not null and $1::timestamptz is not null limit $2";
     let mut found: Vec<ProviderId> = Vec::new();
     for query in [sellers, notes] {
         found.extend(db.due(query, now, MOST).await?.into_iter().map(|row| row.provider));
@@ -35,11 +46,10 @@ pub async fn providers(db: &TenantDb) -> Result<Vec<ProviderId>, Failure> {
 
 /// The scope of all sellers of a provider, spelled out: a leader reads each of them.
 pub async fn scope(db: &TenantDb, provider: ProviderId) -> Result<Scope, Failure> {
-    let query = "select provider_id, seller_id, seller_id from routing.seller
-                  where $1::timestamptz is not null order by provider_id, seller_id limit $2";
-    let rows = db.due(query, db.clock().now(), MOST).await?;
-    let sellers: Vec<SellerId> =
-        rows.iter().filter(|row| row.provider == provider).filter_map(|row| row.seller).collect();
+    let query =
+        "select provider_id, seller_id, seller_id from routing.seller where provider_id = $1 order by seller_id";
+    let rows = db.rows_of(query, provider.0).await?;
+    let sellers: Vec<SellerId> = rows.iter().filter_map(|row| row.seller).collect();
     Ok(of_sellers(provider, &sellers))
 }
 

@@ -305,6 +305,9 @@ fn names<'a>(checks: &mut Checks, what: &str, names: impl Iterator<Item = &'a st
     seen
 }
 
+/// The most days of a length: each may have factors of its own.
+const DAYS_MAX: f64 = 200_000.0;
+
 fn horizon(checks: &mut Checks, written: &scenario::Horizon) -> Horizon {
     let midnight_to_start = match written.start {
         Moment::Clock(seconds) | Moment::After(seconds) => seconds,
@@ -313,7 +316,11 @@ fn horizon(checks: &mut Checks, written: &scenario::Horizon) -> Horizon {
     checks.require(length > 0.0 && length <= 1e10, "horizon.length", "must be more than 0, and at most 300 years");
     checks.require(warm_up < length, "horizon.warm_up", "must be below horizon.length");
     checks.require((1..=100_000).contains(&written.batches), "horizon.batches", "must be between 1 and 100000");
-    checks.require(written.day.0 > 0.0, "horizon.day", "must be more than 0");
+    checks.require(
+        written.day.0 > 0.0 && length / written.day.0 <= DAYS_MAX,
+        "horizon.day",
+        format!("must be more than 0, and at least a {DAYS_MAX}th of horizon.length"),
+    );
     let mut intervals = 0;
     if let Some(interval) = written.interval {
         let whole = written.fold.map_or(length, |fold| fold.0.min(length));

@@ -146,6 +146,7 @@ pub(super) fn sites(checks: &mut Checks, horizon: &Horizon, scenario: &Scenario)
     }
     let mut sites = Vec::new();
     for (name, site) in &scenario.site {
+        bounded(checks, horizon, format!("site.{name}"));
         let pieces = site.open.len() as f64 * f64::from(days(horizon));
         if pieces > STEPS_MAX {
             checks.refuse(format!("site.{name}"), format!("it opens more than {STEPS_MAX} times over all days"));
@@ -167,8 +168,22 @@ pub(super) fn sites(checks: &mut Checks, horizon: &Horizon, scenario: &Scenario)
     sites
 }
 
+/// The most days over which hours and staff may change from day to day.
+const PLANNED_DAYS_MAX: f64 = 4_000.0;
+
 fn days(horizon: &Horizon) -> u32 {
-    (horizon.length / horizon.day).ceil().clamp(1.0, 4_000.0) as u32
+    (horizon.length / horizon.day).ceil().clamp(1.0, PLANNED_DAYS_MAX) as u32
+}
+
+/// Refuses what is written by the day where there are more days than that: nobody would be there on the last ones.
+fn bounded(checks: &mut Checks, horizon: &Horizon, place: String) {
+    checks.require(
+        (horizon.length / horizon.day).ceil() <= PLANNED_DAYS_MAX,
+        place,
+        format!(
+            "is written by the day, and there are more than {PLANNED_DAYS_MAX} days (horizon.length / horizon.day)"
+        ),
+    );
 }
 
 /// A stretch of the day on every day, or on some.
@@ -194,6 +209,9 @@ pub(super) fn staffing(checks: &mut Checks, horizon: &Horizon, written: &Group) 
         place(".every"),
         "stands beside counts, and only there: how long each count holds",
     );
+    if written.agents.is_none() {
+        bounded(checks, horizon, place(""));
+    }
     let days = days(horizon);
     let mut steps: Vec<(f64, i64)> = Vec::new();
     let pieces = written.counts.as_ref().map_or(0, Vec::len) + written.shifts.as_ref().map_or(0, Vec::len);

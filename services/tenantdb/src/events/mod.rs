@@ -9,12 +9,15 @@
 //! is at least once; the inbox row in the transaction of the effect makes the
 //! effect happen once. An event that cannot be applied becomes a dead letter
 //! and does not stop those behind it; while the database is away nothing is
-//! skipped, the consumer waits.
+//! skipped, the consumer waits. It waits too, for [`PATIENCE`], where this version
+//! and the schema do not fit. Dead letters stay until somebody has them applied
+//! again or drops them ([`dead`]).
 
+pub mod dead;
 pub mod jetstream;
 mod log;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -50,6 +53,9 @@ const SPACING: Duration = Duration::from_millis(20);
 pub(crate) const UNHURRIED: &str = "BEGIN; SET LOCAL synchronous_commit = off";
 /// Tries before an event becomes a dead letter.
 const TRIES: u32 = 3;
+/// For how long an event waits where its effect fails by this version or the schema: longer than an update takes,
+/// and not for ever, since those behind it wait too.
+pub const PATIENCE: Duration = Duration::from_secs(600);
 /// Rounds of the relay between two looks for what is old: about an hour of rest.
 const PRUNE_EVERY: u64 = 7200;
 /// Days the log is kept after everybody read it.
@@ -178,11 +184,23 @@ pub async fn consume(
         bus.iter().flat_map(|bus| sources.iter().map(|source| jetstream::Reader::new(bus.clone(), source))).collect();
     db.hints.behind.store(!readers.is_empty(), Ordering::Relaxed);
     let mut published = db.hints.published.subscribe();
+    let mut waiting = Waiting::default();
+    let mut replayed = Instant::now();
     let mut pause = Duration::from_millis(50);
     loop {
         published.mark_unchanged();
         let next = Instant::now() + SPACING;
-        match consume_once(&db, sources, &mut readers, &*handler).await {
+        if replayed.elapsed() >= LOOK_EVERY {
+            if let Err(error) = dead::replay_asked(&db, &*handler).await {
+                tracing::warn!(
+                    service = db.service,
+                    error = kit::fault::chain(&error),
+                    "dead letters were not replayed"
+                );
+            }
+            replayed = Instant::now();
+        }
+        match consume_once(&db, sources, &mut readers, &*handler, &mut waiting).await {
             Ok(more) => {
                 pause = Duration::from_millis(50);
                 if !more {
@@ -246,6 +264,7 @@ async fn consume_once(
     sources: &[&str],
     readers: &mut [jetstream::Reader],
     handler: &dyn Handler,
+    waiting: &mut Waiting,
 ) -> Result<bool, Fault> {
     let mut logs: Vec<String> = sources.iter().map(|source| (*source).to_owned()).collect();
     for reader in readers.iter_mut() {
@@ -259,7 +278,7 @@ async fn consume_once(
         lock.commit().await.map_err(Failure::from)?;
         return Ok(false);
     }
-    let mut round = Round { db, handler, more: false, reached: Vec::new() };
+    let mut round = Round { db, handler, waiting, more: false, reached: Vec::new() };
     let mut outcome = round.of_log(&mut lock, &cursors).await;
     // what the log in PostgreSQL still has is older
     if outcome.is_ok() && !round.more && !readers.is_empty() {
@@ -280,6 +299,7 @@ async fn consume_once(
 struct Round<'a> {
     db: &'a TenantDb,
     handler: &'a dyn Handler,
+    waiting: &'a mut Waiting,
     /// Some log has more.
     more: bool,
     /// How far which log was applied.
@@ -311,7 +331,7 @@ impl Round<'_> {
 
     async fn apply(&mut self, log: String, batch: &[Arrived]) -> Result<(), Fault> {
         self.more |= i64::try_from(batch.len()).is_ok_and(|read| read >= BATCH);
-        let (to, end) = match apply_batch(self.db, self.handler, batch).await {
+        let (to, end) = match apply_batch(self.db, self.handler, self.waiting, batch).await {
             Ok(to) => (to, Ok(())),
             Err((to, fault)) => (to, Err(fault)),
         };
@@ -324,6 +344,7 @@ impl Round<'_> {
 async fn apply_batch(
     db: &TenantDb,
     handler: &dyn Handler,
+    waiting: &mut Waiting,
     batch: &[Arrived],
 ) -> Result<Option<i64>, (Option<i64>, Fault)> {
     let mut reached = batch.last().map(|last| last.position);
@@ -340,7 +361,7 @@ async fn apply_batch(
             continue;
         }
         for arrived in run {
-            apply_alone(db, handler, arrived).await.map_err(|fault| (reached, fault))?;
+            apply_alone(db, handler, waiting, arrived).await.map_err(|fault| (reached, fault))?;
             reached = Some(arrived.position);
         }
     }
@@ -369,18 +390,30 @@ async fn apply_run(db: &TenantDb, handler: &dyn Handler, run: &[&Arrived]) -> Re
     Ok(())
 }
 
-async fn apply_alone(db: &TenantDb, handler: &dyn Handler, arrived: &Arrived) -> Result<(), Fault> {
+async fn apply_alone(
+    db: &TenantDb,
+    handler: &dyn Handler,
+    waiting: &mut Waiting,
+    arrived: &Arrived,
+) -> Result<(), Fault> {
     let mut tries = 0;
     loop {
         tries += 1;
         let fault = match apply_run(db, handler, &[arrived]).await {
-            Ok(()) => return Ok(()),
+            Ok(()) => {
+                waiting.0.remove(&arrived.event);
+                return Ok(());
+            }
             Err(fault) => fault,
         };
         match &fault {
             _ if passes_by_itself(&fault) => return Err(fault),
+            _ if is_of_the_version(&fault) && waiting.goes_on(arrived.event, Instant::now()) => return Err(fault),
             _ if tries < TRIES => tokio::time::sleep(Duration::from_millis(20 * u64::from(tries))).await,
-            _ => return bury(db, arrived, &fault).await,
+            _ => {
+                waiting.0.remove(&arrived.event);
+                return bury(db, arrived, &fault).await;
+            }
         }
     }
 }
@@ -396,6 +429,32 @@ fn passes_by_itself(fault: &Fault) -> bool {
             Code::Unavailable | Code::ResourceExhausted | Code::Aborted | Code::DeadlineExceeded | Code::Cancelled
         ),
         _ => false,
+    }
+}
+
+/// Whether the fault lies in how this version and the schema fit: a migration that is not there yet, a word that
+/// this version does not know.
+fn is_of_the_version(fault: &Fault) -> bool {
+    let Fault::Internal(error) = fault else { return false };
+    let mut at: Option<&(dyn std::error::Error + 'static)> = Some(error.as_ref());
+    while let Some(error) = at {
+        if let Some(failure) = error.downcast_ref::<Failure>() {
+            return failure.is_of_the_version();
+        }
+        at = error.source();
+    }
+    false
+}
+
+/// Since when events wait that fail by this version: the first of each source at most.
+#[derive(Default)]
+struct Waiting(HashMap<Uuid, Instant>);
+
+impl Waiting {
+    /// Whether an event that failed so waits on.
+    fn goes_on(&mut self, event: Uuid, now: Instant) -> bool {
+        let since = *self.0.entry(event).or_insert(now);
+        now.duration_since(since) < PATIENCE
     }
 }
 
@@ -502,4 +561,29 @@ async fn keep_terms(tx: &mut TenantTx, event: &Envelope) -> Result<(), Failure> 
         sellers::keep(tx, seller, terms).await?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_of_the_version_waits_and_what_is_of_the_event_does_not() {
+        let internal = |failure: Failure| Fault::from(failure);
+        assert!(is_of_the_version(&internal(Failure::Inconsistent("a word".into()))));
+        assert!(is_of_the_version(&internal(Failure::Sql(sqlx::Error::ColumnNotFound("since".into())))));
+        assert!(!is_of_the_version(&internal(Failure::Sql(sqlx::Error::RowNotFound))));
+        assert!(!is_of_the_version(&Fault::internal("a bug")));
+        assert!(!is_of_the_version(&Fault::NotFound("ticket")));
+        assert!(passes_by_itself(&internal(Failure::Stopped)));
+    }
+
+    #[test]
+    fn it_waits_longer_than_an_update_and_not_for_ever() {
+        let (mut waiting, event, begun) = (Waiting::default(), Uuid::from_u128(1), Instant::now());
+        assert!(waiting.goes_on(event, begun));
+        assert!(waiting.goes_on(event, begun + PATIENCE / 2));
+        assert!(!waiting.goes_on(event, begun + PATIENCE));
+        assert!(waiting.goes_on(Uuid::from_u128(2), begun + PATIENCE), "each by itself");
+    }
 }

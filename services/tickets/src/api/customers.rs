@@ -461,11 +461,7 @@ async fn entries(
                 (Some(message.ticket.0), What::Message(wire::message(seller, message, all)))
             }
             TICKET_EVENT => {
-                let event = wire::event(events.get(&(spot.id, spot.sequence))?);
-                let event = match all {
-                    true => event,
-                    false => pb::TicketEvent { user_id: String::new(), assignee_id: String::new(), ..event },
-                };
+                let event = wire::event(events.get(&(spot.id, spot.sequence))?, all);
                 (Some(spot.id), What::TicketEvent(event))
             }
             _ => {

@@ -24,12 +24,15 @@ impl Api {
         let settings = self.desk.settings(Some(caller), &scope).await?;
         let mut tx = self.desk.deps.db.begin(&scope).await?;
         let ticket = store::read::ticket(&mut tx, id).await?.ok_or(Fault::NotFound("ticket"))?.value;
+        // No connection is held while others are asked.
+        drop(tx);
         let language = language_of(&ticket, &settings);
         let country = if ticket.country.is_empty() { settings.country.clone() } else { ticket.country.clone() };
         let situations = if asked.is_empty() { situations(&ticket) } else { vec![asked.as_str()] };
-        let voices = self.desk.voices(&tx, Some(caller)).await?;
-        let playbook = self.desk.playbook(&tx, caller, &country).await?;
+        let voices = self.desk.voices(&scope, Some(caller)).await?;
+        let playbook = self.desk.playbook(&scope, caller, &country).await?;
         let voice = voice_for(&voices, &language);
+        let mut tx = self.desk.deps.db.begin(&scope).await?;
         let (alias, signature) = self.desk.signs(&mut tx, caller.user(), voice, &language).await?;
         let spoken = near(&language);
         let mut playbook: Vec<pb::PlaybookAdvice> = playbook

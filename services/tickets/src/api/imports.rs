@@ -11,6 +11,7 @@ use proto::tickets::v1::imports_service_server::ImportsService;
 use tonic::{Request, Response, Status};
 
 use super::faults::{Shut, not_taken};
+use super::intake::Call;
 use super::mails::{self, Aside};
 use super::received::{TRIES, Tried};
 use super::{Api, fields, wire};
@@ -75,6 +76,10 @@ impl Imports {
             fields::optional_id(&mut checks, "channel_account_id", &request.channel_account_id);
         checks.finish()?;
         let scope = caller.act_for(&request.seller_id)?;
+        let call = Call { caller, method: "ImportEmails", request_id: &request.request_id, request: &request };
+        if let Some(given) = self.given(&scope, &call).await? {
+            return Ok(given);
+        }
         let mut settings = self.desk().settings(Some(caller), &scope).await?;
         if let Some(named) = named {
             settings = self.desk().settings_knowing(caller, &scope, named).await?;
@@ -110,8 +115,8 @@ impl Imports {
                 Err(NotIn::Rejected(why)) => reject(&mut results, place, why.to_owned()),
             }
         }
-        let import = self.store(&scope, &settings, &batch, items, &mut results).await?;
-        Ok(pb::ImportEmailsResponse { import: Some(import), results })
+        let reply = |import, results| pb::ImportEmailsResponse { import: Some(import), results };
+        self.store(&scope, &settings, &call, &batch, items, results, reply).await
     }
 
     async fn import_tickets(
@@ -127,6 +132,10 @@ impl Imports {
         let account: ChannelAccountId = checks.id("channel_account_id", &request.channel_account_id);
         checks.finish()?;
         let scope = caller.act_for(&request.seller_id)?;
+        let call = Call { caller, method: "ImportTickets", request_id: &request.request_id, request: &request };
+        if let Some(given) = self.given(&scope, &call).await? {
+            return Ok(given);
+        }
         let settings = self.desk().settings_knowing(caller, &scope, account).await?;
         settings.account(account).ok_or_else(|| not_taken(NotTaken::UnknownAccount, ""))?;
         if !settings.receives {
@@ -144,8 +153,8 @@ impl Imports {
                 Err(fault) => reject(&mut results, place, fault.to_string()),
             }
         }
-        let import = self.store(&scope, &settings, &batch, items, &mut results).await?;
-        Ok(pb::ImportTicketsResponse { import: Some(import), results })
+        let reply = |import, results| pb::ImportTicketsResponse { import: Some(import), results };
+        self.store(&scope, &settings, &call, &batch, items, results, reply).await
     }
 
     async fn get_import(&self, caller: &Caller, request: pb::GetImportRequest) -> Result<pb::GetImportResponse, Fault> {
@@ -192,25 +201,43 @@ impl Imports {
         PastTicket { account, message_id: clock.new_uuid(), answer_id: clock.new_uuid(), ..read }
     }
 
+    /// The answer that this very batch was given before; the request id stays free otherwise.
+    async fn given<Req, Res>(&self, scope: &Scope, call: &Call<'_, Req>) -> Result<Option<Res>, Fault>
+    where
+        Req: prost::Message,
+        Res: prost::Message + Default,
+    {
+        let mut tx = self.desk().deps.db.begin(scope).await?;
+        tx.replayed(call.caller, call.method, call.request_id, call.request).await
+    }
+
     /// Stores what a batch brings, all at once or, where one is refused, one by one; and what it says of
-    /// its import.
-    async fn store(
+    /// its import. The batch is counted in the transaction that claims its request id: however often it is sent, it
+    /// counts once.
+    #[allow(clippy::too_many_arguments)]
+    async fn store<Req, Res>(
         &self,
         scope: &Scope,
         settings: &Settings,
+        call: &Call<'_, Req>,
         batch: &Batch<'_>,
         items: Vec<Item>,
-        results: &mut [pb::ImportResult],
-    ) -> Result<pb::Import, Fault> {
+        mut results: Vec<pb::ImportResult>,
+        reply: impl FnOnce(pb::Import, Vec<pb::ImportResult>) -> Res,
+    ) -> Result<Res, Fault>
+    where
+        Req: prost::Message,
+        Res: prost::Message + Default,
+    {
         let mut tally = (0, 0, Vec::new());
         match self.bring(scope, settings, &items).await {
-            Ok(done) => note(results, &mut tally, done),
+            Ok(done) => note(&mut results, &mut tally, done),
             Err(_) => {
                 for item in &items {
                     match self.bring(scope, settings, std::slice::from_ref(item)).await {
-                        Ok(done) => note(results, &mut tally, done),
+                        Ok(done) => note(&mut results, &mut tally, done),
                         Err(fault @ (Fault::Invalid(_) | Fault::Refused(_))) => {
-                            reject(results, item.place, reason(&fault));
+                            reject(&mut results, item.place, reason(&fault));
                         }
                         Err(fault) => return Err(fault),
                     }
@@ -221,13 +248,17 @@ impl Imports {
         let rejected = i64::try_from(not_stored).unwrap_or(i64::MAX).saturating_add(batch.rejected_by_client);
         let (stored, duplicates, tickets) = tally;
         let mut tx = self.desk().deps.db.begin(scope).await?;
+        if let Some(given) = tx.replayed(call.caller, call.method, call.request_id, call.request).await? {
+            return Ok(given);
+        }
         let new_id: ImportId = self.desk().deps.clock.new_id();
         let key = batch.key.trim();
         let id = store::keep::import(&mut tx, new_id, key, stored, duplicates, &tickets).await?;
         store::keep::import_cursor(&mut tx, id, batch.cursor, rejected).await?;
         let import = store::read::import(&mut tx, id).await?.ok_or_else(|| Fault::internal("an import is kept"))?;
-        tx.commit().await?;
-        Ok(wire::import(import))
+        let response = reply(wire::import(import), results);
+        tx.commit_with(&response).await?;
+        Ok(response)
     }
 
     async fn bring(&self, scope: &Scope, settings: &Settings, items: &[Item]) -> Result<Vec<Done>, Fault> {

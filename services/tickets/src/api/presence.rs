@@ -1,5 +1,5 @@
 //! Who is at a ticket. Told leases live in the database, so that all replicas know of them; a stream
-//! looks when somebody of its own process told something, and regularly for the others.
+//! looks when somebody of its own process told something about its ticket, and regularly for the others.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +10,7 @@ use jiff::SignedDuration;
 use kit::{Caller, Checks, Fault, Scope};
 use proto::tickets::v1 as pb;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tonic::Status;
 
 use super::Api;
@@ -22,6 +23,8 @@ use crate::work::Desk;
 const REMEMBERED: SignedDuration = SignedDuration::from_secs(30);
 /// How often a stream looks for what other processes were told.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// Looks follow one another no closer than this.
+const SPACING: Duration = Duration::from_millis(200);
 
 /// A stream's look-out.
 struct Lookout {
@@ -31,6 +34,8 @@ struct Lookout {
     told: watch::Receiver<u64>,
     /// What was last sent.
     seen: Option<Vec<(kit::UserId, bool)>>,
+    /// When it last looked.
+    looked: Option<Instant>,
 }
 
 impl Api {
@@ -52,13 +57,14 @@ impl Api {
         };
         checks.finish()?;
         let user = caller.person()?;
-        let (_, mut tx) = self.act_for(caller, &request.seller_id).await?;
+        let (scope, mut tx) = self.act_for(caller, &request.seller_id).await?;
+        let seller = tx.seller()?;
         store::read::ticket(&mut tx, ticket).await?.ok_or(Fault::NotFound("ticket"))?;
         let until = tx.now().checked_add(REMEMBERED).unwrap_or(tx.now());
         store::presence::touch(&mut tx, ticket, user, doing.map(|doing| (doing, until))).await?;
         let others = store::presence::viewers(&mut tx, ticket).await?;
         tx.commit().await?;
-        self.desk.presence.send_modify(|told| *told = told.wrapping_add(1));
+        self.desk.presence.tell((scope.provider_id(), seller, ticket));
         let others = others.iter().filter(|viewer| viewer.user != user).map(shown).collect();
         Ok(pb::TouchTicketResponse { others })
     }
@@ -74,9 +80,10 @@ impl Api {
         let scope = caller.act_for(&request.seller_id)?;
         let mut tx = self.desk.deps.db.begin(&scope).await?;
         store::read::ticket(&mut tx, ticket).await?.ok_or(Fault::NotFound("ticket"))?;
+        let seller = tx.seller()?;
         drop(tx);
-        let told = self.desk.presence.subscribe();
-        let lookout = Lookout { desk: self.desk.clone(), scope, ticket, told, seen: None };
+        let told = self.desk.presence.enter((scope.provider_id(), seller, ticket));
+        let lookout = Lookout { desk: self.desk.clone(), scope, ticket, told, seen: None, looked: None };
         Ok(try_unfold(lookout, |mut lookout| async move {
             let viewers = lookout.next().await?;
             let viewers = viewers.iter().map(shown).collect();
@@ -90,7 +97,12 @@ impl Lookout {
     /// Who is at the ticket, once that is other than before. Holds nothing while it waits.
     async fn next(&mut self) -> Result<Vec<Viewer>, Fault> {
         loop {
+            // However much is told meanwhile, it is read at once.
+            if let Some(looked) = self.looked {
+                tokio::time::sleep_until(looked + SPACING).await;
+            }
             self.told.mark_unchanged();
+            self.looked = Some(Instant::now());
             let mut tx = self.desk.deps.db.begin(&self.scope).await?;
             let viewers = store::presence::viewers(&mut tx, self.ticket).await?;
             drop(tx);

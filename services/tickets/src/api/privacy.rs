@@ -189,7 +189,7 @@ async fn read_out(
     let time = tx.now();
     let customers = store::privacy::family(&mut tx, seller, id).await?;
     let tickets = store::privacy::tickets_of(&mut tx, seller, &customers).await?;
-    let subject = store::privacy::subject(&mut tx, seller, &customers, &tickets).await?;
+    let subject = store::privacy::subject(&mut tx, seller, &customers, &tickets, true).await?;
     let mut tables = Vec::new();
     for table in TABLES.iter().filter(|table| !matches!(table.holds, Holds::Nothing(_))) {
         let each = |piece: Piece| {

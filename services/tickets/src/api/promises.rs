@@ -10,12 +10,11 @@ use proto::tickets::v1 as pb;
 use tenantdb::TenantTx;
 
 use super::{Api, wire};
-use crate::domain::dossier::{Clock, Dossier};
+use crate::domain::dossier::Dossier;
 use crate::domain::ids::TicketId;
-use crate::domain::settings::Settings;
-use crate::domain::sla::clock::{self, Hand, Reading};
+use crate::domain::sla::clock::Reading;
 use crate::domain::sla::explain;
-use crate::domain::sla::policy::{Family, Metric};
+use crate::domain::sla::policy::{Family, Metric, Policy};
 use crate::store;
 use crate::work::settings::settings_of;
 
@@ -36,13 +35,13 @@ impl Api {
         let found = store::read::ticket(&mut tx, id).await?.ok_or(Fault::NotFound("ticket"))?;
         let dossiers = store::load::dossiers(&mut tx, vec![found.value]).await?;
         let dossier = dossiers.into_iter().next().ok_or(Fault::NotFound("ticket"))?;
-        let earlier = earlier_settings(&mut tx, found.seller, &dossier).await?;
+        let earlier = earlier_policies(&mut tx, found.seller, &dossier).await?;
         tx.commit().await?;
         // Terms are of one seller, so the scope is narrowed to the ticket's.
         let narrow = caller.view(&found.seller.to_string())?;
         let settings = self.desk.settings(Some(caller), &narrow).await?;
         let now = self.desk.deps.clock.now();
-        let readings = readings(&dossier, &settings, &earlier, now.as_second());
+        let readings = explain::readings(&dossier, &settings, &earlier, now);
         Ok(pb::ExplainSlaResponse { clocks: readings.iter().map(|reading| explained(reading, now)).collect() })
     }
 
@@ -108,39 +107,21 @@ impl Api {
     }
 }
 
-/// The settings of the versions by which the ticket's clocks were settled.
-async fn earlier_settings(
+/// The policies by which the ticket's clocks were judged.
+async fn earlier_policies(
     tx: &mut TenantTx,
     seller: SellerId,
     dossier: &Dossier,
-) -> Result<BTreeMap<i64, Settings>, Fault> {
-    let versions: BTreeSet<i64> = dossier.clocks.iter().filter(|clock| is_settled(clock)).map(|c| c.version).collect();
+) -> Result<BTreeMap<i64, Policy>, Fault> {
+    let judged = dossier.clocks.iter().filter(|clock| clock.family == Family::Contract && clock.is_judged());
+    let versions: BTreeSet<i64> = judged.map(|clock| clock.version).collect();
     let mut out = BTreeMap::new();
     for version in versions {
         let Some(terms) = store::read::terms(tx, seller, version).await? else { continue };
         let terms = SellerTerms::decode(terms.as_slice()).map_err(|error| Fault::Internal(Box::new(error)))?;
-        out.insert(version, settings_of(&terms));
+        out.insert(version, settings_of(&terms).policy);
     }
     Ok(out)
-}
-
-fn is_settled(clock: &Clock) -> bool {
-    clock.family == Family::Contract && clock.hand == Hand::Stopped
-}
-
-/// Every clock: what runs by the terms of now, what was settled by the terms that settled it.
-fn readings(dossier: &Dossier, settings: &Settings, earlier: &BTreeMap<i64, Settings>, now: i64) -> Vec<Reading> {
-    let read = |settings: &Settings| clock::read(&settings.promises(&dossier.about()), &dossier.facts, now);
-    let mut out = read(settings);
-    for settled in dossier.clocks.iter().filter(|clock| is_settled(clock) && clock.version != settings.version) {
-        let key = (settled.family, settled.metric, settled.cycle);
-        let Some(earlier) = earlier.get(&settled.version) else { continue };
-        let Some(reading) = read(earlier).into_iter().find(|r| (r.family, r.metric, r.cycle) == key) else { continue };
-        out.retain(|r| (r.family, r.metric, r.cycle) != key);
-        out.push(reading);
-    }
-    out.sort_by_key(|r| (r.family, r.metric, r.cycle));
-    out
 }
 
 fn explained(reading: &Reading, now: Timestamp) -> pb::SlaClock {

@@ -130,9 +130,10 @@ impl Api {
         of.value.answer(act.user, act.at, answer, language)?;
         of.value.version += 1;
         store::questions::keep(&mut tx, &of.value).await?;
+        let asked = store::questions::asked(&mut tx, ticket).await?;
         let contact: ContactId = self.desk.deps.clock.new_id();
         // A closed ticket's history has ended; the answer is good all the same.
-        if dossier.seller_answered(act, &id.to_string(), contact).is_ok() {
+        if dossier.seller_answered(act, &id.to_string(), asked, contact).is_ok() {
             dossier.settle(&settings, act.at);
             self.desk.keep(&mut tx, &mut dossier).await?;
         }
@@ -150,17 +151,25 @@ impl Api {
         fields::optional_request_id(&mut checks, &request.request_id);
         let id: QuestionId = checks.id("question_id", &request.question_id);
         checks.finish()?;
-        let (_, mut tx) = self.act_for(caller, &request.seller_id).await?;
+        let (scope, mut tx) = self.act_for(caller, &request.seller_id).await?;
+        let settings = self.desk.settings(Some(caller), &scope).await?;
         if let Some(given) = tx.replayed(caller, "WithdrawQuestion", &request.request_id, &request).await? {
             return Ok(given);
         }
         let missing = || Fault::NotFound("question");
         let ticket = store::questions::find(&mut tx, id).await?.ok_or_else(missing)?.value.ticket;
-        store::load::dossier(&mut tx, ticket).await?.ok_or_else(missing)?;
+        let mut dossier = store::load::dossier(&mut tx, ticket).await?.ok_or_else(missing)?;
         let mut of = store::questions::find(&mut tx, id).await?.ok_or_else(missing)?;
         of.value.withdraw()?;
         of.value.version += 1;
         store::questions::keep(&mut tx, &of.value).await?;
+        let act = Act { user: caller.user(), at: tx.now() };
+        let asked = store::questions::asked(&mut tx, ticket).await?;
+        let contact: ContactId = self.desk.deps.clock.new_id();
+        if dossier.question_withdrawn(act, &id.to_string(), asked, contact).is_ok() {
+            dossier.settle(&settings, act.at);
+            self.desk.keep(&mut tx, &mut dossier).await?;
+        }
         let response = pb::WithdrawQuestionResponse { question: Some(shown(&of, caller)) };
         tx.commit_with(&response).await?;
         Ok(response)

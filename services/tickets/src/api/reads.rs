@@ -133,18 +133,7 @@ impl Api {
         let mut found = store::read::events(&mut tx, id, page.after.unwrap_or(0), page.size + 1).await?;
         let next_page_token = self.desk.deps.pager.cut(&page, &mut found, |event| event.sequence)?;
         let all = sees_all(caller);
-        let events = found
-            .iter()
-            .map(wire::event)
-            .map(|event| match all {
-                true => event,
-                false => {
-                    // Why a text left all the same may name another seller.
-                    let detail = if event.kind == "guard_overridden" { String::new() } else { event.detail };
-                    pb::TicketEvent { user_id: String::new(), assignee_id: String::new(), detail, ..event }
-                }
-            })
-            .collect();
+        let events = found.iter().map(|event| wire::event(event, all)).collect();
         Ok(pb::ListTicketEventsResponse { events, next_page_token })
     }
 
@@ -202,6 +191,7 @@ fn filter(checks: &mut Checks, request: &pb::ListTicketsRequest) -> Filter {
         unassigned: request.unassigned,
         customer: fields::optional_id(checks, "customer_id", &request.customer_id),
         number: Some(number).filter(|number| !number.is_empty()),
+        contact_ended: request.contact_ended,
     }
 }
 

@@ -112,11 +112,19 @@ impl Api {
     ) -> Result<pb::AssignTicketResponse, Fault> {
         let mut checks = Checks::new();
         let assignee: Option<UserId> = fields::optional_id(&mut checks, "assignee_id", &request.assignee_id);
+        let contact: ContactId = self.desk.deps.clock.new_id();
         let about = about!(caller, "AssignTicket", request);
         self.change(
             checks,
             about,
-            |dossier, act, _, _| dossier.assign(act, assignee),
+            |dossier, act, _, _| {
+                dossier.assign(act, assignee)?;
+                // Back among what waits: what routing gave up is offered again.
+                if assignee.is_none() {
+                    dossier.ask_again(act.at, contact);
+                }
+                Ok(())
+            },
             |_, ticket, _, _| pb::AssignTicketResponse { ticket: Some(ticket) },
         )
         .await
@@ -148,11 +156,16 @@ impl Api {
         caller: &Caller,
         request: pb::ResumeTicketRequest,
     ) -> Result<pb::ResumeTicketResponse, Fault> {
+        let contact: ContactId = self.desk.deps.clock.new_id();
         let about = about!(caller, "ResumeTicket", request);
         self.change(
             Checks::new(),
             about,
-            |dossier, act, _, _| dossier.resume(act),
+            |dossier, act, _, _| {
+                dossier.resume(act)?;
+                dossier.ask_again(act.at, contact);
+                Ok(())
+            },
             |_, ticket, _, _| pb::ResumeTicketResponse { ticket: Some(ticket) },
         )
         .await

@@ -20,7 +20,7 @@ use crate::domain::template::{self, TEXT_CHARS, Unresolved};
 use crate::store;
 use crate::store::rows::OfSeller;
 use crate::store::templates::Template;
-use crate::work::values::{language_of, near};
+use crate::work::values::{Voices, language_of, near};
 
 /// Templates suggested.
 const SUGGESTED: i64 = 20;
@@ -183,10 +183,11 @@ impl Api {
         checks.finish()?;
         let scope = caller.act_for(&request.seller_id)?;
         let settings = self.desk.settings(Some(caller), &scope).await?;
+        let voices = self.desk.voices(&scope, Some(caller)).await;
         let mut tx = self.desk.deps.db.begin(&scope).await?;
         let ticket = store::read::ticket(&mut tx, ticket).await?.ok_or(Fault::NotFound("ticket"))?;
         let template = self.template(&mut tx, id).await?.value;
-        let text = self.rendered(&mut tx, caller, &ticket.value, &settings, &template).await?;
+        let text = self.rendered(&mut tx, caller, &voices, &ticket.value, &settings, &template).await?;
         Ok(pb::RenderTemplateResponse { text, version: template.version, language: template.language })
     }
 
@@ -223,13 +224,20 @@ impl Api {
         checks.request_id(&request.request_id);
         let id: TemplateId = checks.id("template_id", &request.template_id);
         let edited = fields::text(&mut checks, "text".into(), &request.text, false);
+        let voices = match edited.trim().is_empty() {
+            true => self.desk.voices(&caller.act_for(&request.seller_id)?, Some(caller)).await,
+            false => Ok(Vec::new()),
+        };
         let mut open = now!(self.open(checks, asked!(caller, "ApplyMacro", request)).await?);
         let template = self.template(&mut open.tx, id).await?.value;
         if !template.active {
             return Err(Retired.into());
         }
         let text = match edited.trim().is_empty() {
-            true => self.rendered(&mut open.tx, caller, &open.case.dossier.ticket, &open.settings, &template).await?,
+            true => {
+                let ticket = &open.case.dossier.ticket;
+                self.rendered(&mut open.tx, caller, &voices, ticket, &open.settings, &template).await?
+            }
             false => edited,
         };
         self.guarded(&mut open.tx, caller, open.case.dossier.ticket.id, &text).await?;
@@ -274,13 +282,14 @@ impl Api {
         &self,
         tx: &mut TenantTx,
         caller: &Caller,
+        voices: &Voices,
         ticket: &Ticket,
         settings: &Settings,
         template: &Template,
     ) -> Result<String, Fault> {
         let broken = |bad: template::Bad| Fault::internal(format!("a stored template: {bad}"));
         let wanted = template::check(&template.body).map_err(broken)?;
-        let values = self.desk.values(tx, Some(caller), ticket, settings, &wanted).await?;
+        let values = self.desk.values(tx, Some(caller), voices, ticket, settings, &wanted).await?;
         let text = template::render(&template.body, &values).map_err(broken)?;
         text.map_err(|unresolved: Unresolved| unresolved.into())
     }

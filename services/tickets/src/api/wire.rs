@@ -7,7 +7,7 @@ use proto::tickets::v1 as pb;
 
 use crate::domain::call::{Call, Hold, Outcome};
 use crate::domain::customer::Customer;
-use crate::domain::dossier::{Event, Message, Ticket};
+use crate::domain::dossier::{Ended, Event, Message, Ticket};
 use crate::domain::ids::TicketId;
 use crate::domain::intake::Direction;
 use crate::domain::intake::identity::Identity;
@@ -18,7 +18,7 @@ use crate::domain::settings::CHANNELS;
 use crate::domain::sla::clock::{Hand, Verdict};
 use crate::domain::sla::explain::{Piece, Why};
 use crate::domain::sla::policy::{Family, Metric};
-use crate::domain::ticket::{Priority, State};
+use crate::domain::ticket::{Kind, Priority, State};
 use crate::store::files::Attached;
 use crate::store::read::Import;
 
@@ -49,6 +49,7 @@ pub fn ticket(seller: SellerId, ticket: &Ticket, sees_all: bool) -> pb::Ticket {
         etag: etag(ticket.version),
         kind: kind(ticket.kind).into(),
         merged_into_ticket_id: ticket.merged_into.map(|target| target.to_string()).unwrap_or_default(),
+        contact_ended: ticket.contact_ended.map(Ended::name).unwrap_or_default().into(),
     }
 }
 
@@ -93,7 +94,20 @@ pub fn message(seller: SellerId, message: &Message, sees_all: bool) -> pb::Messa
     }
 }
 
-pub fn event(event: &Event) -> pb::TicketEvent {
+/// An entry of the history for a reader; `all` is what the provider's people see.
+pub fn event(event: &Event, all: bool) -> pb::TicketEvent {
+    let shown = whole_event(event);
+    match all {
+        true => shown,
+        false => {
+            // Why a text left all the same may name another seller.
+            let detail = if event.kind == Kind::GuardOverridden { String::new() } else { shown.detail };
+            pb::TicketEvent { user_id: String::new(), assignee_id: String::new(), detail, ..shown }
+        }
+    }
+}
+
+fn whole_event(event: &Event) -> pb::TicketEvent {
     pb::TicketEvent {
         sequence: event.sequence,
         at: Some(timestamp(event.at)),
@@ -376,4 +390,32 @@ pub fn span(piece: Piece) -> pb::SlaSpan {
 /// An instant from seconds since 1970.
 pub fn second(second: i64) -> Option<prost_types::Timestamp> {
     Timestamp::from_second(second).ok().map(timestamp)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::{UserId, Uuid};
+
+    #[test]
+    fn the_sellers_side_sees_no_people_and_not_why_a_text_was_let_leave() {
+        let entry = |kind| Event {
+            sequence: 1,
+            at: Timestamp::UNIX_EPOCH,
+            kind,
+            state: State::Open,
+            automatic: false,
+            user: Some(UserId(Uuid::from_u128(1))),
+            message: None,
+            assignee: Some(UserId(Uuid::from_u128(2))),
+            detail: "the customer bought at Bergkind too".into(),
+            since: None,
+        };
+        let overridden = entry(Kind::GuardOverridden);
+        assert_eq!(event(&overridden, true).detail, overridden.detail);
+        let theirs = event(&overridden, false);
+        assert_eq!((theirs.detail, theirs.user_id, theirs.assignee_id), Default::default());
+        let tagged = entry(Kind::Tagged);
+        assert_eq!(event(&tagged, false).detail, tagged.detail, "other details are theirs");
+    }
 }

@@ -98,7 +98,12 @@ impl Case {
             Action::RemoveTag(tag) => self.untag(act, tag, hands.automatic),
             Action::SetPriority(priority) => Ok(self.dossier.prioritize(act, *priority, hands.automatic)?),
             Action::Assign(user) => self.assign(act, Some(UserId(*user))),
-            Action::Unassign => self.assign(act, None),
+            Action::Unassign => {
+                let changed = self.assign(act, None)?;
+                // No machine offers again what routing gave up: it would go on for ever.
+                let contact = ContactId((hands.new_uuid)());
+                Ok((!hands.automatic && self.dossier.ask_again(act.at, contact)) || changed)
+            }
             Action::SetField { key, value } => self.set_field(act, hands.definitions, key, value, hands.automatic),
             Action::Snooze(seconds) => {
                 let until = act.at.checked_add(SignedDuration::from_secs(*seconds)).map_err(|_| Refusal::BadMoment)?;

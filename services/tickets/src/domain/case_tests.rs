@@ -44,6 +44,7 @@ pub fn case(state: State) -> Case {
         contact: None,
         last_user: None,
         merged_into: None,
+        contact_ended: None,
         version: 1,
     };
     Case::new(Dossier::stored(ticket, Vec::new(), Vec::new()), Extras::default())

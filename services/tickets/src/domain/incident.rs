@@ -143,6 +143,8 @@ pub enum NotTold {
     /// The account that it was to be sent from was removed meanwhile.
     NoAccount,
     IncidentClosed,
+    /// The text, with what stands for its variables, names another seller.
+    NamesAnotherSeller,
 }
 
 impl NotTold {
@@ -157,6 +159,7 @@ impl NotTold {
             NotTold::Merged => "merged",
             NotTold::NoAccount => "no_account",
             NotTold::IncidentClosed => "incident_closed",
+            NotTold::NamesAnotherSeller => "names_another_seller",
         }
     }
 }
@@ -277,6 +280,7 @@ impl Telling<'_> {
             contact: None,
             last_user: None,
             merged_into: None,
+            contact_ended: None,
             version: 1,
         }
     }

@@ -26,7 +26,7 @@ pub fn read(facts: &[Fact]) -> Option<Outcome> {
     facts.iter().find(|fact| fact.kind == Kind::CustomerWrote && !fact.automatic)?;
     let mut out = Outcome::default();
     let mut was_done = false;
-    for fact in facts {
+    for fact in facts.iter().filter(|fact| !fact.kind.is_past()) {
         let is_done = fact.state.is_done();
         if out.first_solved_at.is_none() && fact.kind == Kind::Answered && !fact.automatic {
             out.answers += 1;
@@ -87,6 +87,7 @@ mod tests {
             kind: *kind,
             state: *state,
             automatic: false,
+            since: None,
         };
         (1..).zip(entries).map(fact).collect()
     }

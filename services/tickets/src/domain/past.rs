@@ -130,6 +130,9 @@ fn stand(book: &mut Book, settings: &Settings, id: TicketId, told: &PastTicket) 
     let Some(dossier) = book.dossiers.iter_mut().find(|dossier| dossier.ticket.id == id) else {
         return Err(NotTaken::AnswerToNothing);
     };
+    if !dossier.ticket.historical {
+        return Ok(());
+    }
     dossier.ticket.priority = told.priority;
     let said = told.first_reply_at.map_or(told.created_at, |at| at.max(told.created_at));
     let solved = told.solved_at.map_or(said, |at| at.max(said));

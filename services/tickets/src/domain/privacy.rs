@@ -67,7 +67,18 @@ pub const TABLES: [Table; 87] = [
     table("quarantine", Holds::Quarantine, Fate::Removed),
     Table { bytes: Some("raw"), ..table("message_raw", Holds::Message, Fate::Removed) },
     Table {
-        ours: &["direction", "channel", "language", "marketplace", "country", "kind", "delivery", "delivery_status"],
+        // The key is made of the author's address and goes with it.
+        ours: &[
+            "direction",
+            "channel",
+            "language",
+            "marketplace",
+            "country",
+            "kind",
+            "delivery",
+            "delivery_status",
+            "author_key",
+        ],
         ..table(
             "message",
             Holds::Ticket,
@@ -153,14 +164,25 @@ pub const TABLES: [Table; 87] = [
     // Figures of a ticket by hour, channel, country, marketplace and language.
     Table { ours: &["share"], ..table("report_share", Holds::Ticket, Fate::Kept) },
     Table {
-        ours: &["family", "metric", "state", "verdict", "calendar", "source", "told_verdict"],
+        ours: &["family", "metric", "state", "verdict", "calendar", "source", "told_verdict", "priority", "stands_in"],
         ..table("sla_clock", Holds::Ticket, Fate::Kept)
     },
     Table { ours: &["family", "metric"], ..table("sla_alert", Holds::Ticket, Fate::Kept) },
     Table { ours: &["family", "metric", "verdict"], ..table("verdict", Holds::Ticket, Fate::Kept) },
     table("import_conversation", Holds::Ticket, Fate::Kept),
     Table {
-        ours: &["number", "state", "priority", "channel", "language", "tier", "marketplace", "country", "kind"],
+        ours: &[
+            "number",
+            "state",
+            "priority",
+            "channel",
+            "language",
+            "tier",
+            "marketplace",
+            "country",
+            "kind",
+            "contact_ended",
+        ],
         ..table(
             "ticket",
             Holds::Ticket,

@@ -126,10 +126,18 @@ pub enum Kind {
     CaseMoved,
     /// A deadline of a claim or a return comes near, or passed.
     DeadlineTold,
+    /// A customer's message of the past was filed under live work, which it leaves as it is.
+    PastWritten,
+    /// An answer of the past, likewise.
+    PastAnswered,
+    /// The work that waited ended without an answer.
+    ContactEnded,
+    /// The seller is no longer asked.
+    QuestionWithdrawn,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 31] = [
+    pub const ALL: [Kind; 35] = [
         Kind::CustomerWrote,
         Kind::Answered,
         Kind::Noted,
@@ -161,6 +169,10 @@ impl Kind {
         Kind::SellerAnswered,
         Kind::CaseMoved,
         Kind::DeadlineTold,
+        Kind::PastWritten,
+        Kind::PastAnswered,
+        Kind::ContactEnded,
+        Kind::QuestionWithdrawn,
     ];
 
     pub fn name(self) -> &'static str {
@@ -196,7 +208,16 @@ impl Kind {
             Kind::SellerAnswered => "seller_answered",
             Kind::CaseMoved => "case_moved",
             Kind::DeadlineTold => "deadline_told",
+            Kind::PastWritten => "past_written",
+            Kind::PastAnswered => "past_answered",
+            Kind::ContactEnded => "contact_ended",
+            Kind::QuestionWithdrawn => "question_withdrawn",
         }
+    }
+
+    /// Whether it tells of the past of a ticket that was live already: no clock and no outcome looks at it.
+    pub fn is_past(self) -> bool {
+        matches!(self, Kind::PastWritten | Kind::PastAnswered)
     }
 
     pub fn named(name: &str) -> Option<Kind> {
@@ -216,6 +237,8 @@ pub struct Fact {
     pub state: State,
     /// For messages: no person wrote it.
     pub automatic: bool,
+    /// For a ticket that was joined into it: since when its customer waits, in whole seconds since 1970.
+    pub since: Option<i64>,
 }
 
 /// What somebody wants to do to a ticket.

@@ -16,6 +16,9 @@ use super::ticket::{Fact, Kind, Priority, State};
 pub const DEPTH_LIMIT: usize = 3;
 /// Automatic answers to one ticket within a day.
 pub const ANSWERS_A_DAY: i64 = 3;
+/// Automatic answers of a seller to one address within a day, whatever tickets they are about: a machine that opens a
+/// ticket with every mail is not answered for ever (RFC 3834, 2).
+pub const ANSWERS_A_DAY_TO_ONE: i64 = 5;
 /// Triggers of a seller.
 pub const TRIGGERS_LIMIT: usize = 100;
 
@@ -189,6 +192,20 @@ pub struct Answering {
     pub wanted: bool,
     /// Automatic answers within the last day.
     pub sent: i64,
+    /// Those of the seller to whoever is answered, in all tickets.
+    pub sent_to_one: i64,
+}
+
+impl Answering {
+    /// Whether one more may leave, for which it is counted then.
+    fn one_more(&mut self) -> bool {
+        let may = self.wanted && self.sent < ANSWERS_A_DAY && self.sent_to_one < ANSWERS_A_DAY_TO_ONE;
+        if may {
+            self.sent += 1;
+            self.sent_to_one += 1;
+        }
+        may
+    }
 }
 
 /// Lets triggers act on what happened after an entry of the history; the places of those that fired.
@@ -237,13 +254,11 @@ fn fire<Id>(
     }
     for action in &trigger.rule.then {
         if let Action::Reply(key) = action {
-            let may =
-                called_for && answering.wanted && answering.sent < ANSWERS_A_DAY && hands.replies.contains_key(key);
+            let may = called_for && hands.replies.contains_key(key) && answering.one_more();
             if !may {
                 refused.insert("no answer");
                 continue;
             }
-            answering.sent += 1;
         }
         if case.apply(hands, action).is_err() {
             // All of it or nothing; that it was tried is told.

@@ -18,7 +18,7 @@ fn trigger(key: &str, rule: Rule) -> Trigger<()> {
 }
 
 fn wrote(sequence: i64, automatic: bool) -> Fact {
-    Fact { sequence, at: 0, kind: Kind::CustomerWrote, state: State::New, automatic }
+    Fact { sequence, at: 0, kind: Kind::CustomerWrote, state: State::New, automatic, since: None }
 }
 
 fn run(case: &mut Case, triggers: &[Trigger<()>], since: i64, answering: Answering) -> Vec<usize> {
@@ -38,7 +38,7 @@ fn run(case: &mut Case, triggers: &[Trigger<()>], since: i64, answering: Answeri
     act(case, triggers, since, "Where is my PARCEL?", answering, &mut hands)
 }
 
-const WANTED: Answering = Answering { wanted: true, sent: 0 };
+const WANTED: Answering = Answering { wanted: true, sent: 0, sent_to_one: 0 };
 
 fn told(case: &Case) -> Vec<String> {
     case.dossier.new_events.iter().map(|event| format!("{} {}", event.kind.name(), event.detail)).collect()
@@ -115,11 +115,13 @@ fn no_machine_is_answered_and_nobody_without_end() {
     };
     assert_eq!(answers(false, WANTED), 1);
     assert_eq!(answers(true, WANTED), 0, "an out-of-office note");
-    assert_eq!(answers(false, Answering { wanted: false, sent: 0 }), 0, "a list, or no-reply");
-    assert_eq!(answers(false, Answering { wanted: true, sent: ANSWERS_A_DAY }), 0, "enough for a day");
+    assert_eq!(answers(false, Answering { wanted: false, ..WANTED }), 0, "a list, or no-reply");
+    assert_eq!(answers(false, Answering { sent: ANSWERS_A_DAY, ..WANTED }), 0, "enough for a day");
+    let to_one = Answering { sent_to_one: ANSWERS_A_DAY_TO_ONE, ..WANTED };
+    assert_eq!(answers(false, to_one), 0, "whoever opens ticket after ticket is a machine");
     // An answer is for a customer who wrote, not for what we do ourselves.
     let mut of = case(State::Open);
-    let solved = Fact { sequence: 2, at: 0, kind: Kind::Solved, state: State::Solved, automatic: false };
+    let solved = Fact { sequence: 2, at: 0, kind: Kind::Solved, state: State::Solved, automatic: false, since: None };
     of.dossier.facts.push(solved);
     let bye = [trigger("bye", rule(When::Solved, vec![], vec![Action::Reply("hello".into())]))];
     run(&mut of, &bye, 1, WANTED);

@@ -6,7 +6,7 @@
 use jiff::{SignedDuration, Timestamp};
 use tenantdb::{Failure, TenantTx, ToSqlx};
 
-use crate::domain::ids::Uuid;
+use crate::domain::ids::{TicketId, Uuid};
 
 /// How long after the change it is looked again.
 const LATER: [SignedDuration; 2] = [SignedDuration::from_secs(8), SignedDuration::from_secs(90)];
@@ -32,6 +32,37 @@ pub async fn changed(tx: &mut TenantTx) -> Result<(), Failure> {
     .execute(tx.conn())
     .await?;
     Ok(())
+}
+
+/// Leaves a ticket alone until a moment.
+pub async fn leave(tx: &mut TenantTx, ticket: TicketId, until: Timestamp) -> Result<(), Failure> {
+    let (provider, seller, now) = (tx.provider().0, tx.seller()?.0, tx.now());
+    sqlx::query(
+        "update tickets.ticket set look_at = $4
+          where provider_id = $1 and seller_id = $2 and ticket_id = $3 and look_at <= $5",
+    )
+    .bind(provider)
+    .bind(seller)
+    .bind(ticket.0)
+    .bind(until.to_sqlx())
+    .bind(now.to_sqlx())
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+/// The terms before a version, encoded.
+pub async fn terms_before(tx: &mut TenantTx, version: i64) -> Result<Option<Vec<u8>>, Failure> {
+    let (provider, seller) = (tx.provider().0, tx.seller()?.0);
+    Ok(sqlx::query_scalar(
+        "select terms from tickets.terms_version where provider_id = $1 and seller_id = $2 and version < $3
+          order by version desc limit 1",
+    )
+    .bind(provider)
+    .bind(seller)
+    .bind(version)
+    .fetch_optional(tx.conn())
+    .await?)
 }
 
 /// Does the later looks of the transaction's seller that are due.

@@ -634,10 +634,26 @@ pub async fn ticket_events(
                 message: row.message_id.map(MessageId),
                 assignee: row.assignee_id.map(UserId),
                 detail: row.detail,
+                since: None,
             };
             Ok((TicketId(row.ticket_id), event))
         })
         .collect()
+}
+
+/// The mail addresses by which a customer is known, in lower case; none once she was erased.
+pub async fn mails_of(tx: &mut TenantTx, customer: CustomerId) -> Result<Vec<String>, Failure> {
+    let (provider, seller) = (tx.provider().0, tx.seller()?.0);
+    Ok(sqlx::query_scalar(
+        "select i.address from tickets.customer_identity i
+          where i.provider_id = $1 and i.seller_id = $2 and i.customer_id = $3 and i.kind = 'email'
+          order by i.address limit 50",
+    )
+    .bind(provider)
+    .bind(seller)
+    .bind(customer.0)
+    .fetch_all(tx.conn())
+    .await?)
 }
 
 /// The short numbers of tickets.

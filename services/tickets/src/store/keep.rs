@@ -7,7 +7,7 @@ use tenantdb::{Failure, TenantTx, ToSqlx};
 
 use super::rows::{at_second, decisions_text};
 use crate::domain::customer;
-use crate::domain::dossier::{Clock, Dossier, Message, Ticket, bare};
+use crate::domain::dossier::{Clock, Dossier, Ended, Message, Ticket, bare};
 use crate::domain::ids::{ImportId, MessageId, TicketId, Uuid};
 use crate::domain::intake::book::{Book, Customer};
 use crate::domain::intake::identity::Identity;
@@ -15,6 +15,7 @@ use crate::domain::intake::kind::MessageKind;
 use crate::domain::intake::mail::report::Report;
 use crate::domain::sla::alert::Alert;
 use crate::domain::sla::clock::Verdict;
+use crate::domain::ticket::{Priority, State};
 
 /// Numbers begin after this one.
 pub const SERIAL_START: i64 = 1_000;
@@ -41,6 +42,7 @@ pub async fn book(tx: &mut TenantTx, prefix: &str, book: &mut Book) -> Result<()
     number(tx, prefix, book)?;
     customers(tx, book)?;
     dossiers(tx, &mut book.dossiers).await?;
+    links(tx, &book.links)?;
     if book.raws.is_empty() && book.reports.is_empty() && book.files.is_empty() {
         return Ok(());
     }
@@ -86,6 +88,20 @@ fn number(tx: &mut TenantTx, prefix: &str, book: &mut Book) -> Result<(), Failur
         .rows("tickets.number_series", provider, seller)
         .column("last_serial", "int8", vec![last + opened])
         .insert_or_set("number_series_pk", &["last_serial"]);
+    Ok(())
+}
+
+fn links(tx: &mut TenantTx, links: &[(TicketId, TicketId)]) -> Result<(), Failure> {
+    if links.is_empty() {
+        return Ok(());
+    }
+    let (provider, seller) = (tx.provider().0, tx.seller()?.0);
+    tx.writes()
+        .rows("tickets.ticket_link", provider, seller)
+        .column("ticket_id", "uuid", column(links, |(from, _)| from.0))
+        .column("target_id", "uuid", column(links, |(_, to)| to.0))
+        .column("kind", "text", column(links, |_| "related"))
+        .insert();
     Ok(())
 }
 
@@ -167,6 +183,7 @@ fn tickets(tx: &mut TenantTx, tickets: &[&Ticket]) -> Result<(), Failure> {
         )
         .column("last_user_id", "uuid", column(tickets, |t| bare(t.last_user)))
         .column("merged_into_id", "uuid", column(tickets, |t| t.merged_into.map(|target| target.0)))
+        .column("contact_ended", "text", column(tickets, |t| t.contact_ended.map(Ended::name)))
         .column("version", "int8", column(tickets, |t| t.version))
         .insert_or_set(
             "ticket_pk",
@@ -196,6 +213,7 @@ fn tickets(tx: &mut TenantTx, tickets: &[&Ticket]) -> Result<(), Failure> {
                 "contact_assigned_at",
                 "last_user_id",
                 "merged_into_id",
+                "contact_ended",
                 "version",
                 // of the transaction that writes it, by its default
                 "changed_in",
@@ -259,6 +277,7 @@ fn events(tx: &mut TenantTx, dossiers: &[&Dossier]) -> Result<(), Failure> {
         .column("message_id", "uuid", column(&events, |(_, e)| e.message.map(|message| message.0)))
         .column("assignee_id", "uuid", column(&events, |(_, e)| bare(e.assignee)))
         .column("detail", "text", column(&events, |(_, e)| e.detail.clone()))
+        .column("since", "timestamptz", column(&events, |(_, e)| e.since.map(at_second)))
         .insert();
     Ok(())
 }
@@ -289,6 +308,8 @@ fn clocks(tx: &mut TenantTx, dossiers: &[&Dossier]) -> Result<(), Failure> {
         .column("source", "text", column(&clocks, |(_, c)| c.source.clone()))
         .column("told_verdict", "text", column(&clocks, |(_, c)| c.told.map(Verdict::name)))
         .column("warned_percent", "int4", column(&clocks, |(_, c)| c.warned))
+        .column("priority", "text", column(&clocks, |(_, c)| c.priority.map(Priority::name)))
+        .column("stands_in", "text", column(&clocks, |(_, c)| c.stands_in.as_deref().map(names)))
         .insert_or_set(
             "sla_clock_pk",
             &[
@@ -304,6 +325,8 @@ fn clocks(tx: &mut TenantTx, dossiers: &[&Dossier]) -> Result<(), Failure> {
                 "source",
                 "told_verdict",
                 "warned_percent",
+                "priority",
+                "stands_in",
             ],
         );
     Ok(())
@@ -496,6 +519,11 @@ pub async fn import_cursor(tx: &mut TenantTx, id: ImportId, cursor: &str, reject
     .execute(tx.conn())
     .await?;
     Ok(())
+}
+
+/// The names of states, with commas between them.
+fn names(states: &[State]) -> String {
+    states.iter().map(|state| state.name()).collect::<Vec<_>>().join(",")
 }
 
 fn column<T, C>(rows: &[T], of: impl Fn(&T) -> C) -> Vec<C> {

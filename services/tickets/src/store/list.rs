@@ -22,6 +22,8 @@ pub struct Filter {
     pub unassigned: bool,
     pub customer: Option<CustomerId>,
     pub number: Option<String>,
+    /// Whose last work ended without an answer.
+    pub contact_ended: bool,
 }
 
 /// In which order.
@@ -57,6 +59,7 @@ pub async fn tickets(
     states.dedup();
     // Few tickets have a number, a customer or an assignee in common; among those, states are looked at.
     let narrow = filter.number.is_some() || filter.customer.is_some() || filter.assignee.is_some();
+    let narrow = narrow || filter.contact_ended;
     let by_state = order == Order::Newest && !states.is_empty() && !narrow;
     let sellers = sellers(tx);
     let one = match sellers.as_slice() {
@@ -97,6 +100,9 @@ pub async fn tickets(
     }
     if filter.unassigned {
         sql.push(" and t.assignee_id is null");
+    }
+    if filter.contact_ended {
+        sql.push(" and t.contact_ended is not null");
     }
     if let Some(customer) = filter.customer {
         sql.push(" and t.customer_id = ").push_bind(customer.0);

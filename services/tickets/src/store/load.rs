@@ -8,7 +8,7 @@ use tenantdb::{Failure, TenantTx};
 use super::rows::{ClockRow, FactRow, OfSeller, TicketRow, known, ticket_columns};
 use crate::domain::dossier::{Clock, Dossier, Ticket};
 use crate::domain::ids::{ChannelAccountId, CustomerId, MessageId, TicketId, Uuid};
-use crate::domain::intake::book::{Book, Customer, Place, keys_to_load};
+use crate::domain::intake::book::{Book, Customer, Place, ids_to_load, keys_to_load};
 use crate::domain::intake::identity::{Identity, identify};
 use crate::domain::intake::thread::Key;
 use crate::domain::intake::{Direction, Incoming};
@@ -18,7 +18,8 @@ use crate::domain::ticket::Fact;
 /// Everything that a batch of messages may touch.
 #[derive(Default)]
 struct Wanted {
-    externals: HashSet<String>,
+    /// Ids of stored messages, and whether one is an id of these messages themselves.
+    externals: HashMap<String, bool>,
     tickets: HashSet<Uuid>,
     numbers: HashSet<String>,
     orders: HashSet<String>,
@@ -31,7 +32,7 @@ impl Wanted {
     fn of(settings: &Settings, messages: &[Incoming]) -> Wanted {
         let mut wanted = Wanted::default();
         for message in messages {
-            wanted.externals.insert(message.external_id.clone());
+            wanted.externals.extend(ids_to_load(message).into_iter().map(|id| (id, true)));
             if let Some(account) = settings.account(message.account) {
                 wanted.identities.insert(identify(&account.channel, &message.author.address));
             }
@@ -42,7 +43,7 @@ impl Wanted {
                         wanted.threads.push(id);
                     }
                     Key::Reference(id) => {
-                        wanted.externals.insert(id);
+                        wanted.externals.entry(id).or_insert(false);
                     }
                     Key::PlusTicket(id) => {
                         wanted.tickets.insert(id.0);
@@ -79,6 +80,25 @@ pub async fn book(tx: &mut TenantTx, settings: &Settings, messages: &[Incoming])
     Ok(book)
 }
 
+#[derive(sqlx::FromRow)]
+struct KnownRow {
+    external_id: Option<String>,
+    kind: Option<String>,
+    address: Option<String>,
+    last_serial: Option<i64>,
+    channel_account_id: Option<Uuid>,
+    ticket_id: Option<Uuid>,
+    message_id: Option<Uuid>,
+    direction: Option<String>,
+    said: Option<Vec<u8>>,
+    customer_id: Option<Uuid>,
+    name: Option<String>,
+    language: Option<String>,
+    preferred_language: Option<String>,
+    tier: Option<String>,
+    created_at: Option<tenantdb::At>,
+}
+
 /// The last number given, and the messages and customers that are known already: all in one statement,
 /// since every message comes this way. The first columns stand beside each other and have nothing to do with
 /// each other; `offset 0` keeps a generic plan from joining whole sellers. The identities are held until the end
@@ -86,21 +106,24 @@ pub async fn book(tx: &mut TenantTx, settings: &Settings, messages: &[Incoming])
 /// for that meets the one she became, and as she is then: her own row is held too, as it will be by her ticket's.
 async fn what_is_known(tx: &mut TenantTx, wanted: &mut Wanted, book: &mut Book) -> Result<(), Failure> {
     let (provider, seller) = (tx.provider().0, tx.seller()?.0);
-    let externals: Vec<String> = wanted.externals.iter().cloned().collect();
+    let (externals, own): (Vec<String>, Vec<bool>) =
+        wanted.externals.iter().map(|(id, own)| (id.clone(), *own)).unzip();
     let kinds: Vec<String> = wanted.identities.iter().map(|i| i.kind.clone()).collect();
     let addresses: Vec<String> = wanted.identities.iter().map(|i| i.address.clone()).collect();
-    let rows = sqlx::query!(
-        r#"with series as materialized (
+    let rows: Vec<KnownRow> = sqlx::query_as(
+        "with series as materialized (
                select last_serial from tickets.number_series where provider_id = $1 and seller_id = $2 for update
            )
            select w.external_id, w.kind, w.address, (select last_serial from series) as last_serial,
-                  m.channel_account_id as "channel_account_id?", m.ticket_id as "ticket_id?",
-                  m.message_id as "message_id?", m.direction as "direction?", c.customer_id as "customer_id?",
-                  c.name as "name?", c.language as "language?",
-                  c.preferred_language as "preferred_language?", c.tier as "tier?", c.created_at as "created_at?"
-             from unnest($3::text[], $4::text[], $5::text[]) as w (external_id, kind, address)
+                  m.channel_account_id, m.ticket_id,
+                  m.message_id, m.direction, m.said, c.customer_id,
+                  c.name, c.language,
+                  c.preferred_language, c.tier, c.created_at
+             from unnest($3::text[], $4::text[], $5::text[], $6::bool[]) as w (external_id, kind, address, own)
              left join lateral (
-                  select x.channel_account_id, x.ticket_id, x.message_id, x.direction from tickets.message x
+                  select x.channel_account_id, x.ticket_id, x.message_id, x.direction,
+                         case when w.own then sha256(convert_to(x.author_address || e'\\n' || x.subject || e'\\n' || x.body, 'UTF8')) end as said
+                    from tickets.message x
                    where x.provider_id = $1 and x.seller_id = $2 and x.external_id = w.external_id
                   offset 0) as m on true
              left join lateral (
@@ -111,13 +134,14 @@ async fn what_is_known(tx: &mut TenantTx, wanted: &mut Wanted, book: &mut Book) 
                   select x.customer_id, x.name, x.language, x.preferred_language, x.tier, x.created_at
                     from tickets.customer x
                    where x.provider_id = $1 and x.seller_id = $2 and x.customer_id = i.customer_id
-                  offset 0 for key share) as c on true"#,
-        provider,
-        seller,
-        &externals,
-        &kinds,
-        &addresses,
+                  offset 0 for key share) as c on true",
     )
+    .bind(provider)
+    .bind(seller)
+    .bind(&externals)
+    .bind(&kinds)
+    .bind(&addresses)
+    .bind(&own)
     .fetch_all(tx.conn())
     .await?;
     book.last_serial = rows.first().and_then(|row| row.last_serial);
@@ -131,6 +155,7 @@ async fn what_is_known(tx: &mut TenantTx, wanted: &mut Wanted, book: &mut Book) 
                 ticket: TicketId(ticket),
                 message: MessageId(message),
                 direction: known("direction", Direction::named(&direction))?,
+                said: row.said.and_then(|said| said.try_into().ok()).unwrap_or_default(),
             });
         }
         if let (Some(kind), Some(address), Some(id), Some(name), Some(created_at)) =
@@ -332,20 +357,19 @@ pub async fn dossiers(tx: &mut TenantTx, tickets: Vec<Ticket>) -> Result<Vec<Dos
 pub(super) async fn facts(tx: &mut TenantTx, ids: &[Uuid]) -> Result<HashMap<Uuid, Vec<Fact>>, Failure> {
     let provider = tx.provider().0;
     let sellers: Vec<Uuid> = tx.readable().iter().map(|seller| seller.0).collect();
-    let rows = sqlx::query_as!(
-        FactRow,
-        r#"select e.ticket_id as "ticket_id!", e.sequence as "sequence!", e.at as "at!", e.kind as "kind!",
-                  e.state as "state!", e.automatic as "automatic!"
+    let rows: Vec<FactRow> = sqlx::query_as(
+        "select e.ticket_id, e.sequence, e.at, e.kind,
+                  e.state, e.automatic, e.since
              from unnest($2::uuid[]) as s (seller_id) cross join unnest($3::uuid[]) as t (ticket_id)
             cross join lateral (
                   select * from tickets.ticket_event x
                    where x.provider_id = $1 and x.seller_id = s.seller_id and x.ticket_id = t.ticket_id
                   offset 0) as e
-            order by e.ticket_id, e.sequence"#,
-        provider,
-        &sellers,
-        ids,
+            order by e.ticket_id, e.sequence",
     )
+    .bind(provider)
+    .bind(&sellers)
+    .bind(ids)
     .fetch_all(tx.conn())
     .await?;
     let mut out: HashMap<Uuid, Vec<Fact>> = HashMap::new();
@@ -358,23 +382,22 @@ pub(super) async fn facts(tx: &mut TenantTx, ids: &[Uuid]) -> Result<HashMap<Uui
 pub(super) async fn clocks(tx: &mut TenantTx, ids: &[Uuid]) -> Result<HashMap<Uuid, Vec<Clock>>, Failure> {
     let provider = tx.provider().0;
     let sellers: Vec<Uuid> = tx.readable().iter().map(|seller| seller.0).collect();
-    let rows = sqlx::query_as!(
-        ClockRow,
-        r#"select c.ticket_id as "ticket_id!", c.family as "family!", c.metric as "metric!", c.cycle as "cycle!",
-                  c.state as "state!", c.verdict as "verdict!", c.target_seconds as "target_seconds!",
-                  c.elapsed_seconds as "elapsed_seconds!", c.started_at as "started_at!", c.stopped_at, c.due_at,
-                  c.policy_version as "policy_version!", c.calendar as "calendar!", c.source as "source!", c.told_verdict,
-                   c.warned_percent as "warned_percent!"
+    let rows: Vec<ClockRow> = sqlx::query_as(
+        "select c.ticket_id, c.family, c.metric, c.cycle,
+                  c.state, c.verdict, c.target_seconds,
+                  c.elapsed_seconds, c.started_at, c.stopped_at, c.due_at,
+                  c.policy_version, c.calendar, c.source, c.told_verdict,
+                   c.warned_percent, c.priority, c.stands_in
              from unnest($2::uuid[]) as s (seller_id) cross join unnest($3::uuid[]) as t (ticket_id)
             cross join lateral (
                   select * from tickets.sla_clock x
                    where x.provider_id = $1 and x.seller_id = s.seller_id and x.ticket_id = t.ticket_id
                   offset 0) as c
-            order by c.ticket_id, c.family, c.metric, c.cycle"#,
-        provider,
-        &sellers,
-        ids,
+            order by c.ticket_id, c.family, c.metric, c.cycle",
     )
+    .bind(provider)
+    .bind(&sellers)
+    .bind(ids)
     .fetch_all(tx.conn())
     .await?;
     let mut out: HashMap<Uuid, Vec<Clock>> = HashMap::new();

@@ -13,6 +13,16 @@ use crate::domain::outgoing::letter::{Addressed, REFERENCES, Said};
 use crate::domain::outgoing::{Outgoing, State};
 
 #[derive(sqlx::FromRow)]
+struct SaidRow {
+    direction: String,
+    external_id: String,
+    author_address: String,
+    author_name: String,
+    subject: String,
+    automatic: bool,
+}
+
+#[derive(sqlx::FromRow)]
 struct OutgoingRow {
     seller_id: Uuid,
     message_id: Uuid,
@@ -93,26 +103,32 @@ macro_rules! message {
 
 /// The mail messages of a ticket, the newest first, as many as an answer refers to, and the last of a
 /// person in any case.
-pub async fn said(tx: &mut TenantTx, ticket: TicketId) -> Result<Vec<Said>, Failure> {
+pub async fn said(tx: &mut TenantTx, ticket: TicketId, hers: &[String]) -> Result<Vec<Said>, Failure> {
     let (provider, seller) = (tx.provider().0, tx.seller()?.0);
-    let rows = sqlx::query!(
-        r#"(select position as "position!", direction as "direction!", coalesce(external_id, '') as "external_id!",
-                   author_address as "author_address!", author_name as "author_name!", subject as "subject!",
-                   automatic as "automatic!"
-              from tickets.message
-             where provider_id = $1 and seller_id = $2 and ticket_id = $3 and direction <> 'note'
-             order by position desc limit $4)
-           union
-           (select position, direction, coalesce(external_id, ''), author_address, author_name, subject, automatic
-              from tickets.message
-             where provider_id = $1 and seller_id = $2 and ticket_id = $3 and direction = 'inbound' and not automatic
-             order by position desc limit 1)
-           order by 1 desc"#,
-        provider,
-        seller,
-        ticket.0,
-        i64::try_from(REFERENCES).unwrap_or(i64::MAX),
+    let rows: Vec<SaidRow> = sqlx::query_as(
+        "(select position, direction, coalesce(external_id, '') as external_id, author_address, author_name, subject,
+                 automatic
+            from tickets.message
+           where provider_id = $1 and seller_id = $2 and ticket_id = $3 and direction <> 'note'
+           order by position desc limit $4)
+         union
+         (select position, direction, coalesce(external_id, ''), author_address, author_name, subject, automatic
+            from tickets.message
+           where provider_id = $1 and seller_id = $2 and ticket_id = $3 and direction = 'inbound' and not automatic
+             and lower(author_address) = any ($5)
+           order by position desc limit 1)
+         union
+         (select position, direction, coalesce(external_id, ''), author_address, author_name, subject, automatic
+            from tickets.message
+           where provider_id = $1 and seller_id = $2 and ticket_id = $3 and direction = 'inbound' and not automatic
+           order by position limit 1)
+         order by 1 desc",
     )
+    .bind(provider)
+    .bind(seller)
+    .bind(ticket.0)
+    .bind(i64::try_from(REFERENCES).unwrap_or(i64::MAX))
+    .bind(hers)
     .fetch_all(tx.conn())
     .await?;
     rows.into_iter()

@@ -16,6 +16,8 @@ pub struct Subject {
     pub tickets: Vec<Uuid>,
     pub files: Vec<Vec<u8>>,
     pub quarantined: Vec<Uuid>,
+    /// Messages that the customers wrote in tickets of others.
+    pub authored: Vec<Uuid>,
 }
 
 /// A customer and all who were joined into it.
@@ -112,21 +114,42 @@ pub async fn tickets_of(
     Ok(ids.into_iter().map(TicketId).collect())
 }
 
-/// By what everything of these customers and tickets is found.
+/// By what everything of these customers and tickets is found: with `everywhere` also what the customers wrote in
+/// tickets of others. What is only too old goes ticket by ticket.
 pub async fn subject(
     tx: &mut TenantTx,
     seller: SellerId,
     customers: &[CustomerId],
     tickets: &[TicketId],
+    everywhere: bool,
 ) -> Result<Subject, Failure> {
     let provider = tx.provider().0;
     let customers: Vec<Uuid> = customers.iter().map(|id| id.0).collect();
     let tickets: Vec<Uuid> = tickets.iter().map(|id| id.0).collect();
+    // A handle belongs to its channel, a mail address is the same person everywhere.
+    let authored: Vec<Uuid> = sqlx::query_scalar(
+        "select m.message_id from tickets.customer_identity i
+           join tickets.message m on m.provider_id = $1 and m.seller_id = $2 and m.author_key = i.address
+                                 and m.direction = 'inbound'
+          where i.provider_id = $1 and i.seller_id = $2 and i.customer_id = any ($3) and m.ticket_id <> all ($4)
+            and $5 and (i.kind = 'email' or i.kind = m.channel or (i.kind = 'phone' and m.channel in ('phone', 'whatsapp')))
+          order by 1",
+    )
+    .bind(provider)
+    .bind(seller.0)
+    .bind(&customers)
+    .bind(&tickets)
+    .bind(everywhere)
+    .fetch_all(tx.conn())
+    .await?;
     let files = sqlx::query_scalar(
         "select distinct a.sha256 from tickets.message m
            join tickets.attachment a on a.provider_id = m.provider_id and a.seller_id = m.seller_id
                                     and a.message_id = m.message_id
           where m.provider_id = $1 and m.seller_id = $2 and m.ticket_id = any ($3)
+         union
+         select a.sha256 from tickets.attachment a
+          where a.provider_id = $1 and a.seller_id = $2 and a.message_id = any ($4)
          union
          select u.sha256 from tickets.upload u
           where u.provider_id = $1 and u.seller_id = $2 and u.ticket_id = any ($3)
@@ -135,6 +158,7 @@ pub async fn subject(
     .bind(provider)
     .bind(seller.0)
     .bind(&tickets)
+    .bind(&authored)
     .fetch_all(tx.conn())
     .await?;
     let quarantined = sqlx::query_scalar(
@@ -148,48 +172,72 @@ pub async fn subject(
            join tickets.quarantine q on q.provider_id = m.provider_id and q.seller_id = m.seller_id
                                     and q.message_id = m.message_id
           where m.provider_id = $1 and m.seller_id = $2 and m.ticket_id = any ($4)
+         union
+         select q.quarantine_id from tickets.quarantine q
+          where q.provider_id = $1 and q.seller_id = $2 and q.message_id = any ($5)
           order by 1",
     )
     .bind(provider)
     .bind(seller.0)
     .bind(&customers)
     .bind(&tickets)
+    .bind(&authored)
     .fetch_all(tx.conn())
     .await?;
-    Ok(Subject { customers, tickets, files, quarantined })
+    Ok(Subject { customers, tickets, files, quarantined, authored })
 }
 
-/// The condition by which rows are found: `$3` are the ids or the hashes.
-fn condition(holds: Holds) -> Option<&'static str> {
-    match holds {
-        Holds::Customer => Some("t.customer_id = any ($3)"),
-        Holds::Ticket => Some("t.ticket_id = any ($3)"),
-        Holds::Message => Some(
-            "t.message_id in (select m.message_id from tickets.message m
-               where m.provider_id = $1 and m.seller_id = $2 and m.ticket_id = any ($3))",
-        ),
-        Holds::File => Some("t.sha256 = any ($3)"),
-        Holds::Quarantine => Some("t.quarantine_id = any ($3)"),
+/// Which ids a condition is about.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ids {
+    Customers,
+    Tickets,
+    Files,
+    Quarantined,
+    Names,
+    Authored,
+}
+
+/// The conditions by which a table's rows are found, each with the ids or hashes that are its `$3`. What holds words of
+/// messages is found by the ticket, and by whoever wrote them.
+fn conditions(table: &Table) -> Vec<(&'static str, Ids)> {
+    let authored = ("t.message_id = any ($3)", Ids::Authored);
+    match table.holds {
+        Holds::Customer => vec![("t.customer_id = any ($3)", Ids::Customers)],
+        Holds::Ticket if table.name == "message" => vec![("t.ticket_id = any ($3)", Ids::Tickets), authored],
+        Holds::Ticket => vec![("t.ticket_id = any ($3)", Ids::Tickets)],
+        Holds::Message => vec![
+            (
+                "t.message_id in (select m.message_id from tickets.message m
+                   where m.provider_id = $1 and m.seller_id = $2 and m.ticket_id = any ($3))",
+                Ids::Tickets,
+            ),
+            authored,
+        ],
+        Holds::File => vec![("t.sha256 = any ($3)", Ids::Files)],
+        Holds::Quarantine => vec![("t.quarantine_id = any ($3)", Ids::Quarantined)],
         // Ids stand in answers as the wire writes them.
-        Holds::Answer => Some(
+        Holds::Answer => vec![(
             "t.response <> '' and exists (
                 select from regexp_matches(encode(t.response, 'escape'), '(?:customer|ticket|quarantine)_[0-9a-z]{26}', 'g') as m (found)
                  where m.found[1] = any ($3))",
-        ),
-        Holds::Nothing(_) => None,
+            Ids::Names,
+        )],
+        Holds::Nothing(_) => Vec::new(),
     }
 }
 
 /// A query or a statement with what its condition is about.
 macro_rules! bound {
-    ($query:expr, $table:expr, $subject:expr, $provider:expr, $seller:expr) => {{
+    ($query:expr, $ids:expr, $subject:expr, $provider:expr, $seller:expr) => {{
         let query = $query.bind($provider).bind($seller);
-        match $table.holds {
-            Holds::Customer | Holds::Nothing(_) => query.bind(&$subject.customers),
-            Holds::Ticket | Holds::Message => query.bind(&$subject.tickets),
-            Holds::File => query.bind(&$subject.files),
-            Holds::Quarantine => query.bind(&$subject.quarantined),
-            Holds::Answer => query.bind($subject.names()),
+        match $ids {
+            Ids::Customers => query.bind(&$subject.customers),
+            Ids::Tickets => query.bind(&$subject.tickets),
+            Ids::Files => query.bind(&$subject.files),
+            Ids::Quarantined => query.bind(&$subject.quarantined),
+            Ids::Names => query.bind($subject.names()),
+            Ids::Authored => query.bind(&$subject.authored),
         }
     }};
 }
@@ -220,8 +268,11 @@ pub async fn erase(tx: &mut TenantTx, subject: &Subject, answers: bool) -> Resul
     .await?;
     let mut out = Vec::new();
     for table in &TABLES {
-        let Some(condition) = condition(table.holds) else { continue };
-        if table.holds == Holds::Answer && !answers {
+        if table.fate == Fate::Kept || (table.holds == Holds::Answer && !answers) {
+            continue;
+        }
+        let conditions = conditions(table);
+        if conditions.is_empty() {
             continue;
         }
         // A file that others sent too stays theirs.
@@ -237,23 +288,24 @@ pub async fn erase(tx: &mut TenantTx, subject: &Subject, answers: bool) -> Resul
         let scope = "t.provider_id = $1 and t.seller_id = $2";
         let name = table.name;
         let mut done = Done { table: name.to_owned(), removed: 0, blanked: 0 };
-        match table.fate {
-            Fate::Kept => continue,
-            Fate::Removed => {
-                let text = format!("delete from tickets.{name} t where {scope} and {condition}{unless}");
-                let query = bound!(sqlx::query(AssertSqlSafe(text)), table, subject, provider, seller);
-                done.removed = rows(query.execute(tx.conn()).await?.rows_affected());
-            }
-            Fate::Blanked(columns) => {
-                let set: Vec<String> =
-                    columns.iter().map(|(column, value)| format!("{column} = {}", value.replace("$6", "$4"))).collect();
-                let set = set.join(", ");
-                let text = format!("update tickets.{name} t set {set} where {scope} and {condition}");
-                let mut query = bound!(sqlx::query(AssertSqlSafe(text)), table, subject, provider, seller);
-                if columns.iter().any(|(_, value)| *value == "$6") {
-                    query = query.bind(now.to_sqlx());
+        for (condition, ids) in conditions {
+            match table.fate {
+                Fate::Kept => {}
+                Fate::Removed => {
+                    let text = format!("delete from tickets.{name} t where {scope} and {condition}{unless}");
+                    let query = bound!(sqlx::query(AssertSqlSafe(text)), ids, subject, provider, seller);
+                    done.removed += rows(query.execute(tx.conn()).await?.rows_affected());
                 }
-                done.blanked = rows(query.execute(tx.conn()).await?.rows_affected());
+                Fate::Blanked(columns) => {
+                    let set = |(column, value): &(&str, &str)| format!("{column} = {}", value.replace("$6", "$4"));
+                    let set = columns.iter().map(set).collect::<Vec<String>>().join(", ");
+                    let text = format!("update tickets.{name} t set {set} where {scope} and {condition}");
+                    let mut query = bound!(sqlx::query(AssertSqlSafe(text)), ids, subject, provider, seller);
+                    if columns.iter().any(|(_, value)| *value == "$6") {
+                        query = query.bind(now.to_sqlx());
+                    }
+                    done.blanked += rows(query.execute(tx.conn()).await?.rows_affected());
+                }
             }
         }
         out.push(done);
@@ -266,9 +318,8 @@ fn rows(affected: u64) -> i64 {
     i64::try_from(affected).unwrap_or(i64::MAX)
 }
 
-/// What an export reads of a table: its rows as JSON without the bytes, and the bytes.
-pub fn row_statement(table: &Table) -> Option<String> {
-    let condition = condition(table.holds)?;
+/// What an export reads of a table: its rows as JSON without the bytes.
+fn row_statement(table: &Table, condition: &str) -> String {
     let shown = match table.bytes {
         Some(bytes) => format!("(to_jsonb(t) - '{bytes}')::text"),
         // An answer for retries tells of whom it is about by what it was.
@@ -276,12 +327,12 @@ pub fn row_statement(table: &Table) -> Option<String> {
         None => "to_jsonb(t)::text".to_owned(),
     };
     let name = table.name;
-    Some(format!("select {shown} from tickets.{name} t where t.provider_id = $1 and t.seller_id = $2 and {condition}"))
+    format!("select {shown} from tickets.{name} t where t.provider_id = $1 and t.seller_id = $2 and {condition}")
 }
 
 /// The bytes of a table's rows: key, place, and at most 1 MiB each.
-pub fn bytes_statement(table: &Table) -> Option<String> {
-    let (condition, bytes) = (condition(table.holds)?, table.bytes?);
+fn bytes_statement(table: &Table, condition: &str) -> Option<String> {
+    let bytes = table.bytes?;
     let (key, place) = match table.holds {
         Holds::File => ("t.sha256", "t.position"),
         Holds::Quarantine => ("t.quarantine_id", "t.position"),
@@ -318,22 +369,19 @@ where
     use futures_util::TryStreamExt;
     let provider = tx.provider().0;
     let mut count = 0;
-    if let Some(text) = row_statement(table) {
-        let query = bound!(sqlx::query_scalar::<_, String>(AssertSqlSafe(text)), table, subject, provider, seller.0);
+    for (condition, ids) in conditions(table) {
+        let text = row_statement(table, condition);
+        let query = bound!(sqlx::query_scalar::<_, String>(AssertSqlSafe(text)), ids, subject, provider, seller.0);
         let mut rows = query.fetch(tx.conn());
         while let Some(json) = rows.try_next().await.map_err(Failure::from)? {
             count += 1;
             each(Piece::Row(json)).await?;
         }
     }
-    if let Some(text) = bytes_statement(table) {
-        let query = bound!(
-            sqlx::query_as::<_, (String, i32, Vec<u8>)>(AssertSqlSafe(text)),
-            table,
-            subject,
-            provider,
-            seller.0
-        );
+    for (condition, ids) in conditions(table) {
+        let Some(text) = bytes_statement(table, condition) else { continue };
+        let query =
+            bound!(sqlx::query_as::<_, (String, i32, Vec<u8>)>(AssertSqlSafe(text)), ids, subject, provider, seller.0);
         let mut rows = query.fetch(tx.conn());
         while let Some((key, position, data)) = rows.try_next().await.map_err(Failure::from)? {
             each(Piece::Bytes { key, position, data }).await?;

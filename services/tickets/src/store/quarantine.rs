@@ -112,6 +112,42 @@ pub async fn keep(tx: &mut TenantTx, entry: &Entry, raw: &[u8]) -> Result<Entry,
     Ok(entry.clone())
 }
 
+/// Forgets the oldest entries: those that were decided and received before a moment, and those that were received before
+/// another. How many went.
+pub async fn forget(
+    tx: &mut TenantTx,
+    decided_before: Timestamp,
+    waiting_before: Timestamp,
+    limit: i64,
+) -> Result<u64, Failure> {
+    let (provider, seller) = (tx.provider().0, tx.seller()?.0);
+    let old: Vec<Uuid> = sqlx::query_scalar(
+        "select q.quarantine_id from unnest($3::text[], $4::timestamptz[]) as w (state, before)
+          cross join lateral (
+                select x.quarantine_id, x.received_at from tickets.quarantine x
+                 where x.provider_id = $1 and x.seller_id = $2 and x.state = w.state and x.received_at < w.before
+                 order by x.received_at limit $5) as q
+          order by q.received_at limit $5",
+    )
+    .bind(provider)
+    .bind(seller)
+    .bind(Lot::ALL.map(Lot::name).to_vec())
+    .bind(Lot::ALL.map(|lot| if lot == Lot::Waiting { waiting_before } else { decided_before }.to_sqlx()).to_vec())
+    .bind(limit)
+    .fetch_all(tx.conn())
+    .await?;
+    if old.is_empty() {
+        return Ok(0);
+    }
+    for statement in [
+        "delete from tickets.quarantine_part where provider_id = $1 and seller_id = $2 and quarantine_id = any ($3)",
+        "delete from tickets.quarantine where provider_id = $1 and seller_id = $2 and quarantine_id = any ($3)",
+    ] {
+        sqlx::query(statement).bind(provider).bind(seller).bind(&old).execute(tx.conn()).await?;
+    }
+    Ok(u64::try_from(old.len()).unwrap_or(u64::MAX))
+}
+
 /// Entries, received last first.
 pub async fn list(
     tx: &mut TenantTx,

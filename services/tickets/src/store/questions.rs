@@ -113,6 +113,21 @@ pub async fn list(
     rows.into_iter().map(TryInto::try_into).collect()
 }
 
+/// How many questions the seller is asked about a ticket.
+pub async fn asked(tx: &mut TenantTx, ticket: TicketId) -> Result<usize, Failure> {
+    let (provider, seller) = (tx.provider().0, tx.seller()?.0);
+    let asked: i64 = sqlx::query_scalar(
+        "select count(*) from tickets.question
+          where provider_id = $1 and seller_id = $2 and ticket_id = $3 and state = 'asked'",
+    )
+    .bind(provider)
+    .bind(seller)
+    .bind(ticket.0)
+    .fetch_one(tx.conn())
+    .await?;
+    Ok(usize::try_from(asked).unwrap_or(usize::MAX))
+}
+
 /// Keeps a question as it is now.
 pub async fn keep(tx: &mut TenantTx, question: &Question) -> Result<(), Failure> {
     let (provider, seller) = (tx.provider().0, tx.seller()?.0);

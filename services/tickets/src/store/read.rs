@@ -143,6 +143,7 @@ pub async fn events(tx: &mut TenantTx, ticket: TicketId, after: i64, limit: i64)
                 message: row.message_id.map(MessageId),
                 assignee: row.assignee_id.map(UserId),
                 detail: row.detail,
+                since: None,
             })
         })
         .collect()

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use tenantdb::{At, Failure, ToSqlx};
 
-use crate::domain::dossier::{Clock, Contact, Matter, Message, Ticket};
+use crate::domain::dossier::{Clock, Contact, Ended, Matter, Message, Ticket};
 use crate::domain::ids::{ChannelAccountId, ContactId, CustomerId, MessageId, SellerId, TicketId, UserId, Uuid};
 use crate::domain::intake::kind::MessageKind;
 use crate::domain::intake::mail::report::Action;
@@ -19,7 +19,7 @@ macro_rules! ticket_columns {
          t.external_thread_id, t.language, t.customer_id, t.tier, t.assignee_id, t.order_id, t.marketplace, t.country, t.kind,
          t.historical, t.created_at, t.updated_at, t.first_response_at, t.solved_at, t.due_at, t.look_at, t.first_message_at,
          t.first_outbound_at, t.inbound_count, t.outbound_count, t.message_count, t.event_count, t.contact_id,
-         t.contact_since, t.contact_messages, t.contact_assigned_at, t.last_user_id, t.merged_into_id, t.version"
+         t.contact_since, t.contact_messages, t.contact_assigned_at, t.last_user_id, t.merged_into_id, t.contact_ended, t.version"
     };
 }
 pub(crate) use ticket_columns;
@@ -62,6 +62,7 @@ pub struct TicketRow {
     contact_assigned_at: Option<At>,
     last_user_id: Option<Uuid>,
     merged_into_id: Option<Uuid>,
+    contact_ended: Option<String>,
     version: i64,
 }
 
@@ -115,13 +116,20 @@ impl TryFrom<TicketRow> for OfSeller<Ticket> {
             contact,
             last_user: row.last_user_id.map(UserId),
             merged_into: row.merged_into_id.map(TicketId),
+            contact_ended: row.contact_ended.map(|how| known("contact_ended", Ended::named(&how))).transpose()?,
             version: row.version,
         };
         Ok(OfSeller { seller: SellerId(row.seller_id), value: ticket })
     }
 }
 
+/// States by their names, with commas between them.
+fn states(names: &str) -> Option<Vec<State>> {
+    names.split(',').filter(|name| !name.is_empty()).map(State::named).collect()
+}
+
 /// An entry of the history as far as the rules look at it.
+#[derive(sqlx::FromRow)]
 pub struct FactRow {
     pub ticket_id: Uuid,
     pub sequence: i64,
@@ -129,6 +137,7 @@ pub struct FactRow {
     pub kind: String,
     pub state: String,
     pub automatic: bool,
+    pub since: Option<At>,
 }
 
 impl TryFrom<FactRow> for Fact {
@@ -141,10 +150,12 @@ impl TryFrom<FactRow> for Fact {
             kind: known("kind", Kind::named(&row.kind))?,
             state: known("state", State::named(&row.state))?,
             automatic: row.automatic,
+            since: row.since.map(second),
         })
     }
 }
 
+#[derive(sqlx::FromRow)]
 pub struct ClockRow {
     pub ticket_id: Uuid,
     pub family: String,
@@ -162,6 +173,8 @@ pub struct ClockRow {
     pub source: String,
     pub told_verdict: Option<String>,
     pub warned_percent: i32,
+    pub priority: Option<String>,
+    pub stands_in: Option<String>,
 }
 
 impl TryFrom<ClockRow> for Clock {
@@ -185,6 +198,8 @@ impl TryFrom<ClockRow> for Clock {
             source: row.source,
             told,
             warned: row.warned_percent,
+            priority: row.priority.map(|name| known("priority", Priority::named(&name))).transpose()?,
+            stands_in: row.stands_in.map(|names| known("stands_in", states(&names))).transpose()?,
         })
     }
 }
@@ -266,7 +281,7 @@ pub fn decisions_text(decisions: &[Decision]) -> String {
 
 fn decisions_of(text: &str) -> Vec<Decision> {
     // The words are this service's own; an unknown one is of a later version and shown as `other`.
-    const STEPS: [&str; 11] = [
+    const STEPS: [&str; 12] = [
         "account",
         "customer",
         "marketplace",
@@ -275,15 +290,18 @@ fn decisions_of(text: &str) -> Vec<Decision> {
         "forwarded",
         "delivery",
         "thread",
+        "message_id",
         "split",
         "language",
         "webhook",
     ];
-    const OUTCOMES: [&str; 39] = [
+    const OUTCOMES: [&str; 41] = [
         "matched",
         "created",
         "new",
         "new_after_closed",
+        "other_author",
+        "used_before",
         "external_thread",
         "in_reply_to",
         "plus_address",

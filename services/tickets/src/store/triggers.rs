@@ -224,10 +224,31 @@ pub async fn last_word(tx: &mut TenantTx, ticket: TicketId) -> Result<(String, A
     )
     .fetch_one(tx.conn())
     .await?;
-    let Some(last) = last else { return Ok((String::new(), Answering { wanted: false, sent })) };
+    let sent_to_one = 0;
+    let Some(last) = last else { return Ok((String::new(), Answering { wanted: false, sent, sent_to_one })) };
     // Intake decided whether a machine may answer it.
     let by_people_only = last.decisions.lines().any(|line| line.starts_with("answer\t"));
-    Ok((last.body, Answering { wanted: !last.automatic && !by_people_only, sent }))
+    Ok((last.body, Answering { wanted: !last.automatic && !by_people_only, sent, sent_to_one }))
+}
+
+/// How many automatic messages went to an address within the last day, at most so many.
+pub async fn sent_to(tx: &mut TenantTx, recipient: &str, most: i64) -> Result<i64, Failure> {
+    let (provider, seller) = (tx.provider().0, tx.seller()?.0);
+    let day = tx.now().checked_sub(SignedDuration::from_hours(24)).unwrap_or(tx.now());
+    Ok(sqlx::query_scalar(
+        "select count(*) from (
+            select from tickets.outgoing o
+              join tickets.message m on m.provider_id = $1 and m.seller_id = $2 and m.message_id = o.message_id
+             where o.provider_id = $1 and o.seller_id = $2 and o.recipient = $3 and o.queued_at > $4 and m.automatic
+             limit $5) as sent",
+    )
+    .bind(provider)
+    .bind(seller)
+    .bind(recipient)
+    .bind(day.to_sqlx())
+    .bind(most)
+    .fetch_one(tx.conn())
+    .await?)
 }
 
 /// Tickets that began in a range, newest first.

@@ -10,7 +10,7 @@ use kit::Fault;
 use tenantdb::{Due, TenantTx};
 use tokio_util::sync::CancellationToken;
 
-use super::values::language_of;
+use super::values::{Voices, language_of};
 use super::{Desk, rounds};
 use crate::domain::case::{Case, Extras};
 use crate::domain::dossier::{Act, Dossier};
@@ -19,7 +19,7 @@ use crate::domain::incident::{NotTold, State as Stands, Telling, template_for};
 use crate::domain::intake::Direction;
 use crate::domain::settings::Settings;
 use crate::domain::ticket::{self, Kind, State};
-use crate::domain::{ours, template};
+use crate::domain::{guard, ours, template};
 use crate::store;
 use crate::store::incidents::Recipient;
 use crate::store::keep::SERIAL_START;
@@ -60,10 +60,11 @@ async fn templates(tx: &mut TenantTx, key: &str) -> Result<BTreeMap<String, Temp
 }
 
 async fn tell(desk: &Desk, due: Due) -> Result<bool, Fault> {
+    let voices = desk.voices(&due.scope(), None).await;
     let mut tx = desk.deps.db.begin(&due.scope()).await?;
     let settings = desk.settings_in(&mut tx).await?;
     let Some(recipient) = store::incidents::due(&mut tx, due.id).await? else { return Ok(false) };
-    if let Err(why) = tell_one(desk, &mut tx, &settings, &recipient).await? {
+    if let Err(why) = tell_one(desk, &mut tx, &settings, &voices, &recipient).await? {
         store::incidents::skipped(&mut tx, recipient.id, why.name()).await?;
     }
     tx.commit().await?;
@@ -75,6 +76,7 @@ async fn tell_one(
     desk: &Desk,
     tx: &mut TenantTx,
     settings: &Settings,
+    voices: &Voices,
     recipient: &Recipient,
 ) -> Result<Result<(), NotTold>, Fault> {
     let incident = store::incidents::find(tx, recipient.incident).await?.map(|of| of.value);
@@ -109,8 +111,9 @@ async fn tell_one(
         at: now,
     };
     let mut dossier = Dossier::new(telling.ticket());
-    let Some(message) = said(desk, tx, settings, &mut dossier, &text.body).await? else {
-        return Ok(Err(NotTold::TextUnresolved));
+    let message = match said(desk, tx, settings, voices, &mut dossier, &text.body).await? {
+        Ok(message) => message,
+        Err(why) => return Ok(Err(why)),
     };
     let act = Act { user: None, at: now };
     dossier.hold(act, State::PendingCustomer)?;
@@ -121,33 +124,42 @@ async fn tell_one(
     Ok(Ok(()))
 }
 
-/// Says a text in a ticket, with its variables filled in; None if one of them has no value.
+/// Says a text in a ticket, with its variables filled in; not if one of them has no value, or where it names another
+/// seller: what leaves by itself is guarded as what people write.
 async fn said(
     desk: &Desk,
     tx: &mut TenantTx,
     settings: &Settings,
+    voices: &Voices,
     dossier: &mut Dossier,
     text: &str,
-) -> Result<Option<MessageId>, Fault> {
-    let Ok(variables) = template::check(text) else { return Ok(None) };
-    let values = desk.values(tx, None, &dossier.ticket, settings, &variables).await?;
-    let Ok(Ok(body)) = template::render(text, &values) else { return Ok(None) };
+) -> Result<Result<MessageId, NotTold>, Fault> {
+    let Ok(variables) = template::check(text) else { return Ok(Err(NotTold::TextUnresolved)) };
+    let values = desk.values(tx, None, voices, &dossier.ticket, settings, &variables).await?;
+    let Ok(Ok(body)) = template::render(text, &values) else { return Ok(Err(NotTold::TextUnresolved)) };
+    let (seller, grams) = (tx.seller()?, guard::grams(&body));
+    let hits = store::guard::hits(tx, seller, &grams).await?;
+    let before = store::guard::said(tx, dossier.ticket.id).await?;
+    if !guard::judge(&hits, &before).is_empty() {
+        return Ok(Err(NotTold::NamesAnotherSeller));
+    }
     let id: MessageId = desk.deps.clock.new_id();
     let act = Act { user: None, at: tx.now() };
     let mut message = ours::message(dossier, act, settings, id, Direction::Outbound, body);
     message.automatic = true;
     dossier.answered(message, false, false)?;
-    Ok(Some(id))
+    Ok(Ok(id))
 }
 
 async fn close(desk: &Desk, due: Due) -> Result<bool, Fault> {
     let id = TicketId(due.id);
+    let voices = desk.voices(&due.scope(), None).await;
     let mut tx = desk.deps.db.begin(&due.scope()).await?;
     let settings = desk.settings_in(&mut tx).await?;
     let Some(mut dossier) = store::load::dossier_if_free(&mut tx, id).await? else { return Ok(false) };
     for incident in store::incidents::take_notices(&mut tx, id).await? {
         if !dossier.ticket.state.is_done() {
-            over(desk, &mut tx, &settings, &mut dossier, incident).await?;
+            over(desk, &mut tx, &settings, &voices, &mut dossier, incident).await?;
         }
     }
     desk.keep_case_unnoted(&mut tx, &settings, &mut Case::new(dossier, Extras::default())).await?;
@@ -160,6 +172,7 @@ async fn over(
     desk: &Desk,
     tx: &mut TenantTx,
     settings: &Settings,
+    voices: &Voices,
     dossier: &mut Dossier,
     incident: IncidentId,
 ) -> Result<(), Fault> {
@@ -169,8 +182,10 @@ async fn over(
         let templates = templates(tx, &plan.closing_template_key).await?;
         let (language, country) = (language_of(&dossier.ticket, settings), dossier.ticket.country.clone());
         let found = template_for(&templates, &language, &country, &plan.fallback_language);
-        if let Some(text) = found.and_then(|language| templates.get(language)) {
-            said(desk, tx, settings, dossier, &text.body).await?;
+        if let Some(text) = found.and_then(|language| templates.get(language))
+            && let Err(why) = said(desk, tx, settings, voices, dossier, &text.body).await?
+        {
+            tracing::warn!(ticket.id = %dossier.ticket.id, reason = why.name(), "nobody was told that an incident is over");
         }
     }
     let somebody_wrote = dossier.facts.iter().any(|fact| fact.kind == Kind::CustomerWrote && !fact.automatic);

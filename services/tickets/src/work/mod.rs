@@ -8,6 +8,7 @@ pub mod erasing;
 pub mod http;
 pub mod incidents;
 pub mod mail;
+pub mod presence;
 pub mod retention;
 pub mod rounds;
 pub mod senders;
@@ -28,7 +29,6 @@ use proto::tenants::v1::GetSellerTermsRequest;
 use proto::tenants::v1::sellers_service_client::SellersServiceClient;
 use tenantdb::service::Deps;
 use tenantdb::{Failure, TenantTx};
-use tokio::sync::watch;
 
 use crate::domain::case::Case;
 use crate::domain::dossier::{Dossier, Message, Ticket};
@@ -46,9 +46,8 @@ pub struct Desk {
     pub mail: mail::Mail,
     pub http: http::Http,
     remembered: settings::Remembered,
-    /// Moves when somebody of this process told what she does. Only a hint: other processes are looked at
-    /// regularly.
-    pub presence: watch::Sender<u64>,
+    /// Wakes those of this process who look at a ticket.
+    pub presence: presence::Rooms,
     /// Whether sellers have triggers, and when that was looked up.
     triggered: Mutex<HashMap<(ProviderId, SellerId), (i64, bool)>>,
 }
@@ -56,7 +55,7 @@ pub struct Desk {
 impl Desk {
     pub fn new(deps: Deps, mail: mail::Mail, http: http::Http) -> Desk {
         let triggered = Mutex::default();
-        let (remembered, presence) = (settings::Remembered::default(), watch::Sender::new(0));
+        let (remembered, presence) = (settings::Remembered::default(), presence::Rooms::default());
         Desk { deps, mail, http, remembered, presence, triggered }
     }
 
@@ -159,10 +158,11 @@ impl Desk {
             let last = last.filter(|last| !last.address.is_empty());
             return Ok(last.map(|last| last.addressed()).ok_or(NotSent::NoAddress));
         };
-        let said = store::outgoing::said(tx, ticket.id).await?;
+        let hers = store::customers::mails_of(tx, ticket.customer).await?;
+        let said = store::outgoing::said(tx, ticket.id, &hers).await?;
         let of = letter::Of { number: &ticket.number, prefix: &settings.prefix, subject: &ticket.subject, tagged };
         if 0 < ticket.inbound_count {
-            return Ok(letter::address(&of, &said).ok_or(NotSent::NoAddress));
+            return Ok(letter::address(&of, &said, &hers).ok_or(NotSent::NoAddress));
         }
         // Nobody wrote yet: what we begin goes to the ticket's customer.
         let hers = store::incidents::mail_of(tx, ticket.customer).await?;

@@ -19,6 +19,9 @@ use crate::store;
 const SELLERS: i64 = 100;
 /// Tickets erased at once.
 const BATCH: i64 = 100;
+/// How long a mail stays in quarantine that somebody replayed or discarded, and one for which nobody did.
+const DECIDED_KEPT: SignedDuration = SignedDuration::from_hours(24 * 30);
+const WAITING_KEPT: SignedDuration = SignedDuration::from_hours(24 * 365);
 /// The pause between rounds.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// The longest until a seller is looked at again; what changes sooner says so.
@@ -66,6 +69,11 @@ async fn look_at(desk: &Desk, seller: Due) -> Result<bool, Fault> {
         return Ok(false);
     }
     let settings = desk.settings_in(&mut tx).await?;
+    let before = |kept: SignedDuration| now.checked_sub(kept).unwrap_or(Timestamp::MIN);
+    let forgotten = store::quarantine::forget(&mut tx, before(DECIDED_KEPT), before(WAITING_KEPT), BATCH).await?;
+    if 0 < forgotten {
+        tracing::info!(entries = forgotten, "what was in quarantine for long is forgotten");
+    }
     let at_latest = now.checked_add(AT_LATEST).unwrap_or(Timestamp::MAX);
     let Some(kept) = settings.retention else {
         store::privacy::look_at(&mut tx, at_latest).await?;

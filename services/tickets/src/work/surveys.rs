@@ -11,7 +11,7 @@ use kit::Fault;
 use tenantdb::{Due, TenantTx};
 use tokio_util::sync::CancellationToken;
 
-use super::values::{language_of, near};
+use super::values::{Voices, language_of, near};
 use super::{Desk, rounds};
 use crate::domain::case::{Case, Extras};
 use crate::domain::dossier::{Act, Dossier};
@@ -46,6 +46,7 @@ async fn look(desk: &Desk) -> Result<bool, Fault> {
 
 async fn ask(desk: &Desk, due: Due) -> Result<bool, Fault> {
     let id = TicketId(due.id);
+    let voices = desk.voices(&due.scope(), None).await;
     let mut tx = desk.deps.db.begin(&due.scope()).await?;
     let settings = desk.settings_in(&mut tx).await?;
     let Some(mut dossier) = store::load::dossier_if_free(&mut tx, id).await? else { return Ok(false) };
@@ -54,7 +55,7 @@ async fn ask(desk: &Desk, due: Due) -> Result<bool, Fault> {
     for survey in surveys {
         let Some(survey) = store::surveys::find(&mut tx, survey, None).await?.map(|of| of.value) else { continue };
         let mut invitation = begun(&tx, &settings, &dossier, &survey, &about);
-        match invite(desk, &mut tx, &settings, &mut dossier, &survey, &about, &mut invitation).await? {
+        match invite(desk, &mut tx, &settings, &mut dossier, &survey, &about, &mut invitation, &voices).await? {
             Ok(()) => about.last_asked = Some(invitation.decided_at),
             Err(why) => invitation.not_asked = Some(why.name().to_owned()),
         }
@@ -94,6 +95,7 @@ fn begun(tx: &TenantTx, settings: &Settings, dossier: &Dossier, survey: &Survey,
 }
 
 /// Writes the message that asks, or says why nobody is asked.
+#[allow(clippy::too_many_arguments)]
 async fn invite(
     desk: &Desk,
     tx: &mut TenantTx,
@@ -102,6 +104,7 @@ async fn invite(
     survey: &Survey,
     about: &About,
     invitation: &mut Invitation,
+    voices: &Voices,
 ) -> Result<Result<(), NotAsked>, Fault> {
     let ticket = &dossier.ticket;
     let mut languages = near(&language_of(ticket, settings));
@@ -136,7 +139,7 @@ async fn invite(
         expires_at: expires_at.as_second(),
     };
     let token = keys.token(&link.bytes());
-    let body = match written(desk, tx, settings, dossier, survey, text, &token).await? {
+    let body = match written(desk, tx, settings, dossier, survey, text, &token, voices).await? {
         Ok(body) => body,
         Err(why) => return Ok(Err(why)),
     };
@@ -151,6 +154,7 @@ async fn invite(
 }
 
 /// The text of a message with its variables filled in, unless it names another seller.
+#[allow(clippy::too_many_arguments)]
 async fn written(
     desk: &Desk,
     tx: &mut TenantTx,
@@ -159,11 +163,12 @@ async fn written(
     survey: &Survey,
     text: &Text,
     token: &str,
+    voices: &Voices,
 ) -> Result<Result<String, NotAsked>, Fault> {
     let Ok(variables) = template::check_with(&text.invitation, &OF_SURVEYS) else {
         return Ok(Err(NotAsked::TextUnresolved));
     };
-    let mut values = desk.values(tx, None, &dossier.ticket, settings, &variables).await?;
+    let mut values = desk.values(tx, None, voices, &dossier.ticket, settings, &variables).await?;
     // Only the seller's own words are looked at: letters of a link could read as anything.
     let words = template::render_with(&text.invitation, &with(&values, "-", "-"), &OF_SURVEYS);
     let Ok(Ok(words)) = words else { return Ok(Err(NotAsked::TextUnresolved)) };

@@ -6,7 +6,7 @@ use proto::events::v1 as wire;
 use proto::events::v1::envelope::Body;
 use tenantdb::{Failure, TenantTx};
 
-use crate::domain::dossier::{Dossier, Ticket, Told};
+use crate::domain::dossier::{Dossier, Ticket, Told, Turn, Way};
 use crate::domain::sla::clock::Verdict;
 
 /// Notes the dossier's news; they leave with the commit, in order per ticket.
@@ -15,7 +15,32 @@ pub fn emit(tx: &mut TenantTx, dossier: &Dossier) -> Result<(), Failure> {
         let (body, at) = body(&dossier.ticket, told);
         tx.emit(dossier.ticket.id, body, at)?;
     }
+    for turn in &dossier.turns {
+        tx.emit(dossier.ticket.id, Body::TicketTurned(turned(&dossier.ticket, turn)), turn.at)?;
+    }
     Ok(())
+}
+
+fn turned(ticket: &Ticket, turn: &Turn) -> wire::TicketTurned {
+    let (other, tag) = match &turn.way {
+        Way::Solved | Way::Reopened => (None, String::new()),
+        Way::Merged(other) | Way::Joined(other) => (Some(other), String::new()),
+        Way::Tagged(tag) | Way::Untagged(tag) => (None, tag.clone()),
+    };
+    wire::TicketTurned {
+        ticket_id: ticket.id.to_string(),
+        sequence: turn.sequence,
+        turn: turn.way.name().into(),
+        other_ticket_id: other.map(ToString::to_string).unwrap_or_default(),
+        tag,
+        at: Some(timestamp(turn.at)),
+        begun_at: Some(timestamp(ticket.first_message_at)),
+        channel: ticket.channel.clone(),
+        language: ticket.language.clone().unwrap_or_else(undetermined),
+        country: ticket.country.clone(),
+        marketplace: ticket.marketplace.clone(),
+        historical: ticket.historical,
+    }
 }
 
 fn body(ticket: &Ticket, told: &Told) -> (Body, Timestamp) {
@@ -32,7 +57,7 @@ fn body(ticket: &Ticket, told: &Told) -> (Body, Timestamp) {
             };
             (Body::MessageStored(event), *at)
         }
-        Told::NeedsWork { contact, due_at, at } => {
+        Told::NeedsWork { contact, due_at, wrote_again, changed, at } => {
             let event = wire::TicketNeedsWork {
                 ticket_id,
                 contact_id: contact.id.to_string(),
@@ -46,6 +71,8 @@ fn body(ticket: &Ticket, told: &Told) -> (Body, Timestamp) {
                 last_user_id: ticket.last_user.map(|user| user.to_string()).unwrap_or_default(),
                 skills: Vec::new(),
                 ticket_number: ticket.number.clone(),
+                wrote_again: *wrote_again,
+                changed: *changed,
             };
             (Body::TicketNeedsWork(event), *at)
         }

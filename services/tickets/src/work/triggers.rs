@@ -10,7 +10,7 @@ use kit::{Fault, ProviderId, SellerId};
 use tenantdb::{Due, Failure, TenantTx};
 use tokio_util::sync::CancellationToken;
 
-use super::values::{language_of, near};
+use super::values::{Voices, language_of, near};
 use super::{Desk, rounds};
 use crate::domain::case::{Case, Hands};
 use crate::domain::dossier::{Act, Dossier};
@@ -79,18 +79,33 @@ async fn look(desk: &Desk) -> Result<bool, Fault> {
 async fn act(desk: &Desk, due: Due) -> Result<bool, Fault> {
     let id = TicketId(due.id);
     let mut tx = desk.deps.db.begin(&due.scope()).await?;
+    let seller = tx.seller()?.0;
+    let answers = store::triggers::all(&mut tx, seller, false).await?;
+    let answers = answers.iter().any(|kept| kept.trigger.rule.replies().next().is_some());
+    drop(tx);
+    let voices = if answers { desk.voices(&due.scope(), None).await } else { Ok(Vec::new()) };
+    let mut tx = desk.deps.db.begin(&due.scope()).await?;
     let settings = desk.settings_in(&mut tx).await?;
     let Some(dossier) = store::load::dossier_if_free(&mut tx, id).await? else { return Ok(false) };
     let Some(since) = store::triggers::take(&mut tx, id).await? else { return Ok(false) };
-    let seller = tx.seller()?.0;
     let kept = store::triggers::all(&mut tx, seller, false).await?;
     let triggers: Vec<_> = kept.into_iter().map(|kept| kept.trigger).collect();
-    let (text, answering) = store::triggers::last_word(&mut tx, id).await?;
+    let (text, mut answering) = store::triggers::last_word(&mut tx, id).await?;
+    if answers
+        && answering.wanted
+        && let Ok(addressed) = desk.addressed(&mut tx, &dossier.ticket).await?
+    {
+        let most = trigger::ANSWERS_A_DAY_TO_ONE;
+        answering.sent_to_one = store::triggers::sent_to(&mut tx, &addressed.recipient, most).await?;
+    }
     let extras = store::extras::of(&mut tx, id).await?;
     let mut case = Case::new(dossier, extras);
     let keys: BTreeSet<&str> = triggers.iter().flat_map(|trigger| trigger.rule.replies()).collect();
-    let replies =
-        if answering.wanted { replies(desk, &mut tx, &case, &settings, &keys).await? } else { BTreeMap::new() };
+    let replies = if answering.wanted {
+        replies(desk, &mut tx, &voices, &case, &settings, &keys).await?
+    } else {
+        BTreeMap::new()
+    };
     let definitions = store::extras::definitions(&mut tx, seller).await?;
     let mut hands = Hands {
         act: Act { user: None, at: tx.now() },
@@ -115,6 +130,7 @@ async fn act(desk: &Desk, due: Due) -> Result<bool, Fault> {
 async fn replies(
     desk: &Desk,
     tx: &mut TenantTx,
+    voices: &Voices,
     case: &Case,
     settings: &Settings,
     keys: &BTreeSet<&str>,
@@ -128,7 +144,7 @@ async fn replies(
         let fits = wanted.iter().find_map(|language| all.iter().find(|one| one.language == *language));
         let Some(found) = fits else { continue };
         let Ok(variables) = template::check(&found.body) else { continue };
-        let values = desk.values(tx, None, ticket, settings, &variables).await?;
+        let values = desk.values(tx, None, voices, ticket, settings, &variables).await?;
         let Ok(Ok(text)) = template::render(&found.body, &values) else { continue };
         let seller = tx.seller()?;
         let grams = guard::grams(&text);

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kit::{Caller, Fault, UserId};
+use kit::{Caller, Fault, Scope, UserId};
 use proto::tenants::v1::onboarding_service_client::OnboardingServiceClient;
 use proto::tenants::v1::{BrandVoice, ListBrandVoicesRequest, ListPlaybookEntriesRequest, PlaybookEntry};
 use tenantdb::TenantTx;
@@ -13,34 +13,41 @@ use crate::domain::settings::Settings;
 use crate::store;
 use crate::store::writing::Signature;
 
+/// How a seller's brands speak, or why that is not known now.
+pub type Voices = Result<Vec<BrandVoice>, Fault>;
+
 impl Desk {
-    /// How the seller's brands speak, as the tenants service keeps it.
-    pub async fn voices(&self, tx: &TenantTx, caller: Option<&Caller>) -> Result<Vec<BrandVoice>, Fault> {
-        let request = ListBrandVoicesRequest { seller_id: tx.seller()?.to_string() };
-        let mut client = OnboardingServiceClient::new(self.tenants(tx, caller)?);
+    /// How the seller's brands speak, as the tenants service keeps it. Asked before a transaction begins: whoever
+    /// holds a connection must not wait for somebody who may need one.
+    pub async fn voices(&self, scope: &Scope, caller: Option<&Caller>) -> Result<Vec<BrandVoice>, Fault> {
+        let seller = scope.seller().ok_or(Fault::NotFound("seller"))?;
+        let request = ListBrandVoicesRequest { seller_id: seller.to_string() };
+        let mut client = OnboardingServiceClient::new(self.tenants(scope, caller)?);
         Ok(client.list_brand_voices(request).await?.into_inner().brand_voices)
     }
 
     /// What to say and to avoid in a country.
-    pub async fn playbook(&self, tx: &TenantTx, caller: &Caller, country: &str) -> Result<Vec<PlaybookEntry>, Fault> {
-        let request = ListPlaybookEntriesRequest { seller_id: tx.seller()?.to_string(), country: country.to_owned() };
-        let mut client = OnboardingServiceClient::new(self.tenants(tx, Some(caller))?);
+    pub async fn playbook(&self, scope: &Scope, caller: &Caller, country: &str) -> Result<Vec<PlaybookEntry>, Fault> {
+        let seller = scope.seller().ok_or(Fault::NotFound("seller"))?;
+        let request = ListPlaybookEntriesRequest { seller_id: seller.to_string(), country: country.to_owned() };
+        let mut client = OnboardingServiceClient::new(self.tenants(scope, Some(caller))?);
         Ok(client.list_playbook_entries(request).await?.into_inner().entries)
     }
 
-    fn tenants(&self, tx: &TenantTx, caller: Option<&Caller>) -> Result<kit::peers::Authed, Fault> {
+    fn tenants(&self, scope: &Scope, caller: Option<&Caller>) -> Result<kit::peers::Authed, Fault> {
         match caller {
-            Some(caller) => self.deps.calls.for_caller("tenants", caller, tx.scope()),
-            None => self.deps.calls.for_scope("tenants", tx.scope()),
+            Some(caller) => self.deps.calls.for_caller("tenants", caller, scope),
+            None => self.deps.calls.for_scope("tenants", scope),
         }
     }
 
     /// The values of the variables asked for, on a ticket. What is not known is left out. `caller` is the
-    /// agent, None where no person answers.
+    /// agent, None where no person answers; `voices` are those that were asked for before `tx` began.
     pub async fn values(
         &self,
         tx: &mut TenantTx,
         caller: Option<&Caller>,
+        voices: &Voices,
         ticket: &Ticket,
         settings: &Settings,
         wanted: &BTreeSet<&'static str>,
@@ -63,13 +70,16 @@ impl Desk {
             values.insert("customer.name", customer.value.name);
         }
         if wanted.contains("seller.name") {
-            let scope = tx.scope().clone();
-            let terms = self.deps.terms.of(&self.deps.db, &self.deps.calls, caller, &scope).await?;
-            values.insert("seller.name", terms.name.clone());
+            let seller = tx.seller()?;
+            let terms = tenantdb::sellers::read(tx, seller).await?.ok_or(Fault::NotFound("seller"))?;
+            values.insert("seller.name", terms.name);
         }
         if wanted.iter().any(|name| name.starts_with("brand.") || name.starts_with("agent.")) {
-            let voices = self.voices(tx, caller).await?;
-            let voice = voice_for(&voices, &language);
+            let voices = match voices {
+                Ok(voices) => voices,
+                Err(fault) => return Err(Fault::Unavailable(kit::fault::chain(fault).into())),
+            };
+            let voice = voice_for(voices, &language);
             if let Some(voice) = voice {
                 values.insert("brand.greeting", voice.greeting.clone());
                 values.insert("brand.sign_off", voice.sign_off.clone());

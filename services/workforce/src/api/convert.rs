@@ -176,6 +176,7 @@ pub fn state(of: ScheduleState) -> wire::ScheduleState {
 pub fn schedule(of: &Schedule, shortfalls: &[Shortfall]) -> wire::Schedule {
     let solved = &of.solved;
     let open = (solved.understaffed_seconds - solved.bound_seconds).max(0);
+    let above = (solved.cost - solved.cost_bound).max(0);
     let progress = wire::SolveProgress {
         iterations: solved.iterations,
         required_seconds: solved.required_seconds,
@@ -184,7 +185,19 @@ pub fn schedule(of: &Schedule, shortfalls: &[Shortfall]) -> wire::Schedule {
         understaffed_bound_seconds: solved.bound_seconds,
         gap: if solved.required_seconds == 0 { 0.0 } else { open as f64 / solved.required_seconds as f64 },
         elapsed_seconds: solved.elapsed_ms as f64 / 1_000.0,
+        cost: solved.cost,
+        cost_bound: solved.cost_bound,
+        cost_parts: Some(wire::CostParts {
+            understaffing: solved.parts.missing,
+            overstaffing: solved.parts.idle,
+            owed_hours: solved.parts.owed,
+            wishes: solved.parts.wishes,
+            unfairness: solved.parts.unfairness,
+            changes: solved.parts.changes,
+        }),
+        cost_gap: if solved.cost == 0 { 0.0 } else { above as f64 / solved.cost as f64 },
     };
+    let kept = !matches!(of.state, ScheduleState::Solving | ScheduleState::Failed | ScheduleState::Cancelled);
     let shortfalls = shortfalls.iter().map(|one| wire::ContractShortfall {
         user_id: one.user.to_string(),
         week: one.week.to_string(),
@@ -205,6 +218,15 @@ pub fn schedule(of: &Schedule, shortfalls: &[Shortfall]) -> wire::Schedule {
         create_time: Some(timestamp(of.created_at)),
         publish_time: of.published_at.map(timestamp),
         shortfalls: shortfalls.collect(),
+        fairness_policy_version: of.policy_version,
+        start_schedule_id: of.start.map(|id| id.to_string()).unwrap_or_default(),
+        start_comparison: of.start.filter(|_| kept).map(|_| wire::StartComparison {
+            kept: of.comparison.kept,
+            moved: of.comparison.moved,
+            added: of.comparison.added,
+            removed: of.comparison.removed,
+            changed_seconds: of.comparison.seconds,
+        }),
     }
 }
 

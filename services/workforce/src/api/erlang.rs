@@ -5,39 +5,7 @@ use proto::workforce::v1 as wire;
 
 use super::Api;
 use crate::domain::erlang::{self, Definition, Figures, Load, MAX_SERVERS, Refusal, Target};
-
-/// A service target with the patience that belongs to it.
-pub(super) struct Wanted {
-    pub(super) target: Target,
-    pub(super) patience: Option<f64>,
-}
-
-impl Wanted {
-    /// Reads a target with its defaults; ranges are the domain's to judge.
-    pub(super) fn read(given: &wire::ServiceTarget) -> Wanted {
-        let set = |value: f64| (value != 0.0).then_some(value);
-        let definition = match given.definition() {
-            wire::ServiceLevelDefinition::Unspecified | wire::ServiceLevelDefinition::OfOffered => {
-                Definition::OfOffered
-            }
-            wire::ServiceLevelDefinition::OfAnswered => Definition::OfAnswered,
-            wire::ServiceLevelDefinition::AbandonedInTimeKept => Definition::AbandonedInTimeKept,
-            wire::ServiceLevelDefinition::AbandonedInTimeLeftOut => Definition::AbandonedInTimeLeftOut,
-        };
-        Wanted {
-            target: Target {
-                within_seconds: given.answer_within_seconds as f64,
-                service_level: given.service_level,
-                definition,
-                max_occupancy: set(given.max_occupancy).unwrap_or(1.0),
-                max_mean_wait: set(given.max_mean_wait_seconds),
-                max_abandonment: set(given.max_abandonment),
-                concurrency: if given.concurrency == 0 { 1 } else { given.concurrency.max(0).unsigned_abs() },
-            },
-            patience: set(given.patience_seconds),
-        }
-    }
-}
+use crate::plan::Wanted;
 
 impl Api {
     pub(super) async fn erlang(

@@ -1,13 +1,25 @@
 //! The calls of the service: read, decide, keep, reply.
 
+mod changes;
 mod convert;
 mod erlang;
+mod exchange;
 mod explain;
+mod exports;
+mod forecast_inputs;
+mod intraday;
+mod leave;
+mod notices;
 mod people;
 mod planning;
+mod proof;
+mod reasons;
 mod requirement;
 mod schedule;
+mod seats;
 mod shifts;
+mod what_if;
+mod wishes;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -23,14 +35,31 @@ use tonic::{Request, Response, Status};
 /// The handlers.
 pub struct Api {
     pub(crate) deps: Deps,
-    /// Wakes the solver.
+    /// Wakes the solver, and the simulation of schedules.
     pub(crate) wake: Arc<Notify>,
+    pub(crate) wake_proofs: Arc<Notify>,
 }
 
 fn exported(line: Line) -> wire::ExportSellerRowsResponse {
     let Line { table, json, rows, sha256 } = line;
     wire::ExportSellerRowsResponse { table, json_line: json, rows, sha256 }
 }
+
+/// The same for a service of unary calls only.
+macro_rules! unary_service {
+    ($service:ident: $($name:ident => $inner:ident, $request:ident, $response:ident;)*) => {
+        #[tonic::async_trait]
+        impl $service for Api {
+            $(
+                async fn $name(&self, request: Request<wire::$request>) -> Result<Response<wire::$response>, Status> {
+                    let (caller, request) = kit::admitted(request)?;
+                    Ok(Response::new(self.$inner(&caller, request).await?))
+                }
+            )*
+        }
+    };
+}
+use unary_service;
 
 /// Two lines for every unary call; the inner method speaks `Fault`.
 macro_rules! unary {

@@ -161,7 +161,8 @@ impl Api {
     }
 }
 
-fn read_employment(checks: &mut Checks, user: UserId, given: &wire::Employment) -> Employment {
+/// A contract as it was given, with its defaults.
+pub(super) fn read_employment(checks: &mut Checks, user: UserId, given: &wire::Employment) -> Employment {
     let or = |value: i64, default: i64| if value == 0 { default } else { value };
     let contract = Contract {
         min_week: given.min_week_seconds,

@@ -9,12 +9,15 @@ use kit::{Caller, Checks, Fault, Id, SellerId};
 use proto::workforce::v1 as wire;
 use tenantdb::TenantTx;
 
+use super::forecast_inputs::{expected_series, known};
 use super::{Api, convert};
 use crate::domain::civil;
-use crate::domain::forecast::{Expected, Horizon, Record, expect};
+use crate::domain::forecast::{Horizon, Record, expect, in_common};
+use crate::domain::known_days::{self, Event, SellerCalendar};
 use crate::domain::record::{Forecast, ForecastId, ForecastSeries};
 use crate::domain::refusal::Refusal;
 use crate::events::HALF_HOUR;
+use crate::store::forecasting;
 use crate::store::planning::{self, NewestKey};
 use crate::store::volume::{self, VolumeKey};
 
@@ -68,10 +71,16 @@ impl Api {
             None => (wanted.given.clone(), None),
             Some(zone) => {
                 let mut tx = self.deps.db.begin(&scope).await?;
-                let (record, points) = self.recorded(&mut tx, seller, &wanted, zone).await?;
+                let now = self.deps.clock.now();
+                let (record, points) = recorded(&mut tx, seller, now, wanted.start, wanted.weeks, zone).await?;
+                let known = known(&mut tx, seller).await?;
                 drop(tx);
+                if MAX_SERIES < points.len() || MAX_POINTS < points.len() * wanted.count {
+                    let problem = "must be fewer: the forecast would hold more than 100000 values";
+                    return Err(Fault::invalid("days", problem));
+                }
                 let (ends, horizon, handle) = (record.end, wanted.horizon(), wanted.default_handle);
-                let learnt = tokio::task::spawn_blocking(move || learn(&record, points, horizon, handle));
+                let learnt = tokio::task::spawn_blocking(move || learn(&record, points, horizon, handle, &known));
                 (learnt.await.map_err(|e| Fault::Internal(Box::new(e)))??, Some(ends))
             }
         };
@@ -88,60 +97,13 @@ impl Api {
             step_seconds: wanted.step,
             intervals: wanted.count as i32,
             history_ends_at,
+            zone: wanted.zone.as_ref().and_then(TimeZone::iana_name).unwrap_or_default().to_owned(),
             created_at: self.deps.clock.now(),
         };
         planning::insert_forecast(&mut tx, &forecast, &series).await?;
         let response = wire::CreateForecastResponse { forecast: Some(convert::forecast(&forecast, series)) };
         tx.commit_with(&response).await?;
         Ok(response)
-    }
-
-    /// The history ends with the day of the last recorded contact: a week without any contact at
-    /// all is a week that was not recorded.
-    async fn recorded(
-        &self,
-        tx: &mut TenantTx,
-        seller: SellerId,
-        wanted: &Wanted,
-        zone: &TimeZone,
-    ) -> Result<(Record, Points), Fault> {
-        let now = self.deps.clock.now().min(wanted.start);
-        let (first, last) = volume::span(tx, seller, now).await?.ok_or(Refusal::HistoryEmpty)?;
-        let day = |at: Timestamp| zone.to_datetime(at).date();
-        let end = civil::midnight(civil::later(day(last), 1), zone).min(now);
-        let weeks_ago = end.as_second() - i64::from(wanted.weeks) * 7 * 86_400;
-        let oldest = Timestamp::from_second(weeks_ago).unwrap_or(Timestamp::UNIX_EPOCH);
-        let start = civil::midnight(day(first), zone).max(oldest);
-
-        let mut points = Points::new();
-        let (mut after, mut rows) = (None, 0);
-        loop {
-            let chunk = volume::list(tx, seller, start, end, after.as_ref(), CHUNK).await?;
-            let full = chunk.len() as i64 == CHUNK;
-            rows += chunk.len();
-            if MAX_HISTORY_ROWS < rows {
-                return Err(Fault::invalid("history_weeks", "must be fewer: more than 400000 half hours are recorded"));
-            }
-            after = chunk.last().map(|row| (row.starts_at, row.language.clone(), row.channel.clone()));
-            for row in chunk {
-                points.entry((row.language, row.channel)).or_default().push(Point {
-                    start: row.starts_at,
-                    contacts: row.offered as f64,
-                    timed: row.timed as f64,
-                    handle_seconds: row.handle_seconds as f64,
-                });
-            }
-            if !full {
-                break;
-            }
-        }
-        if points.is_empty() {
-            return Err(Refusal::HistoryEmpty.into());
-        }
-        if MAX_SERIES < points.len() || MAX_POINTS < points.len() * wanted.count {
-            return Err(Fault::invalid("days", "must be fewer: the forecast would hold more than 100000 values"));
-        }
-        Ok((Record { start, end, zone: zone.clone() }, points))
     }
 
     pub(super) async fn forecast(
@@ -182,26 +144,68 @@ impl Api {
 }
 
 /// Recorded half hours by language and channel.
-type Points = BTreeMap<(String, String), Vec<Point>>;
+pub(super) type Points = BTreeMap<(String, String), Vec<Point>>;
 
-/// Forecasts every series; one too young to be forecast is left out while others are not.
-fn learn(record: &Record, points: Points, horizon: Horizon, handle: f64) -> Result<Vec<ForecastSeries>, Fault> {
+/// The history of a seller by series, recorded or imported. It ends with the day of the last contact: a week
+/// without any contact at all is a week that was not recorded.
+pub(super) async fn recorded(
+    tx: &mut TenantTx,
+    seller: SellerId,
+    now: Timestamp,
+    wanted: Timestamp,
+    weeks: u32,
+    zone: &TimeZone,
+) -> Result<(Record, Points), Fault> {
+    let now = now.min(wanted);
+    let (first, last) = forecasting::span(tx, seller, now).await?.ok_or(Refusal::HistoryEmpty)?;
+    let day = |at: Timestamp| zone.to_datetime(at).date();
+    let end = civil::midnight(civil::later(day(last), 1), zone).min(now);
+    let weeks_ago = end.as_second() - i64::from(weeks) * 7 * 86_400;
+    let oldest = Timestamp::from_second(weeks_ago).unwrap_or(Timestamp::UNIX_EPOCH);
+    let start = civil::midnight(day(first), zone).max(oldest);
+
+    let mut points = Points::new();
+    let (mut after, mut rows) = (None, 0);
+    loop {
+        let chunk = forecasting::history(tx, seller, start, end, after.as_ref(), CHUNK).await?;
+        let full = chunk.len() as i64 == CHUNK;
+        rows += chunk.len();
+        if MAX_HISTORY_ROWS < rows {
+            return Err(Fault::invalid("history_weeks", "must be fewer: more than 400000 half hours are recorded"));
+        }
+        after = chunk.last().map(|row| (row.starts_at, row.language.clone(), row.channel.clone()));
+        for row in chunk {
+            points.entry((row.language, row.channel)).or_default().push(Point {
+                start: row.starts_at,
+                contacts: row.offered as f64,
+                timed: row.timed as f64,
+                handle_seconds: row.handle_seconds as f64,
+            });
+        }
+        if !full {
+            break;
+        }
+    }
+    if points.is_empty() {
+        return Err(Refusal::HistoryEmpty.into());
+    }
+    Ok((Record { start, end, zone: zone.clone() }, points))
+}
+
+/// Forecasts every series by what is known of its days; one too young to be forecast is left out while others are not.
+fn learn(
+    record: &Record,
+    points: Points,
+    horizon: Horizon,
+    handle: f64,
+    (calendar, events): &(SellerCalendar, Vec<Event>),
+) -> Result<Vec<ForecastSeries>, Fault> {
+    let days = |key: &(String, String)| known_days::calendar(calendar, events, &key.0, &key.1);
+    let pool = in_common(record, points.iter().map(|(key, points)| (points.as_slice(), days(key))), horizon);
     let mut series = Vec::with_capacity(points.len());
-    for ((language, channel), points) in points {
-        let Ok(expected) = expect(record, points, horizon, handle) else { continue };
-        let Expected { contacts, lower, upper, handle_seconds, weeks, wape, seasonal_naive_wape, methods } = expected;
-        series.push(ForecastSeries {
-            language,
-            channel,
-            contacts,
-            handle_seconds,
-            history_weeks: i32::try_from(weeks).unwrap_or(i32::MAX),
-            lower_ends: lower,
-            upper_ends: upper,
-            wape,
-            seasonal_naive_wape,
-            methods,
-        });
+    for (key, points) in points {
+        let Ok(expected) = expect(record, points, horizon, handle, &days(&key), pool.as_ref()) else { continue };
+        series.push(expected_series(key.0, key.1, expected));
     }
     if series.is_empty() { Err(Refusal::HistoryEmpty.into()) } else { Ok(series) }
 }
@@ -297,6 +301,9 @@ fn read_given(checks: &mut Checks, given: &[wire::ForecastSeries], count: usize)
             wape: 0.0,
             seasonal_naive_wape: 0.0,
             methods: Vec::new(),
+            damping: Vec::new(),
+            unlearnt: Vec::new(),
+            outliers: Vec::new(),
         });
     }
     series

@@ -13,15 +13,19 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 
 use super::{Api, convert};
+use crate::changing;
+use crate::domain::agent::Duty;
 use crate::domain::check;
 use crate::domain::civil;
 use crate::domain::coverage::onto_grid;
+use crate::domain::former::Comparison;
 use crate::domain::model::{Grid, MAX_NEEDS, Need};
-use crate::domain::record::{Requirement, RequirementId, Schedule, ScheduleId, ScheduleState, Solved};
+use crate::domain::record::{Requirement, RequirementId, Schedule, ScheduleId, ScheduleState, ShiftId, Solved};
 use crate::domain::refusal::Refusal;
-use crate::inputs;
+use crate::seating::{self, Without};
 use crate::store::planning::{self, NewestKey};
-use crate::store::{people, schedule, shift};
+use crate::store::{floor, people, proof, schedule, shift};
+use crate::{inputs, starting};
 
 /// A watcher looks this often, and hears something at least this often.
 const LOOK: Duration = Duration::from_millis(400);
@@ -69,9 +73,15 @@ impl Api {
             people: 0,
             shifts: 0,
             failure: String::new(),
+            policy_version: 0,
+            start: wanted.start,
+            kept_shifts: wanted.kept,
+            change_weight: wanted.change_weight as i32,
+            comparison: Comparison::default(),
             created_at: self.deps.clock.now(),
             published_at: None,
         };
+        refuse_start(&mut tx, &created).await?;
         schedule::insert(&mut tx, &created, &needs).await?;
         let response = wire::CreateScheduleResponse { schedule: Some(convert::schedule(&created, &[])) };
         tx.commit_with(&response).await?;
@@ -215,6 +225,8 @@ impl Api {
         }
         let replaced = replaced_by(&mut tx, &found).await?;
         refuse_unlawful(&mut tx, &found, &replaced).await?;
+        refuse_seatless(&mut tx, &found, &replaced).await?;
+        changing::published(&mut tx, &found, &replaced, caller.user().map(|user| user.0), now).await?;
         for old in &replaced {
             schedule::set_state(&mut tx, *old, ScheduleState::Superseded, None).await?;
             shift::set_live(&mut tx, *old, false).await?;
@@ -225,6 +237,10 @@ impl Api {
             _ => failure.into(),
         })?;
         schedule::set_state(&mut tx, id, ScheduleState::Published, Some(now)).await?;
+        floor::watch_floor(&mut tx, now).await?;
+        if !found.requirements.is_empty() {
+            proof::ask(&mut tx, id, now).await?;
+        }
         let published = schedule::get(&mut tx, id).await?.ok_or(Fault::NotFound("schedule"))?;
         let told = SchedulePublished {
             schedule_id: id.to_string(),
@@ -236,6 +252,7 @@ impl Api {
         let shortfalls = schedule::shortfalls(&mut tx, id).await?;
         let response = wire::PublishScheduleResponse { schedule: Some(convert::schedule(&published, &shortfalls)) };
         tx.commit_with(&response).await?;
+        self.wake_proofs.notify_one();
         Ok(response)
     }
 }
@@ -260,6 +277,38 @@ async fn replaced_by(tx: &mut TenantTx, draft: &Schedule) -> Result<Vec<Schedule
         replaced.push(other.id);
     }
     Ok(replaced)
+}
+
+/// Refuses a draft with more people than seats.
+async fn refuse_seatless(tx: &mut TenantTx, draft: &Schedule, replaced: &[ScheduleId]) -> Result<(), Fault> {
+    let without = Without { schedules: replaced, ..Without::default() };
+    let days = (draft.first_day, draft.last_day());
+    let Some(seating) = seating::read(tx, days, &draft.users, without).await? else { return Ok(()) };
+    let shifts = shift::of_schedule(tx, draft.id, None, None, i64::from(i32::MAX)).await?;
+    let placed: Vec<(UserId, Duty)> = shifts.into_iter().map(|one| (one.user, one.duty)).collect();
+    Ok(seating.refuse(&placed)?)
+}
+
+/// Refuses shifts that are to stay and cannot.
+async fn refuse_start(tx: &mut TenantTx, asked: &Schedule) -> Result<(), Fault> {
+    let start = starting::checked(tx, asked).await?;
+    let placed = start.placed();
+    if placed.is_empty() {
+        return Ok(());
+    }
+    let users: Vec<UserId> = start.stay.keys().copied().collect();
+    if !asked.users.is_empty() && !users.iter().all(|user| asked.users.contains(user)) {
+        return Err(Fault::invalid("kept_shift_ids", "must be shifts of agents of the schedule"));
+    }
+    let (first, last) = (asked.first_day, asked.last_day());
+    let mut agents = inputs::agents(tx, &users, first, last, &[]).await?;
+    agents.iter_mut().for_each(|agent| inputs::give_way(agent, first, last));
+    start.refuse_unlawful(&agents, first, last)?;
+    let without = Without { agents: Some((&users, first, last)), ..Without::default() };
+    if let Some(seating) = seating::read(tx, (first, last), &users, without).await? {
+        seating.refuse(&placed)?;
+    }
+    Ok(())
 }
 
 /// Judges every shift once more, by the rules and facts of now.
@@ -350,6 +399,9 @@ struct Wanted {
     requirements: Vec<RequirementId>,
     users: Vec<UserId>,
     solve_seconds: i64,
+    start: Option<ScheduleId>,
+    kept: Vec<ShiftId>,
+    change_weight: i64,
 }
 
 impl Wanted {
@@ -369,11 +421,21 @@ impl Wanted {
         let mut requirements: Vec<RequirementId> =
             request.requirement_ids.iter().take(200).map(|id| checks.id("requirement_ids", id)).collect();
         let mut users: Vec<UserId> = request.user_ids.iter().take(5_000).map(|id| checks.id("user_ids", id)).collect();
+        let start = (!request.start_schedule_id.is_empty())
+            .then(|| checks.id::<ScheduleId>("start_schedule_id", &request.start_schedule_id));
+        checks.count("kept_shift_ids", request.kept_shift_ids.len(), 0..=5_000);
+        let mut kept: Vec<ShiftId> =
+            request.kept_shift_ids.iter().take(5_000).map(|id| checks.id("kept_shift_ids", id)).collect();
+        checks.require(kept.is_empty() || start.is_some(), "start_schedule_id", "must be given with kept_shift_ids");
+        let change_weight = checks.range("change_weight", request.change_weight.into(), 0..=9);
+        checks.require(change_weight == 0 || start.is_some(), "start_schedule_id", "must be given with change_weight");
         checks.finish()?;
+        kept.sort_unstable();
+        kept.dedup();
         requirements.sort_unstable();
         requirements.dedup();
         users.sort_unstable();
         users.dedup();
-        Ok(Wanted { name, first, days, requirements, users, solve_seconds })
+        Ok(Wanted { name, first, days, requirements, users, solve_seconds, start, kept, change_weight })
     }
 }

@@ -16,8 +16,9 @@ use crate::domain::model::Grid;
 use crate::domain::record::{ScheduleId, Shift};
 use crate::domain::{adherence, civil};
 use crate::inputs;
+use crate::store::floor::{self, ExceptionFilter};
 use crate::store::shift::ShiftKey;
-use crate::store::{schedule, shift};
+use crate::store::{notices, schedule, shift};
 
 impl Api {
     pub(super) async fn shifts(
@@ -47,7 +48,13 @@ impl Api {
         let (from, to) = days(&request.from_day, &request.to_day, 92)?;
         let mut tx = self.deps.db.begin(&caller.of_provider()).await?;
         let rows = shift::live(&mut tx, &[user], from, to, None, 200).await?;
-        Ok(wire::GetMyShiftsResponse { shifts: rows.iter().map(convert::shift).collect() })
+        let unseen = notices::unseen(&mut tx, user, (from, to), 200).await?;
+        let unseen_changes =
+            unseen.iter().map(|(schedule, noted)| super::changes::shown_change(noted, Some(*schedule)));
+        Ok(wire::GetMyShiftsResponse {
+            shifts: rows.iter().map(convert::shift).collect(),
+            unseen_changes: unseen_changes.collect(),
+        })
     }
 
     pub(super) async fn coverage(
@@ -122,24 +129,30 @@ impl Api {
         users.dedup();
         let edge = |days: i64, day: Date| civil::midnight(civil::later(day, days), &TimeZone::UTC);
         let presence = shift::presence(&mut tx, &users, edge(-2, from), edge(3, to)).await?;
+        let filter =
+            ExceptionFilter { from: Some(edge(-2, from)), to: Some(edge(3, to)), ..ExceptionFilter::default() };
+        let exceptions = floor::exceptions(&mut tx, &filter, None, 20_000).await?;
         let of_day = |row: &Shift| {
             let own: Vec<(i64, i64)> =
                 presence.iter().filter(|one| one.0 == row.user).map(|one| (one.1, one.2)).collect();
             let before = rows.iter().find(|one| one.user == row.user && one.day == civil::later(row.day, -1));
-            day_of(row, before, &own)
+            let of_row = exceptions.iter().filter(|one| one.user.is_none_or(|user| user == row.user));
+            let excused: Vec<(i64, i64)> =
+                of_row.map(|one| (one.starts_at.as_second(), one.ends_at.as_second())).collect();
+            day_of(row, before, &own, &excused)
         };
         Ok(wire::GetAdherenceResponse { days: rows.iter().map(of_day).collect(), next_page_token })
     }
 }
 
 /// A day runs from midnight to midnight; a shift past midnight belongs wholly to the day it began.
-fn day_of(row: &Shift, before: Option<&Shift>, presence: &[(i64, i64)]) -> wire::AdherenceDay {
+fn day_of(row: &Shift, before: Option<&Shift>, presence: &[(i64, i64)], excused: &[(i64, i64)]) -> wire::AdherenceDay {
     let zone = civil::zone(&row.zone).unwrap_or(TimeZone::UTC);
     let midnight = |days: i64| civil::midnight(civil::later(row.day, days), &zone).as_second();
     let start = before.map_or(i64::MIN, |before| before.duty.end).max(midnight(0)).min(row.duty.start);
     let end = midnight(1).max(row.duty.end);
     let clipped: Vec<(i64, i64)> = presence.iter().map(|(from, to)| (*from.max(&start), *to.min(&end))).collect();
-    let day = adherence::compare(std::slice::from_ref(&row.duty), &clipped);
+    let day = adherence::compare(std::slice::from_ref(&row.duty), &clipped, excused);
     wire::AdherenceDay {
         user_id: row.user.to_string(),
         day: row.day.to_string(),

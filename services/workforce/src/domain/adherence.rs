@@ -1,6 +1,7 @@
 //! Who came: planned shifts against recorded presence.
 
 use super::agent::Duty;
+use super::realtime::{common, minus, work_of};
 
 /// What one day shows. Seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -25,26 +26,13 @@ impl Day {
     }
 }
 
-/// Compares shifts with working presence; both may be in any order and may overlap.
-pub fn compare(shifts: &[Duty], presence: &[(i64, i64)]) -> Day {
+/// Compares shifts with working presence, each in any order; they may overlap. Excused time is not planned.
+pub fn compare(shifts: &[Duty], presence: &[(i64, i64)], excused: &[(i64, i64)]) -> Day {
     let presence = merged(presence.to_vec());
-    let mut planned = Vec::new();
-    for shift in shifts {
-        let mut at = shift.start;
-        for (from, to) in &shift.breaks {
-            planned.push((at, *from));
-            at = *to;
-        }
-        planned.push((at, shift.end));
-    }
-    let planned = merged(planned);
+    let planned: Vec<(i64, i64)> = shifts.iter().flat_map(work_of).collect();
+    let planned = minus(&planned, excused);
     let length = |ranges: &[(i64, i64)]| ranges.iter().map(|(from, to)| to - from).sum();
-    let mut adhered = 0;
-    for (from, to) in &planned {
-        for (start, end) in &presence {
-            adhered += (to.min(end) - from.max(start)).max(0);
-        }
-    }
+    let adhered = length(&common(&planned, &presence));
     Day { scheduled: length(&planned), present: length(&presence), adhered }
 }
 
@@ -74,10 +62,13 @@ mod tests {
     fn a_late_start_a_long_break_and_overtime_show() {
         let shift = Duty { start: 0, end: 28_800, breaks: vec![(14_400, 16_200)] };
         // Came ten minutes late, worked into the break, came back in time, stayed an hour longer.
-        let day = compare(&[shift], &[(600, 15_000), (16_200, 32_400), (20_000, 21_000)]);
+        let day = compare(std::slice::from_ref(&shift), &[(600, 15_000), (16_200, 32_400), (20_000, 21_000)], &[]);
         assert_eq!(day, Day { scheduled: 27_000, present: 30_600, adhered: 26_400 });
         assert!((day.adherence() - 26_400.0 / 27_000.0).abs() < 1e-12);
         assert!(1.0 < day.conformance());
-        assert_eq!(compare(&[], &[(0, 60)]).adherence(), 0.0);
+        assert_eq!(compare(&[], &[(0, 60)], &[]).adherence(), 0.0);
+        // The first quarter of an hour is excused.
+        let day = compare(&[shift], &[(900, 14_400), (16_200, 28_800)], &[(0, 900)]);
+        assert_eq!((day.scheduled, day.adhered), (26_100, 26_100));
     }
 }

@@ -31,7 +31,8 @@ impl Duty {
 
     /// The intervals that it touches, with hundredths of a person at work in each.
     pub fn cover(&self, grid: &Grid) -> impl Iterator<Item = (usize, u32)> {
-        let first = (self.start - grid.start).div_euclid(grid.step).max(0);
+        // A shift after the last interval touches none.
+        let first = (self.start - grid.start).div_euclid(grid.step).clamp(0, grid.count as i64);
         let end = (self.end - grid.start + grid.step - 1).div_euclid(grid.step).clamp(first, grid.count as i64);
         (first..end).map(move |interval| {
             let (from, to) = (grid.start + interval * grid.step, grid.start + (interval + 1) * grid.step);
@@ -153,12 +154,17 @@ pub struct Skills {
 impl Skills {
     /// Whether the agent may answer a seller's customers in a language until an instant.
     pub fn serves(&self, seller: SellerId, certification_required: bool, language: &str, until: Timestamp) -> bool {
-        let certified = self.certifications.iter().any(|(of, end)| *of == seller && end.is_none_or(|end| until <= end));
-        let admitted = certified || (!certification_required && self.sellers.contains(&seller));
-        admitted && self.speaks(language)
+        self.admitted(seller, certification_required, until) && self.speaks(language)
     }
 
-    fn speaks(&self, language: &str) -> bool {
+    /// Whether the agent may work for a seller until an instant.
+    pub fn admitted(&self, seller: SellerId, certification_required: bool, until: Timestamp) -> bool {
+        let certified = self.certifications.iter().any(|(of, end)| *of == seller && end.is_none_or(|end| until <= end));
+        certified || (!certification_required && self.sellers.contains(&seller))
+    }
+
+    /// Whether the agent speaks a language well enough to answer customers.
+    pub fn speaks(&self, language: &str) -> bool {
         let primary = |tag: &str| tag.split('-').next().unwrap_or_default().to_ascii_lowercase();
         let wanted = primary(language);
         matches!(wanted.as_str(), "" | "und")
@@ -228,6 +234,20 @@ mod tests {
 
     use super::*;
     use crate::domain::rules;
+
+    #[test]
+    fn a_shift_covers_the_intervals_it_touches_and_none_outside_the_grid() {
+        let grid = Grid { start: 0, step: 1_800, count: 4 };
+        let covered = |start: i64, end: i64| {
+            let duty = Duty { start, end, breaks: Vec::new() };
+            duty.cover(&grid).collect::<Vec<_>>()
+        };
+        assert_eq!(covered(-900, 2_700), [(0, 100), (1, 50)]);
+        assert_eq!(covered(5_400, 9_000), [(3, 100)]);
+        assert_eq!(covered(7_200, 9_000), []);
+        assert_eq!(covered(90_000, 99_000), []);
+        assert_eq!(covered(-9_000, -7_200), []);
+    }
 
     #[test]
     fn contradictions_name_their_field() {

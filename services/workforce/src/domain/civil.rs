@@ -63,6 +63,11 @@ pub fn clock_text(minutes: i32) -> String {
     format!("{:02}:{:02}", minutes / 60, minutes % 60)
 }
 
+/// `HH:MM` of minutes since midnight, past midnight up to `48:00`.
+pub fn long_clock_text(minutes: i32) -> String {
+    format!("{:02}:{:02}", minutes / 60, minutes % 60)
+}
+
 /// The day so many days later; the last representable day where there is none.
 pub fn later(day: Date, days: i64) -> Date {
     day.checked_add(days.days()).unwrap_or(Date::MAX)
@@ -123,7 +128,7 @@ impl Window {
 
     /// `HH:MM` of the end, up to `48:00`.
     pub fn end_text(&self) -> String {
-        format!("{:02}:{:02}", self.end / 60, self.end % 60)
+        long_clock_text(self.end)
     }
 }
 

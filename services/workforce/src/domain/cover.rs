@@ -1,8 +1,10 @@
-//! Who covers what: in every interval, people by group against needs, as a largest flow.
+//! Who covers what: in every interval, people by group against needs, as the cheapest flow.
 //!
-//! The flow is kept while people come and go, so that the uncovered amount is exact after every
-//! change at the cost of a few augmenting paths. Amounts are hundredths of people.
+//! The flow is kept while people come and go, so that the price of what is uncovered is exact after
+//! every change at the cost of a few augmenting paths. Every step of every need is worth covering,
+//! so the cheapest flow also leaves the least uncovered. Amounts are hundredths of people.
 
+use super::cost::{IDLE, MISSING, Steps};
 use super::model::Model;
 
 /// The cover of every interval.
@@ -13,6 +15,7 @@ pub struct Cover {
     scratch: Scratch,
     uncovered: u64,
     idle: u64,
+    price: i64,
 }
 
 /// Which group can serve which need; the same in every interval.
@@ -26,10 +29,13 @@ struct Graph {
 
 #[derive(Debug, Clone)]
 struct Cell {
-    unmet: Vec<u32>,
+    steps: Vec<Steps>,
+    missing: Vec<u32>,
+    wanted: Vec<u32>,
     flow: Vec<u32>,
     idle: Vec<u32>,
-    unmet_total: u32,
+    missing_total: u32,
+    idle_total: u32,
 }
 
 /// Breadth-first search without allocation.
@@ -40,10 +46,16 @@ struct Scratch {
     group_from: Vec<(u32, u32)>,
 }
 
-/// Needs that lose somebody at once; more are handled in further rounds.
-const HOLES: usize = 16;
+/// Where a path ends.
+enum End {
+    Need(u32),
+    Idle(u32),
+}
+
 const UNSEEN: (u32, u32) = (u32::MAX, u32::MAX);
 const ROOT: (u32, u32) = (u32::MAX - 1, u32::MAX);
+const CHEAPEST: i64 = MISSING[0].1;
+const DEAREST: i64 = MISSING[2].1;
 
 impl Cover {
     /// The cover of a model with nobody at work.
@@ -65,15 +77,24 @@ impl Cover {
             serves.push(own);
         }
         let cell = |interval: usize| {
-            let unmet: Vec<u32> = needs.iter().map(|need| need[interval]).collect();
-            let unmet_total = unmet.iter().sum();
-            Cell { unmet, flow: vec![0; edges as usize], idle: vec![0; groups.len()], unmet_total }
+            let wanted: Vec<u32> = needs.iter().map(|need| need[interval]).collect();
+            Cell {
+                steps: wanted.iter().map(|wanted| Steps::of(*wanted)).collect(),
+                missing: wanted.clone(),
+                missing_total: wanted.iter().sum(),
+                wanted,
+                flow: vec![0; edges as usize],
+                idle: vec![0; groups.len()],
+                idle_total: 0,
+            }
         };
         let cells: Vec<Cell> = (0..count).map(cell).collect();
-        let uncovered = cells.iter().map(|cell| u64::from(cell.unmet_total)).sum();
+        let uncovered = cells.iter().map(|cell| u64::from(cell.missing_total)).sum();
+        let prices = |cell: &Cell| -> i64 { cell.steps.iter().zip(&cell.missing).map(|(s, m)| s.price(*m)).sum() };
+        let price = cells.iter().map(prices).sum();
         let scratch =
             Scratch { queue: Vec::new(), need_from: vec![UNSEEN; needs.len()], group_from: vec![UNSEEN; groups.len()] };
-        Cover { graph: Graph { serves, served_by }, cells, scratch, uncovered, idle: 0 }
+        Cover { graph: Graph { serves, served_by }, cells, scratch, uncovered, idle: 0, price }
     }
 
     /// Hundredths that nobody covers, over all intervals.
@@ -86,85 +107,66 @@ impl Cover {
         self.idle
     }
 
-    /// Hundredths of a need that nobody covers in an interval.
-    pub fn unmet(&self, interval: usize, need: usize) -> u32 {
-        self.cells[interval].unmet[need]
+    /// What is uncovered and idle costs, over all intervals.
+    pub fn price(&self) -> i64 {
+        self.price
     }
 
-    /// Whether an interval is wholly covered.
-    pub fn is_met(&self, interval: usize) -> bool {
-        self.cells[interval].unmet_total == 0
-    }
-
-    /// Somebody of a group comes to an interval; returns how much more is covered.
-    pub fn add(&mut self, interval: usize, group: u32, units: u32) -> u32 {
+    /// Somebody of a group comes to an interval; returns what is saved.
+    pub fn add(&mut self, interval: usize, group: u32, units: u32) -> i64 {
         let cell = &mut self.cells[interval];
-        let mut left = units;
-        while 0 < left && cell.unmet_total != 0 {
-            let pushed = cell.push(&self.graph, &mut self.scratch, group, left);
-            if pushed == 0 {
-                break;
-            }
-            left -= pushed;
+        let (mut left, mut saved) = (units, 0);
+        while 0 < left && cell.missing_total != 0 {
+            let Some((need, price)) = cell.dearest(&self.graph, &mut self.scratch, group) else { break };
+            let amount = cell.push(&self.scratch, need, left);
+            saved += price * i64::from(amount);
+            left -= amount;
         }
         cell.idle[group as usize] += left;
+        cell.idle_total += left;
         self.idle += u64::from(left);
         self.uncovered -= u64::from(units - left);
-        units - left
+        saved -= i64::from(left) * IDLE;
+        self.price -= saved;
+        saved
     }
 
-    /// Somebody of a group leaves an interval; returns how much less is covered.
-    pub fn remove(&mut self, interval: usize, group: u32, units: u32) -> u32 {
+    /// Somebody of a group leaves an interval; returns what that costs.
+    pub fn remove(&mut self, interval: usize, group: u32, units: u32) -> i64 {
         let cell = &mut self.cells[interval];
         let rest = units.min(cell.idle[group as usize]);
         cell.idle[group as usize] -= rest;
-        self.idle -= u64::from(rest);
-        // First everything is taken, then the holes are filled: a filling may move this group too.
-        let (mut left, mut lost) = (units - rest, 0);
-        let mut holes: [(u32, u32); HOLES] = [(0, 0); HOLES];
+        cell.idle_total -= rest;
+        let (mut left, mut lost, mut unmet) = (units - rest, -i64::from(rest) * IDLE, 0);
+        let mut idle = rest;
         while 0 < left {
-            let mut count = 0;
-            for &(need, edge) in &self.graph.serves[group as usize] {
-                let taken = left.min(cell.flow[edge as usize]);
-                if 0 < taken && count < HOLES {
-                    cell.flow[edge as usize] -= taken;
-                    left -= taken;
-                    holes[count] = (need, taken);
-                    count += 1;
-                }
+            let Some((end, price)) = cell.cheapest(&self.graph, &mut self.scratch, group) else { break };
+            let amount = cell.pull(&self.scratch, &end, left);
+            match end {
+                End::Need(_) => unmet += amount,
+                End::Idle(_) => idle += amount,
             }
-            if count == 0 {
-                break;
-            }
-            for &(need, taken) in &holes[..count] {
-                let mut open = taken;
-                while 0 < open {
-                    let filled = cell.pull(&self.graph, &mut self.scratch, need, open);
-                    if filled == 0 {
-                        break;
-                    }
-                    open -= filled;
-                    self.idle -= u64::from(filled);
-                }
-                cell.unmet[need as usize] += open;
-                cell.unmet_total += open;
-                lost += open;
-            }
+            lost += price * i64::from(amount);
+            left -= amount;
         }
         debug_assert_eq!(left, 0, "only who is there can leave");
-        self.uncovered += u64::from(lost);
+        self.idle -= u64::from(idle);
+        self.uncovered += u64::from(unmet);
+        self.price += lost;
         lost
     }
 
-    /// How much more would be covered if a whole person of a group came.
-    pub fn gain(&mut self, interval: usize, group: u32) -> u32 {
+    /// What would be saved if a whole person of a group came; below zero where she would be idle.
+    pub fn gain(&mut self, interval: usize, group: u32) -> i64 {
         let cell = &self.cells[interval];
-        if cell.unmet_total == 0 {
-            return 0;
+        if cell.missing_total == 0 || self.graph.serves[group as usize].is_empty() {
+            return -100 * IDLE;
         }
-        let direct = |sum: u32, &(need, _): &(u32, u32)| sum.saturating_add(cell.unmet[need as usize]);
-        if 100 <= self.graph.serves[group as usize].iter().fold(0, direct) {
-            return 100;
+        for &(need, _) in &self.graph.serves[group as usize] {
+            let (price, room) = cell.steps[need as usize].saves(cell.missing[need as usize]);
+            if price == DEAREST && 100 <= room {
+                return 100 * DEAREST;
+            }
         }
         let gain = self.add(interval, group, 100);
         self.remove(interval, group, 100);
@@ -173,129 +175,150 @@ impl Cover {
 
     /// Hundredths covered for a need in an interval.
     pub fn covered(&self, interval: usize, need: usize) -> u32 {
-        self.graph.served_by[need].iter().map(|(_, edge)| self.cells[interval].flow[*edge as usize]).sum()
+        self.cells[interval].wanted[need] - self.cells[interval].missing[need]
     }
 }
 
 impl Cell {
-    /// Moves up to `limit` along one path from a group to an unmet need.
-    fn push(&mut self, graph: &Graph, scratch: &mut Scratch, group: u32, limit: u32) -> u32 {
-        for &(need, edge) in &graph.serves[group as usize] {
-            let amount = limit.min(self.unmet[need as usize]);
-            if 0 < amount {
-                self.flow[edge as usize] += amount;
-                self.meet(need, amount);
-                return amount;
-            }
-        }
-        let Some(end) = self.find_unmet(graph, scratch, group) else { return 0 };
-        let (mut amount, mut need) = (limit.min(self.unmet[end as usize]), end);
-        for back in [true, false] {
-            need = if back { need } else { end };
-            // First round: the narrowest place. Second round: the flow itself.
-            loop {
-                let (from, edge) = scratch.need_from[need as usize];
-                if !back {
-                    self.flow[edge as usize] += amount;
-                }
-                if scratch.group_from[from as usize] == ROOT {
-                    break;
-                }
-                let (previous, edge) = scratch.group_from[from as usize];
-                if back {
-                    amount = amount.min(self.flow[edge as usize]);
-                } else {
-                    self.flow[edge as usize] -= amount;
-                }
-                need = previous;
-            }
-        }
-        self.meet(end, amount);
-        amount
-    }
-
-    fn meet(&mut self, need: u32, amount: u32) {
-        self.unmet[need as usize] -= amount;
-        self.unmet_total -= amount;
-    }
-
-    fn find_unmet(&self, graph: &Graph, scratch: &mut Scratch, group: u32) -> Option<u32> {
+    /// The need whose next hundredth is dearest among those that a group can reach, directly or by
+    /// others moving over.
+    fn dearest(&self, graph: &Graph, scratch: &mut Scratch, group: u32) -> Option<(u32, i64)> {
         scratch.clear();
         scratch.group_from[group as usize] = ROOT;
         scratch.queue.push(group);
-        let mut next = 0;
+        let (mut best, mut next) = (None, 0);
         while let Some(&at) = scratch.queue.get(next) {
             next += 1;
             for &(need, edge) in &graph.serves[at as usize] {
-                if scratch.need_from[need as usize] != UNSEEN {
+                let index = need as usize;
+                if scratch.need_from[index] != UNSEEN {
                     continue;
                 }
-                scratch.need_from[need as usize] = (at, edge);
-                if 0 < self.unmet[need as usize] {
-                    return Some(need);
+                scratch.need_from[index] = (at, edge);
+                let price = self.steps[index].saves(self.missing[index]).0;
+                if best.map_or(0, |(_, price)| price) < price {
+                    best = Some((need, price));
+                    if price == DEAREST {
+                        return best;
+                    }
                 }
-                for &(other, edge) in &graph.served_by[need as usize] {
-                    if 0 < self.flow[edge as usize] && scratch.group_from[other as usize] == UNSEEN {
+                for &(other, edge) in &graph.served_by[index] {
+                    if scratch.group_from[other as usize] == UNSEEN && 0 < self.flow[edge as usize] {
                         scratch.group_from[other as usize] = (need, edge);
                         scratch.queue.push(other);
                     }
                 }
             }
         }
-        None
+        best
     }
 
-    /// Moves up to `limit` of somebody idle to a need, along one path.
-    fn pull(&mut self, graph: &Graph, scratch: &mut Scratch, need: u32, limit: u32) -> u32 {
-        let Some(end) = self.find_idle(graph, scratch, need) else { return 0 };
-        let (mut amount, mut group) = (limit.min(self.idle[end as usize]), end);
-        for back in [true, false] {
-            group = if back { group } else { end };
+    /// Moves up to `limit` along the path found to a need, as far as one price goes.
+    fn push(&mut self, scratch: &Scratch, end: u32, limit: u32) -> u32 {
+        let mut amount = limit.min(self.steps[end as usize].saves(self.missing[end as usize]).1);
+        for change in [false, true] {
+            let mut need = end;
+            // First round: the narrowest place. Second round: the flow itself.
             loop {
-                let (to, edge) = scratch.group_from[group as usize];
-                if !back {
+                let (from, edge) = scratch.need_from[need as usize];
+                if change {
                     self.flow[edge as usize] += amount;
                 }
-                if scratch.need_from[to as usize] == ROOT {
+                if scratch.group_from[from as usize] == ROOT {
                     break;
                 }
-                let (next, edge) = scratch.need_from[to as usize];
-                if back {
-                    amount = amount.min(self.flow[edge as usize]);
-                } else {
+                let (previous, edge) = scratch.group_from[from as usize];
+                if change {
                     self.flow[edge as usize] -= amount;
+                } else {
+                    amount = amount.min(self.flow[edge as usize]);
                 }
-                group = next;
+                need = previous;
             }
         }
-        self.idle[end as usize] -= amount;
+        self.missing[end as usize] -= amount;
+        self.missing_total -= amount;
         amount
     }
 
-    fn find_idle(&self, graph: &Graph, scratch: &mut Scratch, need: u32) -> Option<u32> {
+    /// Whose leaving is felt least when a group loses somebody: somebody idle who can move over, or
+    /// the need whose last hundredth is cheapest.
+    fn cheapest(&self, graph: &Graph, scratch: &mut Scratch, group: u32) -> Option<(End, i64)> {
         scratch.clear();
-        scratch.need_from[need as usize] = ROOT;
-        scratch.queue.push(need);
-        let mut next = 0;
+        scratch.group_from[group as usize] = ROOT;
+        scratch.queue.push(group);
+        let (mut best, mut next): (Option<(End, i64)>, usize) = (None, 0);
         while let Some(&at) = scratch.queue.get(next) {
             next += 1;
-            for &(group, edge) in &graph.served_by[at as usize] {
-                if scratch.group_from[group as usize] != UNSEEN {
+            for &(need, edge) in &graph.serves[at as usize] {
+                let index = need as usize;
+                if self.flow[edge as usize] == 0 || scratch.need_from[index] != UNSEEN {
                     continue;
                 }
-                scratch.group_from[group as usize] = (at, edge);
-                if 0 < self.idle[group as usize] {
-                    return Some(group);
+                scratch.need_from[index] = (at, edge);
+                let price = self.steps[index].loses(self.missing[index]).0;
+                if best.as_ref().is_none_or(|(_, best)| price < *best) {
+                    best = Some((End::Need(need), price));
+                    if price == CHEAPEST && self.idle_total == 0 {
+                        return best;
+                    }
                 }
-                for &(other, edge) in &graph.serves[group as usize] {
-                    if 0 < self.flow[edge as usize] && scratch.need_from[other as usize] == UNSEEN {
-                        scratch.need_from[other as usize] = (group, edge);
+                for &(other, edge) in &graph.served_by[index] {
+                    if scratch.group_from[other as usize] == UNSEEN {
+                        scratch.group_from[other as usize] = (need, edge);
+                        if 0 < self.idle[other as usize] {
+                            return Some((End::Idle(other), -IDLE));
+                        }
                         scratch.queue.push(other);
                     }
                 }
             }
         }
-        None
+        best
+    }
+
+    /// Takes up to `limit` away along the path found, as far as one price goes.
+    fn pull(&mut self, scratch: &Scratch, end: &End, limit: u32) -> u32 {
+        let (first, room) = match *end {
+            End::Need(need) => (need, self.steps[need as usize].loses(self.missing[need as usize]).1),
+            End::Idle(group) => (scratch.group_from[group as usize].0, self.idle[group as usize]),
+        };
+        let mut amount = limit.min(room);
+        for change in [false, true] {
+            let mut need = first;
+            if let End::Idle(group) = *end
+                && change
+            {
+                self.flow[scratch.group_from[group as usize].1 as usize] += amount;
+            }
+            loop {
+                let (group, edge) = scratch.need_from[need as usize];
+                if change {
+                    self.flow[edge as usize] -= amount;
+                } else {
+                    amount = amount.min(self.flow[edge as usize]);
+                }
+                if scratch.group_from[group as usize] == ROOT {
+                    break;
+                }
+                let (previous, edge) = scratch.group_from[group as usize];
+                if change {
+                    self.flow[edge as usize] += amount;
+                }
+                need = previous;
+            }
+        }
+        match *end {
+            End::Need(need) => {
+                self.missing[need as usize] += amount;
+                self.missing_total += amount;
+            }
+            End::Idle(group) => {
+                self.idle[group as usize] -= amount;
+                self.idle_total -= amount;
+            }
+        }
+        amount
     }
 }
 
@@ -313,49 +336,84 @@ mod tests {
 
     use super::*;
 
-    /// By Hall: what stays uncovered is the worst set of needs against all who serve any of it.
-    fn uncovered(groups: &[Vec<u32>], needs: &[u32], there: &[u32]) -> u32 {
-        let mut worst = 0;
-        for set in 0_u32..1 << needs.len() {
-            let wanted: u32 = (0..needs.len()).filter(|k| set >> k & 1 == 1).map(|k| needs[k]).sum();
-            let touches = |group: &Vec<u32>| group.iter().any(|need| set >> need & 1 == 1);
-            let able: u32 = groups.iter().zip(there).filter(|(group, _)| touches(group)).map(|(_, units)| units).sum();
-            worst = worst.max(wanted.saturating_sub(able));
+    /// The cheapest flow by the book: shortest paths in the whole residual network, from nothing.
+    fn cheapest(groups: &[Vec<u32>], needs: &[u32], there: &[u32]) -> (u32, i64) {
+        // Nodes: source, groups, needs, steps of needs, sink.
+        let (g, k) = (groups.len(), needs.len());
+        let sink = 1 + g + k;
+        let mut arcs: Vec<(usize, usize, i64, i64)> = Vec::new();
+        let mut arc = |from, to, room: i64, price| {
+            arcs.push((from, to, room, price));
+            arcs.push((to, from, 0, -price));
+        };
+        for (group, list) in groups.iter().enumerate() {
+            arc(0, 1 + group, i64::from(there[group]), 0);
+            arc(1 + group, sink, 1_000_000, IDLE);
+            list.iter().for_each(|need| arc(1 + group, 1 + g + *need as usize, 1_000_000, 0));
         }
-        worst
+        for (need, wanted) in needs.iter().enumerate() {
+            let steps = Steps::of(*wanted).sizes();
+            steps.iter().for_each(|(size, price)| arc(1 + g + need, sink, *size as i64, -*price as i64));
+        }
+        let mut price: i64 = needs.iter().map(|wanted| Steps::of(*wanted).price(*wanted)).sum();
+        loop {
+            let mut far = vec![(i64::MAX / 2, usize::MAX); sink + 1];
+            far[0].0 = 0;
+            for _ in 0..=sink {
+                for (index, (from, to, room, cost)) in arcs.iter().enumerate() {
+                    if 0 < *room && far[*from].0 < i64::MAX / 4 && far[*from].0 + cost < far[*to].0 {
+                        far[*to] = (far[*from].0 + cost, index);
+                    }
+                }
+            }
+            if i64::MAX / 4 < far[sink].0 {
+                break;
+            }
+            let mut at = sink;
+            while at != 0 {
+                arcs[far[at].1].2 -= 1;
+                arcs[far[at].1 ^ 1].2 += 1;
+                at = arcs[far[at].1].0;
+            }
+            price += far[sink].0;
+        }
+        let into = |(_, to, room, cost): &(usize, usize, i64, i64)| if *to == sink && *cost < 0 { *room } else { 0 };
+        (arcs.iter().map(into).sum::<i64>() as u32, price)
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
         #[test]
-        fn the_flow_stays_the_largest_while_people_come_and_go(
-            sets in proptest::collection::vec(0_u32..64, 1..7),
-            needs in proptest::collection::vec(0_u32..400, 6),
-            moves in proptest::collection::vec((any::<bool>(), 0_usize..7, 1_u32..=100), 1..60),
+        fn the_flow_stays_the_cheapest_while_people_come_and_go(
+            sets in proptest::collection::vec(0_u32..32, 1..6),
+            needs in proptest::collection::vec(0_u32..160, 5),
+            moves in proptest::collection::vec((any::<bool>(), 0_usize..7, 1_u32..=100), 1..24),
         ) {
             let groups: Vec<Vec<u32>> =
-                sets.iter().map(|set| (0..6).filter(|need| set >> need & 1 == 1).collect()).collect();
+                sets.iter().map(|set| (0..5).filter(|need| set >> need & 1 == 1).collect()).collect();
             let wanted: Vec<Vec<u32>> = needs.iter().map(|need| vec![*need]).collect();
             let mut cover = Cover::of(&groups, &wanted, 1);
             let mut there = vec![0; groups.len()];
             for (comes, group, units) in moves {
                 let group = group % groups.len();
-                let before = cover.uncovered();
+                let (before, gain) = (cover.price(), cover.gain(0, group as u32));
+                prop_assert_eq!(cover.price(), before);
                 if comes {
-                    let gain = cover.gain(0, group as u32);
-                    let more = cover.add(0, group as u32, units);
-                    prop_assert_eq!(more, gain.min(units));
-                    prop_assert_eq!(before - u64::from(more), cover.uncovered());
+                    let saved = cover.add(0, group as u32, units);
+                    prop_assert!(units != 100 || saved == gain);
+                    prop_assert_eq!(before - saved, cover.price());
                     there[group] += units;
                 } else if units <= there[group] {
-                    let less = cover.remove(0, group as u32, units);
-                    prop_assert_eq!(before + u64::from(less), cover.uncovered());
+                    let lost = cover.remove(0, group as u32, units);
+                    prop_assert_eq!(before + lost, cover.price());
                     there[group] -= units;
                 }
-                prop_assert_eq!(cover.uncovered(), u64::from(uncovered(&groups, &needs, &there)));
+                prop_assert_eq!((cover.uncovered() as u32, cover.price()), cheapest(&groups, &needs, &there));
                 let at_work: u32 = there.iter().sum();
                 let required: u32 = needs.iter().sum();
                 prop_assert_eq!(u64::from(at_work) + cover.uncovered(), u64::from(required) + cover.idle());
-                let covered: u32 = (0..6).map(|need| cover.covered(0, need)).sum();
+                let covered: u32 = (0..5).map(|need| cover.covered(0, need)).sum();
                 prop_assert_eq!(u64::from(covered) + cover.uncovered(), u64::from(required));
             }
         }

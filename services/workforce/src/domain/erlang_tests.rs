@@ -164,7 +164,8 @@ proptest! {
             prop_assert!(here.answered_in_time <= better.answered_in_time + 1e-12);
             prop_assert!(better.mean_wait <= here.mean_wait * (1.0 + 1e-12) + 1e-12);
         }
-        prop_assert!(more.occupancy <= here.occupancy + 1e-12);
+        // beyond capacity both are 1 but for the accuracy of the figures
+        prop_assert!(more.occupancy <= here.occupancy + 1e-9, "{} {}", more.occupancy, here.occupancy);
         for figure in [here.p_wait, here.p_abandon, here.answered_in_time, here.abandoned_in_time, here.occupancy] {
             prop_assert!((0.0..=1.0).contains(&figure), "{here:?}");
         }

@@ -1,6 +1,7 @@
 //! What will come in: the forecast crate, asked in the terms of recorded half hours.
 
-use ::forecast::{Absent, Ask, Calendar, History, Point, forecast};
+use ::forecast::{Absent, Ask, Calendar, History, Point, Pool, forecast};
+use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 
@@ -34,7 +35,7 @@ pub struct Horizon {
 }
 
 /// What is expected of a series.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Expected {
     /// Contacts per interval.
     pub contacts: Vec<f64>,
@@ -51,24 +52,76 @@ pub struct Expected {
     pub seasonal_naive_wape: f64,
     /// Methods that count, the heaviest first.
     pub methods: Vec<String>,
+    /// How much the rest of a day follows its morning, by half hour.
+    pub damping: Vec<f64>,
+    /// Events to come that shall do what they did before, but never were before.
+    pub unlearnt: Vec<String>,
+    /// Days from which nothing was learnt: contacts that came, and that were expected.
+    pub outliers: Vec<(Date, f64, f64)>,
 }
 
-/// Forecasts one series from its recorded half hours.
+/// Forecasts one series from its recorded half hours, by what is known of its days; `pool` lends it what its siblings
+/// have in common.
 pub fn expect(
     record: &Record,
     points: Vec<Point>,
     horizon: Horizon,
     default_handle_seconds: f64,
+    calendar: &Calendar,
+    pool: Option<&Pool>,
 ) -> Result<Expected, ::forecast::Refusal> {
+    let history = history(record, points, horizon);
+    let answer = forecast(&history, calendar, pool, &ask(&history.zone, horizon))?;
+    let (report, damping) = (answer.report, answer.damping);
+    let mut expected = laid_out(&answer.intervals, horizon, default_handle_seconds);
+    expected.weeks = ((history.end.as_second() - history.start.as_second()) as u32).div_ceil(7 * 86_400);
+    expected.wape = report.accuracy.wape().unwrap_or(0.0);
+    expected.seasonal_naive_wape = report.seasonal_naive.wape().unwrap_or(0.0);
+    expected.methods = report.methods.iter().map(|(method, _)| word(*method).to_owned()).collect();
+    expected.damping = damping.powers;
+    expected.unlearnt = report.unlearnt;
+    expected.outliers = report.outliers.iter().map(|day| (day.date, day.contacts, day.expected)).collect();
+    Ok(expected)
+}
+
+/// What the series of one seller have in common; none where they have too little.
+pub fn in_common<'a>(
+    record: &Record,
+    series: impl Iterator<Item = (&'a [Point], Calendar)>,
+    horizon: Horizon,
+) -> Option<Pool> {
+    let histories: Vec<(History, Calendar)> =
+        series.map(|(points, calendar)| (history(record, points.to_vec(), horizon), calendar)).collect();
+    let pairs: Vec<(&History, &Calendar)> = histories.iter().map(|(history, calendar)| (history, calendar)).collect();
+    if pairs.len() < 2 { None } else { Pool::of(&pairs).ok() }
+}
+
+/// What a series without a history may expect that looks like others and brings so many contacts a week.
+pub fn by_analogy(
+    siblings: &[(Record, Vec<Point>)],
+    zone: &TimeZone,
+    calendar: &Calendar,
+    contacts_a_week: f64,
+    horizon: Horizon,
+    default_handle_seconds: f64,
+) -> Result<Expected, ::forecast::Refusal> {
+    let read = |(record, points): &(Record, Vec<Point>)| history(record, points.clone(), horizon);
+    let histories: Vec<History> = siblings.iter().map(read).collect();
+    let ordinary = Calendar::default();
+    let pairs: Vec<(&History, &Calendar)> = histories.iter().map(|history| (history, &ordinary)).collect();
+    let pool = Pool::of(&pairs)?;
+    let zone = half_hourly(zone, horizon.start);
+    let name = zone.iana_name().unwrap_or("UTC");
+    let intervals = pool.by_analogy(name, calendar, contacts_a_week, &ask(name, horizon))?;
+    Ok(laid_out(&intervals, horizon, default_handle_seconds))
+}
+
+/// The recorded time before the horizon. What was recorded of its first day itself is not learnt from.
+fn history(record: &Record, points: Vec<Point>, horizon: Horizon) -> History {
     let zone = half_hourly(&record.zone, record.end);
-    let day = |at: Timestamp| zone.to_datetime(at).date();
-    let last = Timestamp::from_second(horizon.start.as_second() + horizon.step_seconds * horizon.count as i64 - 1)
-        .unwrap_or(horizon.start);
-    let first = day(horizon.start);
-    let days = (first.until(day(last)).map_or(0, |span| span.get_days()) + 1).unsigned_abs();
-    // What was recorded of the first day itself is not learnt from.
+    let first = zone.to_datetime(horizon.start).date();
     let end = record.end.min(civil::midnight(first, &zone));
-    let history = History {
+    History {
         zone: zone.iana_name().unwrap_or("UTC").to_owned(),
         step_minutes: (RECORDED / 60) as u32,
         start: record.start.min(end),
@@ -76,21 +129,30 @@ pub fn expect(
         points: points.into_iter().filter(|point| point.start < end).collect(),
         absent: Absent::Zero,
         gaps: Vec::new(),
-    };
-    let ask = Ask { first, days, levels: vec![LEVEL] };
-    let answer = forecast(&history, &Calendar::default(), None, &ask)?;
+    }
+}
 
+/// The days of a zone that hold the horizon.
+fn ask(zone: &str, horizon: Horizon) -> Ask {
+    let zone = civil::zone(zone).unwrap_or(TimeZone::UTC);
+    let day = |at: Timestamp| zone.to_datetime(at).date();
+    let last = Timestamp::from_second(horizon.start.as_second() + horizon.step_seconds * horizon.count as i64 - 1)
+        .unwrap_or(horizon.start);
+    let first = day(horizon.start);
+    let days = (first.until(day(last)).map_or(0, |span| span.get_days()) + 1).unsigned_abs();
+    Ask { first, days, levels: vec![LEVEL] }
+}
+
+/// Half hours of whole days as intervals of the horizon.
+fn laid_out(intervals: &[::forecast::Expected], horizon: Horizon, default_handle_seconds: f64) -> Expected {
     let mut expected = Expected {
         contacts: vec![0.0; horizon.count],
         lower: vec![0.0; horizon.count],
         upper: vec![0.0; horizon.count],
         handle_seconds: vec![0.0; horizon.count],
-        weeks: ((end.as_second() - history.start.as_second()) as u32).div_ceil(7 * 86_400),
-        wape: answer.report.accuracy.wape().unwrap_or(0.0),
-        seasonal_naive_wape: answer.report.seasonal_naive.wape().unwrap_or(0.0),
-        methods: answer.report.methods.iter().map(|(method, _)| word(*method).to_owned()).collect(),
+        ..Expected::default()
     };
-    for interval in &answer.intervals {
+    for interval in intervals {
         let after = interval.start.as_second() - horizon.start.as_second();
         let Ok(at) = usize::try_from(after.div_euclid(horizon.step_seconds)) else { continue };
         if horizon.count <= at {
@@ -102,12 +164,12 @@ pub fn expect(
         expected.upper[at] += high;
         expected.handle_seconds[at] += interval.contacts * interval.handle_seconds.unwrap_or(default_handle_seconds);
     }
-    let usual = answer.intervals.iter().find_map(|interval| interval.handle_seconds).unwrap_or(default_handle_seconds);
+    let usual = intervals.iter().find_map(|interval| interval.handle_seconds).unwrap_or(default_handle_seconds);
     for (handle, contacts) in expected.handle_seconds.iter_mut().zip(&expected.contacts) {
         let mean = if *contacts > 0.0 { *handle / contacts } else { usual };
         *handle = mean.clamp(1.0, 86_400.0);
     }
-    Ok(expected)
+    expected
 }
 
 /// The zone, or where its clocks are not a multiple of half an hour off, in which half hours begin, the clocks of
@@ -162,7 +224,8 @@ mod tests {
     fn the_same_weekday_and_time_come_again_when_the_clocks_have_changed() {
         let rome = civil::zone("Europe/Rome").expect("known");
         let (record, points) = recorded(&rome, "2026-02-02", 8 * 7);
-        let expected = expect(&record, points, week(&rome, "2026-03-30", 1_800), 300.0).expect("enough");
+        let expected = expect(&record, points, week(&rome, "2026-03-30", 1_800), 300.0, &Calendar::default(), None)
+            .expect("enough");
         assert!((expected.contacts[20] - 40.0).abs() < 1.0, "Monday at ten: {}", expected.contacts[20]);
         assert!((expected.contacts[48 + 20] - 20.0).abs() < 1.0, "Tuesday at ten: {}", expected.contacts[68]);
         assert!((expected.contacts.iter().sum::<f64>() - 160.0).abs() < 4.0);
@@ -178,16 +241,50 @@ mod tests {
             let (record, points) = recorded(&TimeZone::UTC, "2026-06-01", 28);
             let record = Record { zone: zone.clone(), ..record };
             let horizon = week(&TimeZone::UTC, "2026-06-30", 3_600);
-            let expected = expect(&record, points, horizon, 300.0).expect("enough");
+            let expected = expect(&record, points, horizon, 300.0, &Calendar::default(), None).expect("enough");
             assert_eq!(expected.contacts.len(), 168);
             assert!((expected.contacts.iter().sum::<f64>() - 160.0).abs() < 8.0, "{name}");
         }
     }
 
     #[test]
+    fn holidays_and_events_bear_on_the_days_they_name() {
+        let rome = civil::zone("Europe/Rome").expect("known");
+        let (record, points) = recorded(&rome, "2026-02-02", 8 * 7);
+        let event = ::forecast::Event {
+            name: "Sale".into(),
+            first: civil::day("2026-03-31").expect("a day"),
+            last: civil::day("2026-03-31").expect("a day"),
+            effect: ::forecast::Effect::Factor(3.0),
+        };
+        let calendar = Calendar { events: vec![event], ..Calendar::default() };
+        let horizon = week(&rome, "2026-03-30", 1_800);
+        let plain = expect(&record, points.clone(), horizon, 300.0, &Calendar::default(), None).expect("enough");
+        let sale = expect(&record, points.clone(), horizon, 300.0, &calendar, None).expect("enough");
+        assert!(
+            (sale.contacts[68] - 3.0 * plain.contacts[68]).abs() < 0.5,
+            "{} {}",
+            sale.contacts[68],
+            plain.contacts[68]
+        );
+        assert!((sale.contacts[20] - plain.contacts[20]).abs() < 0.5);
+        let pool = in_common(&record, [points.as_slice(); 2].into_iter().map(|p| (p, Calendar::default())), horizon);
+        assert!(pool.is_some());
+        let siblings = [(record, points)];
+        let new = by_analogy(&siblings, &rome, &calendar, 320.0, horizon, 300.0).expect("alike");
+        // Twice the week of the sibling, with the sale on top.
+        assert!((new.contacts[20] - 80.0).abs() < 2.0, "{}", new.contacts[20]);
+        assert!((new.contacts[68] - 120.0).abs() < 4.0, "{}", new.contacts[68]);
+        assert_eq!(new.handle_seconds[20].round(), 240.0);
+        assert!(by_analogy(&[], &rome, &calendar, 320.0, horizon, 300.0).is_err());
+    }
+
+    #[test]
     fn too_little_is_refused() {
         let rome = civil::zone("Europe/Rome").expect("known");
         let (record, _) = recorded(&rome, "2026-06-01", 3);
-        assert!(expect(&record, Vec::new(), week(&rome, "2026-06-08", 1_800), 300.0).is_err());
+        assert!(
+            expect(&record, Vec::new(), week(&rome, "2026-06-08", 1_800), 300.0, &Calendar::default(), None).is_err()
+        );
     }
 }

@@ -3,6 +3,7 @@
 //! It knows nothing of how it is solved, and nothing of where its figures come from.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -11,7 +12,9 @@ use thiserror::Error;
 
 use super::agent::{Agent, Duty};
 use super::civil;
+use super::path::OFF;
 use super::shape::{self, Shape};
+use super::taste::{Given, Taste, Tastes};
 
 /// Most people in one model.
 pub const MAX_PEOPLE: usize = 5_000;
@@ -63,8 +66,8 @@ pub struct Need {
 pub struct Person {
     /// Index among the agents that the model was made from.
     pub agent: usize,
-    /// For each day: the shapes that the person could work.
-    pub options: Vec<Vec<u32>>,
+    /// For each day: which of [`Model::choices`] the person has.
+    pub options: Vec<u32>,
     /// For each day: which group of [`Model::groups`] the person is in.
     pub group: Vec<u32>,
     /// For each week: seconds of work owed.
@@ -83,6 +86,32 @@ pub struct Person {
     pub before: Vec<(i64, Duty)>,
     /// Published shifts after the last day.
     pub after: Vec<(i64, Duty)>,
+    /// Days on which the only choice must be worked, a bit each.
+    pub forced: u32,
+    /// What she would rather not work, and has carried.
+    pub taste: Option<Taste>,
+    /// Which of [`Model::seats`] she takes one of; none where there are enough.
+    pub site: Option<u32>,
+}
+
+impl Person {
+    /// Whether a day's shift is given.
+    pub fn is_forced(&self, day: usize) -> bool {
+        self.forced >> day & 1 == 1
+    }
+}
+
+/// A shift without its breaks: the shapes from `shapes.start` on differ by them alone.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Place {
+    /// Start.
+    pub start: i64,
+    /// End.
+    pub end: i64,
+    /// Working time in seconds.
+    pub work: i64,
+    /// The shapes.
+    pub shapes: Range<u32>,
 }
 
 /// The whole problem.
@@ -100,8 +129,14 @@ pub struct Model {
     pub groups: Vec<Vec<u32>>,
     /// Every shift that somebody can work.
     pub shapes: Vec<Shape>,
+    /// What people can work on one day, by start; shared by all who can work the same.
+    pub choices: Vec<Vec<Place>>,
     /// Who can work.
     pub people: Vec<Person>,
+    /// What everybody would rather not work.
+    pub tastes: Tastes,
+    /// For each site with too few seats for all: how many may be there, by interval.
+    pub seats: Vec<Vec<u32>>,
 }
 
 /// Why there is no model.
@@ -132,13 +167,62 @@ impl Model {
         if MAX_PEOPLE < agents.len() || MAX_NEEDS < needs.len() {
             return Err(Refusal::TooLarge);
         }
-        let mut model = Model { grid, first, days, needs, groups: Vec::new(), shapes: Vec::new(), people: Vec::new() };
+        let mut model = Model {
+            grid,
+            first,
+            days,
+            needs,
+            groups: Vec::new(),
+            shapes: Vec::new(),
+            choices: Vec::new(),
+            people: Vec::new(),
+            tastes: Tastes::default(),
+            seats: Vec::new(),
+        };
         let mut classes = Classes::default();
         for (index, agent) in agents.iter().enumerate() {
             let person = model.person(index, agent, &mut classes);
             model.people.push(person);
         }
         Ok(model)
+    }
+
+    /// Those from an index on are owed nothing: people who are not there yet.
+    pub fn owe_nothing(&mut self, from: usize) {
+        self.people.iter_mut().skip(from).for_each(|person| person.owed.fill(0));
+    }
+
+    /// What people wish and have carried counts from now on.
+    pub fn heed(&mut self, agents: &[Agent], given: &Given) {
+        let (tastes, people) = Tastes::of(&self.grid, &self.needs, agents, given);
+        self.tastes = tastes;
+        for (person, taste) in self.people.iter_mut().zip(people) {
+            person.taste = Some(taste);
+        }
+    }
+
+    /// Shifts, by agent, that are worked whatever it costs: on their days nothing else is chosen.
+    pub fn fix(&mut self, agents: &[Agent], fixed: &[Vec<Duty>]) {
+        let rows = self.rows(agents, fixed);
+        for (person, row) in self.people.iter_mut().zip(rows) {
+            for (day, index) in row.into_iter().enumerate().filter(|(_, index)| *index != OFF) {
+                let shape = &self.shapes[index as usize];
+                let (start, end, work) = (shape.duty.start, shape.duty.end, shape.work);
+                self.choices.push(vec![Place { start, end, work, shapes: index..index + 1 }]);
+                person.options[day] = self.choices.len() as u32 - 1;
+                person.forced |= 1 << day;
+            }
+        }
+    }
+
+    /// The row of a person who works what is given and nothing else.
+    pub fn bare(&self, person: usize) -> Vec<u32> {
+        let person = &self.people[person];
+        let given = |day: usize| {
+            let place = self.choices[person.options[day] as usize].first().filter(|_| person.is_forced(day));
+            place.map_or(OFF, |place| place.shapes.start)
+        };
+        (0..self.days).map(given).collect()
     }
 
     /// Person-hundredths required in all.
@@ -149,6 +233,27 @@ impl Model {
     /// Seconds of so many person-hundredths.
     pub fn seconds(&self, hundredths: u64) -> i64 {
         hundredths as i64 * self.grid.step / 100
+    }
+
+    /// The rows of a plan that is made of shifts, by agent. A shift that nobody would choose becomes a shape of its own.
+    pub fn rows(&mut self, agents: &[Agent], duties: &[Vec<Duty>]) -> Vec<Vec<u32>> {
+        let mut rows = vec![vec![OFF; self.days]; self.people.len()];
+        for (row, person) in rows.iter_mut().zip(&self.people) {
+            for duty in &duties[person.agent] {
+                let day = self.first.until(agents[person.agent].day_of(duty.start)).map_or(-1, |span| span.get_days());
+                let Some(day) = usize::try_from(day).ok().filter(|day| *day < self.days) else { continue };
+                let places = &self.choices[person.options[day] as usize];
+                let same = |place: &&Place| (place.start, place.end) == (duty.start, duty.end);
+                let known = places.iter().filter(same).flat_map(|place| place.shapes.clone());
+                let mut known = known.filter(|index| self.shapes[*index as usize].duty == *duty);
+                let found = known.next().or_else(|| {
+                    self.shapes.push(Shape::new(duty.clone(), &self.grid)?);
+                    Some(self.shapes.len() as u32 - 1)
+                });
+                row[day] = found.unwrap_or(OFF);
+            }
+        }
+        rows
     }
 
     fn person(&mut self, index: usize, agent: &Agent, classes: &mut Classes) -> Person {
@@ -164,18 +269,19 @@ impl Model {
             let until = civil::midnight(civil::later(today, 2), &agent.zone);
             group.push(self.group(classes, agent, until));
             if !agent.works_on(today) {
-                options.push(Vec::new());
+                options.push(self.choice(classes, Vec::new()));
                 continue;
             }
             let midnight = civil::midnight(civil::later(today, 1), &agent.zone).as_second();
             let tomorrow = agent.works_on(civil::later(today, 1));
             let range = self.shapes_of(classes, agent, offset, today);
-            let fits = |shape: &u32| {
-                let duty = &self.shapes[*shape as usize].duty;
-                (tomorrow || duty.end <= midnight)
-                    && (agent.availability.is_empty() || civil::holds(&open, duty.start, duty.end))
+            let fits = |place: &&Place| {
+                (tomorrow || place.end <= midnight)
+                    && (agent.availability.is_empty() || civil::holds(&open, place.start, place.end))
             };
-            options.push(range.filter(fits).collect());
+            let places = classes.places.get(&range.start).into_iter().flatten();
+            let places: Vec<Place> = places.filter(fits).cloned().collect();
+            options.push(self.choice(classes, places));
         }
         let weeks = (0..=self.days).step_by(7).map(|offset| civil::midnight(day(offset), &agent.zone).as_second());
         let weeks: Vec<i64> = weeks.collect();
@@ -200,6 +306,9 @@ impl Model {
             weeks,
             before,
             after,
+            forced: 0,
+            taste: None,
+            site: None,
         }
     }
 
@@ -215,8 +324,18 @@ impl Model {
         })
     }
 
+    /// The choice of these places.
+    fn choice(&mut self, classes: &mut Classes, places: Vec<Place>) -> u32 {
+        // Places of one kind of contract and day stand in one order: their shapes tell them all.
+        let key = places.iter().map(|place| place.shapes.start).collect();
+        *classes.choices.entry(key).or_insert_with(|| {
+            self.choices.push(places);
+            self.choices.len() as u32 - 1
+        })
+    }
+
     /// The range of shapes of this agent's kind of contract on a day.
-    fn shapes_of(&mut self, classes: &mut Classes, agent: &Agent, offset: usize, day: Date) -> std::ops::Range<u32> {
+    fn shapes_of(&mut self, classes: &mut Classes, agent: &Agent, offset: usize, day: Date) -> Range<u32> {
         let kind = (
             agent.zone_name.clone(),
             agent.rules.code,
@@ -228,10 +347,27 @@ impl Model {
         let range = classes.shapes.entry(kind).or_insert_with(|| {
             let from = self.shapes.len() as u32;
             self.shapes.extend(shape::shapes(&self.grid, day, &agent.zone, &agent.contract, agent.rules));
-            (from, self.shapes.len() as u32)
+            let until = self.shapes.len() as u32;
+            classes.places.insert(from, places(&self.shapes, from..until));
+            (from, until)
         });
         range.0..range.1
     }
+}
+
+/// Shapes in a row that differ by their breaks alone are one place.
+fn places(shapes: &[Shape], range: Range<u32>) -> Vec<Place> {
+    let mut places: Vec<Place> = Vec::new();
+    for index in range {
+        let shape = &shapes[index as usize];
+        let (start, end, work) = (shape.duty.start, shape.duty.end, shape.work);
+        match places.last_mut() {
+            Some(last) if (last.start, last.end, last.work) == (start, end, work) => last.shapes.end = index + 1,
+            _ => places.push(Place { start, end, work, shapes: index..index + 1 }),
+        }
+    }
+    places.sort_by_key(|place| (place.start, place.end));
+    places
 }
 
 /// Zone, rule set and version, shortest and longest shift, day.
@@ -242,4 +378,7 @@ type ShapeKind = (String, &'static str, i32, i64, i64, usize);
 struct Classes {
     groups: HashMap<Vec<u32>, u32>,
     shapes: HashMap<ShapeKind, (u32, u32)>,
+    /// The places of the shapes from an index on.
+    places: HashMap<u32, Vec<Place>>,
+    choices: HashMap<Vec<u32>, u32>,
 }

@@ -2,17 +2,50 @@
 
 use jiff::Timestamp;
 use jiff::civil::Date;
+use kit::ids::Uuid;
 use kit::{SellerId, UserId};
 
 use super::agent::{Absence, Agent, Contract, Duty, Level, Skills};
 use super::civil::{self, Window};
+use super::former::Comparison;
+use super::proof::Figure;
 use super::rules;
+use super::search::Parts;
+use super::taste::{Policy, Wish};
 
 kit::id!(ForecastId, "forecast", "What is expected to come in for a seller.");
 kit::id!(RequirementId, "requirement", "How many people a forecast needs.");
 kit::id!(ScheduleId, "schedule", "Who works when, over some weeks.");
 kit::id!(ShiftId, "shift", "One shift of one agent.");
 kit::id!(TimeOffId, "timeoff", "Days on which an agent is away.");
+kit::id!(ExceptionId, "adhexc", "Time in which somebody is excused from the schedule.");
+kit::id!(EventId, "planevent", "Days that are not like others.");
+kit::id!(LeaveId, "leave", "A request for leave.");
+kit::id!(ProposalId, "proposal", "How a published schedule could change.");
+kit::id!(SwapId, "swap", "Two agents exchange shifts.");
+kit::id!(OfferId, "shiftoffer", "Time that is offered to agents.");
+kit::id!(WishId, "wish", "When an agent would rather work, or not.");
+kit::id!(AlertId, "wfalert", "Something a planner should look at.");
+
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($(#[$of:meta])* $variant:ident => $word:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum $name { $($(#[$of])* $variant,)* }
+
+        impl $name {
+            /// The word that is stored.
+            pub fn word(self) -> &'static str {
+                match self { $($name::$variant => $word,)* }
+            }
+
+            /// The value of a word.
+            pub fn of(word: &str) -> Option<$name> {
+                match word { $($word => Some($name::$variant),)* _ => None }
+            }
+        }
+    };
+}
 
 /// A member of the staff as the directory tells it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,6 +111,11 @@ pub struct Employment {
 impl Employment {
     /// The agent as planning sees her; none where a stored zone or rule set is no longer known.
     pub fn agent(&self, staff: &Staff, absences: Vec<Absence>, published: Vec<Duty>) -> Option<Agent> {
+        Some(Agent { skills: staff.skills(), ..self.planned(absences, published)? })
+    }
+
+    /// The same without skills.
+    pub fn planned(&self, absences: Vec<Absence>, published: Vec<Duty>) -> Option<Agent> {
         Some(Agent {
             user: self.user,
             zone_name: self.zone.clone(),
@@ -88,7 +126,7 @@ impl Employment {
             starts_on: self.starts_on,
             ends_on: self.ends_on,
             absences,
-            skills: staff.skills(),
+            skills: Skills::default(),
             published,
         })
     }
@@ -149,6 +187,8 @@ pub struct Forecast {
     pub intervals: i32,
     /// End of the history used.
     pub history_ends_at: Option<Timestamp>,
+    /// Zone in which days repeat; empty where volumes were given.
+    pub zone: String,
     /// When it was made.
     pub created_at: Timestamp,
 }
@@ -174,6 +214,11 @@ pub struct ForecastSeries {
     pub seasonal_naive_wape: f64,
     /// Methods that count.
     pub methods: Vec<String>,
+    /// How much the rest of a day follows its morning, by half hour; empty where volumes were given.
+    pub damping: Vec<f64>,
+    /// Events that nothing told of, and days from which nothing was learnt: contacts that came, and were expected.
+    pub unlearnt: Vec<String>,
+    pub outliers: Vec<(Date, f64, f64)>,
 }
 
 /// A requirement without its series.
@@ -271,8 +316,117 @@ pub struct Solved {
     pub overstaffed_seconds: i64,
     /// No plan leaves less uncovered.
     pub bound_seconds: i64,
+    /// What the plan costs, in points times seconds.
+    pub cost: i64,
+    /// No plan costs less.
+    pub cost_bound: i64,
+    /// The cost by what costs it.
+    pub parts: Parts,
     /// Solving so far, in milliseconds.
     pub elapsed_ms: i64,
+}
+
+/// A wish that is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptWish {
+    /// Its id.
+    pub id: WishId,
+    /// The wish.
+    pub wish: Wish,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// Seats of a site.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptSeats {
+    /// Its name.
+    pub site: String,
+    /// Row version.
+    pub version: i64,
+    /// Its zone.
+    pub zone: String,
+    /// Seats.
+    pub seats: u32,
+    /// Hours with other seats, each week.
+    pub windows: Vec<(Window, u32)>,
+    /// Last change.
+    pub updated_at: Timestamp,
+}
+
+words! {
+    /// Life of a proof.
+    ProofState {
+        /// Waiting, or being simulated.
+        Waiting => "waiting",
+        /// Done.
+        Done => "done",
+        /// Could not be simulated.
+        Failed => "failed",
+    }
+}
+
+/// What a simulation made of a schedule.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KeptProof {
+    /// State.
+    pub state: ProofState,
+    /// Why it failed.
+    pub failure: String,
+    /// The schedule's version that was simulated.
+    pub schedule_version: i64,
+    /// How often, and the confidence of intervals.
+    pub replications: i32,
+    pub confidence: f64,
+    /// Share of their time that people were busy.
+    pub occupancy: Option<Figure>,
+    /// By seller and channel.
+    pub lines: Vec<ProofLine>,
+    /// When it was asked for, and done.
+    pub asked_at: Timestamp,
+    pub done_at: Option<Timestamp>,
+}
+
+/// A real-time channel of a seller in a proof.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ProofLine {
+    /// Which.
+    pub seller: SellerId,
+    pub channel: String,
+    /// The share promised, and the one that the planner was shown.
+    pub target: f64,
+    pub shown: f64,
+    /// Contacts of the forecast.
+    pub contacts: f64,
+    /// What was simulated.
+    pub service_level: Option<Figure>,
+    pub mean_wait: Option<Figure>,
+    pub abandonment: Option<Figure>,
+}
+
+impl ProofLine {
+    /// Whether it is at least as good as was shown, within the interval.
+    pub fn holds(&self) -> bool {
+        self.reaches(self.shown)
+    }
+
+    /// Whether the promise is kept, within the interval.
+    pub fn keeps_promise(&self) -> bool {
+        self.reaches(self.target)
+    }
+
+    fn reaches(&self, share: f64) -> bool {
+        self.service_level.is_none_or(|level| share <= level.ends.map_or(level.value, |ends| ends.1))
+    }
+}
+
+/// A version of the policy of fairness.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KeptPolicy {
+    /// The policy.
+    pub policy: Policy,
+    /// When it was made; none where nobody decided.
+    pub created_at: Option<Timestamp>,
 }
 
 /// A schedule.
@@ -310,6 +464,14 @@ pub struct Schedule {
     pub shifts: i32,
     /// Why it failed.
     pub failure: String,
+    /// The policy of fairness that counted.
+    pub policy_version: i32,
+    /// The schedule that it begins with, the shifts of that one which stay, and the points that a second away from it costs.
+    pub start: Option<ScheduleId>,
+    pub kept_shifts: Vec<ShiftId>,
+    pub change_weight: i32,
+    /// How it differs from that one.
+    pub comparison: Comparison,
     /// When it was asked for.
     pub created_at: Timestamp,
     /// When it was published.
@@ -349,4 +511,279 @@ pub struct Shift {
     pub zone: String,
     /// When.
     pub duty: Duty,
+}
+
+/// Time in which somebody is excused from the schedule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exception {
+    /// Its id.
+    pub id: ExceptionId,
+    /// Whom; none = everybody.
+    pub user: Option<UserId>,
+    /// meeting, training, coaching, system_outage or other.
+    pub kind: String,
+    /// From.
+    pub starts_at: Timestamp,
+    /// Until.
+    pub ends_at: Timestamp,
+    /// Whether its scheduled part is paid.
+    pub paid: bool,
+    /// What happened.
+    pub reason: String,
+    /// Who entered it; none for a program.
+    pub entered_by: Option<Uuid>,
+    /// When.
+    pub created_at: Timestamp,
+    /// Whether it was withdrawn.
+    pub cancelled: bool,
+}
+
+/// Something a planner should look at.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Alert {
+    /// Its id.
+    pub id: AlertId,
+    /// late, absent, away, early_leave, unscheduled_work or promise_at_risk.
+    pub kind: String,
+    /// The agent it is about.
+    pub user: Option<UserId>,
+    /// The seller it is about.
+    pub seller: Option<SellerId>,
+    /// Channel of the promise.
+    pub channel: String,
+    /// Since when, or the worst interval.
+    pub about_at: Timestamp,
+    /// People required and scheduled in the worst interval.
+    pub required: f64,
+    pub covered: f64,
+    /// When it was raised, and when it was over.
+    pub raised_at: Timestamp,
+    pub ended_at: Option<Timestamp>,
+    /// When it was acknowledged and by whom (none for a program).
+    pub acknowledged: Option<(Timestamp, Option<Uuid>)>,
+}
+
+/// Life of a proposal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProposalState {
+    /// Waits for a planner.
+    Proposed,
+    /// The shifts have changed.
+    Accepted,
+    /// Nothing has changed.
+    Rejected,
+}
+
+impl ProposalState {
+    /// The word that is stored.
+    pub fn word(self) -> &'static str {
+        match self {
+            ProposalState::Proposed => "proposed",
+            ProposalState::Accepted => "accepted",
+            ProposalState::Rejected => "rejected",
+        }
+    }
+
+    /// The state of a word.
+    pub fn of(word: &str) -> Option<ProposalState> {
+        [ProposalState::Proposed, ProposalState::Accepted, ProposalState::Rejected]
+            .into_iter()
+            .find(|state| state.word() == word)
+    }
+}
+
+/// How a schedule could change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proposal {
+    /// Its id.
+    pub id: ProposalId,
+    /// Row version.
+    pub version: i64,
+    /// Of which schedule.
+    pub schedule: ScheduleId,
+    /// sickness or leave.
+    pub cause: String,
+    /// Who is away.
+    pub user: UserId,
+    /// State.
+    pub state: ProposalState,
+    /// Person-seconds uncovered in these hours when nobody takes the shifts, and with the changes.
+    pub without: i64,
+    pub with: i64,
+    /// Shifts that nobody takes.
+    pub left_open: i32,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was decided and by whom.
+    pub decided: Option<(Timestamp, Option<Uuid>)>,
+}
+
+/// One agent's day in a proposal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProposalLine {
+    /// Who.
+    pub user: UserId,
+    /// On which day.
+    pub day: Date,
+    /// The shift that is taken out; none for one that is added.
+    pub shift: Option<ShiftId>,
+    /// When.
+    pub duty: Duty,
+}
+
+/// Life of a request for leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LeaveState {
+    /// Waits for a planner.
+    Requested,
+    /// The days are off.
+    Approved,
+    /// Refused.
+    Refused,
+    /// Withdrawn by the agent.
+    Withdrawn,
+}
+
+impl LeaveState {
+    /// All of them.
+    pub const ALL: [LeaveState; 4] =
+        [LeaveState::Requested, LeaveState::Approved, LeaveState::Refused, LeaveState::Withdrawn];
+
+    /// The word that is stored.
+    pub fn word(self) -> &'static str {
+        match self {
+            LeaveState::Requested => "requested",
+            LeaveState::Approved => "approved",
+            LeaveState::Refused => "refused",
+            LeaveState::Withdrawn => "withdrawn",
+        }
+    }
+
+    /// The state of a word.
+    pub fn of(word: &str) -> Option<LeaveState> {
+        LeaveState::ALL.into_iter().find(|state| state.word() == word)
+    }
+}
+
+/// A request for leave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leave {
+    /// Its id.
+    pub id: LeaveId,
+    /// Row version.
+    pub version: i64,
+    /// Whose.
+    pub user: UserId,
+    /// vacation, training or other.
+    pub kind: String,
+    /// The days.
+    pub first: Date,
+    pub last: Date,
+    /// What it takes from the balance, in hundredths of its unit.
+    pub amount: i64,
+    /// The agent's words.
+    pub note: String,
+    /// State.
+    pub state: LeaveState,
+    /// Why it was refused.
+    pub reason: String,
+    /// When it was decided and by whom.
+    pub decided: Option<(Timestamp, Option<Uuid>)>,
+    /// The time off that came of it.
+    pub time_off: Option<TimeOffId>,
+    /// When it was asked for.
+    pub created_at: Timestamp,
+}
+
+words! {
+    /// Life of a swap.
+    SwapState {
+        /// Waits for the colleague.
+        Asked => "asked",
+        /// Both agree; waits for a planner.
+        Agreed => "agreed",
+        /// Has taken effect.
+        Approved => "approved",
+        /// The colleague declined.
+        Declined => "declined",
+        /// A planner refused.
+        Refused => "refused",
+        /// Withdrawn by who asked.
+        Withdrawn => "withdrawn",
+    }
+}
+
+words! {
+    /// What is offered.
+    OfferKind {
+        /// A shift that nobody has.
+        OpenShift => "open_shift",
+        /// More time before or after a shift.
+        Overtime => "overtime",
+        /// Less of a shift.
+        TimeOffEarly => "time_off_early",
+    }
+}
+
+words! {
+    /// Life of a bid.
+    BidState {
+        /// Waits.
+        Bid => "bid",
+        /// Got it.
+        Awarded => "awarded",
+        /// Did not get it.
+        Declined => "declined",
+        /// Withdrawn.
+        Withdrawn => "withdrawn",
+    }
+}
+
+/// Two agents exchange shifts, or one takes another's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Swap {
+    /// Its id.
+    pub id: SwapId,
+    /// Row version.
+    pub version: i64,
+    /// Of which schedule.
+    pub schedule: ScheduleId,
+    /// Who asks, her shift, and when it was when she asked.
+    pub from: (UserId, ShiftId, (i64, i64)),
+    /// The colleague.
+    pub to_user: UserId,
+    /// The colleague's shift in exchange, and when it was.
+    pub to: Option<(ShiftId, (i64, i64))>,
+    /// State.
+    pub state: SwapState,
+    /// Why a planner refused.
+    pub reason: String,
+    /// Who decided.
+    pub decided_by: Option<Uuid>,
+    /// When it was asked for.
+    pub created_at: Timestamp,
+}
+
+/// Time that is offered to agents.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offer {
+    /// Its id.
+    pub id: OfferId,
+    /// Of which schedule.
+    pub schedule: ScheduleId,
+    /// What is offered.
+    pub kind: OfferKind,
+    /// The time.
+    pub time: Duty,
+    /// How many may take it, and have.
+    pub places: i32,
+    pub taken: i32,
+    /// Who may bid; nobody named = all.
+    pub users: Vec<UserId>,
+    /// Whether the first who bid get it.
+    pub auto_award: bool,
+    /// Whether bids are taken.
+    pub open: bool,
+    /// When it was made.
+    pub created_at: Timestamp,
 }

@@ -18,7 +18,7 @@ const LENGTH_STEP: i64 = 3_600;
 /// Breaks are planned in multiples of this many seconds.
 const BREAK_STEP: i64 = 900;
 /// Minutes by which a break may move from the middle of the shift.
-const BREAK_MOVES: [i32; 3] = [0, -60, 60];
+const BREAK_MOVES: [i32; 7] = [0, -30, 30, -60, 60, -90, 90];
 
 /// A shift on a day with the intervals it covers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,13 +31,23 @@ pub struct Shape {
     pub first: usize,
     /// Hundredths of a person in each interval from `first` on.
     pub cover: Vec<u8>,
+    /// The intervals of these with less than a whole person, and what is missing to one.
+    pub holes: Vec<(u32, u8)>,
 }
 
 impl Shape {
-    fn new(duty: Duty, grid: &Grid) -> Option<Shape> {
+    /// A shift on a grid; none where it starts outside.
+    pub fn new(duty: Duty, grid: &Grid) -> Option<Shape> {
         let first = grid.index(duty.start)?;
-        let cover = duty.cover(grid).map(|(_, units)| units as u8).collect();
-        Some(Shape { work: duty.work(), duty, first, cover })
+        let cover: Vec<u8> = duty.cover(grid).map(|(_, units)| units as u8).collect();
+        let all = (first as u32..).zip(&cover);
+        let holes = all.filter(|(_, units)| **units < 100).map(|(interval, units)| (interval, 100 - units)).collect();
+        Some(Shape { work: duty.work(), duty, first, cover, holes })
+    }
+
+    /// The intervals of the grid that it touches, with hundredths of a person in each.
+    pub fn intervals(&self) -> impl Iterator<Item = (usize, u32)> {
+        (self.first..).zip(self.cover.iter().map(|units| u32::from(*units)))
     }
 }
 
@@ -116,9 +126,10 @@ mod tests {
     #[test]
     fn an_ordinary_day_has_every_start_and_length() {
         let shapes = on("2026-06-01");
-        // Lengths 4, 5, 6 without, 7 and 8 hours with three places of the break, 48 starts.
-        assert_eq!(shapes.len(), 48 * (3 + 2 * 3));
+        // Lengths 4, 5, 6 without, 7 and 8 hours with seven places of the break, 48 starts.
+        assert_eq!(shapes.len(), 48 * (3 + 2 * 7));
         let nine = shapes.iter().find(|s| s.first == 18 && s.work == 8 * HOUR).expect("nine to half past five");
+        assert_eq!(nine.holes, [(26, 100)]);
         assert_eq!(nine.cover.len(), 17);
         assert_eq!(nine.cover.iter().map(|c| i64::from(*c)).sum::<i64>(), 1_600);
         assert_eq!(nine.cover[8], 0);

@@ -16,8 +16,8 @@ pub async fn insert_forecast(tx: &mut TenantTx, forecast: &Forecast, series: &[F
     sqlx::query!(
         "insert into workforce.forecast
                 (provider_id, seller_id, forecast_id, source, model, starts_at, step_seconds, intervals,
-                 history_ends_at, created_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+                 history_ends_at, created_at, zone)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
         provider.0,
         seller.0,
         forecast.id.0,
@@ -28,6 +28,7 @@ pub async fn insert_forecast(tx: &mut TenantTx, forecast: &Forecast, series: &[F
         forecast.intervals,
         forecast.history_ends_at.map(|at| at.to_sqlx()) as _,
         forecast.created_at.to_sqlx() as _,
+        forecast.zone,
     )
     .execute(tx.conn())
     .await?;
@@ -35,8 +36,9 @@ pub async fn insert_forecast(tx: &mut TenantTx, forecast: &Forecast, series: &[F
         sqlx::query!(
             "insert into workforce.forecast_series
                     (provider_id, seller_id, forecast_id, language, channel, contacts, handle_seconds, history_weeks,
-                     lower_ends, upper_ends, wape, seasonal_naive_wape, methods)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+                     lower_ends, upper_ends, wape, seasonal_naive_wape, methods, damping,
+                     unlearnt, outlier_days, outlier_contacts, outlier_expected)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)",
             provider.0,
             seller.0,
             forecast.id.0,
@@ -50,6 +52,11 @@ pub async fn insert_forecast(tx: &mut TenantTx, forecast: &Forecast, series: &[F
             one.wape,
             one.seasonal_naive_wape,
             &one.methods,
+            &one.damping,
+            &one.unlearnt,
+            &one.outliers.iter().map(|day| day.0.to_sqlx()).collect::<Vec<_>>() as _,
+            &one.outliers.iter().map(|day| day.1).collect::<Vec<_>>(),
+            &one.outliers.iter().map(|day| day.2).collect::<Vec<_>>(),
         )
         .execute(tx.conn())
         .await?;
@@ -65,12 +72,36 @@ pub async fn forecasts(
     after: Option<NewestKey>,
     limit: i64,
 ) -> Result<Vec<Forecast>, Failure> {
+    forecasts_of(tx, seller, id, None, after, limit).await
+}
+
+/// Forecasts of one seller whose first interval has begun, newest first.
+pub async fn begun_forecasts(
+    tx: &mut TenantTx,
+    seller: SellerId,
+    now: Timestamp,
+    after: Option<NewestKey>,
+    limit: i64,
+) -> Result<Vec<Forecast>, Failure> {
+    forecasts_of(tx, Some(seller), None, Some(now), after, limit).await
+}
+
+async fn forecasts_of(
+    tx: &mut TenantTx,
+    seller: Option<SellerId>,
+    id: Option<ForecastId>,
+    begun: Option<Timestamp>,
+    after: Option<NewestKey>,
+    limit: i64,
+) -> Result<Vec<Forecast>, Failure> {
     let provider = tx.provider();
     let rows = sqlx::query!(
-        "select seller_id, forecast_id, source, model, starts_at, step_seconds, intervals, history_ends_at, created_at
+        "select seller_id, forecast_id, source, model, starts_at, step_seconds, intervals, history_ends_at, created_at,
+                zone
            from workforce.forecast
           where provider_id = $1 and ($2::uuid is null or seller_id = $2) and ($3::uuid is null or forecast_id = $3)
             and ($4::timestamptz is null or (created_at, forecast_id) < ($4, $5::uuid))
+            and ($7::timestamptz is null or starts_at < $7)
           order by created_at desc, forecast_id desc limit $6",
         provider.0,
         seller.map(|seller| seller.0),
@@ -78,6 +109,7 @@ pub async fn forecasts(
         after.map(|(at, _)| at.to_sqlx()) as _,
         after.map(|(_, id)| id),
         limit,
+        begun.map(|at| at.to_sqlx()) as _,
     )
     .fetch_all(tx.conn())
     .await?;
@@ -90,6 +122,7 @@ pub async fn forecasts(
         step_seconds: row.step_seconds,
         intervals: row.intervals,
         history_ends_at: row.history_ends_at.map(|at| at.to_jiff()),
+        zone: row.zone,
         created_at: row.created_at.to_jiff(),
     });
     Ok(forecasts.collect())
@@ -102,19 +135,37 @@ pub async fn forecast_series(
     id: ForecastId,
 ) -> Result<Vec<ForecastSeries>, Failure> {
     let provider = tx.provider();
-    let rows = sqlx::query_as!(
-        ForecastSeries,
-        "select language, channel, contacts, handle_seconds, history_weeks, lower_ends, upper_ends, wape,
-                seasonal_naive_wape, methods
+    let rows = sqlx::query!(
+        r#"select language, channel, contacts, handle_seconds, history_weeks, lower_ends, upper_ends, wape,
+                seasonal_naive_wape, methods, damping, unlearnt, outlier_days as "outlier_days: Vec<jiff_sqlx::Date>",
+                outlier_contacts, outlier_expected
            from workforce.forecast_series
-          where provider_id = $1 and seller_id = $2 and forecast_id = $3 order by language, channel",
+          where provider_id = $1 and seller_id = $2 and forecast_id = $3 order by language, channel"#,
         provider.0,
         seller.0,
         id.0,
     )
     .fetch_all(tx.conn())
     .await?;
-    Ok(rows)
+    let series = rows.into_iter().map(|row| {
+        let days = row.outlier_days.into_iter().zip(row.outlier_contacts).zip(row.outlier_expected);
+        ForecastSeries {
+            language: row.language,
+            channel: row.channel,
+            contacts: row.contacts,
+            handle_seconds: row.handle_seconds,
+            history_weeks: row.history_weeks,
+            lower_ends: row.lower_ends,
+            upper_ends: row.upper_ends,
+            wape: row.wape,
+            seasonal_naive_wape: row.seasonal_naive_wape,
+            methods: row.methods,
+            damping: row.damping,
+            unlearnt: row.unlearnt,
+            outliers: days.map(|((day, came), expected)| (day.to_jiff(), came, expected)).collect(),
+        }
+    });
+    Ok(series.collect())
 }
 
 /// Keeps a new requirement.
@@ -217,4 +268,41 @@ pub async fn requirement_series(
     .fetch_all(tx.conn())
     .await?;
     Ok(rows)
+}
+
+/// The newest requirement of a seller that holds an instant.
+pub async fn requirement_at(
+    tx: &mut TenantTx,
+    seller: SellerId,
+    at: Timestamp,
+) -> Result<Option<RequirementId>, Failure> {
+    let provider = tx.provider();
+    // None is longer than 92 days.
+    let id = sqlx::query_scalar!(
+        "select requirement_id from workforce.requirement
+          where provider_id = $1 and seller_id = $2 and starts_at <= $3 and $3::timestamptz - interval '93 days' < starts_at
+            and $3 < starts_at + make_interval(secs => step_seconds * intervals)
+          order by created_at desc, requirement_id desc limit 1",
+        provider.0,
+        seller.0,
+        at.to_sqlx() as _,
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    Ok(id.map(RequirementId))
+}
+
+/// When the last requirement of a seller ends; none where there is none.
+pub async fn last_requirement_ends(tx: &mut TenantTx, seller: SellerId) -> Result<Option<Timestamp>, Failure> {
+    let provider = tx.provider();
+    let row = sqlx::query!(
+        "select starts_at, step_seconds, intervals from workforce.requirement
+          where provider_id = $1 and seller_id = $2 order by starts_at desc limit 1",
+        provider.0,
+        seller.0,
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    let end = |start: Timestamp, seconds: i64| Timestamp::from_second(start.as_second() + seconds).ok();
+    Ok(row.and_then(|row| end(row.starts_at.to_jiff(), row.step_seconds * i64::from(row.intervals))))
 }

@@ -8,19 +8,23 @@ use tenantdb::{Failure, TenantTx, ToSqlx};
 
 use super::inconsistent;
 use super::planning::NewestKey;
+use crate::domain::former::Comparison;
 use crate::domain::model::Need;
-use crate::domain::record::{RequirementId, Schedule, ScheduleId, ScheduleState, Shortfall, Solved};
+use crate::domain::record::{RequirementId, Schedule, ScheduleId, ScheduleState, ShiftId, Shortfall, Solved};
+use crate::domain::search::Parts;
 
 /// Keeps a new schedule with its demand; it is due at once.
 pub async fn insert(tx: &mut TenantTx, schedule: &Schedule, needs: &[Need]) -> Result<(), Failure> {
     let provider = tx.provider();
     let requirements: Vec<Uuid> = schedule.requirements.iter().map(|id| id.0).collect();
     let users: Vec<Uuid> = schedule.users.iter().map(|id| id.0).collect();
+    let kept: Vec<Uuid> = schedule.kept_shifts.iter().map(|id| id.0).collect();
     sqlx::query!(
         "insert into workforce.schedule
                 (provider_id, schedule_id, name, state, first_day, days, step_seconds, requirement_ids, user_ids,
-                 solve_seconds, seed, max_iterations, due_at, required_seconds, created_at)
-         values ($1, $2, $3, 'solving', $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $12)",
+                 solve_seconds, seed, max_iterations, due_at, required_seconds, created_at, start_schedule_id,
+                 kept_shift_ids, change_weight)
+         values ($1, $2, $3, 'solving', $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $12, $14, $15, $16)",
         provider.0,
         schedule.id.0,
         schedule.name,
@@ -34,6 +38,9 @@ pub async fn insert(tx: &mut TenantTx, schedule: &Schedule, needs: &[Need]) -> R
         schedule.max_iterations,
         schedule.created_at.to_sqlx() as _,
         schedule.solved.required_seconds,
+        schedule.start.map(|id| id.0),
+        &kept,
+        schedule.change_weight,
     )
     .execute(tx.conn())
     .await?;
@@ -80,7 +87,9 @@ pub async fn list(
     let rows = sqlx::query!(
         "select schedule_id, version, name, state, first_day, days, step_seconds, requirement_ids, user_ids,
                 solve_seconds, seed, max_iterations, iterations, required_seconds, understaffed_seconds,
-                overstaffed_seconds, bound_seconds, elapsed_ms, people, shifts, failure, created_at, published_at
+                overstaffed_seconds, bound_seconds, cost, cost_bound, cost_parts, elapsed_ms, people, shifts, failure,
+                policy_version, created_at, published_at, start_schedule_id, kept_shift_ids, change_weight, kept, moved,
+                added, removed, changed_seconds
            from workforce.schedule
           where provider_id = $1 and ($2::uuid is null or schedule_id = $2) and ($3::text is null or state = $3)
             and ($4::date is null or first_day <= $4) and ($5::date is null or $5 < first_day + days)
@@ -118,16 +127,36 @@ pub async fn list(
                 understaffed_seconds: row.understaffed_seconds,
                 overstaffed_seconds: row.overstaffed_seconds,
                 bound_seconds: row.bound_seconds,
+                cost: row.cost,
+                cost_bound: row.cost_bound,
+                parts: parts(&row.cost_parts),
                 elapsed_ms: row.elapsed_ms,
             },
             people: row.people,
             shifts: row.shifts,
             failure: row.failure,
+            policy_version: row.policy_version,
+            start: row.start_schedule_id.map(ScheduleId),
+            kept_shifts: row.kept_shift_ids.into_iter().map(ShiftId).collect(),
+            change_weight: row.change_weight,
+            comparison: Comparison {
+                kept: row.kept,
+                moved: row.moved,
+                added: row.added,
+                removed: row.removed,
+                seconds: row.changed_seconds,
+            },
             created_at: row.created_at.to_jiff(),
             published_at: row.published_at.map(|at| at.to_jiff()),
         });
     }
     Ok(schedules)
+}
+
+/// The parts of a cost as they are kept.
+fn parts(kept: &[i64]) -> Parts {
+    let part = |index: usize| kept.get(index).copied().unwrap_or(0);
+    Parts { missing: part(0), idle: part(1), owed: part(2), wishes: part(3), unfairness: part(4), changes: part(5) }
 }
 
 /// One schedule.
@@ -210,7 +239,8 @@ pub async fn report(
     let done = sqlx::query!(
         "update workforce.schedule
             set due_at = $4, iterations = $5, required_seconds = $6, understaffed_seconds = $7,
-                overstaffed_seconds = $8, bound_seconds = $9, elapsed_ms = $10, people = $11
+                overstaffed_seconds = $8, bound_seconds = $9, cost = $10, cost_bound = $11, elapsed_ms = $12,
+                people = $13, cost_parts = $14
           where provider_id = $1 and schedule_id = $2 and claim = $3 and state = 'solving'",
         provider.0,
         id.0,
@@ -221,8 +251,18 @@ pub async fn report(
         solved.understaffed_seconds,
         solved.overstaffed_seconds,
         solved.bound_seconds,
+        solved.cost,
+        solved.cost_bound,
         solved.elapsed_ms,
         people,
+        &[
+            solved.parts.missing,
+            solved.parts.idle,
+            solved.parts.owed,
+            solved.parts.wishes,
+            solved.parts.unfairness,
+            solved.parts.changes,
+        ],
     )
     .execute(tx.conn())
     .await?;
@@ -236,18 +276,27 @@ pub async fn finish(
     claim: Uuid,
     users: &[UserId],
     shifts: i32,
+    policy_version: i32,
+    comparison: &Comparison,
 ) -> Result<bool, Failure> {
     let provider = tx.provider();
     let users: Vec<Uuid> = users.iter().map(|user| user.0).collect();
     let done = sqlx::query!(
         "update workforce.schedule
-            set state = 'draft', due_at = null, claim = null, version = version + 1, user_ids = $4, shifts = $5
+            set state = 'draft', due_at = null, claim = null, version = version + 1, user_ids = $4, shifts = $5,
+                policy_version = $6, kept = $7, moved = $8, added = $9, removed = $10, changed_seconds = $11
           where provider_id = $1 and schedule_id = $2 and claim = $3 and state = 'solving'",
         provider.0,
         id.0,
         claim,
         &users,
         shifts,
+        policy_version,
+        comparison.kept,
+        comparison.moved,
+        comparison.added,
+        comparison.removed,
+        comparison.seconds,
     )
     .execute(tx.conn())
     .await?;

@@ -13,16 +13,16 @@ fn stamp(second: i64) -> At {
     Timestamp::from_second(second).unwrap_or(Timestamp::MAX).to_sqlx()
 }
 
-/// Keeps a shift of a draft.
-pub async fn insert(tx: &mut TenantTx, shift: &Shift) -> Result<(), Failure> {
+/// Keeps a shift of a draft, or of a schedule that is published.
+pub async fn insert(tx: &mut TenantTx, shift: &Shift, is_live: bool) -> Result<(), Failure> {
     let provider = tx.provider();
     let starts: Vec<At> = shift.duty.breaks.iter().map(|(from, _)| stamp(*from)).collect();
     let ends: Vec<At> = shift.duty.breaks.iter().map(|(_, to)| stamp(*to)).collect();
     sqlx::query!(
         "insert into workforce.shift
                 (provider_id, shift_id, schedule_id, user_id, day, zone, starts_at, ends_at, break_starts, break_ends,
-                 work_seconds)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+                 work_seconds, live)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
         provider.0,
         shift.id.0,
         shift.schedule.0,
@@ -34,6 +34,7 @@ pub async fn insert(tx: &mut TenantTx, shift: &Shift) -> Result<(), Failure> {
         &starts as _,
         &ends as _,
         shift.duty.work(),
+        is_live,
     )
     .execute(tx.conn())
     .await?;

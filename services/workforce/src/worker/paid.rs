@@ -4,17 +4,20 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use jiff::civil::Weekday;
+use jiff::civil::{Date, Weekday};
 use jiff::tz::TimeZone;
-use kit::Scope;
-use proto::events::v1::PaidHoursRecorded;
+use kit::{Scope, UserId};
 use proto::events::v1::envelope::Body;
+use proto::events::v1::{AgentDaySettled, HandledTime, PaidHoursRecorded};
 use tenantdb::service::Deps;
-use tenantdb::{Due, Failure};
+use tenantdb::{Due, Failure, TenantTx};
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::adherence::merged;
+use crate::domain::realtime::{common, work_of};
+use crate::domain::record::Exception;
 use crate::domain::{civil, paid as divide};
+use crate::store::floor::{self, ExceptionFilter};
 use crate::store::{paid, shift};
 
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -64,10 +67,12 @@ async fn settle(deps: &Deps, due: &Due) -> Result<(), Failure> {
     let (from, to) = (civil::midnight(day.day, &zone), civil::midnight(civil::later(day.day, 1), &zone));
     let presence = shift::presence(&mut tx, &[day.user], from, to).await?;
     let handled = paid::handled(&mut tx, day.user, day.day).await?;
+    let excused = excused(&mut tx, &day, from, to).await?;
     drop(tx);
 
     let clip = |(_, start, end): &(kit::UserId, i64, i64)| (*start.max(&from.as_second()), *end.min(&to.as_second()));
-    let ranges = merged(presence.iter().map(clip).collect());
+    // Excused and paid time counts where it was planned, as if she had been there.
+    let ranges = merged(presence.iter().chain(&excused).map(clip).collect());
     let worked: i64 = ranges.iter().map(|(from, to)| to - from).sum();
     for part in divide::divide(worked, &handled) {
         // One seller a transaction, so that the event is the seller's. Told again after a crash,
@@ -80,7 +85,7 @@ async fn settle(deps: &Deps, due: &Due) -> Result<(), Failure> {
             date: day.day.to_string(),
             paid_seconds: part.paid,
             productive_seconds: part.productive,
-            hour_class: if day.day.weekday() == Weekday::Sunday { "sunday" } else { "regular" }.to_owned(),
+            hour_class: hour_class(day.day).to_owned(),
             revision,
         };
         let key = format!("{}:{}", day.user, day.day);
@@ -89,6 +94,44 @@ async fn settle(deps: &Deps, due: &Due) -> Result<(), Failure> {
         tx.commit().await?;
     }
     let mut tx = deps.db.begin(&due.scope()).await?;
+    // Once more after a crash is the same revision again.
+    let parts = handled
+        .iter()
+        .map(|(seller, seconds)| HandledTime { seller_id: seller.to_string(), handled_seconds: *seconds })
+        .collect();
+    let told = AgentDaySettled {
+        user_id: day.user.to_string(),
+        date: day.day.to_string(),
+        paid_seconds: worked.max(0),
+        parts,
+        hour_class: hour_class(day.day).to_owned(),
+        revision: day.touched,
+    };
+    tx.emit_for_provider(format!("{}:{}", day.user, day.day), Body::AgentDaySettled(told), to.min(now));
     paid::settled(&mut tx, due.id, day.touched).await?;
     tx.commit().await
+}
+
+fn hour_class(day: Date) -> &'static str {
+    if day.weekday() == Weekday::Sunday { "sunday" } else { "regular" }
+}
+
+/// Paid exceptions inside the planned work of a day.
+async fn excused(
+    tx: &mut TenantTx,
+    day: &paid::PaidDay,
+    from: Timestamp,
+    to: Timestamp,
+) -> Result<Vec<(UserId, i64, i64)>, Failure> {
+    let filter = ExceptionFilter { from: Some(from), to: Some(to), ..ExceptionFilter::default() };
+    let exceptions = floor::exceptions(tx, &filter, None, 10_000).await?;
+    let counts = |one: &&Exception| one.paid && one.user.is_none_or(|user| user == day.user);
+    let range = |one: &Exception| (one.starts_at.as_second(), one.ends_at.as_second());
+    let excused: Vec<(i64, i64)> = exceptions.iter().filter(counts).map(range).collect();
+    if excused.is_empty() {
+        return Ok(Vec::new());
+    }
+    let shifts = shift::live(tx, &[day.user], civil::later(day.day, -1), day.day, None, 10).await?;
+    let planned: Vec<(i64, i64)> = shifts.iter().flat_map(|shift| work_of(&shift.duty)).collect();
+    Ok(common(&planned, &excused).into_iter().map(|(from, to)| (day.user, from, to)).collect())
 }

@@ -1,6 +1,7 @@
 //! Solves schedules that were asked for. A claim with a lease keeps two solvers apart; a solver
 //! that dies is followed by another one when the lease has run out.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -14,18 +15,25 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::agent::Agent;
+use crate::domain::agent::{Agent, Duty};
+use crate::domain::former::{self, Comparison};
 use crate::domain::model::{Model, Need};
 use crate::domain::record::{Schedule, ScheduleId, Shift, ShiftId, Shortfall, Solved};
-use crate::domain::solve::{Plan, Progress, solve};
+use crate::domain::search::Parts;
+use crate::domain::solve::{Effort, Plan, Progress, solve};
+use crate::domain::taste::Given;
 use crate::domain::{check, civil};
 use crate::inputs;
+use crate::seating::{self, Seating, Without};
+use crate::starting::{self, Start};
 use crate::store::{schedule, shift};
 
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 const REPORT_EVERY: Duration = Duration::from_millis(500);
 const LEASE: SignedDuration = SignedDuration::from_secs(60);
 const MAX_ATTEMPTS: i32 = 3;
+/// Threads of one solver: the search in one, the bound in the other.
+const MOST_THREADS: usize = 2;
 
 /// Solves what is due until told to stop.
 pub async fn run(deps: Deps, wake: Arc<Notify>, stop: CancellationToken) {
@@ -69,16 +77,31 @@ async fn take(deps: &Deps, due: &Due, stop: &CancellationToken) -> Result<(), Fa
     let Some(found) = schedule::get(&mut tx, id).await? else { return Ok(()) };
     let agents = inputs::agents(&mut tx, &found.users, found.first_day, found.last_day(), &[]).await?;
     let needs = schedule::needs(&mut tx, id).await?;
+    let start = starting::read(&mut tx, &found).await?;
+    let mut given = inputs::tastes(&mut tx, &agents, found.first_day).await?;
+    given.former = start.former.clone();
+    given.change = found.change_weight.into();
+    let users: Vec<UserId> = agents.iter().map(|agent| agent.user).collect();
+    let without = Without { agents: Some((&users, found.first_day, found.last_day())), ..Without::default() };
+    let seating = seating::read(&mut tx, (found.first_day, found.last_day()), &users, without).await?;
     tx.commit().await?;
     if MAX_ATTEMPTS < attempts {
         return give_up(deps, due, claim, "the solver stopped three times while solving this schedule").await;
     }
     // Shifts published for the same days give way when this schedule is published.
-    let agents: Vec<Agent> = agents.into_iter().map(|agent| without_days(agent, &found)).collect();
+    let (first, last) = (found.first_day, found.last_day());
+    let mut agents = agents;
+    agents.iter_mut().for_each(|agent| inputs::give_way(agent, first, last));
+    let staying = start.refuse_unlawful(&agents, first, last);
+    let staying = staying.and_then(|()| seating.as_ref().map_or(Ok(()), |seating| seating.refuse(&start.placed())));
+    if let Err(refusal) = staying {
+        return give_up(deps, due, claim, &refusal.to_string()).await;
+    }
     let people = agents.len() as i32;
     let job = Job { deps, due, claim, schedule: &found, people };
-    match job.solve(agents, needs, stop).await? {
-        Outcome::Solved(plan) => job.keep(*plan).await,
+    let given = Wanted { given, start, seating };
+    match job.solve(agents, needs, given.clone(), stop).await? {
+        Outcome::Solved(plan) => job.keep(*plan, &given).await,
         Outcome::Refused(why) => give_up(deps, due, claim, &why).await,
         Outcome::Lost => Ok(()),
     }
@@ -86,16 +109,6 @@ async fn take(deps: &Deps, due: &Due, stop: &CancellationToken) -> Result<(), Fa
 
 fn lease(now: Timestamp) -> Timestamp {
     now.checked_add(LEASE).unwrap_or(now)
-}
-
-fn without_days(mut agent: Agent, schedule: &Schedule) -> Agent {
-    let published = std::mem::take(&mut agent.published);
-    let outside = |second: i64| {
-        let day = agent.day_of(second);
-        day < schedule.first_day || schedule.last_day() < day
-    };
-    agent.published = published.into_iter().filter(|duty| outside(duty.start)).collect();
-    agent
 }
 
 async fn give_up(deps: &Deps, due: &Due, claim: Uuid, why: &str) -> Result<(), Failure> {
@@ -112,12 +125,21 @@ struct Job<'a> {
     people: i32,
 }
 
+/// What a schedule is made with beside people and needs.
+#[derive(Clone)]
+struct Wanted {
+    given: Given,
+    start: Start,
+    seating: Option<Seating>,
+}
+
 /// What came out of solving.
 struct Solution {
     agents: Vec<Agent>,
     model: Model,
     plan: Plan,
     progress: Progress,
+    policy_version: i32,
     elapsed: Duration,
 }
 
@@ -130,22 +152,41 @@ enum Outcome {
 
 impl Job<'_> {
     /// Runs the solver beside the runtime and reports its progress until it ends.
-    async fn solve(&self, agents: Vec<Agent>, needs: Vec<Need>, stop: &CancellationToken) -> Result<Outcome, Failure> {
+    async fn solve(
+        &self,
+        agents: Vec<Agent>,
+        needs: Vec<Need>,
+        wanted: Wanted,
+        stop: &CancellationToken,
+    ) -> Result<Outcome, Failure> {
         let (first, days, step) = (self.schedule.first_day, self.schedule.days as usize, self.schedule.step_seconds);
         let limit = Duration::from_secs(self.schedule.solve_seconds.max(1).unsigned_abs().into());
         let (seed, most) = (self.schedule.seed as u64, self.schedule.max_iterations.max(0).unsigned_abs());
         let (send, receive) = watch::channel(None);
+        let threads = std::thread::available_parallelism().map_or(1, |most| most.get().min(MOST_THREADS));
         let halt = Arc::new(AtomicBool::new(false));
         let halted = halt.clone();
+        let begun = Instant::now();
         let mut running = tokio::task::spawn_blocking(move || {
             let started = Instant::now();
-            let model = Model::build(first, days, step, needs, &agents).map_err(|refusal| refusal.to_string())?;
-            let (plan, progress) = solve(&model, seed, &mut |progress| {
+            let mut model = Model::build(first, days, step, needs, &agents).map_err(|refusal| refusal.to_string())?;
+            model.heed(&agents, &wanted.given);
+            let policy_version = wanted.given.policy.version;
+            if let Some(seating) = &wanted.seating {
+                seating.seat(&mut model, &agents, &BTreeMap::new());
+            }
+            model.fix(&agents, &wanted.start.fixed(&agents));
+            let former = wanted.start.by_agent(&agents);
+            let former = (!wanted.start.former.is_empty()).then(|| Plan::of(model.rows(&agents, &former)));
+            let effort = Effort { seed, threads, steady: most != 0 };
+            let (plan, progress) = solve(&model, effort, former.as_ref(), &halted, &mut |progress| {
                 let elapsed = started.elapsed();
                 send.send_replace(Some((*progress, elapsed, step)));
-                !halted.load(Ordering::Relaxed) && elapsed < limit && (most == 0 || progress.moves < most)
+                let moves = if most == 0 { 0.0 } else { progress.moves as f64 / most as f64 };
+                let used = moves.max(elapsed.as_secs_f64() / limit.as_secs_f64());
+                (used < 1.0).then_some(used)
             });
-            Ok(Box::new(Solution { agents, model, plan, progress, elapsed: started.elapsed() }))
+            Ok(Box::new(Solution { agents, model, plan, progress, policy_version, elapsed: started.elapsed() }))
         });
         loop {
             tokio::select! {
@@ -162,6 +203,10 @@ impl Job<'_> {
                     return Ok(Outcome::Lost);
                 }
                 () = tokio::time::sleep(REPORT_EVERY) => {}
+            }
+            if limit < begun.elapsed() {
+                // What is found by now is the answer, even amid a long step.
+                halt.store(true, Ordering::Relaxed);
             }
             let seen = *receive.borrow();
             let solved =
@@ -184,7 +229,7 @@ impl Job<'_> {
     }
 
     /// Judges the plan once more and keeps it as a draft.
-    async fn keep(&self, solution: Solution) -> Result<(), Failure> {
+    async fn keep(&self, solution: Solution, wanted: &Wanted) -> Result<(), Failure> {
         let (id, first, last) = (self.schedule.id, self.schedule.first_day, self.schedule.last_day());
         let (mut shifts, mut shortfalls) = (Vec::new(), Vec::new());
         for (index, person) in solution.model.people.iter().enumerate() {
@@ -210,17 +255,38 @@ impl Job<'_> {
                 duty,
             }));
         }
+        let placed: Vec<(UserId, Duty)> = shifts.iter().map(|one| (one.user, one.duty.clone())).collect();
+        if let Some(Err(refusal)) = wanted.seating.as_ref().map(|seating| seating.refuse(&placed)) {
+            tracing::error!(schedule.id = %id, "the solver placed more people than there are seats");
+            return give_up(self.deps, self.due, self.claim, &refusal.to_string()).await;
+        }
+        let comparison = match self.schedule.start {
+            None => Comparison::default(),
+            Some(_) => {
+                let after = shifts.iter().map(|one| ((one.user, one.day), one.duty.clone())).collect();
+                former::compare(&wanted.start.roster(&solution.agents), &after)
+            }
+        };
         let users: Vec<UserId> = solution.agents.iter().map(|agent| agent.user).collect();
         let solved = solved(&solution.progress, solution.elapsed, self.schedule.step_seconds);
         let mut tx = self.deps.db.begin(&self.due.scope()).await?;
         let until = lease(self.deps.clock.now());
         let ours = schedule::report(&mut tx, id, self.claim, &solved, self.people, until).await?
-            && schedule::finish(&mut tx, id, self.claim, &users, shifts.len() as i32).await?;
+            && schedule::finish(
+                &mut tx,
+                id,
+                self.claim,
+                &users,
+                shifts.len() as i32,
+                solution.policy_version,
+                &comparison,
+            )
+            .await?;
         if !ours {
             return Ok(());
         }
         for one in &shifts {
-            shift::insert(&mut tx, one).await?;
+            shift::insert(&mut tx, one, false).await?;
         }
         schedule::insert_shortfalls(&mut tx, id, &shortfalls).await?;
         tx.commit().await
@@ -229,12 +295,23 @@ impl Job<'_> {
 
 fn solved(progress: &Progress, elapsed: Duration, step: i64) -> Solved {
     let seconds = |hundredths: u64| hundredths as i64 * step / 100;
+    let (points, parts) = (|points: i64| points * step / 100, &progress.parts);
     Solved {
         iterations: progress.moves as i64,
         required_seconds: seconds(progress.required),
         understaffed_seconds: seconds(progress.uncovered),
         overstaffed_seconds: seconds(progress.idle),
         bound_seconds: seconds(progress.bound),
+        cost: progress.cost * step / 100,
+        cost_bound: progress.cost_bound * step / 100,
+        parts: Parts {
+            missing: points(parts.missing),
+            idle: points(parts.idle),
+            owed: points(parts.owed),
+            wishes: points(parts.wishes),
+            unfairness: points(parts.unfairness),
+            changes: points(parts.changes),
+        },
         elapsed_ms: elapsed.as_millis() as i64,
     }
 }

@@ -3,9 +3,10 @@
 //! PostgreSQL; the peer works on the same server. Figures are ratios and CPU
 //! time per operation, because machines differ.
 //!
-//! `make bench`, or `bench create_ticket`, `bench intake`, `bench list_tickets`, `bench main_job`, `bench report`,
+//! `make bench`, or `bench billing`, `bench create_ticket`, `bench intake`, `bench list_tickets`, `bench main_job`, `bench report`,
 //! `bench routing`, `bench start`.
 
+mod billing;
 mod cpu;
 mod create_ticket;
 mod intake;
@@ -23,6 +24,9 @@ async fn main() {
     let runs = |name: &str| wanted.is_empty() || wanted.iter().any(|w| w == name);
     if runs("start") {
         start::run().await;
+    }
+    if runs("billing") {
+        billing::run().await;
     }
     if runs("create_ticket") {
         create_ticket::run().await;

@@ -53,7 +53,7 @@ pub async fn same_rows(
     for (table, filter) in tables {
         let columns: Vec<String> = sqlx::query_scalar(
             "select a.attname::text from pg_attribute a where a.attrelid = $1::text::regclass and a.attnum > 0
-                and not a.attisdropped and a.attidentity = '' order by a.attnum",
+                and not a.attisdropped and a.attidentity = '' and a.attgenerated = '' order by a.attnum",
         )
         .bind(table)
         .fetch_all(&mut conn)

@@ -216,7 +216,7 @@ impl Floor {
                 while Instant::now() < until {
                     // enough waits for everybody, not more and more
                     if handed_in.load(Ordering::Relaxed) > done.load(Ordering::Relaxed) + 2_000 {
-                        tokio::task::yield_now().await;
+                        tokio::time::sleep(Duration::from_millis(1)).await;
                         continue;
                     }
                     let n = handed_in.fetch_add(1, Ordering::Relaxed);

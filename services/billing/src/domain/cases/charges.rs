@@ -14,7 +14,10 @@ pub fn compute(model: &str, p: &Params<'_>, u: &Params<'_>) -> Option<Result<Out
     let (base, delta) = model.strip_suffix("_delta").map_or((model, false), |base| (base, true));
     Some(match base {
         "volume_prorated" => volume_prorated(p, u),
+        "flat" | "flat_fee" => flat(p),
+        "bps" => basis_points(p, u),
         "capacity" => capacity(p, u),
+        "percentage" | "dynamic" if delta => events_by_difference(base, p, u),
         "percentage" | "dynamic" => events(base, p, u),
         "graduated_percentage_incremental" => incremental(p, u),
         "graduated"
@@ -113,8 +116,53 @@ fn capacity(p: &Params<'_>, u: &Params<'_>) -> Result<Outcome, String> {
     Ok(outcome(&[("amount", got.amount + p.or("recurring", Decimal::ZERO)?)]))
 }
 
+fn flat(p: &Params<'_>) -> Result<Outcome, String> {
+    let mut charge = Charge::plain("case", None, Model::Flat { amount: p.num("amount")? });
+    p.terms(&mut charge)?;
+    let got = rated(&charge, Decimal::ZERO)?;
+    Ok(result(got.amount, &got))
+}
+
+/// Hundredths of a percent of each event's amount, with a limit for each.
+fn basis_points(p: &Params<'_>, u: &Params<'_>) -> Result<Outcome, String> {
+    let terms = Percentage {
+        rate: p.num("bps")? / Decimal::ONE_HUNDRED,
+        maximum: p.opt("per_unit_maximum")?,
+        ..Percentage::default()
+    };
+    let mut charge = Charge::plain("case", Some(Meter::Turnover), Model::Percentage(terms));
+    p.terms(&mut charge)?;
+    let got = of_events(&charge, &u.numbers("events")?)?;
+    Ok(result(got.amount, &got))
+}
+
+fn of_events(charge: &Charge, amounts: &[Decimal]) -> Result<ChargeResult, String> {
+    let rows: Vec<Row> = (0..).zip(amounts).map(|(n, amount)| single(n, *amount)).collect();
+    rate_charge(charge, amounts.iter().sum(), &rows, (1, 1)).map_err(|e| e.to_string())
+}
+
+/// rate(all) − billed, of events.
+fn events_by_difference(base: &str, p: &Params<'_>, u: &Params<'_>) -> Result<Outcome, String> {
+    let charge = event_charge(base, p)?;
+    let before = u.numbers("already_billed_events").unwrap_or_default();
+    let all = match u.numbers(if base == "dynamic" { "event_amounts" } else { "events" }) {
+        Ok(all) => all,
+        Err(_) => before.iter().copied().chain(u.numbers("new_events")?).collect(),
+    };
+    let part = Charge { minimum: None, ..charge.clone() };
+    let billed = u.or("already_billed_amount", of_events(&part, &before)?.amount)?;
+    let got = of_events(&charge, &all)?;
+    Ok(result(got.amount - billed, &got))
+}
+
 /// Single events with amounts, as rows in their order.
 fn events(base: &str, p: &Params<'_>, u: &Params<'_>) -> Result<Outcome, String> {
+    let charge = event_charge(base, p)?;
+    let got = of_events(&charge, &u.numbers(if base == "dynamic" { "event_amounts" } else { "events" })?)?;
+    Ok(result(got.amount, &got))
+}
+
+fn event_charge(base: &str, p: &Params<'_>) -> Result<Charge, String> {
     let model = if base == "dynamic" {
         Model::Dynamic { multiplier: p.num("multiplier")? }
     } else {
@@ -129,10 +177,7 @@ fn events(base: &str, p: &Params<'_>, u: &Params<'_>) -> Result<Outcome, String>
     };
     let mut charge = Charge::plain("case", Some(Meter::Turnover), model);
     p.terms(&mut charge)?;
-    let amounts = u.numbers(if base == "dynamic" { "event_amounts" } else { "events" })?;
-    let rows: Vec<Row> = (0..).zip(&amounts).map(|(n, amount)| single(n, *amount)).collect();
-    let got = rate_charge(&charge, amounts.iter().sum(), &rows, (1, 1)).map_err(|e| e.to_string())?;
-    Ok(result(got.amount, &got))
+    Ok(charge)
 }
 
 fn single(second: i64, quantity: Decimal) -> Row {
@@ -149,6 +194,7 @@ fn single(second: i64, quantity: Decimal) -> Row {
             at: Timestamp::from_second(1_704_067_200 + second).expect("in range"),
             key: String::new(),
             subject: String::new(),
+            corrects: None,
         }),
     }
 }

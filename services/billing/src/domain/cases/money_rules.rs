@@ -7,6 +7,7 @@ use super::params::{Params, number};
 use super::{Outcome, outcome};
 use crate::domain::invoice::apply_credit;
 use crate::domain::money::{Currency, Rounding, allocate, convert, share, sum};
+use crate::domain::over_time::carried;
 use crate::domain::rating::true_up;
 use crate::domain::tax::{
     Taxpayer, Treatment, Unverified, VatCheck, credited_tax, decide, tax_on, total_tax, totals, unused,
@@ -26,6 +27,9 @@ pub fn compute(model: &str, p: &Params<'_>, u: &Params<'_>) -> Option<Result<Out
         "credit_note_partial" => credit_note_partial(p, u),
         "currency_convert" => currency_convert(p, u),
         "minor_units" => minor_units(u),
+        "included_rollover" | "rollover" => rollover(p, u),
+        "yearly_commitment" | "annual_commitment" => yearly(p, u),
+        "coupon" | "discount" => coupon(p, u),
         _ => return None,
     })
 }
@@ -214,6 +218,30 @@ fn currency_convert(p: &Params<'_>, u: &Params<'_>) -> Result<Outcome, String> {
     let digits = u32::try_from(p.int("to_minor_digits")?).map_err(text)?;
     let amount = convert(u.num("amount")?, p.num("rate")?, digits, Rounding::HalfUp).map_err(text)?;
     Ok(outcome(&[("amount", amount)]))
+}
+
+/// Units that roll over into the period after those that were used.
+fn rollover(p: &Params<'_>, u: &Params<'_>) -> Result<Outcome, String> {
+    let periods = i32::try_from(p.int("periods")?).map_err(text)?;
+    let units = carried(p.num("included")?, periods, &u.numbers("used")?);
+    Ok(outcome(&[("amount", units), ("carried", units)]))
+}
+
+/// What is missing of a year's minimum, with its last period.
+fn yearly(p: &Params<'_>, u: &Params<'_>) -> Result<Outcome, String> {
+    let rest = true_up(p.num("commitment")?, sum(u.numbers("fees")?).map_err(text)?);
+    Ok(outcome(&[("amount", rest), ("true_up", rest)]))
+}
+
+/// A percentage or an amount off, never more than there is.
+fn coupon(p: &Params<'_>, u: &Params<'_>) -> Result<Outcome, String> {
+    let amount = u.num("amount")?;
+    let off = match p.opt("percent")? {
+        Some(percent) => rounded(p, amount * percent / Decimal::ONE_HUNDRED)?,
+        None => p.num("fixed")?,
+    };
+    let (due, _) = apply_credit(amount, off);
+    Ok(outcome(&[("amount", due), ("discount", amount - due)]))
 }
 
 fn minor_units(u: &Params<'_>) -> Result<Outcome, String> {

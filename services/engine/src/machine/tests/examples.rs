@@ -4,7 +4,7 @@ use crate::agent::{Activity, Presence, Profile};
 use crate::contact::{Block, ContactState};
 use crate::ids::At;
 use crate::machine::{Completion, Event, Kind, LEASE_SECONDS, Rule};
-use crate::needs::{Channel, Channels, Level};
+use crate::needs::{Channel, Channels, Level, Priority};
 use crate::offer::OfferState;
 use crate::policy::{AgentOrder, Policy};
 use crate::refusal::{Obstacle, Refusal};
@@ -595,4 +595,57 @@ fn what_an_agent_refused_goes_to_another_as_soon_as_the_reserve_lets_it() {
     let offer = desk.pending(1).expect("an offer");
     desk.ok(Event::Reject { agent: agent(1), epoch: None, offer, reason: String::new() });
     assert_eq!(desk.offered_to(1), Some(agent(2)), "both are free again");
+}
+
+#[test]
+fn what_the_ticket_says_later_moves_a_contact_and_wakes_nothing() {
+    let mut desk = Desk::with_seller();
+    desk.hire(profile(1, &[1], &[("it", Level::Native), ("de", Level::Native)]));
+    desk.hire(profile(2, &[1], &[("it", Level::Native)]));
+    desk.mail(1, "it");
+    desk.later(5);
+    desk.mail(2, "it");
+    let told = |desk: &Desk, n: u16, tag: &str, due: i64| {
+        let mut new = arriving(n, 1, Channel::Email, tag, desk.now);
+        (new.due_at, new.priority) = (desk.now.plus_seconds(due), Priority::High);
+        Event::Amend(Box::new(new))
+    };
+    let before = desk.contacts[&contact(1)].clone();
+    let later = told(&desk, 1, "it", 500_000);
+    desk.ok(later.clone());
+    let after = desk.contacts[&contact(1)].clone();
+    assert!(before.due_at < after.due_at, "a later due time counts too");
+    assert_eq!((after.waiting_since, after.priority), (before.waiting_since, Priority::High));
+    desk.ok(later);
+    assert_eq!(desk.contacts[&contact(1)].version, after.version, "told again it changes nothing");
+    desk.online(2);
+    assert_eq!(desk.offered_to(2), Some(agent(2)), "the other one is due first by now");
+    // whoever is offered it no longer speaks its language
+    let german = told(&desk, 2, "de", 60);
+    desk.ok(german);
+    assert_eq!(desk.state(2), ContactState::Queued);
+    assert_eq!(desk.contacts[&contact(2)].needs.language, language("de"));
+    assert_eq!(desk.offered_to(1), Some(agent(2)), "she is given the other one");
+    desk.online(1);
+    assert_eq!(desk.offered_to(2), Some(agent(1)));
+    desk.accept(1);
+    let (owner, epoch) = (agent(1), None);
+    desk.ok(Event::Complete { agent: owner, epoch, contact: contact(2), completion: Completion::Park });
+    let parked = told(&desk, 2, "de", 30);
+    desk.ok(parked);
+    assert_eq!(desk.state(2), ContactState::Parked, "nobody wrote");
+    let unknown = told(&desk, 77, "de", 30);
+    assert_eq!(desk.apply(unknown), Err(Refusal::ContactNotFound));
+}
+
+#[test]
+fn a_contact_of_another_seller_is_not_there_for_this_one() {
+    let mut desk = Desk::with_seller();
+    desk.hire(profile(1, &[1], &[("it", Level::Native)]));
+    desk.mail(1, "it");
+    let before = desk.contacts[&contact(1)].clone();
+    let theirs = arriving(1, 2, Channel::Email, "it", desk.now);
+    assert_eq!(desk.apply(Event::Enqueue(Box::new(theirs.clone()))), Err(Refusal::ContactNotFound));
+    assert_eq!(desk.apply(Event::Amend(Box::new(theirs))), Err(Refusal::ContactNotFound));
+    assert_eq!(desk.contacts[&contact(1)], before);
 }

@@ -56,6 +56,7 @@ pub(super) async fn plan(
         seed: 7,
         max_iterations: 200,
         user_ids: agents,
+        ..CreateScheduleRequest::default()
     };
     let asked = workforce.create_schedule(request).await.map_err(|s| told(&s))?.into_inner().schedule;
     let mut schedule = asked.ok_or_else(|| anyhow!("the answer holds no schedule"))?;

@@ -80,7 +80,8 @@ impl Sender {
             channel_account_id: self.account_id.clone(),
             emails,
             rejected_by_client: left_out,
-            request_id: String::new(),
+            // However often it is sent, a batch counts once.
+            request_id: kit::Clock::System.new_uuid().to_string(),
         };
         let mut tries = 0;
         loop {
@@ -104,7 +105,8 @@ impl Sender {
             channel_account_id: self.account_id.clone(),
             tickets,
             rejected_by_client: left_out,
-            request_id: String::new(),
+            // However often it is sent, a batch counts once.
+            request_id: kit::Clock::System.new_uuid().to_string(),
         };
         let mut tries = 0;
         loop {

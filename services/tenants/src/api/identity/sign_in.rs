@@ -37,7 +37,7 @@ impl Identity {
         let turn = self.passwords.turn().await?;
         let attempt = self.count_attempt(&format!("email:{email}"), &origin.address).await?;
         let candidates = self.candidates(&email, &request.provider_handle).await?;
-        let Some(who) = self.whose_password(&turn, candidates, &request.password).await? else {
+        let Some((who, fitted)) = self.whose_password(&turn, candidates, &request.password).await? else {
             return Err(Refusal::CredentialsWrong.into());
         };
         self.forgive(attempt).await?;
@@ -46,6 +46,10 @@ impl Identity {
         let mut tx = self.begin(who.provider).await?;
         let user = users::lock(&mut tx, who.user).await?.filter(|user| user.state == user::State::Active);
         let user = user.ok_or(Refusal::CredentialsWrong)?;
+        // The password may have been changed since it was tried, and all sessions ended by that.
+        if users::password_hash(&mut tx, who.user).await?.as_ref() != Some(&fitted) {
+            return Err(Refusal::CredentialsWrong.into());
+        }
         must_work(&mut tx, Refusal::CredentialsWrong).await?;
         let kept = self.open_session(&mut tx, &user, OpenedWith::Password, &client, &request.request_id).await?;
         let tokens = self.tokens(who.provider, &user, &kept)?;
@@ -55,19 +59,17 @@ impl Identity {
 
     async fn candidates(&self, email: &str, handle: &str) -> Result<Vec<Candidate>, Fault> {
         let mut tx = self.begin_platform().await?;
-        let mut candidates = sign_in::candidates(&mut tx, email).await?;
-        candidates.retain(|candidate| handle.is_empty() || candidate.handle == handle);
-        Ok(candidates)
+        Ok(sign_in::candidates(&mut tx, email, handle).await?)
     }
 
-    /// The first candidate whose password it is. With none at all the same work
-    /// is done as with one.
+    /// The first candidate whose password it is, with the hash that it fitted. With
+    /// none at all the same work is done as with one.
     async fn whose_password(
         &self,
         turn: &Turn,
         candidates: Vec<Candidate>,
         password: &str,
-    ) -> Result<Option<Candidate>, Fault> {
+    ) -> Result<Option<(Candidate, String)>, Fault> {
         if candidates.is_empty() {
             self.passwords.fits(turn, password.to_owned(), None).await?;
         }
@@ -75,8 +77,9 @@ impl Identity {
             let mut tx = self.begin(candidate.provider).await?;
             let kept = users::password_hash(&mut tx, candidate.user).await?;
             drop(tx);
-            if self.passwords.fits(turn, password.to_owned(), kept).await? {
-                return Ok(Some(candidate));
+            let fits = self.passwords.fits(turn, password.to_owned(), kept.clone()).await?;
+            if let Some(hash) = kept.filter(|_| fits) {
+                return Ok(Some((candidate, hash)));
             }
         }
         Ok(None)

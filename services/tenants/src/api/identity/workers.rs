@@ -109,17 +109,32 @@ impl Identity {
         let db = &self.deps.db;
         let flows = "select provider_id, null::uuid, flow_id from tenants.oidc_flow
                       where expires_at < $1 order by expires_at limit $2";
-        for due in db.due(flows, now, AT_ONCE).await? {
-            let mut tx = db.begin(&due.scope()).await?;
-            oidc::take_flow(&mut tx, due.id).await?;
-            tx.commit().await?;
+        loop {
+            let due = db.due(flows, now, AT_ONCE).await?;
+            let mut providers: Vec<_> = due.iter().map(|due| due.provider).collect();
+            providers.sort_unstable();
+            providers.dedup();
+            for provider in providers {
+                let mut tx = db.begin(&Scope::provider(provider)).await?;
+                oidc::prune(&mut tx, now).await?;
+                tx.commit().await?;
+            }
+            if (due.len() as i64) < AT_ONCE {
+                break;
+            }
         }
         let sessions_over = "select provider_id, null::uuid, session_id from tenants.session
                               where expires_at < $1 order by expires_at limit $2";
-        for due in db.due(sessions_over, now - SESSIONS_KEPT, AT_ONCE).await? {
-            let mut tx = db.begin(&due.scope()).await?;
-            sessions::prune(&mut tx, due.id, now - SESSIONS_KEPT).await?;
-            tx.commit().await?;
+        loop {
+            let due = db.due(sessions_over, now - SESSIONS_KEPT, AT_ONCE).await?;
+            for due in &due {
+                let mut tx = db.begin(&due.scope()).await?;
+                sessions::prune(&mut tx, due.id, now - SESSIONS_KEPT).await?;
+                tx.commit().await?;
+            }
+            if (due.len() as i64) < AT_ONCE {
+                break;
+            }
         }
         let old = "select provider_id, null::uuid, revocation_id from tenants.revocation
                     where revoked_at < $1 order by revoked_at limit $2";

@@ -185,6 +185,18 @@ pub async fn link(
     Ok(done.rows_affected() == 1)
 }
 
+/// Forgets flows that ran out.
+pub async fn prune(tx: &mut TenantTx, before: Timestamp) -> Result<(), Failure> {
+    sqlx::query!(
+        "delete from tenants.oidc_flow where provider_id = $1 and expires_at < $2",
+        tx.provider().0,
+        before.to_sqlx() as _
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
 struct Row {
     name: String,
     issuer_url: String,

@@ -16,12 +16,14 @@ pub struct Candidate {
     pub handle: String,
 }
 
-/// Active users of active providers with exactly this address, oldest first.
-pub async fn candidates(tx: &mut TenantTx, email: &str) -> Result<Vec<Candidate>, Failure> {
+/// Active users of active providers with exactly this address, oldest first; of one provider where its handle is
+/// given, else few of each, so that none of them can stand before the others.
+pub async fn candidates(tx: &mut TenantTx, email: &str, provider: &str) -> Result<Vec<Candidate>, Failure> {
     let rows = sqlx::query!(
         r#"select provider_id as "provider_id!", user_id as "user_id!", handle as "handle!"
-             from tenants.find_sign_in($1)"#,
-        email
+             from tenants.find_sign_in($1, $2)"#,
+        email,
+        provider
     )
     .fetch_all(tx.conn())
     .await?;

@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use aws_lc_rs::digest;
 use jiff::Timestamp;
 
 use super::identity::{Identity, identify};
@@ -45,6 +46,8 @@ pub struct Place {
     pub ticket: TicketId,
     pub message: MessageId,
     pub direction: Direction,
+    /// Hash of what it says, see [`said_in`].
+    pub said: [u8; 32],
 }
 
 impl Place {
@@ -70,6 +73,8 @@ pub struct Book {
     pub reports: Vec<(MessageId, String, Report)>,
     /// What marketplaces told of claims.
     pub claims: Vec<claim::Notice>,
+    /// Tickets that began here, with those that they name without being part of them.
+    pub links: Vec<(TicketId, TicketId)>,
 }
 
 /// The files of a message.
@@ -127,16 +132,23 @@ impl Book {
     pub fn receive(
         &mut self,
         settings: &Settings,
-        message: Incoming,
+        mut message: Incoming,
         stored_at: Timestamp,
         new_id: &mut dyn FnMut() -> Uuid,
     ) -> Result<Outcome, NotTaken> {
         let account = settings.account(message.account).ok_or(NotTaken::UnknownAccount)?;
+        let said = said_in(&message);
+        let mut used_before = None;
+        // A mail's sender makes its id up: only one that says the same is the same.
+        if self.place_of(&message).is_some_and(|place| message.raw.is_some() && place.said != said) {
+            used_before = Some(std::mem::replace(&mut message.external_id, own_id(&said)));
+        }
         if let Some(place) = self.place_of(&message) {
             return Ok(Outcome { ticket: place.ticket, message: place.message, duplicate: true, opened: false });
         }
         let at = Timestamp::from_microsecond(message.occurred_at).unwrap_or(stored_at);
         let mut decisions = vec![Decision::new("account", "matched", message.account.to_string())];
+        decisions.extend(used_before.map(|id| Decision::new("message_id", "used_before", id)));
         // A mail server that reports is nobody's customer, and its report opens no ticket.
         let is_report = matches!(message.automatic, Some("report" | "bounce"));
         let customer = match message.direction {
@@ -150,8 +162,12 @@ impl Book {
         note(&message, &matter, &mut decisions);
 
         let keys = thread::keys(&Incoming { order_id: order_id.clone(), ..shallow(&message) }, &settings.prefix);
-        let finder =
-            Finder { account, customer: customer.as_ref().map(|(_, c)| c.id), shared: shared(account, &message) };
+        let finder = Finder {
+            account,
+            customer: customer.as_ref().map(|(_, c)| c.id),
+            by_mail: message.raw.is_some(),
+            shared: shared(account, &message),
+        };
         let choice = thread::choose(&keys, |key| self.find(key, &finder));
         let (index, opened) = match choice {
             Choice::Ticket(id, key) => {
@@ -167,11 +183,16 @@ impl Book {
                 let nothing = if is_report { NotTaken::ReportOfNothing } else { NotTaken::AnswerToNothing };
                 let Some((_, customer)) = &customer else { return Err(nothing) };
                 let closed = closed.and_then(|(id, _)| self.dossier(id)).map(|d| d.ticket.number.clone());
-                match closed {
-                    Some(number) => decisions.push(Decision::new("thread", "new_after_closed", number)),
-                    None => decisions.push(Decision::new("thread", "new", "")),
-                }
+                let others = self.of_others(&keys, &finder).map(|ticket| (ticket.id, ticket.number.clone()));
                 let id = TicketId(new_id());
+                match (closed, others) {
+                    (Some(number), _) => decisions.push(Decision::new("thread", "new_after_closed", number)),
+                    (None, Some((other, number))) => {
+                        decisions.push(Decision::new("thread", "other_author", number));
+                        self.links.push((id, other));
+                    }
+                    (None, None) => decisions.push(Decision::new("thread", "new", "")),
+                }
                 self.dossiers.push(Dossier::new(begin(id, account, &message, &matter, customer.id, at)));
                 (self.dossiers.len() - 1, true)
             }
@@ -179,7 +200,8 @@ impl Book {
 
         let usual = settings.languages.first().map(String::as_str);
         let dossier = &mut self.dossiers[index];
-        if let Some((_, customer)) = &customer {
+        let is_past = dossier.is_past(message.historical);
+        if let Some((_, customer)) = customer.as_ref().filter(|_| !is_past) {
             let hers = customer.preferred_language.as_deref().or(customer.language.as_deref());
             let decided = language::decide(found, dossier.ticket.language.as_deref(), hers, usual);
             if let Some((language, how)) = decided {
@@ -194,7 +216,7 @@ impl Book {
         if dossier.ticket.order_id.is_none() && !order_id.is_empty() {
             dossier.ticket.order_id = Some(order_id.clone());
         }
-        if message.direction == Direction::Inbound {
+        if message.direction == Direction::Inbound && !is_past {
             dossier.ticket.kind = dossier.ticket.kind.max(matter.kind);
         }
         let stored = stored(&message, account, dossier.ticket.id, order_id, found, at, stored_at, matter, decisions);
@@ -203,6 +225,7 @@ impl Book {
             ticket: dossier.ticket.id,
             message: stored.id,
             direction: stored.direction,
+            said,
         };
         let notice = claim::notice_in(&stored, &dossier.ticket).filter(|_| !message.historical);
         match message.direction {
@@ -221,7 +244,8 @@ impl Book {
             let _ = dossier.prioritize(Act { user: None, at }, Priority::Urgent, true);
             self.claims.push(notice);
         }
-        dossier.settle(settings, at);
+        // Live work is judged by now, whatever time comes to it.
+        dossier.settle(settings, if is_past { stored_at } else { at });
         self.messages.entry(message.external_id).or_default().push(place);
         let delivered = message.mail.as_ref().is_some_and(|mail| mail.delivered.is_some());
         let content_type = if delivered { "application/json" } else { "message/rfc822" };
@@ -313,12 +337,29 @@ impl Book {
             .map(|ticket| Hit { ticket: ticket.id, state: ticket.state })
     }
 
+    /// Whether whoever writes may come to a ticket by its number: its customer, or that of the ticket it was
+    /// joined into. What no customer wrote, an answer or a report of delivery, may.
+    fn is_hers(&self, finder: &Finder<'_>, ticket: &Ticket) -> bool {
+        finder.customer.is_none_or(|customer| ticket.customer == customer || self.led_to(ticket).customer == customer)
+    }
+
+    /// The ticket of somebody else whose number is named.
+    fn of_others(&self, keys: &[Key], finder: &Finder<'_>) -> Option<&Ticket> {
+        let numbers = keys.iter().filter_map(Key::number);
+        let mut named = numbers.flat_map(|number| self.dossiers.iter().filter(move |d| d.ticket.number == number));
+        named.find(|dossier| !self.is_hers(finder, &dossier.ticket)).map(|dossier| self.led_to(&dossier.ticket))
+    }
+
     fn fits(&self, key: &Key, finder: &Finder<'_>, ticket: &Ticket) -> bool {
         match key {
             Key::Thread(id) => ticket.account == finder.account.id && ticket.external_thread_id.as_ref() == Some(id),
+            // What others' systems call a message may be guessed; Message-IDs are not.
+            Key::Reference(id) if finder.by_mail && !id.contains('@') => false,
             Key::Reference(id) => self.messages.get(id).into_iter().flatten().any(|place| place.ticket == ticket.id),
             Key::PlusTicket(id) => ticket.id == *id,
-            Key::PlusNumber(number) | Key::SubjectNumber(number) => ticket.number == *number,
+            Key::PlusNumber(number) | Key::SubjectNumber(number) => {
+                ticket.number == *number && self.is_hers(finder, ticket)
+            }
             Key::Order(id) => {
                 ticket.order_id.as_ref() == Some(id)
                     && (Some(ticket.customer) == finder.customer || finder.shared.as_ref() == Some(&ticket.marketplace))
@@ -327,10 +368,33 @@ impl Book {
     }
 }
 
+/// What a message says, as a hash: who wrote it, its subject and its text. Hops and times of a mail that comes twice
+/// differ.
+pub fn said_in(message: &Incoming) -> [u8; 32] {
+    let said = [message.author.address.as_str(), &message.subject, &message.text].join("\n");
+    let mut hash = [0; 32];
+    hash.copy_from_slice(digest::digest(&digest::SHA256, said.as_bytes()).as_ref());
+    hash
+}
+
+/// The id under which a mail is kept whose own id another mail had.
+fn own_id(said: &[u8; 32]) -> String {
+    let hex: String = said.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("said:{hex}")
+}
+
+/// The ids under which a message may be stored already.
+pub fn ids_to_load(message: &Incoming) -> Vec<String> {
+    let own = message.raw.is_some().then(|| own_id(&said_in(message)));
+    std::iter::once(message.external_id.clone()).chain(own).collect()
+}
+
 /// For whom a ticket is searched.
 struct Finder<'a> {
     account: &'a Account,
     customer: Option<CustomerId>,
+    /// The message came as a mail, whose sender writes what she likes.
+    by_mail: bool,
     /// The marketplace in which the same order is the same matter, whoever writes.
     shared: Option<String>,
 }
@@ -480,6 +544,7 @@ fn begin(
         contact: None,
         last_user: None,
         merged_into: None,
+        contact_ended: None,
         version: 1,
     }
 }

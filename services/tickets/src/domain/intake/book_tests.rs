@@ -131,6 +131,54 @@ fn a_mail_finds_its_ticket_by_each_of_its_keys() {
 }
 
 #[test]
+fn a_mail_with_anothers_message_id_is_a_mail_of_its_own() {
+    let mut desk = Desk::new();
+    let mail = |m: &mut Incoming| m.raw = Some(Arc::from(&b"raw"[..]));
+    let first = desk.mail("m1@x", mail);
+    let again = desk.mail("m1@x", |m| m.raw = Some(Arc::from(&b"the same by another hop"[..])));
+    assert!(again.duplicate && again.message == first.message);
+    let other = |m: &mut Incoming| {
+        mail(m);
+        m.text = "Something else altogether".into();
+        m.message_id = Uuid::from_u128(99);
+    };
+    let second = desk.mail("m1@x", other);
+    assert!(!second.duplicate && second.message != first.message);
+    let stored = desk.book.dossier(second.ticket).unwrap().new_messages.last().unwrap().clone();
+    let decided = stored.decisions.iter().find(|d| d.step == "message_id").unwrap();
+    assert_eq!((decided.outcome, decided.detail.as_str()), ("used_before", "m1@x"));
+    assert!(stored.external_id.unwrap().starts_with("said:"));
+    assert!(desk.mail("m1@x", other).duplicate, "and it is stored once");
+}
+
+#[test]
+fn a_number_that_anybody_can_guess_opens_nobody_elses_ticket() {
+    let mut desk = Desk::new();
+    let first = desk.mail("m1", |_| {});
+    let number = desk.book.dossier(first.ticket).unwrap().ticket.number.clone();
+    let eve = |m: &mut Incoming| m.author.address = "eve@example.it".into();
+    let subject = desk.mail("m2", |m| {
+        eve(m);
+        m.subject = format!("Re: [{number}] ciao");
+    });
+    let plus = desk.mail("m3", |m| {
+        eve(m);
+        m.recipients = vec![format!("help+{}@shop.it", number.to_lowercase())];
+    });
+    for outcome in [subject, plus] {
+        assert!(outcome.opened && outcome.ticket != first.ticket);
+        assert_eq!(desk.how(outcome), "other_author");
+        assert!(desk.book.links.contains(&(outcome.ticket, first.ticket)));
+    }
+    // Ids of our own making are not guessed: a colleague who answers a mail that she was sent is let in.
+    let colleague = desk.mail("m4", |m| {
+        eve(m);
+        m.references = vec!["m1".into()];
+    });
+    assert_eq!((colleague.ticket, desk.how(colleague)), (first.ticket, "in_reply_to"));
+}
+
+#[test]
 fn a_closed_ticket_gets_a_successor_and_a_solved_one_opens_again() {
     let mut desk = Desk::new();
     let first = desk.mail("m1", |_| {});

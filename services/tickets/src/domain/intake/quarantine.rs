@@ -1,10 +1,13 @@
 //! Mails, and messages of webhooks, that could not be taken in: set aside whole, with the reason, until somebody replays or
 //! discards them.
 
+use aws_lc_rs::digest;
 use jiff::Timestamp;
 
 use crate::domain::ids::{ChannelAccountId, MessageId, QuarantineId, UserId};
 use crate::domain::webhook::Format;
+
+use super::{mail, storable};
 
 /// What became of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +54,9 @@ impl Content {
     }
 }
 
+/// Why a mail is set aside that intake failed at again and again.
+pub const INTAKE_FAILED: &str = "intake_failed";
+
 /// A mail or a message set aside.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Entry {
@@ -87,4 +93,53 @@ pub enum NotDecided {
     Still(&'static str),
     #[error("the entry was {} already", .0.name())]
     Decided(Lot),
+}
+
+impl Entry {
+    /// A mail that waits for somebody to decide.
+    pub fn of_mail(
+        id: QuarantineId,
+        received_at: Timestamp,
+        account: Option<ChannelAccountId>,
+        raw: &[u8],
+        reason: &str,
+    ) -> Entry {
+        let (sender, subject) = mail::head(raw);
+        Entry {
+            id,
+            content: Content::Mail,
+            received_at,
+            account,
+            reason: reason.to_owned(),
+            size: i64::try_from(raw.len()).unwrap_or(i64::MAX),
+            sha256: digest::digest(&digest::SHA256, raw).as_ref().to_vec(),
+            // As customers' addresses are kept, by which it is found when one is erased.
+            sender: sender.to_lowercase(),
+            subject: storable(&subject, 200),
+            lot: Lot::Waiting,
+            decided_at: None,
+            decided_by: None,
+            message: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::Uuid;
+
+    #[test]
+    fn a_mail_that_intake_failed_at_waits_with_what_can_be_seen_of_it() {
+        let raw = b"From: Anna <Anna@Example.it>\r\nSubject: Pacco\r\n\r\nCiao";
+        let id = QuarantineId(Uuid::from_u128(1));
+        let entry = Entry::of_mail(id, Timestamp::UNIX_EPOCH, None, raw, INTAKE_FAILED);
+        assert_eq!((entry.sender.as_str(), entry.subject.as_str()), ("anna@example.it", "Pacco"));
+        assert_eq!((entry.reason.as_str(), entry.lot, entry.size), ("intake_failed", Lot::Waiting, raw.len() as i64));
+        assert_eq!(
+            entry.sha256,
+            Entry::of_mail(id, Timestamp::MAX, None, raw, "other").sha256,
+            "the same bytes are one entry"
+        );
+    }
 }

@@ -1,6 +1,6 @@
 //! Which ticket a message belongs to. The first key that finds a ticket which is not closed decides:
 //! the channel's own thread, the messages it answers, the ticket named in a plus-address, the number
-//! in the subject, the order.
+//! in the subject, the order. A number is easily guessed: it opens a ticket to its own customer only.
 
 use super::{Incoming, REFERENCES_LIMIT};
 use crate::domain::ids::TicketId;
@@ -24,6 +24,14 @@ pub enum Key {
 }
 
 impl Key {
+    /// The ticket's number, where that is all it names: numbers follow one another, so that anybody can guess one.
+    pub fn number(&self) -> Option<&str> {
+        match self {
+            Key::PlusNumber(number) | Key::SubjectNumber(number) => Some(number),
+            Key::Thread(_) | Key::Reference(_) | Key::PlusTicket(_) | Key::Order(_) => None,
+        }
+    }
+
     /// The word for it in a decision.
     pub fn name(&self) -> &'static str {
         match self {

@@ -51,14 +51,20 @@ pub struct Of<'a> {
     pub tagged: bool,
 }
 
-/// Addresses an answer to whoever wrote last, a person before a machine; none if nobody who wrote has a mail
-/// address. `said` is the ticket's messages, the newest first.
-pub fn address(of: &Of<'_>, said: &[Said]) -> Option<Addressed> {
+/// Addresses an answer to the ticket's customer at the address from which she wrote last, a person before a
+/// machine. Whoever else wrote is not answered: a stranger who got in would be told what is hers. A customer who
+/// is known by no address, such as one who was split off, is whoever wrote first. None if nobody who wrote has a
+/// mail address. `said` is the ticket's messages, the newest first; `hers` are her addresses in lower case.
+pub fn address(of: &Of<'_>, said: &[Said], hers: &[String]) -> Option<Addressed> {
+    let inbound = || said.iter().filter(|said| said.direction == Direction::Inbound && is_mail_address(&said.address));
     let wrote = |automatic: bool| {
-        let mut inbound = said.iter().filter(|said| said.direction == Direction::Inbound);
-        inbound.find(|said| said.automatic == automatic && said.address.parse::<Address>().is_ok())
+        inbound().find(|said| said.automatic == automatic && hers.contains(&said.address.trim().to_lowercase()))
     };
-    let answered = wrote(false).or_else(|| wrote(true))?;
+    let answered = match (wrote(false).or_else(|| wrote(true)), hers.iter().find(|address| is_mail_address(address))) {
+        (Some(answered), _) => answered,
+        (None, Some(address)) => return Some(begin(of, address, "", said)),
+        (None, None) => inbound().rfind(|said| !said.automatic).or_else(|| inbound().next_back())?,
+    };
     let subject = if answered.subject.trim().is_empty() { of.subject } else { &answered.subject };
     let ids = said.iter().map(|said| said.external_id.as_str()).filter(|id| is_message_id(id));
     let mut references: Vec<String> = ids.take(REFERENCES).map(str::to_owned).collect();
@@ -71,6 +77,10 @@ pub fn address(of: &Of<'_>, said: &[Said]) -> Option<Addressed> {
         references,
         reply_tag: if of.tagged { of.number.to_owned() } else { String::new() },
     })
+}
+
+fn is_mail_address(address: &str) -> bool {
+    address.parse::<Address>().is_ok()
 }
 
 /// Addresses what we write first. `said` is what we said in the ticket before, the newest first.
@@ -272,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_goes_to_the_person_who_wrote_last_and_names_the_thread() {
+    fn an_answer_goes_to_its_customer_where_she_wrote_last_and_names_the_thread() {
         let mut away = said(Direction::Inbound, "c@x", "anna@example.it", "Out of office: Pacco");
         away.automatic = true;
         let thread = [
@@ -281,13 +291,31 @@ mod tests {
             said(Direction::Inbound, "b@x", "anna.new@example.it", "AW: Pacco [MAS-1042]"),
             said(Direction::Inbound, "sha256:00", "anna@example.it", "Pacco"),
         ];
-        let addressed = address(&of(), &thread).unwrap();
+        let hers = ["anna.new@example.it".to_owned(), "anna@example.it".to_owned()];
+        let addressed = address(&of(), &thread, &hers).unwrap();
         assert_eq!(addressed.recipient, "anna.new@example.it");
         assert_eq!((addressed.subject.as_str(), addressed.in_reply_to.as_str()), ("Re: Pacco [MAS-1042]", "b@x"));
         assert_eq!(addressed.references, ["b@x", "m1@masque.example", "c@x"]);
         assert_eq!(addressed.reply_tag, "MAS-1042");
-        assert!(address(&of(), &thread[1..2]).is_none());
-        assert!(address(&of(), &[said(Direction::Inbound, "1", "buyer-77", "x")]).is_none());
+        assert!(address(&of(), &thread[1..2], &[]).is_none());
+        assert!(address(&of(), &[said(Direction::Inbound, "1", "buyer-77", "x")], &[]).is_none());
+    }
+
+    #[test]
+    fn nobody_else_who_writes_gets_the_answer() {
+        let thread = [
+            said(Direction::Inbound, "c@x", "eve@example.it", "Re: Pacco"),
+            said(Direction::Inbound, "b@x", "Anna@Example.it", "Pacco"),
+        ];
+        let hers = ["anna@example.it".to_owned()];
+        assert_eq!(address(&of(), &thread, &hers).unwrap().recipient, "Anna@Example.it");
+        // Also where nothing of hers is left to answer, and where nobody knows her address.
+        let begun = address(&of(), &thread[..1], &hers).unwrap();
+        assert_eq!(
+            (begun.recipient.as_str(), begun.references.as_slice()),
+            ("anna@example.it", &["c@x".to_owned()][..])
+        );
+        assert_eq!(address(&of(), &thread, &[]).unwrap().recipient, "Anna@Example.it", "whoever wrote first");
     }
 
     #[test]

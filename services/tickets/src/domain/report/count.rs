@@ -18,8 +18,12 @@ pub const WALL: [Metric; 3] = [Metric::FirstResponse, Metric::NextResponse, Metr
 /// Counts a ticket.
 pub fn count(sort: Sort, history: &[Fact], clocks: &[Clock], zone: &TimeZone) -> Share {
     let mut share = Share { sort, ..Share::default() };
-    let mut history = history.to_vec();
-    history.sort_by_key(|fact| (fact.at, fact.sequence));
+    for past in history.iter().filter(|fact| fact.kind.is_past()) {
+        let (day, hour) = stamp(zone, past.at);
+        let count = if past.kind == Kind::PastWritten { Count::MessagesIn } else { Count::MessagesOut };
+        share.cell(day, Some(hour)).add(count);
+    }
+    let history = clock::told(history);
     steps(&mut share, &history, zone);
     backlog(&mut share, &history, zone);
     for metric in WALL {
@@ -60,7 +64,7 @@ fn steps(share: &mut Share, history: &[Fact], zone: &TimeZone) {
             // What waits here waited there before, or is taken up again without a word of the customer.
             Kind::Joined => waiting |= by_a_person,
             Kind::Reopened | Kind::Woken => waiting = true,
-            Kind::SellerAnswered => waiting |= !fact.state.is_done(),
+            Kind::SellerAnswered | Kind::QuestionWithdrawn => waiting |= !fact.state.is_done(),
             Kind::Merged => tally.add(Count::Merged),
             _ => {}
         }

@@ -24,7 +24,7 @@ fn at(zone: &TimeZone, text: &str) -> i64 {
 }
 
 fn fact(sequence: i64, at: i64, kind: Kind, state: State) -> Fact {
-    Fact { sequence, at, kind, state, automatic: false }
+    Fact { sequence, at, kind, state, automatic: false, since: None }
 }
 
 fn sort() -> Sort {
@@ -147,6 +147,8 @@ fn promises_stand_as_their_clocks_do_and_a_merged_one_nowhere() {
         source: String::new(),
         told: None,
         warned: 0,
+        priority: None,
+        stands_in: None,
     };
     let clocks = [
         clock(Hand::Stopped, Verdict::Kept, Metric::FirstResponse),
@@ -226,7 +228,14 @@ fn histories() -> impl Strategy<Value = Vec<Fact>> {
                 5 if done => (Kind::Reopened, State::Open),
                 _ => (Kind::Noted, state),
             };
-            facts.push(Fact { sequence, at, kind, state: next, automatic: automatic && kind != Kind::Solved });
+            facts.push(Fact {
+                sequence,
+                at,
+                kind,
+                state: next,
+                automatic: automatic && kind != Kind::Solved,
+                since: None,
+            });
             (at, state) = (at + after, next);
         }
         facts

@@ -38,7 +38,7 @@ fn reading(policy: &Policy, facts: &[Fact], now: i64) -> Reading {
 }
 
 fn fact(sequence: i64, after: i64, kind: Kind, state: State) -> Fact {
-    Fact { sequence, at: MONDAY_NINE + after, kind, state, automatic: false }
+    Fact { sequence, at: MONDAY_NINE + after, kind, state, automatic: false, since: None }
 }
 
 fn asked() -> Vec<Fact> {

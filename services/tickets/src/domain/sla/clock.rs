@@ -11,7 +11,7 @@
 //! - Periodic update: from every answer a person wrote to the next one, or to solved.
 //!
 //! A ticket that is merged into another stops its clocks without an answer: one that was late is missed,
-//! the others have no verdict. Where a customer waited in it, the target's next exchange begins.
+//! the others have no verdict. Where a customer waited in it, she waits on in the target since then.
 //!
 //! A clock is due when its target is used up; it is missed when that moment lies before its stop
 //! (or before now). The history is taken in the order of its times, so that a message imported late
@@ -94,6 +94,8 @@ pub struct Reading {
     pub source: String,
     /// When the clock stood.
     pub pauses: Vec<Span>,
+    /// The states in which it stands.
+    pub stands_in: Vec<State>,
     pub calendar: Arc<Calendar>,
 }
 
@@ -115,8 +117,7 @@ impl Reading {
 
 /// Reads every clock of a ticket at `now`. The one function that computes them, for every purpose.
 pub fn read(promises: &[Promise], history: &[Fact], now: i64) -> Vec<Reading> {
-    let mut history = history.to_vec();
-    history.sort_by_key(|fact| (fact.at, fact.sequence));
+    let history = told(history);
     promises
         .iter()
         .flat_map(|promise| {
@@ -137,6 +138,18 @@ pub fn earliest_due(readings: &[Reading]) -> Option<&Reading> {
 pub fn waits(history: &[Fact], metric: Metric) -> Vec<(i64, i64)> {
     let over = runs(history, metric).into_iter().filter(|run| !run.merged);
     over.filter_map(|run| Some((run.start, run.stop?))).collect()
+}
+
+/// Since when a customer waits for an answer that has not come; None where nobody waits.
+pub fn waiting_since(history: &[Fact]) -> Option<i64> {
+    responses(&told(history)).last().filter(|run| run.stop.is_none()).map(|run| run.start)
+}
+
+/// A history in the order of its times, without what of the past was filed under live work.
+pub fn told(history: &[Fact]) -> Vec<Fact> {
+    let mut history: Vec<Fact> = history.iter().filter(|fact| !fact.kind.is_past()).copied().collect();
+    history.sort_by_key(|fact| (fact.at, fact.sequence));
+    history
 }
 
 /// From when to when a clock runs.
@@ -186,17 +199,23 @@ fn responses(history: &[Fact]) -> Vec<Run> {
         let written = matches!(fact.kind, Kind::CustomerWrote | Kind::Joined | Kind::Answered) && !fact.automatic;
         match waiting {
             Some(run) if written && fact.kind == Kind::Answered => run.stop = Some(fact.at),
+            Some(run) if written && fact.kind == Kind::Joined => run.start = run.start.min(began(fact)),
             Some(run) if fact.state.is_done() => {
                 run.stop = Some(fact.at);
                 run.merged = fact.kind == Kind::Merged;
             }
             None if written && fact.kind != Kind::Answered => {
-                runs.push(Run { start: fact.at, stop: None, merged: false });
+                runs.push(Run { start: began(fact), stop: None, merged: false });
             }
             _ => {}
         }
     }
     runs
+}
+
+/// Since when somebody waits by an entry: whoever waited in a ticket that was joined in waits since before.
+fn began(fact: &Fact) -> i64 {
+    fact.since.map_or(fact.at, |since| since.min(fact.at))
 }
 
 fn resolution(history: &[Fact]) -> Option<Run> {
@@ -274,6 +293,7 @@ fn reading(promise: &Promise, run: Run, cycle: i32, pauses: &[Span], now: i64) -
         calendar_name: promise.calendar_name.clone(),
         source: promise.source.clone(),
         pauses,
+        stands_in: promise.pauses.clone(),
         calendar: Arc::clone(calendar),
     }
 }

@@ -29,7 +29,7 @@ impl Story {
     fn then(mut self, at: i64, kind: Kind, step: Step) -> Story {
         let state = next(self.state(), step).expect("an allowed step");
         let sequence = self.facts.len() as i64 + 1;
-        self.facts.push(Fact { sequence, at: MONDAY_NINE + at, kind, state, automatic: false });
+        self.facts.push(Fact { sequence, at: MONDAY_NINE + at, kind, state, automatic: false, since: None });
         self
     }
 
@@ -240,8 +240,14 @@ fn due_at_closing_is_kept_until_closing_and_missed_after_it() {
 #[test]
 fn a_message_imported_late_falls_into_its_place() {
     let mut story = Story::default().customer(0).customer(40 * MINUTE);
-    let answered =
-        Fact { sequence: 3, at: MONDAY_NINE + 20 * MINUTE, kind: Kind::Answered, state: State::Open, automatic: false };
+    let answered = Fact {
+        sequence: 3,
+        at: MONDAY_NINE + 20 * MINUTE,
+        kind: Kind::Answered,
+        state: State::Open,
+        automatic: false,
+        since: None,
+    };
     story.facts.push(answered);
     assert_eq!(story.one(Metric::FirstResponse, HOUR).elapsed, 20 * MINUTE);
     assert_eq!(story.one(Metric::NextResponse, HOUR).started_at, MONDAY_NINE + 40 * MINUTE);

@@ -31,6 +31,10 @@ const AT_ONCE: usize = 100;
 const WITH_ONE: usize = 20;
 /// Mails held in memory at once.
 const IN_HAND: usize = 6;
+/// A mail up to so many bytes is read without waiting for others; all conversations together hold little of these.
+const SMALL: usize = 256 * 1024;
+/// Slowest pace of a mail in bytes a second, once the first minute is over.
+const PACE: usize = 32 * 1024;
 /// Longest silence.
 const SILENCE: Duration = Duration::from_secs(60);
 /// Longest conversation.
@@ -118,6 +122,12 @@ async fn listen(shared: &Arc<Shared>, protocol: Protocol, listener: &TcpListener
         });
     }
     while talks.join_next().await.is_some() {}
+}
+
+/// Whether a mail comes so slowly that its place is for others.
+fn is_too_slow(elapsed: Duration, taken: usize) -> bool {
+    let allowed = SILENCE + Duration::from_secs(u64::try_from(taken / PACE).unwrap_or(u64::MAX));
+    allowed < elapsed
 }
 
 /// A conversation with an address.
@@ -262,14 +272,10 @@ impl<'a> Talk<'a> {
     /// Takes a mail.
     async fn take(&mut self) -> std::io::Result<()> {
         let shared = self.shared;
-        let Ok(Ok(_hand)) = timeout(SILENCE / 2, shared.hands.acquire()).await else {
-            self.session.ended();
-            return self.say("451 4.3.2 too much at once, come again later").await;
-        };
         self.say("354 go on, and end with a dot").await?;
         self.stream.flush().await?;
         let mut content = Content::new(MAIL_LIMIT);
-        let mut taken = 0;
+        let (begun, mut taken, mut hand) = (Instant::now(), 0, None);
         loop {
             let piece = std::mem::take(&mut self.read);
             if let Some(end) = content.push(&piece) {
@@ -280,6 +286,16 @@ impl<'a> Talk<'a> {
             if PATIENCE < taken {
                 return Err(std::io::Error::other("a mail without end"));
             }
+            if is_too_slow(begun.elapsed(), taken) {
+                return Err(std::io::ErrorKind::TimedOut.into());
+            }
+            // Only what is large takes the place of others in memory; whoever sends little by little keeps nobody out.
+            if SMALL < taken && hand.is_none() {
+                let Ok(Ok(taken)) = timeout(SILENCE / 2, shared.hands.acquire()).await else {
+                    return Err(std::io::Error::other("too much at once"));
+                };
+                hand = Some(taken);
+            }
             let until = Instant::now() + SILENCE;
             match timeout_at(until, self.more()).await {
                 Ok(Ok(true)) => {}
@@ -289,10 +305,17 @@ impl<'a> Talk<'a> {
             }
         }
         let envelope = self.session.ended();
+        if hand.is_none() {
+            let Ok(Ok(taken)) = timeout(SILENCE / 2, shared.hands.acquire()).await else {
+                return self.say("451 4.3.2 too much at once, come again later").await;
+            };
+            hand = Some(taken);
+        }
         let answers = match content.finish() {
             Err(bad) => vec![bad.answer(); envelope.recipients.len()],
             Ok(mail) => self.keep(&envelope, mail).await,
         };
+        drop(hand);
         match self.protocol {
             Protocol::Lmtp => {
                 for answer in answers {
@@ -347,5 +370,18 @@ impl<'a> Talk<'a> {
         let client = TicketsServiceClient::new(tickets);
         client.max_encoding_message_size(kit::serve::MAX_MESSAGE_BYTES).receive_email(request).await?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mail_has_a_minute_and_then_a_pace() {
+        assert!(!is_too_slow(SILENCE, 0));
+        assert!(is_too_slow(SILENCE + Duration::from_secs(1), 10));
+        assert!(!is_too_slow(SILENCE + Duration::from_secs(30), 31 * PACE));
+        assert!(SILENCE + Duration::from_secs((MAIL_LIMIT / PACE) as u64) < CONVERSATION, "the largest has time");
     }
 }

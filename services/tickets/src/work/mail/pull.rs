@@ -22,6 +22,7 @@ use super::imap::{self, Mailbox};
 use super::{chance, later, place};
 use crate::domain::connection::{Connection, Cursor, Use};
 use crate::domain::ids::{ChannelAccountId, Uuid};
+use crate::domain::intake::quarantine::{Entry, INTAKE_FAILED};
 use crate::domain::outgoing::attempt::{self, Next, Patience, Reason, Trouble};
 use crate::store;
 use crate::store::pulls::Fetched;
@@ -39,7 +40,7 @@ const ASK_EVERY: Duration = Duration::from_secs(60);
 const TURN: Duration = Duration::from_secs(600);
 /// Longest pause after failures.
 const LONGEST: Duration = Duration::from_secs(900);
-/// A mail that could not be taken in so often, for reasons that waiting does not mend, is passed over.
+/// A mail that could not be taken in so often, for reasons that waiting does not mend, is set aside.
 const STUCK: i32 = 5;
 /// Clocks of mail servers may be behind ours by so much.
 const SKEW: SignedDuration = SignedDuration::from_secs(300);
@@ -280,13 +281,14 @@ impl Held<'_> {
         if raw.is_empty() {
             return Ok(Ok(Fetched { taken: 0, skipped: 1 }));
         }
+        let raw = Bytes::from(raw);
         let scope = self.due.scope();
         let seller = scope.seller().ok_or_else(|| Fault::internal("a mailbox belongs to a seller"))?;
         let tickets = self.desk.deps.calls.for_scope("tickets", &scope)?;
         let request = ReceiveEmailRequest {
             seller_id: seller.to_string(),
             channel_account_id: self.account.to_string(),
-            raw: Bytes::from(raw),
+            raw: raw.clone(),
             ..ReceiveEmailRequest::default()
         };
         let mut client = TicketsServiceClient::new(tickets).max_encoding_message_size(kit::serve::MAX_MESSAGE_BYTES);
@@ -306,11 +308,22 @@ impl Held<'_> {
         if !waits {
             let mut tx = self.desk.deps.db.begin(&self.due.scope()).await?;
             let times = store::pulls::stuck(&mut tx, self.account, uid).await?;
-            tx.commit().await?;
             if STUCK <= times {
-                tracing::error!(account.id = %self.account, uid, code = ?status.code(), "a mail stays in its mailbox");
+                // With its bytes it waits for somebody who replays it; the place moves on after that.
+                let entry =
+                    Entry::of_mail(self.desk.deps.clock.new_id(), tx.now(), Some(self.account), &raw, INTAKE_FAILED);
+                let entry = store::quarantine::keep(&mut tx, &entry, &raw).await?;
+                tx.commit().await?;
+                tracing::error!(
+                    account.id = %self.account,
+                    quarantine.id = %entry.id,
+                    uid,
+                    code = ?status.code(),
+                    "a mail that could not be taken in was set aside"
+                );
                 return Ok(Ok(Fetched { taken: 0, skipped: 1 }));
             }
+            tx.commit().await?;
         }
         Ok(Err(Trouble::new(Reason::Later, status.message())))
     }

@@ -1,0 +1,133 @@
+//! Looks at invoices that are due to be looked at, and raises the levels of the
+//! provider's policy. When to look is an indexed instant; replicas share the work,
+//! since an invoice that somebody holds is left to them. A level and where its
+//! invoice stands are one transaction: it is raised once or not at all.
+
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use kit::Fault;
+use tenantdb::Due;
+use tenantdb::service::Deps;
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::dunning::{Standing, Step, fees, interest, step, text};
+use crate::domain::ids::InvoiceId;
+use crate::domain::invoice::State;
+use crate::domain::period::{days_between, local_date, parse_zone, plus_days, start_of};
+use crate::domain::profile::language_of;
+use crate::store;
+use crate::store::dunning::Notice;
+
+/// The pause between rounds.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// Invoices looked at in one round.
+const BATCH: i64 = 100;
+/// How long an invoice is left alone at which the look failed.
+const AFTER_FAILURE: SignedDuration = SignedDuration::from_mins(10);
+
+/// Looks until told to stop.
+pub async fn run(deps: Deps, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        let query = "select provider_id, seller_id, invoice_id from billing.dunning
+                      where look_at <= $1 order by look_at limit $2";
+        let full = match deps.db.due(query, deps.clock.now(), BATCH).await {
+            Ok(due) => {
+                let full = i64::try_from(due.len()).is_ok_and(|found| found == BATCH);
+                let mut some = false;
+                for one in due {
+                    if stop.is_cancelled() {
+                        return;
+                    }
+                    some |= look_or_leave(&deps, &one).await;
+                }
+                full && some
+            }
+            Err(failure) => {
+                tracing::warn!(error = kit::fault::chain(&failure), "dunning: nothing could be read");
+                false
+            }
+        };
+        if full {
+            continue;
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+        }
+    }
+}
+
+/// One invoice; where that fails it is left alone for a while, so that it does not
+/// come first in every round. Whether it was looked at.
+async fn look_or_leave(deps: &Deps, due: &Due) -> bool {
+    let failed = match look(deps, due).await {
+        Ok(looked) => return looked,
+        Err(fault) => fault,
+    };
+    tracing::error!(invoice = %due.id, error = kit::fault::chain(&failed), "dunning: an invoice was not looked at");
+    let later = async {
+        let mut tx = deps.db.begin(&due.scope()).await?;
+        let later = tx.now().checked_add(AFTER_FAILURE).unwrap_or(tx.now());
+        store::dunning::look_at(&mut tx, InvoiceId(due.id), Some(later)).await?;
+        Ok::<_, Fault>(tx.commit().await?)
+    };
+    later.await.is_ok()
+}
+
+async fn look(deps: &Deps, due: &Due) -> Result<bool, Fault> {
+    let (invoice, now) = (InvoiceId(due.id), deps.clock.now());
+    let mut tx = deps.db.begin(&due.scope()).await?;
+    let Some(watched) = store::dunning::claim(&mut tx, invoice, now).await? else { return Ok(false) };
+    let seller = tx.seller()?;
+    let head = store::invoice::read(&mut tx, Some(seller.0), invoice).await?;
+    let head = head.ok_or_else(|| Fault::internal("an invoice that is watched is not there"))?;
+    let issuer = store::profile::issuer(&mut tx, head.issuer_id).await?;
+    let issuer = issuer.ok_or_else(|| Fault::internal("an invoice without its issuer"))?;
+    let zone = parse_zone(&issuer.time_zone)?;
+    let today = local_date(now, &zone);
+    let policy = store::dunning::policy(&mut tx, None).await?;
+    let living = matches!(head.state, State::Finalized | State::Sent);
+    let standing = Standing {
+        due_date: head.due_date,
+        due: if living { head.total - head.paid - head.credited - head.disputed } else { 0.into() },
+        currency: head.currency,
+        raised: watched.raised.filter(|(level, _)| *level > 0),
+        held: store::dunning::held(&mut tx, invoice).await?,
+    };
+    let level = match step(policy.as_ref().map(|p| &p.policy), &standing, today)? {
+        Step::Rest => {
+            store::dunning::look_at(&mut tx, invoice, None).await?;
+            tx.commit().await?;
+            return Ok(true);
+        }
+        Step::Wait(date) => {
+            store::dunning::look_at(&mut tx, invoice, Some(start_of(date, &zone))).await?;
+            tx.commit().await?;
+            return Ok(true);
+        }
+        Step::Raise(level) => level,
+    };
+    let known = policy.as_ref().and_then(|p| Some((p, p.policy.levels.get(level.checked_sub(1)?)?)));
+    let (version, rules) = known.ok_or_else(|| Fault::internal("a level without a policy"))?;
+    let (language, text_key) = text(rules, language_of(&head.buyer.country));
+    let notice = Notice {
+        seller,
+        invoice_id: invoice,
+        number: head.number.clone(),
+        level: i32::try_from(level).map_err(|e| Fault::Internal(Box::new(e)))?,
+        policy_version: version.version,
+        raised_at: now,
+        raised_on: today,
+        days_overdue: i32::try_from(days_between(head.due_date, today)).unwrap_or(i32::MAX),
+        currency: head.currency,
+        due: standing.due,
+        fee: fees(&version.policy, level, head.currency),
+        interest: interest(&version.policy, standing.due, head.due_date, today, head.currency)?,
+        language: language.to_owned(),
+        text_key: text_key.to_owned(),
+    };
+    store::dunning::raise(&mut tx, &notice, start_of(plus_days(today, 1)?, &zone)).await?;
+    tx.commit().await?;
+    Ok(true)
+}

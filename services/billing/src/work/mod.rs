@@ -1,0 +1,3 @@
+//! Background work: what becomes due without anybody asking.
+
+pub mod dunning;

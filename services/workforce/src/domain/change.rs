@@ -1,0 +1,354 @@
+//! Changes of a published schedule: what they would break, who could cover whom, and how two rosters differ.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::civil::Date;
+use kit::UserId;
+
+use super::agent::{Agent, Duty};
+use super::check::{self, Broken};
+use super::civil;
+use super::coverage::coverage;
+use super::model::{Grid, Need};
+
+/// Colleagues who are looked at for one shift.
+const MOST_CANDIDATES: usize = 200;
+
+/// An agent with everything that is published for her.
+#[derive(Debug, Clone)]
+pub struct Worker {
+    /// Who; her `published` shifts are all of those around the days in question.
+    pub agent: Agent,
+    /// Her duties in the schedule in question.
+    pub duties: Vec<Duty>,
+}
+
+/// What would be unlawful if an agent worked `added` instead of `removed`. Taking shifts out breaks nothing.
+pub fn broken(agent: &Agent, removed: &[Duty], added: &[Duty]) -> Vec<Broken> {
+    let days: Vec<Date> = added.iter().map(|duty| agent.day_of(duty.start)).collect();
+    let (Some(first), Some(last)) = (days.iter().min(), days.iter().max()) else { return Vec::new() };
+    let mut rest = agent.clone();
+    rest.published.retain(|duty| !removed.contains(duty));
+    check::broken(&rest, added, *first, *last)
+}
+
+/// Who covers a shift that somebody cannot work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cover {
+    /// The shift.
+    pub duty: Duty,
+    /// Who takes it over; none where nobody can, or nobody is missed.
+    pub by: Option<UserId>,
+    /// Person-seconds uncovered in its hours when nobody takes it, and with the cover.
+    pub without: i64,
+    pub with: i64,
+}
+
+/// Looks for covers of an agent's shifts, one after the other, so that nobody else's shift moves. Each is the shift as
+/// it is, given to a colleague who may work it and whose skills leave the least uncovered; among equals to whom the
+/// contract still owes hours, then to whom works least in that week.
+pub fn covers(workers: &[Worker], needs: &[Need], made: &Grid, away: UserId, lost: &[Duty]) -> Vec<Cover> {
+    let mut workers: Vec<Worker> = workers.to_vec();
+    if let Some(gone) = workers.iter_mut().find(|worker| worker.agent.user == away) {
+        gone.duties.retain(|duty| !lost.contains(duty));
+    }
+    let mut covers = Vec::with_capacity(lost.len());
+    for duty in lost {
+        let window = Window::of(made, needs, duty);
+        let without = window.uncovered(&workers, None);
+        let mut candidates: Vec<((i64, i64), usize)> = workers
+            .iter()
+            .enumerate()
+            .filter(|(_, worker)| {
+                worker.agent.user != away && broken(&worker.agent, &[], std::slice::from_ref(duty)).is_empty()
+            })
+            .map(|(index, worker)| (wish(worker, duty), index))
+            .collect();
+        candidates.sort_unstable();
+        candidates.truncate(MOST_CANDIDATES);
+        let mut best: Option<(i64, usize)> = None;
+        let mut tried: BTreeMap<Vec<bool>, i64> = BTreeMap::new();
+        for (_, index) in candidates {
+            // Colleagues who serve the same needs leave the same uncovered.
+            let serves = window.serves(&workers[index].agent, duty);
+            let left = *tried.entry(serves).or_insert_with(|| window.uncovered(&workers, Some((index, duty))));
+            if best.is_none_or(|(known, _)| left < known) {
+                best = Some((left, index));
+            }
+        }
+        let best = best.filter(|(left, _)| *left < without);
+        if let Some((_, index)) = best {
+            workers[index].duties.push(duty.clone());
+            workers[index].agent.published.push(duty.clone());
+            workers[index].agent.published.sort_by_key(|duty| duty.start);
+        }
+        covers.push(Cover {
+            duty: duty.clone(),
+            by: best.map(|(_, index)| workers[index].agent.user),
+            without,
+            with: best.map_or(without, |(left, _)| left),
+        });
+    }
+    covers
+}
+
+/// Person-seconds of needs uncovered in the hours of shifts, by the duties of the workers.
+pub fn uncovered(workers: &[Worker], needs: &[Need], made: &Grid, hours: &[Duty]) -> i64 {
+    hours.iter().map(|duty| Window::of(made, needs, duty).uncovered(workers, None)).sum()
+}
+
+/// The smaller, the sooner she should be asked: hours beyond what is owed, then hours in the week.
+fn wish(worker: &Worker, duty: &Duty) -> (i64, i64) {
+    let agent = &worker.agent;
+    let monday = civil::monday(agent.day_of(duty.start));
+    let (from, to) = (
+        civil::midnight(monday, &agent.zone).as_second(),
+        civil::midnight(civil::later(monday, 7), &agent.zone).as_second(),
+    );
+    let in_week = agent.published.iter().filter(|duty| from <= duty.start && duty.start < to);
+    let work: i64 = in_week.map(Duty::work).sum();
+    ((work + duty.work() - agent.owed_in_week(monday)).max(0), work)
+}
+
+/// The intervals of a schedule's demand that a shift touches.
+struct Window {
+    grid: Grid,
+    needs: Vec<Need>,
+}
+
+impl Window {
+    fn of(made: &Grid, needs: &[Need], duty: &Duty) -> Window {
+        let first = (duty.start - made.start).div_euclid(made.step).clamp(0, made.count as i64);
+        let end = (duty.end - made.start + made.step - 1).div_euclid(made.step).clamp(first, made.count as i64);
+        let range = first as usize..end as usize;
+        let grid = Grid { start: made.start + first * made.step, step: made.step, count: range.len() };
+        let cut = |need: &Need| Need {
+            people: range.clone().map(|interval| need.people.get(interval).copied().unwrap_or(0)).collect(),
+            ..need.clone()
+        };
+        let needs = needs.iter().map(cut).filter(|need| need.people.iter().any(|people| 0 < *people)).collect();
+        Window { grid, needs }
+    }
+
+    fn serves(&self, agent: &Agent, duty: &Duty) -> Vec<bool> {
+        let until = civil::midnight(civil::later(agent.day_of(duty.start), 2), &agent.zone);
+        let serves = |need: &Need| agent.skills.serves(need.seller, need.certification_required, &need.language, until);
+        self.needs.iter().map(serves).collect()
+    }
+
+    fn uncovered(&self, workers: &[Worker], with: Option<(usize, &Duty)>) -> i64 {
+        let end = self.grid.start + self.grid.count as i64 * self.grid.step;
+        let touches = |duty: &&Duty| self.grid.start < duty.end && duty.start < end;
+        let people: Vec<(Agent, Vec<Duty>)> = workers
+            .iter()
+            .enumerate()
+            .filter_map(|(index, worker)| {
+                let extra = with.filter(|(who, _)| *who == index).map(|(_, duty)| duty);
+                let duties: Vec<Duty> = worker.duties.iter().chain(extra).filter(touches).cloned().collect();
+                (!duties.is_empty()).then(|| (worker.agent.clone(), duties))
+            })
+            .collect();
+        let covered = coverage(&self.grid, &self.needs, &people);
+        covered.uncovered as i64 * self.grid.step / 100
+    }
+}
+
+/// One agent's day in two rosters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// Who and when.
+    pub user: UserId,
+    pub day: Date,
+    /// Before and after; never both none, never the same.
+    pub before: Option<Duty>,
+    pub after: Option<Duty>,
+}
+
+/// How the second roster differs from the first, by agent and day.
+pub fn differences(first: &BTreeMap<(UserId, Date), Duty>, second: &BTreeMap<(UserId, Date), Duty>) -> Vec<Difference> {
+    let keys: BTreeSet<&(UserId, Date)> = first.keys().chain(second.keys()).collect();
+    let difference = |key: &(UserId, Date)| {
+        let (before, after) = (first.get(key).cloned(), second.get(key).cloned());
+        (before != after).then_some(Difference { user: key.0, day: key.1, before, after })
+    };
+    keys.into_iter().filter_map(difference).collect()
+}
+
+/// A shift made longer by time that adjoins it; none for time that does not.
+pub fn extended(duty: &Duty, time: &Duty) -> Option<Duty> {
+    if time.start == duty.end {
+        return Some(Duty { end: time.end, ..duty.clone() });
+    }
+    (time.end == duty.start).then(|| Duty { start: time.start, ..duty.clone() })
+}
+
+/// A shift made shorter by time at its start or its end: what is left of it, none when nothing is. Refused for time
+/// in its middle or outside.
+pub fn shortened(duty: &Duty, time: &Duty) -> Result<Option<Duty>, Unfit> {
+    if time.end <= duty.start || duty.end <= time.start {
+        return Err(Unfit);
+    }
+    let (mut start, mut end) = (duty.start, duty.end);
+    match (time.start <= duty.start, duty.end <= time.end) {
+        (true, true) => return Ok(None),
+        (true, false) => start = time.end,
+        (false, true) => end = time.start,
+        (false, false) => return Err(Unfit),
+    }
+    // Nobody comes for a break, or stays for one.
+    for (from, to) in &duty.breaks {
+        if *from <= start && start < *to {
+            start = *to;
+        }
+        if *from < end && end <= *to {
+            end = *from;
+        }
+    }
+    let breaks = duty.breaks.iter().filter(|(from, to)| start < *from && *to < end).copied().collect();
+    Ok(Some(Duty { start, end, breaks }))
+}
+
+/// Time that does not fit a shift.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unfit;
+
+#[cfg(test)]
+mod tests {
+    use kit::SellerId;
+    use kit::ids::Uuid;
+
+    use super::*;
+    use crate::domain::agent::{Absence, Contract, Level, Skills};
+    use crate::domain::rules;
+
+    const HOUR: i64 = 3_600;
+    /// Monday, 5 January 2026.
+    const MONDAY: i64 = 1_767_571_200;
+
+    fn worker(id: u128, language: &str, min_week: i64, duties: Vec<Duty>) -> Worker {
+        let agent = Agent {
+            user: UserId(Uuid::from_u128(id)),
+            zone_name: "UTC".into(),
+            zone: jiff::tz::TimeZone::UTC,
+            rules: rules::find("eu-wtd", 0).expect("known"),
+            contract: Contract {
+                min_week,
+                max_week: 40 * HOUR,
+                min_shift: 4 * HOUR,
+                max_shift: 8 * HOUR,
+                max_days_in_row: 5,
+            },
+            availability: Vec::new(),
+            starts_on: civil::day("2025-01-01").expect("a day"),
+            ends_on: None,
+            absences: Vec::new(),
+            skills: Skills {
+                languages: vec![(language.to_owned(), Level::C1)],
+                certifications: Vec::new(),
+                sellers: vec![SellerId(Uuid::from_u128(9))],
+            },
+            published: duties.clone(),
+        };
+        Worker { agent, duties }
+    }
+
+    fn six_hours(day: i64, hour: i64) -> Duty {
+        let start = MONDAY + day * 24 * HOUR + hour * HOUR;
+        Duty { start, end: start + 6 * HOUR, breaks: Vec::new() }
+    }
+
+    fn need(people: u32) -> Need {
+        Need {
+            seller: SellerId(Uuid::from_u128(9)),
+            language: "it".into(),
+            certification_required: false,
+            people: vec![people; 7 * 48],
+        }
+    }
+
+    fn grid() -> Grid {
+        Grid { start: MONDAY, step: 1_800, count: 7 * 48 }
+    }
+
+    #[test]
+    fn the_colleague_with_the_skill_and_room_covers_and_nobody_else_moves() {
+        let lost = six_hours(0, 9);
+        let workers = [
+            worker(1, "it", 0, vec![lost.clone()]),
+            // Works that day.
+            worker(2, "it", 0, vec![six_hours(0, 12)]),
+            // Speaks another language.
+            worker(3, "fr", 40 * HOUR, Vec::new()),
+            // Comes from a night: not enough rest.
+            worker(4, "it", 40 * HOUR, vec![six_hours(-1, 18)]),
+            worker(5, "it", 0, vec![six_hours(2, 9)]),
+            // Is owed hours.
+            worker(6, "it", 20 * HOUR, vec![six_hours(2, 9)]),
+        ];
+        let away = UserId(Uuid::from_u128(1));
+        let found = covers(&workers, &[need(200)], &grid(), away, std::slice::from_ref(&lost));
+        assert_eq!(found[0].by, Some(UserId(Uuid::from_u128(6))));
+        // Two people for six hours; the second one of the day is there for three of them.
+        assert_eq!((found[0].without, found[0].with), (9 * HOUR, 3 * HOUR));
+        // Where nobody is missed, nobody is called in.
+        let enough = covers(&workers, &[need(0)], &grid(), away, std::slice::from_ref(&lost));
+        assert_eq!((enough[0].by, enough[0].without), (None, 0));
+        let alone = covers(&workers[..4], &[need(200)], &grid(), away, &[lost]);
+        assert_eq!((alone[0].by, alone[0].with), (None, 9 * HOUR));
+    }
+
+    #[test]
+    fn one_colleague_does_not_take_two_shifts_that_break_a_rule_together() {
+        let lost = [six_hours(0, 14), six_hours(1, 6)];
+        let workers = [worker(1, "it", 0, lost.to_vec()), worker(2, "it", 0, Vec::new())];
+        let found = covers(&workers, &[need(100)], &grid(), UserId(Uuid::from_u128(1)), &lost);
+        assert_eq!(found[0].by, Some(UserId(Uuid::from_u128(2))));
+        assert_eq!(found[1].by, None);
+    }
+
+    #[test]
+    fn a_change_is_judged_with_everything_published_around_it() {
+        let one = worker(1, "it", 0, vec![six_hours(0, 9), six_hours(1, 9)]);
+        assert!(broken(&one.agent, &[], &[six_hours(2, 9)]).is_empty());
+        assert!(!broken(&one.agent, &[], &[six_hours(0, 16)]).is_empty());
+        assert!(broken(&one.agent, &[six_hours(0, 9)], &[six_hours(0, 14)]).is_empty());
+        assert!(broken(&one.agent, &[six_hours(0, 9)], &[]).is_empty());
+        let mut away = one.agent.clone();
+        let day = civil::day("2026-01-07").expect("a day");
+        away.absences.push(Absence { first: day, last: day, credit: 0 });
+        assert!(!broken(&away, &[], &[six_hours(2, 9)]).is_empty());
+    }
+
+    #[test]
+    fn rosters_differ_by_what_was_added_removed_and_moved() {
+        let user = UserId(Uuid::from_u128(1));
+        let day = |n: i64| (user, civil::later(civil::day("2026-01-05").expect("a day"), n));
+        let first = BTreeMap::from([(day(0), six_hours(0, 9)), (day(1), six_hours(1, 9)), (day(2), six_hours(2, 9))]);
+        let second = BTreeMap::from([(day(0), six_hours(0, 9)), (day(1), six_hours(1, 10)), (day(3), six_hours(3, 9))]);
+        let found = differences(&first, &second);
+        let shape: Vec<(Date, bool, bool)> =
+            found.iter().map(|one| (one.day, one.before.is_some(), one.after.is_some())).collect();
+        assert_eq!(shape, [(day(1).1, true, true), (day(2).1, true, false), (day(3).1, false, true)]);
+        assert!(differences(&first, &first).is_empty());
+    }
+
+    #[test]
+    fn time_is_added_at_the_edges_and_taken_from_them() {
+        let duty = Duty { start: 9, end: 17, breaks: vec![(12, 13)] };
+        let time = |start: i64, end: i64| Duty { start, end, breaks: Vec::new() };
+        let edges = |duty: Duty| (duty.start, duty.end, duty.breaks.len());
+        assert_eq!(extended(&duty, &time(17, 19)).map(edges), Some((9, 19, 1)));
+        assert_eq!(extended(&duty, &time(7, 9)).map(edges), Some((7, 17, 1)));
+        assert_eq!(extended(&duty, &time(18, 19)), None);
+        let left = |from: i64, to: i64| shortened(&duty, &time(from, to)).map(|left| left.map(edges));
+        assert_eq!(left(15, 18), Ok(Some((9, 15, 1))));
+        assert_eq!(left(8, 10), Ok(Some((10, 17, 1))));
+        assert_eq!(left(12, 17), Ok(Some((9, 12, 0))));
+        // What would end with the break ends before it, and what would begin with it begins after it.
+        assert_eq!(left(13, 17), Ok(Some((9, 12, 0))));
+        assert_eq!(left(9, 12), Ok(Some((13, 17, 0))));
+        assert_eq!(left(8, 18), Ok(None));
+        assert_eq!(left(10, 11), Err(Unfit));
+        assert_eq!(left(17, 20), Err(Unfit));
+    }
+}
