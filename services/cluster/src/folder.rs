@@ -29,7 +29,15 @@ pub(super) struct Folder {
     root: PathBuf,
     cluster: PathBuf,
     // The lock is the open file: it goes when the process goes, however it goes.
-    _lock: File,
+    lock: File,
+}
+
+impl Drop for Folder {
+    /// Closing the file is not enough: a child that is being started holds a copy of it until its
+    /// program runs, and the lock would live on in that copy.
+    fn drop(&mut self) {
+        let _ = self.lock.unlock();
+    }
 }
 
 /// Where the data lies when nobody says: `/var/lib/manydesk` for root (the server's user cannot
@@ -82,7 +90,7 @@ impl Folder {
         let lock = lock(&root)?;
         let cluster = root.join("cluster");
         let cluster = fs::canonicalize(&cluster).unwrap_or(cluster);
-        Ok(Self { root, cluster, _lock: lock })
+        Ok(Self { root, cluster, lock })
     }
 
     pub fn root(&self) -> &Path {
@@ -232,6 +240,19 @@ mod tests {
             "/home/ada/.local/share/manydesk",
             "the standard says to ignore a relative XDG_DATA_HOME"
         );
+    }
+
+    #[test]
+    fn a_folder_given_up_is_free_though_a_child_being_started_still_has_its_file() {
+        let data = std::env::temp_dir().join(format!("manydesk-folder-{}", std::process::id()));
+        let folder = Folder::open(&data).unwrap();
+        // What a fork copies, until exec closes it.
+        let inherited = folder.lock.try_clone().unwrap();
+        assert!(matches!(Folder::open(&data), Err(Trouble::Busy { .. })));
+        drop(folder);
+        let again = Folder::open(&data).unwrap();
+        drop((again, inherited));
+        fs::remove_dir_all(&data).unwrap();
     }
 
     #[test]
