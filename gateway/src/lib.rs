@@ -2,7 +2,7 @@
 //! HTTP; every call, however it came in, passes the same stack and is forwarded
 //! by the service's name. gRPC bodies are passed on without being decoded.
 //!
-//! Reading order: [`port`], [`edge`] (the stack), [`forward`], [`limits`], `linger`, then [`rest`]
+//! Reading order: [`port`], [`tls`], [`edge`] (the stack), [`forward`], [`limits`], `linger`, then [`rest`]
 //! (transcoding by `google.api.http`), [`connect`], [`openapi`], [`pages`], `survey_page`, [`webhooks`].
 //!
 //! Invariants: no SQL, no domain; a new RPC needs no change here.
@@ -19,6 +19,7 @@ pub mod pages;
 pub mod port;
 pub mod rest;
 mod survey_page;
+pub mod tls;
 pub mod webhooks;
 
 pub use edge::{Settings, app};

@@ -17,7 +17,7 @@ use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
@@ -25,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use crate::linger::Lingering;
+use crate::tls::Tls;
 
 /// Connections open at once; one more is closed at once.
 const MOST_CONNECTIONS: usize = 8_192;
@@ -39,20 +40,33 @@ const HEADERS: Duration = Duration::from_secs(30);
 /// Streams open at once in one connection.
 const MOST_STREAMS: u32 = 256;
 
-/// Serves on a socket until told to stop, then drains.
-pub async fn serve(listener: TcpListener, app: Router, stop: CancellationToken, drain: Duration) -> io::Result<()> {
+/// Serves on a socket until told to stop, then drains; with TLS where it is given.
+pub async fn serve(
+    listener: TcpListener,
+    tls: Option<Tls>,
+    app: Router,
+    stop: CancellationToken,
+    drain: Duration,
+) -> io::Result<()> {
     let room = Arc::new(Semaphore::new(MOST_CONNECTIONS));
     let mut open = JoinSet::new();
+    let mut renewal = pin!(async {
+        match &tls {
+            Some(tls) => tls.follow().await,
+            None => std::future::pending().await,
+        }
+    });
     loop {
         tokio::select! {
             () = stop.cancelled() => break,
+            () = renewal.as_mut() => {}
             Some(_) = open.join_next() => {}
             accepted = listener.accept() => match (accepted, room.clone().try_acquire_owned()) {
                 (Ok((stream, from)), Ok(permit)) => {
                     let _ = stream.set_nodelay(true);
-                    let answered = answer(stream, from, app.clone(), stop.clone());
+                    let (tls, app, stop) = (tls.clone(), app.clone(), stop.clone());
                     open.spawn(async move {
-                        answered.await;
+                        greet(stream, tls, from, app, stop).await;
                         drop(permit);
                     });
                 }
@@ -69,6 +83,18 @@ pub async fn serve(listener: TcpListener, app: Router, stop: CancellationToken, 
     let drained = async { while open.join_next().await.is_some() {} };
     let _ = tokio::time::timeout(drain, drained).await;
     Ok(())
+}
+
+/// A connection from its first byte.
+async fn greet(stream: TcpStream, tls: Option<Tls>, from: SocketAddr, app: Router, stop: CancellationToken) {
+    let Some(tls) = tls else { return answer(stream, from, app, stop).await };
+    let secured = tokio::select! {
+        () = stop.cancelled() => return,
+        secured = tls.accept(stream) => secured,
+    };
+    if let Some(stream) = secured {
+        answer(stream, from, app, stop).await;
+    }
 }
 
 /// One connection, HTTP/1.1 or HTTP/2.

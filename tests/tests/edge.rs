@@ -7,6 +7,7 @@ mod document;
 mod origin;
 mod refusals;
 mod streams;
+mod tls;
 
 use proto::billing::v1::billing_service_client::BillingServiceClient;
 use proto::billing::v1::{Meter, RecordUsageRequest, UsageItem};

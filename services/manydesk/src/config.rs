@@ -13,6 +13,8 @@ use tenantdb::events::jetstream;
 pub struct Config {
     /// Where people and programs reach the gateway.
     pub listen: SocketAddr,
+    /// The certificate of that port; none = it speaks without TLS.
+    pub tls: Option<gateway::tls::Files>,
     /// Where Prometheus fetches metrics; none = not served.
     pub metrics: Option<SocketAddr>,
     /// Data folder of the embedded database and the secrets.
@@ -89,8 +91,10 @@ impl Config {
             Duration::from_millis(reader.parsed(name, default, "a number of milliseconds"))
         };
         let (bus, mail) = (bus(&mut reader), mail(&mut reader));
+        let tls = tls(&mut reader);
         let config = Config {
             listen,
+            tls,
             metrics,
             data,
             postgres_bin: reader.text("MANYDESK_POSTGRES_BIN").map(PathBuf::from),
@@ -120,7 +124,33 @@ impl Config {
 
     /// `iss` of tokens.
     pub fn issuer(&self) -> String {
-        self.public_url.clone().unwrap_or_else(|| format!("http://{}", self.listen))
+        self.public_url.clone().unwrap_or_else(|| self.address_url(self.listen))
+    }
+
+    /// The address of the gateway as a URL.
+    pub fn address_url(&self, address: SocketAddr) -> String {
+        format!("{}://{address}", if self.tls.is_some() { "https" } else { "http" })
+    }
+}
+
+/// The gateway's own TLS: both files or none. They are tried here, so that nothing starts without.
+fn tls(reader: &mut Reader<'_>) -> Option<gateway::tls::Files> {
+    const CERTIFICATE: &str = "MANYDESK_EDGE_CERT_FILE";
+    let (certificate, key) = match (reader.text(CERTIFICATE), reader.text("MANYDESK_EDGE_KEY_FILE")) {
+        (None, None) => return None,
+        (Some(certificate), Some(key)) => (certificate, key),
+        _ => {
+            reader.wrong(CERTIFICATE, "needs MANYDESK_EDGE_CERT_FILE and MANYDESK_EDGE_KEY_FILE together");
+            return None;
+        }
+    };
+    let files = gateway::tls::Files { certificate: certificate.into(), key: key.into() };
+    match gateway::tls::Tls::read(files.clone()) {
+        Ok(_) => Some(files),
+        Err(unusable) => {
+            reader.wrong(CERTIFICATE, unusable.to_string());
+            None
+        }
     }
 }
 
@@ -205,5 +235,22 @@ mod tests {
         ];
         assert_eq!(names, expected);
         assert!(wrong.iter().all(|w| !w.problem.contains("secret")), "{wrong:?}");
+    }
+
+    #[test]
+    fn a_certificate_is_tried_before_anything_starts() {
+        for (certificate, key, told) in [
+            (Some("/nonexistent/tls.crt"), Some("/nonexistent/tls.key"), "/nonexistent/tls.crt cannot be read"),
+            (Some("/nonexistent/tls.crt"), None, "together"),
+            (None, Some("/nonexistent/tls.key"), "together"),
+        ] {
+            let vars = |name: &str| match name {
+                "MANYDESK_EDGE_CERT_FILE" => certificate.map(str::to_owned),
+                "MANYDESK_EDGE_KEY_FILE" => key.map(str::to_owned),
+                _ => None,
+            };
+            let wrong = Config::read(&vars).expect_err("it cannot be used");
+            assert!(wrong.iter().any(|w| w.problem.contains(told)), "{wrong:?}");
+        }
     }
 }

@@ -31,8 +31,10 @@ use crate::secrets::Secrets;
 pub struct Platform {
     /// Where the gateway listens.
     pub address: SocketAddr,
-    /// The gateway's URL.
+    /// The gateway's URL for programs on this machine.
     pub url: String,
+    /// The gateway's URL for everybody else.
+    pub public_url: String,
     /// Secrets of the installation.
     pub secrets: Secrets,
     /// What the tenants service was given, for the first operator.
@@ -98,7 +100,7 @@ impl Platform {
 
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
-        let issuer = config.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
+        let issuer = config.public_url.clone().unwrap_or_else(|| config.address_url(address));
         let keyring = Keyring::default();
         let revoked = Revoked::default();
         let keys = service_keys(&keyring, &secrets)?;
@@ -146,19 +148,24 @@ impl Platform {
         let readiness = follow::Readiness { databases: databases.clone(), keyring: keyring.clone() };
         let verifier = Verifier::new(keyring, revoked, clock.clone(), &issuer, &[AUDIENCE]);
         let app = gateway::app(&gateway_settings(config, verifier, peers, clock))?;
-        let (serving, drain) = (stop.clone(), config.drain);
-        tasks.spawn(async move {
-            if let Err(error) = gateway::serve(listener, app, serving, drain).await {
-                tracing::error!(error = %error, "the gateway ended");
-            }
-        });
+        let tls = config.tls.clone().map(gateway::tls::Tls::read).transpose()?;
+        let (mut url, mut public_url) = (format!("http://{address}"), format!("http://{address}"));
+        if tls.is_some() {
+            public_url = issuer;
+            // commands on this machine know the port, not the name in the certificate
+            let local = bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
+            url = format!("http://{}", local.local_addr()?);
+            tasks.spawn(serve_edge(local, None, app.clone(), stop.clone(), config.drain));
+        }
+        tasks.spawn(serve_edge(listener, tls, app, stop.clone(), config.drain));
         if let Some(metrics) = config.metrics {
             let listener = bind(metrics).await?;
             tasks.spawn(follow::serve_metrics(listener, readiness, stop.clone()));
         }
         Ok(Platform {
             address,
-            url: format!("http://{address}"),
+            url,
+            public_url,
             secrets,
             tenants,
             stop,
@@ -188,6 +195,18 @@ impl Platform {
         if let Some(mut cluster) = self.cluster.take() {
             let _ = tokio::task::spawn_blocking(move || cluster.stop()).await;
         }
+    }
+}
+
+async fn serve_edge(
+    listener: TcpListener,
+    tls: Option<gateway::tls::Tls>,
+    app: axum::Router,
+    stop: CancellationToken,
+    drain: Duration,
+) {
+    if let Err(error) = gateway::serve(listener, tls, app, stop, drain).await {
+        tracing::error!(error = %error, "the gateway ended");
     }
 }
 

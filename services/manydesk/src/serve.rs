@@ -193,7 +193,8 @@ pub async fn run(config: &Config, alone: Alone, clock: Clock, stop: Cancellation
         let verifier = Verifier::new(keyring, revoked, clock.clone(), &issuer, &[AUDIENCE]);
         let app = gateway::app(&gateway_settings(config, verifier, peers, clock))?;
         tracing::info!(address = %listener.local_addr()?, "the gateway listens");
-        gateway::serve(listener, app, stop.clone(), config.drain).await?;
+        let tls = config.tls.clone().map(gateway::tls::Tls::read).transpose()?;
+        gateway::serve(listener, tls, app, stop.clone(), config.drain).await?;
     } else {
         serve_one(config, &alone, listener, calls, (keyring, revoked, peers), clock, &mut tasks, &stop).await?;
     }

@@ -70,7 +70,7 @@ impl Edge {
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let stop = CancellationToken::new();
         let app = gateway::app(&settings).expect("the routes are readable");
-        tokio::spawn(gateway::serve(listener, app, stop.clone(), Duration::from_secs(1)));
+        tokio::spawn(gateway::serve(listener, None, app, stop.clone(), Duration::from_secs(1)));
         Edge { url, heard, stop }
     }
 

@@ -7,7 +7,7 @@ use proto::tenants::v1::LoginRequest;
 use proto::tenants::v1::auth_service_client::AuthServiceClient;
 use tonic::metadata::MetadataValue;
 use tonic::service::interceptor::InterceptedService;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 use tonic::{Request, Status};
 
 /// A signed-in client.
@@ -34,15 +34,31 @@ impl tonic::service::Interceptor for Bearer {
 /// The transport that generated clients take.
 pub type Transport = InterceptedService<Channel, Bearer>;
 
-/// Reaches a gateway.
+/// Where a private authority's certificate may be named, PEM.
+const CA_FILE: &str = "MANYDESK_CA_FILE";
+
+/// Reaches a gateway. With `https://` it must prove its name by a certificate of an authority that the system
+/// trusts, or of the one in the file that MANYDESK_CA_FILE names.
 pub async fn channel(url: &str) -> anyhow::Result<Channel> {
-    Endpoint::from_shared(url.to_owned())
+    let mut endpoint = Endpoint::from_shared(url.to_owned())
         .with_context(|| format!("{url} is not a URL"))?
         .connect_timeout(Duration::from_secs(5))
-        .tcp_nodelay(true)
-        .connect()
-        .await
-        .with_context(|| format!("no platform answers at {url}"))
+        .tcp_nodelay(true);
+    if url.starts_with("https://") {
+        endpoint = endpoint.tls_config(trusted()?)?;
+    }
+    endpoint.connect().await.with_context(|| format!("no platform answers at {url}"))
+}
+
+fn trusted() -> anyhow::Result<ClientTlsConfig> {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    let mut tls = ClientTlsConfig::new().trust_anchors(roots.roots);
+    if let Some(path) = kit::config::environment(CA_FILE) {
+        let authority = std::fs::read(&path).with_context(|| format!("{CA_FILE}: {path} cannot be read"))?;
+        tls = tls.ca_certificate(Certificate::from_pem(authority));
+    }
+    Ok(tls)
 }
 
 impl Session {

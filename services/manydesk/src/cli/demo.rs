@@ -197,7 +197,7 @@ where
 
 /// Says where the platform is and what to try.
 pub fn greet(platform: &Platform, started: Duration) {
-    let url = &platform.url;
+    let url = &platform.public_url;
     println!("\n  Manydesk is ready at {url} ({} ms)\n", started.as_millis());
     let logins = &platform.secrets.logins;
     if !platform.secrets.demo_loaded {
