@@ -40,6 +40,7 @@ mod seams;
 mod sellers;
 mod simulation;
 mod sites;
+mod skills;
 mod support;
 mod telemetry;
 mod tickets;

@@ -5,6 +5,7 @@ use crate::ids::At;
 use crate::needs::{Language, Level};
 use crate::policy::Policy;
 use crate::seller::SellerTerms;
+use crate::skills::SkillRule;
 
 /// A language that certified people speak, but none of them as well as asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,23 +16,35 @@ pub struct Unmatched {
     pub best: Level,
 }
 
+/// The first rule of a policy whose required skills nobody certified has together, though somebody is certified.
+#[must_use]
+pub fn unknown_skills(policy: &Policy, terms: &SellerTerms, staff: &[Profile], now: At) -> Option<usize> {
+    let mut certified = staff.iter().filter(|profile| may_take(profile, terms, now)).peekable();
+    certified.peek()?;
+    let certified: Vec<&Profile> = certified.collect();
+    let missing = |rule: &SkillRule| !certified.iter().any(|profile| rule.required.is_subset(&profile.skills));
+    policy.skill_rules.iter().position(missing)
+}
+
+/// Whether somebody may take contacts of a seller at all.
+fn may_take(profile: &Profile, terms: &SellerTerms, now: At) -> bool {
+    profile.active
+        && profile.sellers.contains(&terms.seller)
+        && match profile.certifications.get(&terms.seller) {
+            _ if !terms.certification_required => true,
+            Some(Some(end)) => *end > now,
+            Some(None) => true,
+            None => false,
+        }
+}
+
 /// The seller's languages that nobody certified speaks as well as the policy
 /// asks, although somebody speaks them. A language that nobody speaks at all, and
 /// a seller for whom nobody is certified yet, are not the policy's fault.
 #[must_use]
 pub fn unmatched(policy: &Policy, terms: &SellerTerms, staff: &[Profile], now: At) -> Vec<Unmatched> {
-    let certified = |profile: &&Profile| {
-        profile.active
-            && profile.sellers.contains(&terms.seller)
-            && match profile.certifications.get(&terms.seller) {
-                _ if !terms.certification_required => true,
-                Some(Some(end)) => *end > now,
-                Some(None) => true,
-                None => false,
-            }
-    };
     let mut best: std::collections::BTreeMap<&Language, Level> = std::collections::BTreeMap::new();
-    for profile in staff.iter().filter(certified) {
+    for profile in staff.iter().filter(|profile| may_take(profile, terms, now)) {
         for (language, level) in &profile.languages {
             if terms.languages.is_empty() || terms.languages.contains(language) {
                 let known = best.entry(language).or_insert(*level);
@@ -63,6 +76,26 @@ mod tests {
         let staff = [paula, hans];
         assert_eq!(found(Level::C1, &staff), []);
         assert_eq!(found(Level::Native, &staff), [("it".to_owned(), Level::C1)]);
+    }
+
+    #[test]
+    fn a_rule_whose_skills_nobody_certified_has_together_is_found() {
+        let rule = |skills: &[&str]| SkillRule {
+            required: skills.iter().map(|skill| (*skill).to_owned()).collect(),
+            ..SkillRule::default()
+        };
+        let policy =
+            Policy { skill_rules: vec![rule(&["returns"]), rule(&["returns", "amazon"])], ..Policy::default() };
+        let mut paula = profile(1, &[1], &[]);
+        let mut hans = profile(2, &[1], &[]);
+        paula.skills = ["returns".to_owned()].into();
+        hans.skills = ["amazon".to_owned()].into();
+        let found = |staff: &[Profile]| unknown_skills(&policy, &terms(1), staff, START);
+        assert_eq!(found(&[]), None, "a seller for whom nobody is certified yet");
+        assert_eq!(found(&[hans.clone()]), Some(0));
+        assert_eq!(found(&[paula.clone(), hans.clone()]), Some(1), "each alone is not enough");
+        hans.skills.insert("returns".to_owned());
+        assert_eq!(found(&[paula, hans]), None);
     }
 
     #[test]

@@ -18,6 +18,7 @@ pub mod policy;
 pub mod refusal;
 pub mod seller;
 pub mod site;
+pub mod skills;
 
 pub use machine::{
     Changes, Completion, Decision, Engine, Event, Explanation, HEARTBEAT_SECONDS, Kind, LEASE_SECONDS, Reply, Rival,

@@ -1,11 +1,13 @@
 //! How a seller's contacts are routed; versioned, with a default.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
 use super::needs::{Level, Unknown};
+use super::skills::{RULES_MAX, SkillRule};
 
 /// In which order free agents are tried for a contact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -100,6 +102,9 @@ pub struct Policy {
     /// Other sites are asked at the latest so long before a contact is due.
     #[serde(default)]
     pub overflow_before_due_seconds: i64,
+    /// Skills that kinds of contacts need or prefer.
+    #[serde(default)]
+    pub skill_rules: Vec<SkillRule>,
 }
 
 /// Most home sites of a seller.
@@ -130,6 +135,7 @@ impl Default for Policy {
             overflow_seconds: 300,
             opening_hold_seconds: 0,
             overflow_before_due_seconds: 900,
+            skill_rules: Vec::new(),
         }
     }
 }
@@ -137,8 +143,8 @@ impl Default for Policy {
 /// A field of a policy that cannot be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wrong {
-    /// The field.
-    pub field: &'static str,
+    /// The field, such as `floor` or `skill_rules[2].countries`.
+    pub field: Cow<'static, str>,
     /// What is wrong with it.
     pub problem: String,
 }
@@ -150,7 +156,10 @@ impl Policy {
         let mut wrong = Vec::new();
         let mut within = |field, value: i64, least: i64, most: i64| {
             if value < least || value > most {
-                wrong.push(Wrong { field, problem: format!("must be between {least} and {most}") });
+                wrong.push(Wrong {
+                    field: Cow::Borrowed(field),
+                    problem: format!("must be between {least} and {most}"),
+                });
             }
         };
         within("offer_seconds", self.offer_seconds, 5, 600);
@@ -171,19 +180,26 @@ impl Policy {
         within("opening_hold_seconds", self.opening_hold_seconds, 0, 259_200);
         within("overflow_before_due_seconds", self.overflow_before_due_seconds, 0, 86_400);
         if self.home_sites.len() > HOME_SITES_MAX {
-            wrong.push(Wrong { field: "home_sites", problem: format!("must be at most {HOME_SITES_MAX}") });
+            wrong.push(Wrong { field: "home_sites".into(), problem: format!("must be at most {HOME_SITES_MAX}") });
         }
         if self.home_sites.iter().any(|site| site.trim().is_empty() || site.chars().count() > 64) {
-            wrong.push(Wrong { field: "home_sites", problem: "each must have 1 to 64 characters".to_owned() });
+            wrong.push(Wrong { field: "home_sites".into(), problem: "each must have 1 to 64 characters".to_owned() });
         }
         if self.ceiling != 0 && self.ceiling < self.floor {
-            wrong.push(Wrong { field: "ceiling", problem: "must not be below the floor".to_owned() });
+            wrong.push(Wrong { field: "ceiling".into(), problem: "must not be below the floor".to_owned() });
         }
         if self.expire_seconds != 0 && self.expire_seconds < self.maximum_wait_seconds {
             wrong.push(Wrong {
-                field: "expire_seconds",
+                field: "expire_seconds".into(),
                 problem: "must not be below maximum_wait_seconds: no contact would ever go first".to_owned(),
             });
+        }
+        if self.skill_rules.len() > RULES_MAX {
+            wrong.push(Wrong { field: "skill_rules".into(), problem: format!("must be at most {RULES_MAX}") });
+        }
+        for (place, rule) in self.skill_rules.iter().enumerate().take(RULES_MAX) {
+            let of_rule = |(list, problem)| Wrong { field: format!("skill_rules[{place}].{list}").into(), problem };
+            wrong.extend(rule.check().into_iter().map(of_rule));
         }
         wrong
     }

@@ -17,8 +17,9 @@ use crate::store::{agents, contacts, intake, policies};
 use engine::agent::Profile;
 use engine::contact::{Contact, NewContact};
 use engine::ids::{AgentId, At, ContactId, TicketId};
-use engine::needs::{Channel, Language, Level, Needs, Priority};
+use engine::needs::{Channel, Channels, FULL_UNITS, Language, Level, Needs, Priority};
 use engine::policy::Policy;
+use engine::skills::{self, Facts};
 
 /// Applies events.
 pub struct Listener {
@@ -124,19 +125,24 @@ impl Handler for Listener {
 /// stop the customer from being answered: an unknown language is "und".
 fn contact_of(seller: SellerId, work: &TicketNeedsWork, policy: &Policy, now: At) -> Result<NewContact, Fault> {
     let instant = |at: &Option<prost_types::Timestamp>| at.as_ref().and_then(kit::wire::instant).map(At::of);
-    let marketplace = Some(work.marketplace.trim().to_lowercase()).filter(|m| !m.is_empty());
+    let (marketplace, country) = (work.marketplace.trim().to_lowercase(), work.country.trim().to_uppercase());
+    let channel = work.channel.parse::<Channel>().map_err(|e| Fault::invalid("channel", e.to_string()))?;
+    let facts = Facts { channel, marketplace: &marketplace, country: &country, kind: &work.kind };
+    let (mut required, mut preferred) = skills::asked(&policy.skill_rules, &facts);
+    required.extend(work.skills.iter().cloned());
+    // Whoever knows the marketplace is asked first.
+    preferred.extend(Some(marketplace).filter(|name| !name.is_empty() && !required.contains(name)));
     Ok(NewContact {
         id: ContactId::parse("contact_id", &work.contact_id)?,
         seller,
         ticket: TicketId::parse_optional("ticket_id", &work.ticket_id)?,
         number: work.ticket_number.chars().take(32).collect(),
         needs: Needs {
-            channel: work.channel.parse::<Channel>().map_err(|e| Fault::invalid("channel", e.to_string()))?,
+            channel,
             language: Language::parse(&work.language).unwrap_or_else(|_| Language::unknown()),
             minimum_level: policy.minimum_level,
-            required: work.skills.iter().cloned().collect(),
-            // Whoever knows the marketplace is asked first.
-            preferred: marketplace.into_iter().collect(),
+            required,
+            preferred,
         },
         priority: work.priority.parse().unwrap_or(Priority::Normal),
         waiting_since: instant(&work.waiting_since).unwrap_or(now),
@@ -163,6 +169,11 @@ fn profile_of(staff: &StaffChanged) -> Result<Profile, Fault> {
     profile.active = staff.active && takes_contacts;
     profile.site.clone_from(&staff.site);
     profile.skills = staff.skills.iter().map(|skill| skill.to_lowercase()).collect();
+    profile.capacity = match u32::try_from(staff.capacity_units) {
+        Ok(0) | Err(_) => FULL_UNITS,
+        Ok(units) => units.min(FULL_UNITS),
+    };
+    profile.channels = channels_of(staff, profile.capacity);
     for seller in &staff.seller_ids {
         profile.sellers.insert(SellerId::parse("seller_ids", seller)?);
     }
@@ -184,9 +195,21 @@ fn profile_of(staff: &StaffChanged) -> Result<Profile, Fault> {
     Ok(profile)
 }
 
+/// The channels that somebody may serve and of which a contact fits what she can have at once; a word that is not
+/// known grants nothing.
+fn channels_of(staff: &StaffChanged, capacity: u32) -> Channels {
+    let granted = if staff.channels.is_empty() {
+        Channels::ALL
+    } else {
+        staff.channels.iter().filter_map(|word| word.parse().ok()).fold(Channels::NONE, Channels::with)
+    };
+    granted.iter().filter(|channel| channel.units() <= capacity).fold(Channels::NONE, Channels::with)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use engine::skills::SkillRule;
     use proto::events::v1::{Certification, LanguageSkill};
     use uuid::Uuid;
 
@@ -229,6 +252,49 @@ mod tests {
         let profile = profile_of(&staff).expect("a profile");
         assert_eq!(profile.certifications[&seller], Some(At(0)));
         assert_eq!(profile.languages.into_values().collect::<Vec<_>>(), [Level::Native]);
+    }
+
+    #[test]
+    fn channels_of_which_not_even_one_contact_fits_are_not_served() {
+        let of = |channels: &[&str], capacity_units| {
+            let channels = channels.iter().map(|word| (*word).to_owned()).collect();
+            let staff = StaffChanged { user_id: user(), channels, capacity_units, ..StaffChanged::default() };
+            let profile = profile_of(&staff).expect("a profile");
+            (profile.channels.iter().map(Channel::word).collect::<Vec<_>>(), profile.capacity)
+        };
+        assert_eq!(of(&[], 0), (Channel::ALL.map(Channel::word).to_vec(), FULL_UNITS));
+        assert_eq!(of(&["email", "phone", "fax"], 40), (vec!["email"], 40));
+        assert_eq!(of(&["chat"], 20), (vec!["chat"], 20));
+        assert_eq!(of(&["chat"], 19), (vec![], 19), "not all channels, but none");
+        assert_eq!(of(&["fax"], 900), (vec![], FULL_UNITS));
+    }
+
+    #[test]
+    fn rules_of_the_policy_say_what_agents_must_know() {
+        let rule = SkillRule {
+            kinds: ["return".to_owned()].into(),
+            countries: ["IT".to_owned()].into(),
+            required: ["returns".to_owned()].into(),
+            preferred: ["fashion".to_owned()].into(),
+            ..SkillRule::default()
+        };
+        let policy = Policy { skill_rules: vec![rule], ..Policy::default() };
+        let work = TicketNeedsWork {
+            contact_id: ContactId(Uuid::from_u128(1)).to_string(),
+            channel: "marketplace".to_owned(),
+            marketplace: "eBay".to_owned(),
+            country: "it".to_owned(),
+            kind: "return".to_owned(),
+            ..TicketNeedsWork::default()
+        };
+        let needs = |work: &TicketNeedsWork| {
+            let now = At::of(jiff::Timestamp::UNIX_EPOCH);
+            let contact = contact_of(SellerId(Uuid::from_u128(2)), work, &policy, now).expect("a contact");
+            (Vec::from_iter(contact.needs.required), Vec::from_iter(contact.needs.preferred))
+        };
+        assert_eq!(needs(&work), (vec!["returns".to_owned()], vec!["ebay".to_owned(), "fashion".to_owned()]));
+        let question = TicketNeedsWork { kind: "question".to_owned(), ..work };
+        assert_eq!(needs(&question), (vec![], vec!["ebay".to_owned()]));
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Between the domain and the wire.
 
-use kit::Caller;
+use std::collections::BTreeSet;
+
+use kit::{Caller, Checks};
 use proto::routing::v1 as wire;
 
 use engine::agent::{Presence, Profile, Session};
@@ -9,6 +11,7 @@ use engine::ids::{AgentId, At};
 use engine::needs::{Channel, Channels, Level};
 use engine::offer::{Offer, OfferState};
 use engine::policy::AgentOrder;
+use engine::skills::SkillRule;
 use engine::{Completion, Decision, Kind, Rule, Verdict};
 
 /// What of a contact may be shown.
@@ -181,6 +184,39 @@ pub fn presence(profile: &Profile, session: &Session, used: u32, in_hand: usize)
         site: profile.site.clone(),
         contacts_in_hand: i32::try_from(in_hand).unwrap_or(i32::MAX),
     }
+}
+
+pub fn skill_rule(rule: &SkillRule) -> wire::SkillRule {
+    let words = |set: &BTreeSet<String>| set.iter().cloned().collect();
+    wire::SkillRule {
+        channels: rule.channels.iter().map(|channel| channel.word().to_owned()).collect(),
+        marketplaces: words(&rule.marketplaces),
+        countries: words(&rule.countries),
+        kinds: words(&rule.kinds),
+        required_skills: words(&rule.required),
+        preferred_skills: words(&rule.preferred),
+    }
+}
+
+/// The rules of a policy; what a channel's word can be is checked here, the rest by the policy.
+pub fn skill_rules_in(checks: &mut Checks, rules: &[wire::SkillRule]) -> Vec<SkillRule> {
+    let mut read = Vec::new();
+    for (place, rule) in rules.iter().enumerate() {
+        let channels = channels_in(&rule.channels).unwrap_or_else(|at| {
+            checks.refuse(format!("policy.skill_rules[{place}].channels[{at}]"), "must be a channel, such as email");
+            Channels::NONE
+        });
+        let words = |list: &[String], form: fn(&str) -> String| list.iter().map(|word| form(word.trim())).collect();
+        read.push(SkillRule {
+            channels: channels.iter().collect(),
+            marketplaces: words(&rule.marketplaces, str::to_lowercase),
+            countries: words(&rule.countries, str::to_uppercase),
+            kinds: words(&rule.kinds, str::to_lowercase),
+            required: words(&rule.required_skills, str::to_lowercase),
+            preferred: words(&rule.preferred_skills, str::to_lowercase),
+        });
+    }
+    read
 }
 
 /// Channels from their words; the index of the first that is not known otherwise.

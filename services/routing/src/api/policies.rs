@@ -67,6 +67,11 @@ impl Api {
                 None => SellerTerms::unknown(seller),
             };
             let now = At::of(self.deps.clock.now());
+            if let Some(place) = coverage::unknown_skills(&policy, &terms, &staff, now)
+                && !before.skill_rules.contains(&policy.skill_rules[place])
+            {
+                return Err(UnknownSkills(place).into());
+            }
             let short = coverage::unmatched(&policy, &terms, &staff, now);
             // what was so before is not the fault of this change
             let before = coverage::unmatched(&before, &terms, &staff, now);
@@ -103,6 +108,25 @@ impl Api {
 #[derive(Debug, thiserror::Error)]
 #[error("nobody certified today speaks {} as well as this policy asks", languages(.0))]
 struct Unmatched(Vec<coverage::Unmatched>);
+
+/// A rule whose contacts nobody certified today could take.
+#[derive(Debug, thiserror::Error)]
+#[error("nobody certified today has all the skills that skill_rules[{0}] requires")]
+struct UnknownSkills(usize);
+
+impl Explain for UnknownSkills {
+    fn code(&self) -> Code {
+        Code::FailedPrecondition
+    }
+
+    fn reason(&self) -> &'static str {
+        "POLICY_UNMATCHED"
+    }
+
+    fn metadata(&self) -> Vec<(&'static str, String)> {
+        vec![("field", format!("policy.skill_rules[{}].required_skills", self.0))]
+    }
+}
 
 fn languages(short: &[coverage::Unmatched]) -> String {
     let each = short.iter().map(|one| format!("{} (best level {})", one.language, one.best.word()));
@@ -141,6 +165,7 @@ fn read(checks: &mut Checks, policy: Option<&wire::RoutingPolicy>, base_version:
     let (floor, ceiling) = (count("policy.floor", policy.floor), count("policy.ceiling", policy.ceiling));
     let late_share_percent = count("policy.late_share_percent", policy.late_share_percent);
     let idle_reserve = count("policy.idle_reserve", policy.idle_reserve);
+    let skill_rules = out::skill_rules_in(checks, &policy.skill_rules);
     let policy = Policy {
         version: base_version.saturating_add(1),
         minimum_level: level.unwrap_or(Level::B2),
@@ -164,6 +189,7 @@ fn read(checks: &mut Checks, policy: Option<&wire::RoutingPolicy>, base_version:
         overflow_seconds: policy.overflow_seconds,
         opening_hold_seconds: policy.opening_hold_seconds,
         overflow_before_due_seconds: policy.overflow_before_due_seconds,
+        skill_rules,
     };
     for wrong in policy.check() {
         checks.refuse(format!("policy.{}", wrong.field), wrong.problem);
@@ -221,6 +247,7 @@ fn answer(seller: SellerId, stored: Option<&Stored>) -> wire::RoutingPolicy {
         overflow_seconds: policy.overflow_seconds,
         opening_hold_seconds: policy.opening_hold_seconds,
         overflow_before_due_seconds: policy.overflow_before_due_seconds,
+        skill_rules: policy.skill_rules.iter().map(out::skill_rule).collect(),
         created_at: stored.map(|stored| kit::wire::timestamp(stored.created_at)),
         created_by: stored.map(|stored| stored.created_by.to_string()).unwrap_or_default(),
     }

@@ -24,6 +24,8 @@ struct Row {
     certified_until: Vec<Option<Timestamp>>,
     skills: Vec<String>,
     site: String,
+    channels: Vec<String>,
+    capacity: i32,
 }
 
 impl TryFrom<Row> for Profile {
@@ -34,6 +36,10 @@ impl TryFrom<Row> for Profile {
             let language = Language::parse(language).map_err(|e| Failure::Inconsistent(e.to_string()))?;
             Ok((language, word(&Level::ALL, Level::word, level)?))
         });
+        let mut channels = Channels::NONE;
+        for channel in &row.channels {
+            channels = channels.with(word(&Channel::ALL, Channel::word, channel)?);
+        }
         Ok(Profile {
             agent: AgentId(row.agent_id),
             name: row.name,
@@ -48,8 +54,8 @@ impl TryFrom<Row> for Profile {
                 .map(|(seller, until)| (SellerId(seller), until.map(get)))
                 .collect(),
             skills: row.skills.into_iter().collect(),
-            channels: Channels::ALL,
-            capacity: FULL_UNITS,
+            channels: if row.channels.is_empty() { Channels::ALL } else { channels },
+            capacity: u32::try_from(row.capacity).unwrap_or(FULL_UNITS),
             site: row.site,
         })
     }
@@ -64,15 +70,16 @@ pub async fn keep(tx: &mut TenantTx, profile: &Profile, time_zone: &str) -> Resu
     let certified: Vec<Uuid> = profile.certifications.keys().map(|s| s.0).collect();
     let until: Vec<Option<Timestamp>> = profile.certifications.values().map(|end| end.map(put)).collect();
     let skills: Vec<&str> = profile.skills.iter().map(String::as_str).collect();
+    let channels: Vec<&str> = profile.channels.iter().map(Channel::word).collect();
     let kept = sqlx::query(
         "insert into routing.agent (provider_id, agent_id, revision, name, active, granted, languages, levels, certified,
-             certified_until, skills, time_zone, site)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+             certified_until, skills, time_zone, site, channels, capacity)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
          on conflict on constraint agent_pk do update
             set revision = excluded.revision, name = excluded.name, active = excluded.active, granted = excluded.granted,
                 languages = excluded.languages, levels = excluded.levels, certified = excluded.certified,
                 certified_until = excluded.certified_until, skills = excluded.skills, time_zone = excluded.time_zone,
-                site = excluded.site
+                site = excluded.site, channels = excluded.channels, capacity = excluded.capacity
           where agent.revision < excluded.revision",
     )
     .bind(provider.0)
@@ -88,6 +95,8 @@ pub async fn keep(tx: &mut TenantTx, profile: &Profile, time_zone: &str) -> Resu
     .bind(skills)
     .bind(time_zone)
     .bind(&profile.site)
+    .bind(channels)
+    .bind(i32::try_from(profile.capacity).unwrap_or(i32::MAX))
     .execute(tx.conn())
     .await?;
     Ok(kept.rows_affected() == 1)
@@ -98,7 +107,8 @@ pub async fn profiles(tx: &mut TenantTx, only: Option<&[AgentId]>) -> Result<Vec
     let provider = tx.provider();
     let only: Option<Vec<Uuid>> = only.map(|agents| agents.iter().map(|a| a.0).collect());
     let rows: Vec<Row> = sqlx::query_as(
-        "select agent_id, revision, name, active, granted, languages, levels, certified, certified_until, skills, site
+        "select agent_id, revision, name, active, granted, languages, levels, certified, certified_until, skills, site,
+                channels, capacity
            from routing.agent
           where provider_id = $1 and ($2::uuid[] is null or agent_id = any($2))
           order by agent_id",

@@ -4,12 +4,14 @@ use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
 use kit::{SellerId, UserId};
 use sqlx::FromRow;
+use sqlx::types::Json;
 use tenantdb::{Failure, TenantTx};
 use uuid::Uuid;
 
 use super::word;
 use engine::needs::Level;
 use engine::policy::{AgentOrder, Policy};
+use engine::skills::SkillRule;
 
 /// A policy as it is stored.
 #[derive(Debug, Clone)]
@@ -47,6 +49,7 @@ struct Row {
     overflow_seconds: i64,
     opening_hold_seconds: i64,
     overflow_before_due_seconds: i64,
+    skill_rules: Json<Vec<SkillRule>>,
     created_at: jiff_sqlx::Timestamp,
     created_by: Uuid,
 }
@@ -80,6 +83,7 @@ impl TryFrom<Row> for (SellerId, Stored) {
             overflow_seconds: row.overflow_seconds,
             opening_hold_seconds: row.opening_hold_seconds,
             overflow_before_due_seconds: row.overflow_before_due_seconds,
+            skill_rules: row.skill_rules.0,
         };
         let stored = Stored { policy, created_at: row.created_at.to_jiff(), created_by: UserId(row.created_by) };
         Ok((SellerId(row.seller_id), stored))
@@ -94,7 +98,7 @@ pub async fn newest(tx: &mut TenantTx) -> Result<Vec<(SellerId, Stored)>, Failur
                 preferred_skills_seconds, affinity_seconds, refusal_seconds, maximum_wait_seconds, expire_seconds,
                 orphan_seconds, floor_contacts, ceiling_contacts, late_share_percent, default_due_seconds, agent_order,
                 primary_first, idle_reserve, native_seconds, home_sites, overflow_seconds, opening_hold_seconds,
-                overflow_before_due_seconds, created_at, created_by
+                overflow_before_due_seconds, skill_rules, created_at, created_by
            from routing.policy where provider_id = $1 order by seller_id, version desc",
     )
     .bind(provider.0)
@@ -118,9 +122,9 @@ pub async fn insert(tx: &mut TenantTx, seller: SellerId, stored: &Stored) -> Res
              preferred_skills_seconds, affinity_seconds, refusal_seconds, maximum_wait_seconds, expire_seconds, orphan_seconds,
              floor_contacts, ceiling_contacts, late_share_percent, default_due_seconds, agent_order, primary_first,
              idle_reserve, native_seconds, home_sites, overflow_seconds, opening_hold_seconds, overflow_before_due_seconds,
-             created_at, created_by)
+             skill_rules, created_at, created_by)
          values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23,
-                 $24, $25, $26)
+                 $24, $25, $26, $27)
          on conflict on constraint policy_pk do nothing",
         provider.0,
         seller.0,
@@ -146,6 +150,7 @@ pub async fn insert(tx: &mut TenantTx, seller: SellerId, stored: &Stored) -> Res
         stored.policy.overflow_seconds,
         stored.policy.opening_hold_seconds,
         stored.policy.overflow_before_due_seconds,
+        Json(&stored.policy.skill_rules) as _,
         stored.created_at.to_sqlx() as _,
         stored.created_by.0,
     )

@@ -99,7 +99,7 @@ pub(super) fn sellers(checks: &mut Checks, scenario: &Scenario) -> Vec<(String, 
                 ..policy.clone()
             };
             for wrong in judged.check() {
-                checks.refuse(place(wrong.field), wrong.problem);
+                checks.refuse(place(&wrong.field), wrong.problem);
             }
             (name.to_owned(), policy, promise)
         })

@@ -7,6 +7,7 @@ use proto::events::v1::envelope::Body;
 use tenantdb::{Failure, TenantTx};
 
 use crate::domain::dossier::{Dossier, Ticket, Told, Turn, Way};
+use crate::domain::intake::kind::MessageKind;
 use crate::domain::sla::clock::Verdict;
 
 /// Notes the dossier's news; they leave with the commit, in order per ticket.
@@ -43,6 +44,16 @@ fn turned(ticket: &Ticket, turn: &Turn) -> wire::TicketTurned {
     }
 }
 
+/// What a customer's message is; notices of marketplaces are nobody's question.
+fn asks(kind: Option<MessageKind>) -> &'static str {
+    match kind {
+        Some(kind @ (MessageKind::Question | MessageKind::Return | MessageKind::Claim | MessageKind::Review)) => {
+            kind.name()
+        }
+        Some(MessageKind::OrderNotice | MessageKind::SystemNotice) | None => "",
+    }
+}
+
 fn body(ticket: &Ticket, told: &Told) -> (Body, Timestamp) {
     let ticket_id = ticket.id.to_string();
     match told {
@@ -73,6 +84,7 @@ fn body(ticket: &Ticket, told: &Told) -> (Body, Timestamp) {
                 ticket_number: ticket.number.clone(),
                 wrote_again: *wrote_again,
                 changed: *changed,
+                kind: asks(ticket.kind).into(),
             };
             (Body::TicketNeedsWork(event), *at)
         }

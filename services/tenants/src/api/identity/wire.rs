@@ -16,6 +16,7 @@ use crate::domain::identity::provider::{self, Provider};
 use crate::domain::identity::session::{POLICY, Session};
 use crate::domain::identity::user::{Actor, MAX_SELLERS, State};
 use crate::domain::identity::{Role, Roles, SessionId, User, agent, contact};
+use crate::domain::onboarding::channel::CHANNELS;
 use crate::store::identity::signing_keys;
 
 /// Who changes something.
@@ -141,6 +142,8 @@ fn agent_profile(profile: &Profile, certifications: &[Certification]) -> wire::A
         site: profile.site.clone(),
         time_zone: profile.zone.clone(),
         certifications: certifications.iter().map(certification).collect(),
+        channels: profile.channels.clone(),
+        capacity_units: profile.capacity_units,
     }
 }
 
@@ -193,11 +196,24 @@ pub fn read_profile(checks: &mut Checks, profile: &wire::AgentProfile) -> Profil
     let mut skills = profile.skills.clone();
     skills.sort_unstable();
     skills.dedup();
+    for (i, channel) in profile.channels.iter().enumerate() {
+        let field = || format!("agent_profile.channels[{i}]");
+        checks.require(
+            CHANNELS.contains(&channel.as_str()),
+            field(),
+            format!("must be one of {}", CHANNELS.join(", ")),
+        );
+        checks.require(!profile.channels[..i].contains(channel), field(), "must stand only once");
+    }
+    let units = 0..=agent::FULL_UNITS;
+    checks.require(units.contains(&profile.capacity_units), "agent_profile.capacity_units", "must be 0 to 60");
     Profile {
         languages,
         skills,
         site: checks.line("agent_profile.site", &profile.site, 0..=60),
         zone: checks.zone("agent_profile.time_zone", &profile.time_zone),
+        channels: profile.channels.clone(),
+        capacity_units: profile.capacity_units,
     }
 }
 
@@ -223,6 +239,8 @@ pub fn staff_changed(user: &User, profile: &Profile, certifications: &[Certifica
         skills: profile.skills.clone(),
         time_zone: profile.zone.clone(),
         site: profile.site.clone(),
+        channels: profile.channels.clone(),
+        capacity_units: profile.capacity_units,
     })
 }
 

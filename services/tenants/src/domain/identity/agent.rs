@@ -41,6 +41,8 @@ impl Level {
 
 /// Most languages of one agent.
 pub const MAX_LANGUAGES: usize = 20;
+/// Units of work that fill an agent.
+pub const FULL_UNITS: i32 = 60;
 /// Most skills of one agent.
 pub const MAX_SKILLS: usize = 50;
 
@@ -54,6 +56,10 @@ pub struct Profile {
     pub site: String,
     /// IANA zone; empty until the profile is first written.
     pub zone: String,
+    /// Channels on which contacts may be given, each once; none = all.
+    pub channels: Vec<String>,
+    /// Units of work at once, of [`FULL_UNITS`]; 0 = all of them.
+    pub capacity_units: i32,
 }
 
 /// A seller's training that an agent passed.

@@ -17,7 +17,7 @@ pub async fn find(tx: &mut TenantTx, user: UserId) -> Result<Profile, Failure> {
 pub async fn of(tx: &mut TenantTx, users: &[UserId]) -> Result<Vec<(UserId, Profile)>, Failure> {
     let users: Vec<Uuid> = users.iter().map(|user| user.0).collect();
     let rows = sqlx::query!(
-        "select user_id, languages, levels, skills, site, time_zone
+        "select user_id, languages, levels, skills, site, time_zone, channels, capacity_units
            from tenants.agent_profile where provider_id = $1 and user_id = any ($2)",
         tx.provider().0,
         &users
@@ -32,6 +32,8 @@ pub async fn of(tx: &mut TenantTx, users: &[UserId]) -> Result<Vec<(UserId, Prof
                 skills: row.skills,
                 site: row.site,
                 zone: row.time_zone,
+                channels: row.channels,
+                capacity_units: row.capacity_units,
             };
             Ok((UserId(row.user_id), profile))
         })
@@ -43,18 +45,21 @@ pub async fn put(tx: &mut TenantTx, user: UserId, profile: &Profile) -> Result<(
     let languages: Vec<String> = profile.languages.iter().map(|(tag, _)| tag.clone()).collect();
     let levels: Vec<String> = profile.languages.iter().map(|(_, level)| level.as_str().to_owned()).collect();
     sqlx::query!(
-        "insert into tenants.agent_profile (provider_id, user_id, languages, levels, skills, site, time_zone)
-         values ($1, $2, $3, $4, $5, $6, $7)
+        "insert into tenants.agent_profile (provider_id, user_id, languages, levels, skills, site, time_zone, channels, capacity_units)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
          on conflict on constraint agent_profile_pk do update
             set languages = excluded.languages, levels = excluded.levels, skills = excluded.skills,
-                site = excluded.site, time_zone = excluded.time_zone",
+                site = excluded.site, time_zone = excluded.time_zone, channels = excluded.channels,
+                capacity_units = excluded.capacity_units",
         tx.provider().0,
         user.0,
         &languages,
         &levels,
         &profile.skills,
         profile.site,
-        profile.zone
+        profile.zone,
+        &profile.channels,
+        profile.capacity_units
     )
     .execute(tx.conn())
     .await?;
