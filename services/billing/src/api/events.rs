@@ -57,11 +57,12 @@ impl Handler for Events {
         })
     }
 
-    /// Contacts and messages are most of what comes in: neighbours are metered together.
+    /// Contacts, messages and verdicts are most of what comes in, and none of them bears on another: neighbours are
+    /// stored together, whatever their kinds.
     fn apply_all<'a>(&'a self, tx: &'a mut TenantTx, run: &'a [Arrival]) -> BoxFuture<'a, Result<(), Fault>> {
         Box::pin(async move {
-            for part in run.chunk_by(|a, b| is_metered(&a.event) && is_metered(&b.event)) {
-                let (Some(first), true) = (part.first(), part.iter().all(|arrival| is_metered(&arrival.event))) else {
+            for part in run.chunk_by(|a, b| is_gathered(&a.event) && is_gathered(&b.event)) {
+                let (Some(first), true) = (part.first(), part.iter().all(|arrival| is_gathered(&arrival.event))) else {
                     for arrival in part {
                         self.apply(tx, &arrival.event).instrument(arrival.span.clone()).await?;
                     }
@@ -72,7 +73,8 @@ impl Handler for Events {
                 let kept = async {
                     self.keep(tx, reports).await?;
                     self.turns(tx, part.iter().map(|arrival| &arrival.event)).await?;
-                    self.waits(tx, part.iter().map(|arrival| &arrival.event)).await
+                    self.waits(tx, part.iter().map(|arrival| &arrival.event)).await?;
+                    self.verdicts(tx, part.iter().filter_map(|arrival| verdict(&arrival.event))).await
                 };
                 kept.instrument(first.span.clone()).await?;
             }
@@ -91,7 +93,7 @@ impl Handler for Events {
                 Some(Body::TicketTurned(_)) => self.turns(tx, std::iter::once(event)).await,
                 Some(Body::PaidHoursRecorded(hours)) => self.paid_hours(tx, hours).await,
                 Some(Body::AgentDaySettled(day)) => agent_day(tx, day).await,
-                Some(Body::SlaVerdictReached(verdict)) => self.verdict(tx, verdict).await,
+                Some(Body::SlaVerdictReached(verdict)) => self.verdicts(tx, std::iter::once(verdict)).await,
                 Some(Body::RoutingAlert(alert)) => self.alert(tx, alert).await,
                 Some(Body::SellerErasureRequested(request)) => self.erase(tx, &request.erasure_id).await,
                 _ => Ok(()),
@@ -170,29 +172,37 @@ impl Events {
         self.keep(tx, vec![(report, Some(date))]).await
     }
 
-    async fn verdict(&self, tx: &mut TenantTx, told: &SlaVerdictReached) -> Result<(), Fault> {
+    async fn verdicts(&self, tx: &mut TenantTx, told: impl Iterator<Item = &SlaVerdictReached>) -> Result<(), Fault> {
+        let told: Vec<&SlaVerdictReached> = told.collect();
+        if told.is_empty() {
+            return Ok(());
+        }
         let account = self.account(tx).await?;
-        let settled_at = told
-            .settled_at
-            .as_ref()
-            .and_then(kit::wire::instant)
-            .ok_or_else(|| Fault::internal("a verdict without the instant it was settled"))?;
-        let local_date = local_date(settled_at, &account.zone()?);
-        let verdict = Verdict {
-            ticket_id: &told.ticket_id,
-            metric: &told.metric,
-            family: &told.family,
-            settled_at,
-            local_date,
-            bill_date: account.bill_date(local_date),
-            kept: told.kept,
-            target_seconds: told.target_seconds,
-            elapsed_seconds: told.elapsed_seconds,
-            policy_version: told.policy_version,
-            channel: &told.channel,
-            historical: told.historical,
-        };
-        Ok(store::evidence::keep_verdicts(tx, &[verdict]).await?)
+        let zone = account.zone()?;
+        let mut verdicts = Vec::with_capacity(told.len());
+        for told in told {
+            let settled_at = told
+                .settled_at
+                .as_ref()
+                .and_then(kit::wire::instant)
+                .ok_or_else(|| Fault::internal("a verdict without the instant it was settled"))?;
+            let local_date = local_date(settled_at, &zone);
+            verdicts.push(Verdict {
+                ticket_id: &told.ticket_id,
+                metric: &told.metric,
+                family: &told.family,
+                settled_at,
+                local_date,
+                bill_date: account.bill_date(local_date),
+                kept: told.kept,
+                target_seconds: told.target_seconds,
+                elapsed_seconds: told.elapsed_seconds,
+                policy_version: told.policy_version,
+                channel: &told.channel,
+                historical: told.historical,
+            });
+        }
+        Ok(store::evidence::keep_verdicts(tx, &verdicts).await?)
     }
 
     /// What happened to tickets, under the date that is open when it is told.
@@ -311,8 +321,16 @@ async fn agent_day(tx: &mut TenantTx, told: &AgentDaySettled) -> Result<(), Faul
     Ok(store::pool::keep_day(tx, &day).await?)
 }
 
-fn is_metered(event: &Envelope) -> bool {
-    matches!(event.body, Some(Body::ContactHandled(_) | Body::MessageStored(_) | Body::TicketTurned(_)))
+fn is_gathered(event: &Envelope) -> bool {
+    let metered = matches!(event.body, Some(Body::ContactHandled(_) | Body::MessageStored(_) | Body::TicketTurned(_)));
+    metered || verdict(event).is_some()
+}
+
+fn verdict(event: &Envelope) -> Option<&SlaVerdictReached> {
+    match &event.body {
+        Some(Body::SlaVerdictReached(verdict)) => Some(verdict),
+        _ => None,
+    }
 }
 
 /// What a contact or a message is metered as; nothing for a note, which no customer sees.
