@@ -9,7 +9,7 @@ create table billing.usage_watch (
     constraint usage_watch_account_fk foreign key (provider_id, seller_id) references billing.account (provider_id, seller_id)
 );
 create index usage_watch_due on billing.usage_watch (look_at);
-select ctx.guard_seller_table('billing.usage_watch', 'select, insert, update');
+select ctx.guard_seller_table('billing.usage_watch');
 select ctx.expose_due_columns('billing.usage_watch', 'provider_id, seller_id, look_at');
 
 create table billing.usage_alert (
@@ -31,7 +31,7 @@ create table billing.usage_alert (
     constraint usage_alert_acknowledged check ((acknowledged_at is null) = (acknowledged_by is null))
 );
 create index usage_alert_by_day on billing.usage_alert (provider_id, seller_id, day, alert_id);
-select ctx.guard_seller_table('billing.usage_alert', 'select, insert');
+select ctx.guard_seller_table('billing.usage_alert', 'select, insert, delete');
 grant update (acknowledged_at, acknowledged_by, note) on billing.usage_alert to billing_app;
 
 -- Accounts that were there before. Every account has a row from here on.
