@@ -57,8 +57,11 @@ pub fn build(deps: Deps) -> Result<Parts, kit::Fault> {
         .add_service(ProofServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
         .add_service(ServiceLevelServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
         .add_service(UsageStreamServiceServer::from_arc(api).max_decoding_message_size(most));
-    let dunned = deps.clone();
-    let workers = vec![Worker::new("dunning", move |stop| work::dunning::run(dunned, stop))];
+    let (dunned, watched) = (deps.clone(), deps.clone());
+    let workers = vec![
+        Worker::new("dunning", move |stop| work::dunning::run(dunned, stop)),
+        Worker::new("usage alerts", move |stop| work::anomalies::run(watched, stop)),
+    ];
     let events = WithSellers { terms: deps.terms.clone(), inner: api::Events { deps } };
     Ok(Parts { routes, workers, events: Some((SOURCES, Arc::new(events))) })
 }

@@ -298,5 +298,6 @@ pub fn kind_of(body: &Body) -> &'static str {
         Body::ShiftsChanged(_) => "shifts_changed",
         Body::RatePlanSigned(_) => "rate_plan_signed",
         Body::InvoiceFinalized(_) => "invoice_finalized",
+        Body::UsageAlertRaised(_) => "usage_alert_raised",
     }
 }

@@ -3,6 +3,7 @@
 use jiff::ToSpan;
 use proto::Role;
 use proto::billing::v1::billing_service_client::BillingServiceClient;
+use proto::billing::v1::dispute_service_client::DisputeServiceClient;
 use proto::billing::v1::forecast_commitment_service_client::ForecastCommitmentServiceClient;
 use proto::billing::v1::*;
 use tests::{desk, reason, violated};
@@ -138,5 +139,84 @@ async fn a_forecast_is_locked_by_the_seller_before_its_period_and_sets_a_floor()
         "coupons[0].percent",
     ] {
         assert!(fields.contains(&format!("plan.{field}")), "{field} is missing in {fields:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn credit_notes_return_the_price_that_a_coupon_left() {
+    let mut tenant = desk().await.provider("Coupon credits").await;
+    let issuer_id = issuer(&mut tenant, "COUPON").await;
+    let tenth = Coupon {
+        code: "tenth".into(),
+        name: "A tenth off".into(),
+        charge_codes: vec!["contacts".into()],
+        percent: "10".into(),
+        periods: 1,
+        ..Coupon::default()
+    };
+    let plan = RatePlan { charges: vec![charge("contacts", Meter::Contact, "3")], coupons: vec![tenth], ..plan() };
+    let seller = billed_with(&mut tenant, &issuer_id, "coupon", plan).await;
+    let items = (0..10).map(|n| contact(&format!("c{n}"), last_month(), "it")).collect();
+    recorded(&mut tenant, &seller, items).await;
+    let invoice = finalized(&mut tenant, &seller).await;
+    let amounts: Vec<_> = invoice.lines.iter().map(|l| l.amount.as_str()).collect();
+    assert_eq!((amounts, invoice.net_amount.as_str()), (vec!["30.00", "-3.00"], "27.00"));
+
+    // one contact is worth what was paid for it
+    let mut client = BillingServiceClient::new(tenant.admin.transport().await.expect("a token"));
+    let mut disputes = DisputeServiceClient::new(tenant.admin.transport().await.expect("a token"));
+    let behind = ListInvoiceLineUsageRequest {
+        seller_id: seller.clone(),
+        invoice_id: invoice.invoice_id.clone(),
+        line_number: 1,
+        ..ListInvoiceLineUsageRequest::default()
+    };
+    let events = client.list_invoice_line_usage(behind).await.expect("events").into_inner().events;
+    let usage_ids = vec![events[0].usage_id.clone()];
+    let open = OpenDisputeRequest {
+        seller_id: seller.clone(),
+        invoice_id: invoice.invoice_id.clone(),
+        line_number: 1,
+        usage_ids: usage_ids.clone(),
+        reason: "Spam".into(),
+        request_id: "open".into(),
+    };
+    let dispute = disputes.open_dispute(open).await.expect("a dispute").into_inner().dispute.expect("a dispute");
+    let accept = ResolveDisputeRequest {
+        seller_id: seller.clone(),
+        dispute_id: dispute.dispute_id,
+        accepted_usage_ids: usage_ids,
+        note: "Agreed".into(),
+        request_id: "accept".into(),
+    };
+    let resolved = disputes.resolve_dispute(accept).await.expect("resolved").into_inner();
+    let one = resolved.credit_note.expect("a credit note");
+    assert_eq!(one.net_amount, "2.70");
+
+    // and all that is left gives back the line and takes back the coupon
+    let rest = CreateCreditNoteRequest {
+        seller_id: seller.clone(),
+        invoice_id: invoice.invoice_id.clone(),
+        lines: Vec::new(),
+        reason: "All of it".into(),
+        request_id: "rest".into(),
+    };
+    let answer = client.create_credit_note(rest).await.expect("a credit note").into_inner();
+    let rest = answer.credit_note.expect("a credit note");
+    let amounts: Vec<_> = rest.lines.iter().map(|l| l.amount.as_str()).collect();
+    assert_eq!((amounts, rest.net_amount.as_str()), (vec!["27.30", "-3.00"], "24.30"));
+    assert_eq!(answer.invoice.expect("the invoice").state(), InvoiceState::Void);
+    for note in [&one, &rest] {
+        for format in [InvoiceFormat::Ubl, InvoiceFormat::Cii, InvoiceFormat::Pdf] {
+            let request = ExportInvoiceRequest {
+                seller_id: seller.clone(),
+                invoice_id: note.invoice_id.clone(),
+                format: format.into(),
+                language: String::new(),
+            };
+            let file = client.export_invoice(request).await.expect("it keeps the rules").into_inner();
+            let text = String::from_utf8_lossy(&file.content);
+            assert!(format == InvoiceFormat::Pdf || text.contains(&invoice.number), "{text}");
+        }
     }
 }

@@ -4,6 +4,8 @@
 use jiff::Timestamp;
 use jiff::ToSpan;
 use proto::billing::v1::billing_service_client::BillingServiceClient;
+use proto::billing::v1::dispute_service_client::DisputeServiceClient;
+use proto::billing::v1::late_usage_service_client::LateUsageServiceClient;
 use proto::billing::v1::*;
 use proto::events::v1::envelope::Body;
 use proto::events::v1::{ContactHandled, TicketTurned};
@@ -145,6 +147,92 @@ async fn what_turns_out_to_be_spam_after_the_invoice_is_taken_off_the_next_one()
     let line = &running.lines[0];
     assert_eq!((line.kind(), line.quantity.as_str(), line.amount.as_str()), (LineKind::LateUsage, "-4", "-12.00"));
     assert_eq!(line.service_from, last_month().to_string());
+}
+
+/// The seller disputes what was billed for a ticket.
+async fn disputed(tenant: &mut Tenant, invoice: &Invoice, name: &str) -> (Dispute, Vec<String>) {
+    let request = ListInvoiceLineUsageRequest {
+        seller_id: invoice.seller_id.clone(),
+        invoice_id: invoice.invoice_id.clone(),
+        line_number: 1,
+        ..ListInvoiceLineUsageRequest::default()
+    };
+    let client = BillingServiceClient::new(tenant.admin.transport().await.expect("a token"));
+    let events = { client }.list_invoice_line_usage(request).await.expect("events").into_inner().events;
+    let of = |event: &UsageEvent| event.item.as_ref().is_some_and(|item| item.subject == ticket(name));
+    let usage_ids: Vec<_> = events.into_iter().filter(of).map(|event| event.usage_id).collect();
+    let request = OpenDisputeRequest {
+        seller_id: invoice.seller_id.clone(),
+        invoice_id: invoice.invoice_id.clone(),
+        line_number: 1,
+        usage_ids: usage_ids.clone(),
+        reason: "Nobody wrote that".into(),
+        request_id: "open".into(),
+    };
+    let client = DisputeServiceClient::new(tenant.admin.transport().await.expect("a token"));
+    let dispute = { client }.open_dispute(request).await.expect("a dispute").into_inner().dispute;
+    (dispute.expect("a dispute"), usage_ids)
+}
+
+async fn accepted(tenant: &mut Tenant, (dispute, usage_ids): (Dispute, Vec<String>)) -> ResolveDisputeResponse {
+    let request = ResolveDisputeRequest {
+        seller_id: dispute.seller_id,
+        dispute_id: dispute.dispute_id,
+        accepted_usage_ids: usage_ids,
+        note: "Agreed".into(),
+        request_id: "accept".into(),
+    };
+    let client = DisputeServiceClient::new(tenant.admin.transport().await.expect("a token"));
+    { client }.resolve_dispute(request).await.expect("resolved").into_inner()
+}
+
+async fn noted(tenant: &mut Tenant, seller: &str, request_id: &str) -> Vec<(InvoiceKind, String)> {
+    let request = IssueLateUsageNotesRequest {
+        seller_id: seller.into(),
+        date: last_month().to_string(),
+        request_id: request_id.into(),
+    };
+    let client = LateUsageServiceClient::new(tenant.admin.transport().await.expect("a token"));
+    let notes = { client }.issue_late_usage_notes(request).await.expect("notes").into_inner().notes;
+    notes.into_iter().map(|note| (note.kind(), note.net_amount)).collect()
+}
+
+#[tokio::test]
+async fn a_contact_is_given_back_once_by_a_dispute_or_as_spam() {
+    let mut tenant = desk().await.provider("Given back").await;
+    let issuer_id = issuer(&mut tenant, "BACK").await;
+    let definition = ContactDefinition { ignored_tags: vec!["spam".into()], ..ContactDefinition::default() };
+    let noting = RatePlan { late_usage: LateUsagePolicy::Note.into(), ..plan(definition) };
+    let now = kit::Clock::System.now();
+    let mut sold = Vec::new();
+    for handle in ["disputefirst", "spamfirst"] {
+        let seller = billed_with(&mut tenant, &issuer_id, handle, noting.clone()).await;
+        told(&mut tenant, &seller, (0..4).map(|n| contact("a", n)).collect(), "b").await;
+        let invoice = finalized(&mut tenant, &seller).await;
+        assert_eq!(invoice.net_amount, "15.00");
+        sold.push((seller, invoice));
+    }
+
+    // credited by a dispute, spam afterwards: the note is about the late contact alone
+    let (seller, invoice) = &sold[0];
+    let dispute = disputed(&mut tenant, invoice, "a").await;
+    let note = accepted(&mut tenant, dispute).await.credit_note.expect("a credit note");
+    assert_eq!(note.net_amount, "12.00");
+    told(&mut tenant, seller, vec![turn("a", 9, "tagged", "spam", now)], "z").await;
+    assert_eq!(noted(&mut tenant, seller, "notes").await, [(InvoiceKind::Invoice, "3.00".to_owned())]);
+    assert!(noted(&mut tenant, seller, "again").await.is_empty());
+
+    // taken off as spam while it was disputed: four contacts less and a late one more, and then nothing
+    let (seller, invoice) = &sold[1];
+    let dispute = disputed(&mut tenant, invoice, "a").await;
+    assert_eq!(dispute.0.disputed_net_amount, "12.00");
+    told(&mut tenant, seller, vec![turn("a", 9, "tagged", "spam", now)], "z").await;
+    assert_eq!(noted(&mut tenant, seller, "notes").await, [(InvoiceKind::CreditNote, "9.00".to_owned())]);
+    let resolved = accepted(&mut tenant, dispute).await;
+    assert_eq!(resolved.credit_note, None, "it was given back");
+    let invoice = resolved.invoice.expect("the invoice");
+    assert_eq!((invoice.disputed_amount.as_str(), invoice.due_amount.as_str()), ("0.00", "6.00"));
+    assert!(noted(&mut tenant, seller, "again").await.is_empty());
 }
 
 #[tokio::test]

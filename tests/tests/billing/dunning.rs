@@ -38,7 +38,12 @@ fn level(days_after_due: i32, fee: &str) -> DunningLevel {
 
 fn policy() -> DunningPolicy {
     let interest = DunningInterest { annual_percent: "10".into(), ..DunningInterest::default() };
-    DunningPolicy { levels: vec![level(7, "0"), level(14, "40")], interest: Some(interest), ..DunningPolicy::default() }
+    DunningPolicy {
+        levels: vec![level(7, "0"), level(14, "40")],
+        interest: Some(interest),
+        allocation: DunningAllocation::PrincipalFirst.into(),
+        ..DunningPolicy::default()
+    }
 }
 
 async fn saved(tenant: &mut Tenant, policy: DunningPolicy, request_id: &str) -> DunningPolicy {
@@ -142,10 +147,10 @@ async fn levels_rise_by_themselves_once_each_on_what_is_still_due() {
     looked(&invoice).await;
     let told = notices(&mut tenant, &invoice).await;
     assert_eq!(told.len(), 2, "{told:?}");
-    // 600 at 10 % for 40 of 365 days
+    // 1000 at 10 % for 40 of 365 days: the 400 were owed until today, when they were paid
     let amounts = [&told[0].due_amount, &told[0].fee_amount, &told[0].interest_amount, &told[0].claimed_amount];
     assert_eq!(told[0].level, 2);
-    assert_eq!(amounts, ["600.00", "40.00", "6.58", "646.58"]);
+    assert_eq!(amounts, ["600.00", "40.00", "10.96", "650.96"]);
     let ageing = |as_of: &str| GetAgeingRequest { as_of: as_of.into(), ..GetAgeingRequest::default() };
     let ages = dunning!(tenant.admin).get_ageing(ageing("")).await.expect("ages").into_inner().amounts;
     let ages: Vec<_> = ages.iter().map(|a| (a.currency.as_str(), a.age(), a.amount.as_str())).collect();
@@ -156,6 +161,129 @@ async fn levels_rise_by_themselves_once_each_on_what_is_still_due() {
     assert!(!looked(&invoice).await);
     assert!(overdue(&mut tenant).await.is_empty());
     assert_eq!(notices(&mut tenant, &invoice).await.len(), 2);
+}
+
+async fn charges(tenant: &mut Tenant, open_only: bool) -> Vec<DunningCharge> {
+    let request = ListDunningChargesRequest { open_only, ..ListDunningChargesRequest::default() };
+    dunning!(tenant.admin).list_dunning_charges(request).await.expect("charges").into_inner().charges
+}
+
+/// What the seller owes by its balance.
+async fn receivable(tenant: &mut Tenant, seller: &str) -> String {
+    let request = GetBalanceRequest { seller_id: seller.into() };
+    let client = BillingServiceClient::new(tenant.admin.transport().await.expect("a token"));
+    let balances = { client }.get_balance(request).await.expect("a balance").into_inner().balances;
+    balances.into_iter().map(|balance| balance.receivable_amount).collect()
+}
+
+/// Sums of the ledger's accounts in cents; every entry balances.
+async fn booked(tenant: &mut Tenant) -> std::collections::BTreeMap<LedgerAccount, i64> {
+    let request = ListLedgerEntriesRequest { page_size: 200, ..ListLedgerEntriesRequest::default() };
+    let client = BillingServiceClient::new(tenant.admin.transport().await.expect("a token"));
+    let entries = { client }.list_ledger_entries(request).await.expect("entries").into_inner().entries;
+    let mut sums = std::collections::BTreeMap::new();
+    for entry in entries {
+        let cents = |posting: &Posting| posting.amount.replace('.', "").parse::<i64>().expect("two places");
+        assert_eq!(entry.postings.iter().map(cents).sum::<i64>(), 0, "{entry:?}");
+        for posting in &entry.postings {
+            *sums.entry(posting.account()).or_default() += cents(posting);
+        }
+    }
+    sums
+}
+
+#[tokio::test]
+async fn fees_and_interest_are_booked_without_tax_and_paid_or_closed() {
+    let mut tenant = desk().await.provider("Charges").await;
+    let levels = vec![level(7, "40"), level(14, "5")];
+    let costs_first = DunningAllocation::CostsFirst.into();
+    saved(&mut tenant, DunningPolicy { levels, allocation: costs_first, ..policy() }, "policy").await;
+    let seller = billed(&mut tenant, "charged").await;
+    let invoice = finalized(&mut tenant, &seller).await;
+    aged(&invoice, 10, 0).await;
+    looked(&invoice).await;
+    let first = charges(&mut tenant, true).await;
+    assert_eq!(first.len(), 1, "{first:?}");
+    let amounts =
+        |c: &DunningCharge| [&c.fee_amount, &c.interest_amount, &c.paid_amount, &c.open_amount].map(String::clone);
+    assert_eq!(amounts(&first[0]), ["40.00", "2.74", "0.00", "42.74"]);
+    assert_eq!(receivable(&mut tenant, &seller).await, "1042.74");
+    assert_eq!(overdue(&mut tenant).await[0].charge_amount, "42.74");
+
+    // § 367 BGB: fees, interest, and the rest for the invoice
+    paid(&mut tenant, &invoice, "142.74").await;
+    assert_eq!(amounts(&charges(&mut tenant, false).await[0]), ["40.00", "2.74", "42.74", "0.00"]);
+    assert!(charges(&mut tenant, true).await.is_empty());
+    assert_eq!(overdue(&mut tenant).await[0].due_amount, "900.00");
+
+    // the next level books what accrued since, and its own fee
+    aged(&invoice, 40, 20).await;
+    looked(&invoice).await;
+    let second = charges(&mut tenant, true).await.pop().expect("a charge");
+    assert_eq!(amounts(&second), ["5.00", "8.22", "0.00", "13.22"]);
+    let told = notices(&mut tenant, &invoice).await;
+    assert_eq!((told[0].fee_amount.as_str(), told[0].claimed_amount.as_str()), ("5.00", "913.22"));
+    let sums = booked(&mut tenant).await;
+    let of = |account| sums.get(&account).copied().unwrap_or_default();
+    assert_eq!((of(LedgerAccount::DunningFee), of(LedgerAccount::DefaultInterest)), (-4_500, -1_096));
+    assert_eq!((of(LedgerAccount::Revenue), of(LedgerAccount::Tax)), (-100_000, 0));
+
+    let close = |charge_id: &str, closing: DunningClosing, request_id: &str| CloseDunningChargeRequest {
+        seller_id: seller.clone(),
+        charge_id: charge_id.into(),
+        closing: closing.into(),
+        reason: "A good customer".into(),
+        request_id: request_id.into(),
+    };
+    let mut client = dunning!(tenant.admin);
+    let neither = close(&second.charge_id, DunningClosing::Unspecified, "neither");
+    assert_eq!(violated(&client.close_dunning_charge(neither).await.expect_err("neither")), ["closing"]);
+    let mut calls = tokio::task::JoinSet::new();
+    for n in 0..4 {
+        let (mut client, request) =
+            (client.clone(), close(&second.charge_id, DunningClosing::WrittenOff, &format!("off-{n}")));
+        calls.spawn(async move { client.close_dunning_charge(request).await.expect("closed").into_inner().charge });
+    }
+    let answers = calls.join_all().await;
+    assert!(answers.iter().all(|answer| answer == &answers[0]), "{answers:?}");
+    let closed = answers.into_iter().next().flatten().expect("the charge");
+    assert_eq!((closed.closing(), closed.closed_amount.as_str()), (DunningClosing::WrittenOff, "13.22"));
+    let sums = booked(&mut tenant).await;
+    assert_eq!(sums.get(&LedgerAccount::WriteOff), Some(&1_322));
+    assert_eq!(sums.get(&LedgerAccount::Receivable), Some(&90_000));
+    assert_eq!(receivable(&mut tenant, &seller).await, "900.00");
+
+    // the seller reads its charges and closes none
+    let mut viewer = tenant.person("Vera Viewer", Role::SellerViewer, &[&seller]).await;
+    let own = dunning!(viewer.session).list_dunning_charges(ListDunningChargesRequest::default()).await;
+    assert_eq!(own.expect("charges").into_inner().charges.len(), 2);
+    let refused = close(&second.charge_id, DunningClosing::Void, "theirs");
+    let refused = dunning!(viewer.session).close_dunning_charge(refused).await.expect_err("not theirs");
+    assert_eq!(refused.code(), Code::PermissionDenied);
+}
+
+#[tokio::test]
+async fn an_invoice_that_was_not_owed_was_not_late() {
+    let mut tenant = desk().await.provider("Never owed").await;
+    saved(&mut tenant, policy(), "policy").await;
+    let seller = billed(&mut tenant, "neverowed").await;
+    let invoice = finalized(&mut tenant, &seller).await;
+    aged(&invoice, 10, 0).await;
+    looked(&invoice).await;
+    assert_eq!(receivable(&mut tenant, &seller).await, "1002.74");
+    let request = CreateCreditNoteRequest {
+        seller_id: seller.clone(),
+        invoice_id: invoice.invoice_id.clone(),
+        lines: Vec::new(),
+        reason: "The wrong seller".into(),
+        request_id: "all".into(),
+    };
+    let client = BillingServiceClient::new(tenant.admin.transport().await.expect("a token"));
+    { client }.create_credit_note(request).await.expect("a credit note");
+    let closed = charges(&mut tenant, false).await.pop().expect("a charge");
+    assert_eq!((closed.closing(), closed.open_amount.as_str()), (DunningClosing::Void, "0.00"));
+    assert_eq!(receivable(&mut tenant, &seller).await, "0.00");
+    assert_eq!(booked(&mut tenant).await.get(&LedgerAccount::DefaultInterest), Some(&0));
 }
 
 #[tokio::test]
@@ -277,4 +405,11 @@ async fn kills_at_any_point_raise_no_level_twice_and_miss_none() {
     assert_eq!(count(agree).await, i64::from(MANY));
     let once = "select count(distinct invoice_id) from billing.dunning_notice";
     assert_eq!(count(once).await, i64::from(MANY));
+    // what each claims is booked, once
+    let booked = "select count(*) from billing.dunning_charge c
+                    join billing.ledger_entry e on e.kind = 'dunning_charge' and e.source_id = c.charge_id
+                    join billing.ledger_posting p on p.entry_id = e.entry_id and p.account = 'receivable'
+                   where p.amount = c.fee + c.interest";
+    assert_eq!(count(booked).await, i64::from(MANY));
+    assert_eq!(count("select count(*) from billing.ledger_entry where kind = 'dunning_charge'").await, i64::from(MANY));
 }

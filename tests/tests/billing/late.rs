@@ -88,6 +88,24 @@ async fn late_usage_becomes_notes_of_the_closed_period_once_and_in_sight() {
     assert_eq!((less[0].kind(), less[0].corrects_invoice_id.as_str()), (InvoiceKind::CreditNote, &*invoice.invoice_id));
     let again = client.issue_late_usage_notes(issue(&seller, "again")).await.expect("no notes").into_inner().notes;
     assert!(again.is_empty(), "nothing is noted twice: {again:?}");
+    // both are e-invoices that name the invoice they belong to, and the credit note says why
+    for note in [more, &less[0]] {
+        for format in [InvoiceFormat::Ubl, InvoiceFormat::Cii, InvoiceFormat::Pdf] {
+            let request = ExportInvoiceRequest {
+                seller_id: seller.clone(),
+                invoice_id: note.invoice_id.clone(),
+                format: format.into(),
+                language: String::new(),
+            };
+            let file = billing.export_invoice(request).await.expect("it keeps the rules").into_inner();
+            let text = String::from_utf8_lossy(&file.content);
+            if format == InvoiceFormat::Pdf {
+                continue;
+            }
+            assert!(text.contains(&note.number) && text.contains(&invoice.number), "{text}");
+            assert_eq!(text.contains("that was told late"), note.kind() == InvoiceKind::CreditNote, "{text}");
+        }
+    }
     let cents = |amount: &str| amount.trim_start_matches('-').replace('.', "").parse::<i64>().expect("two places");
     // what was billed in all is what five contacts cost
     assert_eq!(cents(&invoice.net_amount) + cents(&more.net_amount) - cents(&less[0].net_amount), 100_401);

@@ -7,7 +7,7 @@ use proto::Role;
 use proto::billing::v1::overview_service_client::OverviewServiceClient;
 use proto::billing::v1::*;
 use sqlx::{Connection, PgConnection};
-use tests::{Tenant, desk, reason, violated};
+use tests::{Tenant, desk, eventually, reason, violated};
 use tonic::Code;
 
 use super::books::{bare, month, today};
@@ -142,4 +142,82 @@ async fn three_times_the_usual_of_the_weekday_is_out_of_the_ordinary() {
     assert_eq!((odd[0].quantity.as_str(), odd[0].usual_quantity.as_str()), ("30", "10"));
     let usual = client.list_usage_anomalies(ask(day.saturating_sub(1.week()))).await.expect("anomalies");
     assert!(usual.into_inner().anomalies.is_empty());
+}
+
+/// Has a seller's days looked at now.
+async fn look_now(seller: &str) {
+    let mut rows = PgConnection::connect(&desk().await.database).await.expect("the database");
+    sqlx::query("update billing.usage_watch set look_at = '2000-01-01Z' where seller_id = $1")
+        .bind(bare(seller))
+        .execute(&mut rows)
+        .await
+        .expect("a look");
+    eventually("the look at a seller's days", || async {
+        let sql = "select look_at > now() from billing.usage_watch where seller_id = $1";
+        let mut rows = PgConnection::connect(&desk().await.database).await.expect("the database");
+        let looked: bool = sqlx::query_scalar(sql).bind(bare(seller)).fetch_one(&mut rows).await.expect("a moment");
+        looked.then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn usage_out_of_the_ordinary_is_told_of_by_itself_and_once() {
+    let mut tenant = desk().await.provider("Usage alerts").await;
+    let seller = billed(&mut tenant, "alerted").await;
+    let day = today().saturating_sub(1.day());
+    let mut items = Vec::new();
+    for (weeks, contacts) in [(0, 30), (1, 10), (2, 10), (3, 10), (4, 10)] {
+        let on = day.saturating_sub(weeks.weeks());
+        items.extend((0..contacts).map(|n| contact(&format!("w{weeks}-{n}"), on, "it")));
+    }
+    recorded(&mut tenant, &seller, items).await;
+    let mut client = overview!(tenant.admin);
+    let list =
+        |state: UsageAlertState| ListUsageAlertsRequest { state: state.into(), ..ListUsageAlertsRequest::default() };
+    let all = list(UsageAlertState::Unspecified);
+    for _ in 0..3 {
+        look_now(&seller).await;
+    }
+    let alerts = client.list_usage_alerts(all.clone()).await.expect("alerts").into_inner().alerts;
+    assert_eq!(alerts.len(), 1, "looked at three times, told once: {alerts:?}");
+    let found = alerts[0].anomaly.as_ref().expect("what was found");
+    assert_eq!((found.day.as_str(), found.meter()), (day.to_string().as_str(), Meter::Contact));
+    assert_eq!((found.quantity.as_str(), found.usual_quantity.as_str()), ("30", "10"));
+    assert_eq!(alerts[0].state(), UsageAlertState::Open);
+
+    // told to others once
+    let mut rows = PgConnection::connect(&tenant.desk.database).await.expect("the database");
+    let told = "select (select count(*) from billing.outbox where provider_id = $1 and kind = 'usage_alert_raised')
+                     + (select count(*) from bus.event where provider_id = $1 and kind = 'usage_alert_raised')";
+    let told: i64 =
+        sqlx::query_scalar(told).bind(bare(&tenant.provider_id)).fetch_one(&mut rows).await.expect("a number");
+    assert_eq!(told, 1);
+
+    // what is told late is found on the next look
+    let late = (0..40).map(|n| UsageItem { channel: "chat".into(), ..contact(&format!("late-{n}"), day, "it") });
+    recorded(&mut tenant, &seller, late.collect()).await;
+    look_now(&seller).await;
+    let page = ListUsageAlertsRequest { page_size: 1, meter: Meter::Contact.into(), ..all.clone() };
+    let first = client.list_usage_alerts(page.clone()).await.expect("a page").into_inner();
+    assert_eq!((first.alerts.len(), first.next_page_token.is_empty()), (1, false));
+    let rest = ListUsageAlertsRequest { page_token: first.next_page_token, ..page.clone() };
+    assert_eq!(client.list_usage_alerts(rest).await.expect("a page").into_inner().alerts.len(), 1);
+    let other = ListUsageAlertsRequest { meter: Meter::Message.into(), ..page };
+    assert!(client.list_usage_alerts(other).await.expect("none").into_inner().alerts.is_empty());
+
+    let acknowledge = |note: &str, request_id: &str| AcknowledgeUsageAlertRequest {
+        seller_id: seller.clone(),
+        alert_id: alerts[0].alert_id.clone(),
+        note: note.into(),
+        request_id: request_id.into(),
+    };
+    let seen = client.acknowledge_usage_alert(acknowledge("A campaign", "seen")).await.expect("seen").into_inner();
+    let seen = seen.alert.expect("the alert");
+    assert_eq!((seen.state(), seen.note.as_str()), (UsageAlertState::Acknowledged, "A campaign"));
+    let again = client.acknowledge_usage_alert(acknowledge("Another", "again")).await.expect("as it was").into_inner();
+    assert_eq!(again.alert, Some(seen.clone()));
+    let done = client.list_usage_alerts(list(UsageAlertState::Acknowledged)).await.expect("one").into_inner().alerts;
+    assert_eq!(done, [seen]);
+    assert_eq!(client.list_usage_alerts(list(UsageAlertState::Open)).await.expect("one").into_inner().alerts.len(), 1);
 }

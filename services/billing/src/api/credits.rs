@@ -12,7 +12,8 @@ use super::invoices::payable;
 use super::refusals::{Refusal, unbalanced};
 use super::wire_invoice::{invoice_out, stored_invoice};
 use super::{Api, money, number as plain};
-use crate::domain::ids::{EntryId, InvoiceId, PaymentId};
+use crate::domain::dunning::{Closing, OpenCharge, settle};
+use crate::domain::ids::{ChargeId, EntryId, InvoiceId, PaymentId};
 use crate::domain::invoice::{Credit, Creditable, State, credit, number, open, settled};
 use crate::domain::ledger::{self, Account, Kind};
 use crate::domain::money::{Currency, parse_decimal};
@@ -52,10 +53,10 @@ impl Api {
             Some(before) if before.amount == amount && before.value_date == value_date => before,
             Some(_) => return Err(Refusal::ReferenceReused.into()),
             None => {
-                let payment =
-                    Payment { payment_id: self.deps.clock.new_id::<PaymentId>(), amount, value_date, reference };
-                self.book_payment(&mut tx, &mut head, &payment, now).await?;
-                payment
+                let zero = Decimal::ZERO;
+                let payment_id = self.deps.clock.new_id::<PaymentId>();
+                let payment = Payment { payment_id, amount, value_date, reference, fee: zero, interest: zero };
+                self.book_payment(&mut tx, &mut head, payment, now).await?
             }
         };
         let invoice = stored_invoice(&mut tx, Some(one.seller.0), id).await?;
@@ -68,6 +69,7 @@ impl Api {
                 amount: money(head.currency, payment.amount),
                 value_date: payment.value_date.to_string(),
                 reference: payment.reference,
+                charge_amount: money(head.currency, payment.fee + payment.interest),
             }),
             invoice: Some(invoice),
         };
@@ -79,20 +81,30 @@ impl Api {
         &self,
         tx: &mut TenantTx,
         head: &mut Head,
-        payment: &Payment,
+        mut payment: Payment,
         now: Timestamp,
-    ) -> Result<(), Fault> {
+    ) -> Result<Payment, Fault> {
         let open_before = open(head.total, head.paid, head.credited);
-        let entry = ledger::payment(head.currency, payment.amount, open_before).map_err(unbalanced)?;
-        store::payment::insert(tx, head.invoice_id, payment, now).await?;
+        let charges = store::charge::of_invoice(tx, head.invoice_id).await?;
+        let opened: Vec<OpenCharge> = charges.iter().map(store::charge::Charge::open).collect();
+        let order = store::dunning::of_invoice(tx, head.invoice_id).await?.map(|of| of.policy.allocation);
+        let settled = settle(order.unwrap_or_default(), payment.amount, open_before, &opened);
+        (payment.fee, payment.interest) = (settled.fees(), settled.interest());
+        for (charge, paid) in charges.iter().zip(&settled.charges).filter(|(_, paid)| **paid != OpenCharge::default()) {
+            store::charge::pay(tx, charge.charge_id, *paid).await?;
+        }
+        let of_charges = payment.fee + payment.interest;
+        let entry =
+            ledger::payment(head.currency, payment.amount, settled.principal + of_charges).map_err(unbalanced)?;
+        store::payment::insert(tx, head.invoice_id, &payment, now).await?;
         let entry_id = self.deps.clock.new_id::<EntryId>();
         let source = (head.issuer_id, payment.payment_id.0);
         store::ledger::post(tx, entry_id, source, &entry, payment.value_date, now).await?;
-        self.realise(tx, head, payment, payment.amount.min(open_before), now).await?;
-        head.paid += payment.amount;
-        head.state = settled(head.state, head.total, head.paid, head.credited);
+        self.realise(tx, head, &payment, settled.principal, now).await?;
+        head.paid += payment.amount - of_charges;
+        head.state = crate::domain::invoice::settled(head.state, head.total, head.paid, head.credited);
         store::invoice::update(tx, head).await?;
-        Ok(())
+        Ok(payment)
     }
 
     pub(super) async fn credit(
@@ -195,6 +207,12 @@ impl Api {
         invoice.disputed = invoice.disputed.min(open(invoice.total, invoice.paid, invoice.credited));
         invoice.state = settled(invoice.state, invoice.total, invoice.paid, invoice.credited);
         store::invoice::update(tx, invoice).await?;
+        if invoice.state == State::Void {
+            // Nothing was owed, so nothing was late.
+            for charge in store::charge::of_invoice(tx, invoice.invoice_id).await? {
+                self.close_charge(tx, invoice, &charge, (Closing::Void, &note.number, None), now).await?;
+            }
+        }
         Ok(invoice_out(&note, &lines, &noted.taxes))
     }
 
@@ -315,6 +333,8 @@ fn entry_out(entry: &store::ledger::Listed) -> wire::LedgerEntry {
         Kind::CreditNote => (wire::LedgerKind::CreditNote, InvoiceId(entry.source_id).to_string()),
         Kind::Payment => (wire::LedgerKind::Payment, PaymentId(entry.source_id).to_string()),
         Kind::Exchange => (wire::LedgerKind::Exchange, PaymentId(entry.source_id).to_string()),
+        Kind::DunningCharge => (wire::LedgerKind::DunningCharge, ChargeId(entry.source_id).to_string()),
+        Kind::DunningClosing => (wire::LedgerKind::DunningClosing, ChargeId(entry.source_id).to_string()),
     };
     wire::LedgerEntry {
         entry_id: entry.entry_id.to_string(),
@@ -346,5 +366,8 @@ pub(super) fn account_out(account: Account) -> wire::LedgerAccount {
         Account::Prepaid => wire::LedgerAccount::Prepaid,
         Account::ExchangeDifference => wire::LedgerAccount::ExchangeDifference,
         Account::Translation => wire::LedgerAccount::Translation,
+        Account::DunningFee => wire::LedgerAccount::DunningFee,
+        Account::DefaultInterest => wire::LedgerAccount::DefaultInterest,
+        Account::WriteOff => wire::LedgerAccount::WriteOff,
     }
 }

@@ -13,7 +13,7 @@ use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use super::credits::creditable;
-use super::drafting::{Ground, rated};
+use super::drafting::{Ground, LAST_DATE, rated_without};
 use super::invoices::payable;
 use super::usage::behind;
 use super::wire_invoice::stored_invoice;
@@ -21,6 +21,7 @@ use super::{Api, One, answer, money};
 use crate::domain::dispute::{DisputeError, State, cost, disputable};
 use crate::domain::ids::{DisputeId, InvoiceId, UsageId};
 use crate::domain::invoice::credit;
+use crate::domain::plan::LatePolicy;
 use crate::domain::rating::LineKind;
 use crate::domain::tax::tax_on;
 use crate::store;
@@ -69,7 +70,9 @@ impl Api {
             return Err(DisputeError::DisputedAlready.into());
         }
         let all: Vec<Uuid> = standing.claimed.iter().chain(&wanted).copied().collect();
-        let costs = costs(&mut tx, &ground, &head, line.rated_period_from, &standing.claimed, &all).await?;
+        let costs = costs(&mut tx, &ground, (line.rated_period_from, head.period.until), &standing.claimed, &all)
+            .await?
+            .min(costs_now(&mut tx, &ground, &head, line.rated_period_from, &standing.claimed, &all).await?);
         let left = left_of(&mut tx, &head, line.line_number).await?;
         let disputed_net = costs.min(left.max(Decimal::ZERO));
         let tax = tax_on(disputed_net, line.tax_percent, head.currency)?;
@@ -210,9 +213,10 @@ impl Api {
         let Standing { accepted: before, credited, .. } =
             store::dispute::standing(tx, dispute.invoice_id, line.rated_period_from).await?;
         let all: Vec<Uuid> = before.iter().chain(accepted).copied().collect();
-        let of_all = costs(tx, &ground, head, line.rated_period_from, &[], &all).await?;
+        let of_all = costs(tx, &ground, (line.rated_period_from, head.period.until), &[], &all).await?;
+        let cost_now = costs_now(tx, &ground, head, line.rated_period_from, &before, &all).await?;
         let left = left_of(tx, head, line.line_number).await?;
-        Ok(crate::domain::dispute::credit(of_all, credited, left))
+        Ok(crate::domain::dispute::credit(of_all, credited, cost_now, left))
     }
 
     async fn withdraw(
@@ -265,8 +269,23 @@ async fn line_of(tx: &mut TenantTx, head: &Head, line_number: i32) -> Result<Lin
     lines.into_iter().find(|l| l.line_number == line_number).ok_or(Fault::NotFound("invoice line"))
 }
 
-/// What events cost: their period rated without `before`, less rated without `all`.
+/// What events cost: their period, as it is billed up to a date, rated without
+/// `before`, less rated without `all`.
 async fn costs(
+    tx: &mut TenantTx,
+    ground: &Ground,
+    (rated_from, billed_until): (Date, Date),
+    before: &[Uuid],
+    all: &[Uuid],
+) -> Result<Decimal, Fault> {
+    let cut = (ground.period(rated_from)?, billed_until);
+    let with = rated_without(tx, ground, cut, before).await?;
+    let without = rated_without(tx, ground, cut, all).await?;
+    Ok(cost(&with, &without)?)
+}
+
+/// What events still cost after what later documents settled of their period.
+async fn costs_now(
     tx: &mut TenantTx,
     ground: &Ground,
     head: &Head,
@@ -274,10 +293,12 @@ async fn costs(
     before: &[Uuid],
     all: &[Uuid],
 ) -> Result<Decimal, Fault> {
-    let cut = (ground.period(rated_from)?, head.period.until);
-    let with = rated(tx, ground, cut, before).await?;
-    let without = rated(tx, ground, cut, all).await?;
-    Ok(cost(&with, &without)?)
+    let noted = ground.late_policy(ground.period(rated_from)?) == LatePolicy::Note
+        && !store::lines::late_documents(tx, head.seller, rated_from).await?.is_empty();
+    let closed = ground.account.as_ref().and_then(|a| a.closed_through).unwrap_or(head.period.until);
+    // Notes of a period settle all that was known of it when they were issued.
+    let settled_until = if noted { LAST_DATE } else { closed.max(head.period.until) };
+    costs(tx, ground, (rated_from, settled_until), before, all).await
 }
 
 /// What is left to credit of a line.

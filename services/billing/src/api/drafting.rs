@@ -8,6 +8,7 @@ use kit::{Fault, SellerId};
 use tenantdb::TenantTx;
 
 use super::refusals::Refusal;
+use crate::domain::dispute::{cost, relieve};
 use crate::domain::ids::{ContractId, InvoiceId};
 use crate::domain::invoice::{Draft, assemble};
 use crate::domain::margin::Passed;
@@ -457,15 +458,46 @@ pub async fn late_periods(tx: &mut TenantTx, ground: &Ground, period: Dates) -> 
     Ok(periods)
 }
 
+/// Rates a period without some events, and without what corrects them.
+pub async fn rated_without(
+    tx: &mut TenantTx,
+    ground: &Ground,
+    (period, billed_until): (Dates, Date),
+    events: &[uuid::Uuid],
+) -> Result<Rated, Fault> {
+    let mut without = store::usage::corrections(tx, ground.seller, period, events).await?;
+    without.extend(events);
+    rated(tx, ground, (period, billed_until), &without).await
+}
+
 /// All of an invoiced period rated again, less what living documents billed for it.
+/// What disputes gave back is neither billed again nor given back again.
 pub async fn difference(
     tx: &mut TenantTx,
     ground: &Ground,
     old: Dates,
     billed_until: Date,
 ) -> Result<Vec<Line>, Fault> {
-    let full = rated(tx, ground, (old, billed_until), &[]).await?;
-    let mut billed = Vec::new();
+    let mut full = rated(tx, ground, (old, billed_until), &[]).await?;
+    let (mut billed, mut with, mut without) = (Vec::new(), full.clone(), Vec::new());
+    for relief in store::dispute::reliefs(tx, ground.seller, old.from).await? {
+        let contract = ground.contracts.iter().position(|(c, _)| c.contract_id.0 == relief.contract);
+        let Some(contract) = contract else { continue };
+        without.extend(&relief.accepted);
+        let less = rated_without(tx, ground, (old, billed_until), &without).await?;
+        let cost_now = cost(&with, &less)?;
+        with = less;
+        relieve(&mut full, (contract, &relief.charge_code), cost_now, relief.credited);
+        billed.push(Billed {
+            contract,
+            charge_code: relief.charge_code,
+            description: String::new(),
+            amount: -relief.credited,
+            events: 0,
+            quantity: rust_decimal::Decimal::ZERO,
+            service: old,
+        });
+    }
     for line in store::lines::billed(tx, ground.seller, old.from).await? {
         let contract = ground.contracts.iter().position(|(c, _)| Some(c.contract_id) == line.contract_id);
         let Some(contract) = contract else { continue };

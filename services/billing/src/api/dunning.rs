@@ -2,21 +2,27 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use jiff::civil::Date;
 use kit::{Caller, Checks, Fault, Id};
 use proto::billing::v1 as wire;
 use proto::billing::v1::dunning_service_server::DunningService;
 use rust_decimal::Decimal;
+use tenantdb::TenantTx;
 use tonic::{Request, Response, Status};
 
 use super::credits::shown;
+use super::refusals::unbalanced;
 use super::{Api, answer, money, number, user_out};
-use crate::domain::dunning::{Age, Interest, Level, Policy, ageing, check};
-use crate::domain::ids::{HoldId, InvoiceId};
+use crate::domain::dunning::{Age, Allocation, Closing, Interest, Level, OpenCharge, Policy, ageing, check};
+use crate::domain::ids::{ChargeId, EntryId, HoldId, InvoiceId};
+use crate::domain::ledger;
 use crate::domain::money::{Currency, parse_decimal};
-use crate::domain::period::{days_between, local_date, parse_date};
+use crate::domain::period::{days_between, local_date, parse_date, parse_zone};
 use crate::store;
+use crate::store::charge::{self, Charge};
 use crate::store::dunning::{Hold, HoldKey, Notice, NoticeKey, Overdue, OverdueKey, Version};
+use crate::store::invoice::Head;
 
 impl Api {
     async fn keep_dunning_policy(
@@ -204,6 +210,86 @@ impl Api {
         Ok(wire::GetAgeingResponse { amounts })
     }
 
+    async fn charges(
+        &self,
+        caller: &Caller,
+        request: wire::ListDunningChargesRequest,
+    ) -> Result<wire::ListDunningChargesResponse, Fault> {
+        let invoice: Option<InvoiceId> = Id::parse_optional("invoice_id", &request.invoice_id)?;
+        let shape = (&request.seller_id, &request.invoice_id, request.open_only);
+        let page =
+            self.deps.pager.read(caller, "ListDunningCharges", &shape, request.page_size, &request.page_token)?;
+        let scope = caller.view(&request.seller_id)?;
+        let mut tx = self.deps.db.begin(&scope).await?;
+        let filter = charge::Filter { charge: None, invoice, open_only: request.open_only };
+        let mut rows = charge::list(&mut tx, scope.single_reader(), filter, page.after, page.size + 1).await?;
+        let next_page_token = self
+            .deps
+            .pager
+            .cut(&page, &mut rows, |r| charge::Key { charged_at: r.charged_at, charge_id: r.charge_id.0 })?;
+        Ok(wire::ListDunningChargesResponse { charges: rows.iter().map(charge_out).collect(), next_page_token })
+    }
+
+    async fn close_one(
+        &self,
+        caller: &Caller,
+        request: wire::CloseDunningChargeRequest,
+    ) -> Result<wire::CloseDunningChargeResponse, Fault> {
+        let mut checks = Checks::new();
+        checks.request_id(&request.request_id);
+        let id: ChargeId = checks.id("charge_id", &request.charge_id);
+        let reason = checks.text("reason", &request.reason, 1..=500);
+        let closing = match wire::DunningClosing::try_from(request.closing) {
+            Ok(wire::DunningClosing::WrittenOff) => Closing::WrittenOff,
+            Ok(wire::DunningClosing::Void) => Closing::Void,
+            Ok(wire::DunningClosing::Unspecified) | Err(_) => {
+                checks.refuse("closing", "must be void or written off");
+                Closing::Void
+            }
+        };
+        checks.finish()?;
+        let one = self.writing(caller, &request.seller_id).await?;
+        let now = self.deps.clock.now();
+        let mut tx = self.deps.db.begin(&one.scope).await?;
+        if let Some(answer) = tx.replayed(caller, "CloseDunningCharge", &request.request_id, &request).await? {
+            return Ok(answer);
+        }
+        let missing = || Fault::NotFound("dunning charge");
+        let wanted = charge::Filter { charge: Some(id), ..charge::Filter::default() };
+        let found = charge::list(&mut tx, Some(one.seller.0), wanted, None, 1).await?.pop().ok_or_else(missing)?;
+        let head = store::invoice::lock(&mut tx, found.invoice_id).await?.ok_or_else(missing)?;
+        // Charges change under their invoice's lock only.
+        let found = charge::list(&mut tx, Some(one.seller.0), wanted, None, 1).await?.pop().ok_or_else(missing)?;
+        self.close_charge(&mut tx, &head, &found, (closing, &reason, Some(caller.subject())), now).await?;
+        let closed = charge::list(&mut tx, Some(one.seller.0), wanted, None, 1).await?.pop().ok_or_else(missing)?;
+        let response = wire::CloseDunningChargeResponse { charge: Some(charge_out(&closed)) };
+        tx.commit_with(&response).await?;
+        Ok(response)
+    }
+
+    /// Closes what is open of a charge, and books that; nothing where nothing is open.
+    pub(super) async fn close_charge(
+        &self,
+        tx: &mut TenantTx,
+        head: &Head,
+        charge: &Charge,
+        (closing, reason, by): (Closing, &str, Option<uuid::Uuid>),
+        now: Timestamp,
+    ) -> Result<(), Fault> {
+        let open = charge.open();
+        if open == OpenCharge::default() {
+            return Ok(());
+        }
+        let issuer = store::profile::issuer(tx, head.issuer_id).await?.ok_or(Fault::NotFound("issuer"))?;
+        let today = local_date(now, &parse_zone(&issuer.time_zone)?);
+        let written_off = closing == Closing::WrittenOff;
+        let entry = ledger::dunning_closing(charge.currency, open.fee, open.interest, written_off);
+        let entry = entry.map_err(unbalanced)?;
+        let source = (head.issuer_id, charge.charge_id.0);
+        store::ledger::post(tx, self.deps.clock.new_id::<EntryId>(), source, &entry, today, now).await?;
+        Ok(charge::close(tx, charge.charge_id, open, closing, reason, (now, by)).await?)
+    }
+
     fn as_of(&self, text: &str) -> Result<Date, Fault> {
         if text.is_empty() {
             return Ok(local_date(self.deps.clock.now(), &jiff::tz::TimeZone::UTC));
@@ -246,7 +332,17 @@ fn policy_in(checks: &mut Checks, given: &wire::DunningPolicy) -> Policy {
     });
     let levels = levels.collect();
     let interest = given.interest.as_ref().map_or(Interest::None, |given| interest_in(checks, given));
-    Policy { levels, interest }
+    let allocation = match wire::DunningAllocation::try_from(given.allocation) {
+        Ok(wire::DunningAllocation::Unspecified | wire::DunningAllocation::PrincipalFirst) => {
+            Allocation::PrincipalFirst
+        }
+        Ok(wire::DunningAllocation::CostsFirst) => Allocation::CostsFirst,
+        Err(_) => {
+            checks.refuse("policy.allocation", "is unknown");
+            Allocation::default()
+        }
+    };
+    Policy { levels, interest, allocation }
 }
 
 fn interest_in(checks: &mut Checks, given: &wire::DunningInterest) -> Interest {
@@ -312,6 +408,37 @@ fn policy_out(version: &Version) -> wire::DunningPolicy {
         save_time: Some(kit::wire::timestamp(version.saved_at)),
         saved_by: user_out(version.saved_by),
         etag: kit::wire::etag(version.version),
+        allocation: match version.policy.allocation {
+            Allocation::PrincipalFirst => wire::DunningAllocation::PrincipalFirst.into(),
+            Allocation::CostsFirst => wire::DunningAllocation::CostsFirst.into(),
+        },
+    }
+}
+
+fn charge_out(charge: &Charge) -> wire::DunningCharge {
+    let shown = |amount| money(charge.currency, amount);
+    let open = charge.open();
+    wire::DunningCharge {
+        charge_id: charge.charge_id.to_string(),
+        seller_id: charge.seller.to_string(),
+        invoice_id: charge.invoice_id.to_string(),
+        number: charge.number.clone(),
+        level: charge.level,
+        charge_date: charge.charged_on.to_string(),
+        currency: charge.currency.to_string(),
+        fee_amount: shown(charge.fee),
+        interest_amount: shown(charge.interest),
+        paid_amount: shown(charge.fee_paid + charge.interest_paid),
+        closed_amount: shown(charge.fee_closed + charge.interest_closed),
+        open_amount: shown(open.fee + open.interest),
+        closing: match charge.closing {
+            None => wire::DunningClosing::Unspecified.into(),
+            Some(Closing::Void) => wire::DunningClosing::Void.into(),
+            Some(Closing::WrittenOff) => wire::DunningClosing::WrittenOff.into(),
+        },
+        reason: charge.reason.clone(),
+        close_time: charge.closed_at.map(kit::wire::timestamp),
+        closed_by: charge.closed_by.map(user_out).unwrap_or_default(),
     }
 }
 
@@ -363,6 +490,7 @@ fn overdue_out(row: &Overdue, as_of: Date) -> wire::OverdueInvoice {
         disputed_amount: money(row.currency, row.disputed),
         level: row.level,
         held: row.held,
+        charge_amount: money(row.currency, row.charges),
     }
 }
 
@@ -418,6 +546,20 @@ impl DunningService for Api {
         request: Request<wire::ListDunningNoticesRequest>,
     ) -> Result<Response<wire::ListDunningNoticesResponse>, Status> {
         answer!(self, request, dunning_notices)
+    }
+
+    async fn list_dunning_charges(
+        &self,
+        request: Request<wire::ListDunningChargesRequest>,
+    ) -> Result<Response<wire::ListDunningChargesResponse>, Status> {
+        answer!(self, request, charges)
+    }
+
+    async fn close_dunning_charge(
+        &self,
+        request: Request<wire::CloseDunningChargeRequest>,
+    ) -> Result<Response<wire::CloseDunningChargeResponse>, Status> {
+        answer!(self, request, close_one)
     }
 
     async fn list_overdue_invoices(

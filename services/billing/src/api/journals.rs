@@ -119,6 +119,9 @@ fn account(account: Account, handle: &str) -> String {
         Account::Prepaid => format!("liabilities:prepaid:{handle}"),
         Account::ExchangeDifference => "income:exchange difference".into(),
         Account::Translation => "equity:translation".into(),
+        Account::DunningFee => "income:dunning fees".into(),
+        Account::DefaultInterest => "income:default interest".into(),
+        Account::WriteOff => "expenses:write-offs".into(),
     }
 }
 
@@ -133,6 +136,8 @@ fn entry(of: &Journaled) -> Entry {
         Kind::CreditNote => format!("Credit note {}", of.invoice),
         Kind::Payment => format!("Payment of {}", of.invoice),
         Kind::Exchange => format!("Exchange difference of {}", of.invoice),
+        Kind::DunningCharge => format!("Late payment of {}", of.invoice),
+        Kind::DunningClosing => format!("Closed charge for late payment of {}", of.invoice),
     };
     let handle = handle(of);
     let posting = |(side, amount): &(Account, rust_decimal::Decimal)| Posting {

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use jiff::ToSpan;
 use jiff::civil::Date;
 use kit::{Caller, Checks, Fault, SellerId};
 use proto::billing::v1 as wire;
@@ -18,11 +17,13 @@ use super::usage::meter_out;
 use super::{Api, answer, money, number};
 use crate::domain::books::{Month, unbilled};
 use crate::domain::exchange::rate_for;
-use crate::domain::margin::{Cost, CostRates, NoCost, Passed, WEEKS, anomalies, cost, margin};
+use crate::domain::ids::AlertId;
+use crate::domain::margin::{Cost, CostRates, Kind, NoCost, Passed, anomalies, compared, cost, margin};
 use crate::domain::money::{Currency, Rounding, parse_decimal};
 use crate::domain::period::{Dates, local_date, parse_date, plus_days, start_of};
 use crate::domain::usage::Meter;
 use crate::store;
+use crate::store::alert::{self, Alert};
 use crate::store::margin::Key;
 
 /// Cost rates that are listed at most.
@@ -199,22 +200,93 @@ impl Api {
         let mut tx = self.deps.db.begin(&scope).await?;
         let mut sellers = store::margin::sellers(&mut tx, scope.single_reader(), page.after, page.size + 1).await?;
         let next_page_token = self.deps.pager.cut(&page, &mut sellers, |seller| Key { seller_id: seller.0 })?;
-        let days: Vec<Date> = (0..=WEEKS).map(|weeks| day.saturating_sub(weeks.weeks())).collect();
         let mut usage: BTreeMap<SellerId, Vec<_>> = BTreeMap::new();
-        for (seller, row) in store::margin::usage(&mut tx, &sellers, &days).await? {
+        for (seller, row) in store::margin::usage(&mut tx, &sellers, &compared(day)).await? {
             usage.entry(seller).or_default().push(row);
         }
         let told = usage.iter().flat_map(|(seller, rows)| {
-            anomalies(day, rows).into_iter().map(|found| wire::UsageAnomaly {
-                seller_id: seller.to_string(),
-                day: day.to_string(),
-                meter: Meter::parse(&found.kind.meter).map_or(wire::Meter::Unspecified, meter_out).into(),
-                channel: found.kind.channel,
-                quantity: number(found.quantity),
-                usual_quantity: number(found.usual),
-            })
+            anomalies(day, rows)
+                .into_iter()
+                .map(|found| anomaly_out(*seller, day, &found.kind, found.quantity, found.usual))
         });
         Ok(wire::ListUsageAnomaliesResponse { anomalies: told.collect(), next_page_token })
+    }
+
+    async fn usage_alerts(
+        &self,
+        caller: &Caller,
+        request: wire::ListUsageAlertsRequest,
+    ) -> Result<wire::ListUsageAlertsResponse, Fault> {
+        let acknowledged = match wire::UsageAlertState::try_from(request.state) {
+            Ok(wire::UsageAlertState::Unspecified) => None,
+            Ok(wire::UsageAlertState::Open) => Some(false),
+            Ok(wire::UsageAlertState::Acknowledged) => Some(true),
+            Err(_) => return Err(Fault::invalid("state", "is unknown")),
+        };
+        let meter = match request.meter {
+            0 => None,
+            n => Some(super::usage::meter(n).ok_or_else(|| Fault::invalid("meter", "is unknown"))?),
+        };
+        let shape = (&request.seller_id, request.state, request.meter);
+        let page = self.deps.pager.read(caller, "ListUsageAlerts", &shape, request.page_size, &request.page_token)?;
+        let scope = caller.view(&request.seller_id)?;
+        let mut tx = self.deps.db.begin(&scope).await?;
+        let filter = alert::Filter { alert: None, acknowledged, meter };
+        let mut rows = alert::list(&mut tx, scope.single_reader(), filter, page.after, page.size + 1).await?;
+        let next_page_token =
+            self.deps.pager.cut(&page, &mut rows, |r| alert::Key { day: r.day, alert_id: r.alert_id.0 })?;
+        Ok(wire::ListUsageAlertsResponse { alerts: rows.iter().map(alert_out).collect(), next_page_token })
+    }
+
+    async fn acknowledge(
+        &self,
+        caller: &Caller,
+        request: wire::AcknowledgeUsageAlertRequest,
+    ) -> Result<wire::AcknowledgeUsageAlertResponse, Fault> {
+        let mut checks = Checks::new();
+        checks.request_id(&request.request_id);
+        let id: AlertId = checks.id("alert_id", &request.alert_id);
+        let note = checks.text("note", &request.note, 0..=500);
+        checks.finish()?;
+        let one = self.writing(caller, &request.seller_id).await?;
+        let mut tx = self.deps.db.begin(&one.scope).await?;
+        if let Some(answer) = tx.replayed(caller, "AcknowledgeUsageAlert", &request.request_id, &request).await? {
+            return Ok(answer);
+        }
+        alert::acknowledge(&mut tx, id, (self.deps.clock.now(), caller.subject()), &note).await?;
+        let filter = alert::Filter { alert: Some(id), ..alert::Filter::default() };
+        let found = alert::list(&mut tx, Some(one.seller.0), filter, None, 1).await?.pop();
+        let found = found.ok_or(Fault::NotFound("usage alert"))?;
+        let response = wire::AcknowledgeUsageAlertResponse { alert: Some(alert_out(&found)) };
+        tx.commit_with(&response).await?;
+        Ok(response)
+    }
+}
+
+fn anomaly_out(seller: SellerId, day: Date, kind: &Kind, quantity: Decimal, usual: Decimal) -> wire::UsageAnomaly {
+    wire::UsageAnomaly {
+        seller_id: seller.to_string(),
+        day: day.to_string(),
+        meter: Meter::parse(&kind.meter).map_or(wire::Meter::Unspecified, meter_out).into(),
+        channel: kind.channel.clone(),
+        quantity: number(quantity),
+        usual_quantity: number(usual),
+    }
+}
+
+fn alert_out(alert: &Alert) -> wire::UsageAlert {
+    let state = match alert.acknowledged {
+        Some(_) => wire::UsageAlertState::Acknowledged,
+        None => wire::UsageAlertState::Open,
+    };
+    wire::UsageAlert {
+        alert_id: alert.alert_id.to_string(),
+        anomaly: Some(anomaly_out(alert.seller, alert.day, &alert.kind, alert.quantity, alert.usual)),
+        state: state.into(),
+        raise_time: Some(kit::wire::timestamp(alert.raised_at)),
+        acknowledge_time: alert.acknowledged.map(|(at, _)| kit::wire::timestamp(at)),
+        acknowledged_by: alert.acknowledged.map(|(_, by)| super::user_out(by)).unwrap_or_default(),
+        note: alert.note.clone(),
     }
 }
 
@@ -373,5 +445,19 @@ impl OverviewService for Api {
         request: Request<wire::ListUsageAnomaliesRequest>,
     ) -> Result<Response<wire::ListUsageAnomaliesResponse>, Status> {
         answer!(self, request, usage_anomalies)
+    }
+
+    async fn list_usage_alerts(
+        &self,
+        request: Request<wire::ListUsageAlertsRequest>,
+    ) -> Result<Response<wire::ListUsageAlertsResponse>, Status> {
+        answer!(self, request, usage_alerts)
+    }
+
+    async fn acknowledge_usage_alert(
+        &self,
+        request: Request<wire::AcknowledgeUsageAlertRequest>,
+    ) -> Result<Response<wire::AcknowledgeUsageAlertResponse>, Status> {
+        answer!(self, request, acknowledge)
     }
 }

@@ -47,6 +47,19 @@ pub enum Interest {
 pub struct Policy {
     pub levels: Vec<Level>,
     pub interest: Interest,
+    #[serde(default)]
+    pub allocation: Allocation,
+}
+
+/// In which order payments settle an invoice and what was claimed for its delay.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Allocation {
+    /// The invoice, fees, interest.
+    #[default]
+    PrincipalFirst,
+    /// Fees, interest, the invoice: § 367 (1) BGB.
+    CostsFirst,
 }
 
 /// What is wrong with a policy, by field.
@@ -147,47 +160,133 @@ pub fn step(policy: Option<&Policy>, standing: &Standing, today: Date) -> Result
     if due <= today { Ok(Step::Raise(level + 1)) } else { Ok(Step::Wait(due.min(tomorrow.max(standing.due_date)))) }
 }
 
-/// Simple interest on an amount from the day after the due date to a date, both
-/// included, by the rates of those days; rounded once. Never below zero.
-pub fn interest(
+/// Simple interest from the day after the due date to a date, both included, on what
+/// was owed on each of these days, by the rates of those days; rounded once. Payments
+/// lower what is owed from the day after their value date on. Never below zero.
+pub fn accrued(
     policy: &Policy,
-    due: Decimal,
+    principal: Decimal,
+    payments: &[(Date, Decimal)],
     due_date: Date,
     today: Date,
     currency: Currency,
 ) -> Result<Decimal, MoneyError> {
+    let mut lowered: Vec<(Date, Decimal)> =
+        payments.iter().map(|(on, amount)| ((*on).max(due_date), *amount)).collect();
+    lowered.sort();
+    let (mut owed, mut since, mut product) = (principal, due_date, Decimal::ZERO);
+    for (on, amount) in lowered.into_iter().take_while(|(on, _)| *on < today).chain([(today, Decimal::ZERO)]) {
+        let part = owed.max(Decimal::ZERO).checked_mul(weighted(&policy.interest, since, on)?);
+        product = part.and_then(|part| product.checked_add(part)).ok_or(MoneyError::TooLarge)?;
+        (owed, since) = (owed - amount, since.max(on));
+    }
+    let exact = product.checked_div(Decimal::from(100 * YEAR)).ok_or(MoneyError::TooLarge)?;
+    Ok(currency.round(exact.max(Decimal::ZERO), Rounding::HalfUp))
+}
+
+/// Percent a year times days, over the days after one date up to another.
+fn weighted(interest: &Interest, after: Date, until: Date) -> Result<Decimal, MoneyError> {
     let days = |from: Date, to: Date| Decimal::from(days_between(from, to).max(0));
-    let weighted = match &policy.interest {
-        Interest::None => Decimal::ZERO,
-        Interest::Rate(percent) => percent.checked_mul(days(due_date, today)).ok_or(MoneyError::TooLarge)?,
+    match interest {
+        Interest::None => Ok(Decimal::ZERO),
+        Interest::Rate(percent) => percent.checked_mul(days(after, until)).ok_or(MoneyError::TooLarge),
         Interest::Base { points_above, rates } => {
             // Each rate holds from its date to the day before the next; the first also before it.
             let starts: Vec<(Date, Decimal)> = rates.iter().map(|(from, percent)| (*from, *percent)).collect();
             let mut sum = Decimal::ZERO;
             for (index, (from, base)) in starts.iter().enumerate() {
-                let first = if index == 0 { due_date } else { day_before(*from).max(due_date) };
-                let last = starts.get(index + 1).map_or(today, |(next, _)| day_before(*next).min(today));
+                let first = if index == 0 { after } else { day_before(*from).max(after) };
+                let last = starts.get(index + 1).map_or(until, |(next, _)| day_before(*next).min(until));
                 let percent = (*base + *points_above).max(Decimal::ZERO);
                 let part = percent.checked_mul(days(first, last)).ok_or(MoneyError::TooLarge)?;
                 sum = sum.checked_add(part).ok_or(MoneyError::TooLarge)?;
             }
-            sum
+            Ok(sum)
         }
-    };
-    let exact = due
-        .checked_mul(weighted)
-        .and_then(|product| product.checked_div(Decimal::from(100 * YEAR)))
-        .ok_or(MoneyError::TooLarge)?;
-    Ok(currency.round(exact.max(Decimal::ZERO), Rounding::HalfUp))
+    }
 }
 
 fn day_before(date: Date) -> Date {
     date.yesterday().unwrap_or(date)
 }
 
-/// Fees of a level and of all before it, in a currency.
-pub fn fees(policy: &Policy, level: usize, currency: Currency) -> Decimal {
-    policy.levels.iter().take(level).filter_map(|level| level.fees.get(&currency)).sum()
+/// Fee of a level, counted from 1, in a currency.
+pub fn fee(policy: &Policy, level: usize, currency: Currency) -> Decimal {
+    let level = level.checked_sub(1).and_then(|index| policy.levels.get(index));
+    level.and_then(|level| level.fees.get(&currency)).copied().unwrap_or_default()
+}
+
+/// What is open of a charge for delay.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct OpenCharge {
+    pub fee: Decimal,
+    pub interest: Decimal,
+}
+
+/// What a payment settles.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Settled {
+    pub principal: Decimal,
+    /// In the order of the charges.
+    pub charges: Vec<OpenCharge>,
+}
+
+impl Settled {
+    /// Fees that are settled.
+    pub fn fees(&self) -> Decimal {
+        self.charges.iter().map(|charge| charge.fee).sum()
+    }
+
+    /// Interest that is settled.
+    pub fn interest(&self) -> Decimal {
+        self.charges.iter().map(|charge| charge.interest).sum()
+    }
+}
+
+/// Divides a payment over what is open of an invoice and of charges for its delay, the
+/// oldest first. What exceeds all of it settles nothing.
+pub fn settle(order: Allocation, payment: Decimal, principal: Decimal, charges: &[OpenCharge]) -> Settled {
+    let mut rest = payment;
+    let mut take = |open: Decimal| {
+        let part = open.min(rest).max(Decimal::ZERO);
+        rest -= part;
+        part
+    };
+    let mut settled = Settled::default();
+    if order == Allocation::PrincipalFirst {
+        settled.principal = take(principal);
+    }
+    let fees: Vec<Decimal> = charges.iter().map(|charge| take(charge.fee)).collect();
+    let interest = charges.iter().map(|charge| take(charge.interest));
+    settled.charges = fees.into_iter().zip(interest).map(|(fee, interest)| OpenCharge { fee, interest }).collect();
+    if order == Allocation::CostsFirst {
+        settled.principal = take(principal);
+    }
+    settled
+}
+
+/// How a charge is closed without payment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Closing {
+    /// It was not owed.
+    Void,
+    /// It was owed and will not be paid.
+    WrittenOff,
+}
+
+impl Closing {
+    /// Its stored name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Closing::Void => "void",
+            Closing::WrittenOff => "written_off",
+        }
+    }
+
+    /// Reads a stored name.
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Void, Self::WrittenOff].into_iter().find(|closing| closing.name() == name)
+    }
 }
 
 /// The language of a notice and the key of its text: the buyer's, else English, else
@@ -260,7 +359,7 @@ mod tests {
     }
 
     fn policy(days: &[i32], interest: Interest) -> Policy {
-        Policy { levels: days.iter().copied().map(level).collect(), interest }
+        Policy { levels: days.iter().copied().map(level).collect(), interest, allocation: Allocation::default() }
     }
 
     fn standing(raised: Option<(usize, Date)>) -> Standing {
@@ -297,18 +396,46 @@ mod tests {
     fn interest_follows_the_laws_base_day_by_day() {
         let fixed = policy(&[1], Interest::Rate(d("10")));
         // a leap year's February: 29 days of 365
-        let got = interest(&fixed, d("1000"), date(2028, 1, 31), date(2028, 2, 29), eur()).unwrap();
+        let got = accrued(&fixed, d("1000"), &[], date(2028, 1, 31), date(2028, 2, 29), eur()).unwrap();
         assert_eq!(got, d("7.95"));
-        assert_eq!(interest(&fixed, d("1000"), date(2028, 1, 31), date(2028, 1, 31), eur()).unwrap(), d("0"));
+        assert_eq!(accrued(&fixed, d("1000"), &[], date(2028, 1, 31), date(2028, 1, 31), eur()).unwrap(), d("0"));
         // § 288 (2) BGB: nine points above the base, which changes on 1 January and 1 July
         let rates = [(date(2025, 7, 1), d("1.27")), (date(2026, 1, 1), d("1.50"))].into();
         let base = policy(&[1], Interest::Base { points_above: d("9"), rates });
         // 11 to 31 December at 10.27 %, 1 to 10 January at 10.5 %
-        let got = interest(&base, d("10000"), date(2025, 12, 10), date(2026, 1, 10), eur()).unwrap();
+        let got = accrued(&base, d("10000"), &[], date(2025, 12, 10), date(2026, 1, 10), eur()).unwrap();
         assert_eq!(got, d("87.85"));
         let negative = Interest::Base { points_above: d("0"), rates: [(date(2020, 1, 1), d("-0.88"))].into() };
-        let got = interest(&policy(&[1], negative), d("100"), date(2020, 1, 1), date(2021, 1, 1), eur()).unwrap();
+        let got = accrued(&policy(&[1], negative), d("100"), &[], date(2020, 1, 1), date(2021, 1, 1), eur()).unwrap();
         assert_eq!(got, d("0"));
+    }
+
+    #[test]
+    fn a_payment_ends_the_interest_on_what_it_pays_and_not_what_had_accrued() {
+        let fixed = policy(&[1], Interest::Rate(d("10")));
+        let (due, today) = (date(2026, 1, 31), date(2026, 3, 12));
+        let of = |payments: &[(Date, Decimal)]| accrued(&fixed, d("1000"), payments, due, today, eur()).unwrap();
+        assert_eq!(of(&[]), d("10.96"));
+        assert_eq!(of(&[(today, d("400"))]), d("10.96"));
+        // 20 days of 1000 and 20 of 600
+        assert_eq!(of(&[(date(2026, 2, 20), d("400"))]), d("8.77"));
+        assert_eq!(of(&[(date(2026, 2, 20), d("300")), (date(2026, 2, 20), d("100"))]), d("8.77"));
+        // paid before it was due: 600 all the time
+        assert_eq!(of(&[(date(2026, 1, 15), d("400"))]), d("6.58"));
+        assert_eq!(of(&[(date(2026, 1, 15), d("4000"))]), d("0"));
+    }
+
+    #[test]
+    fn a_payment_settles_in_the_order_of_the_policy() {
+        let open = |fee: &str, interest: &str| OpenCharge { fee: d(fee), interest: d(interest) };
+        let charges = [open("40", "3"), open("5", "2")];
+        let of = |order, payment: &str| settle(order, d(payment), d("100"), &charges);
+        let first = of(Allocation::PrincipalFirst, "143");
+        assert_eq!((first.principal, first.charges), (d("100"), vec![open("40", "0"), open("3", "0")]));
+        let costs = of(Allocation::CostsFirst, "49");
+        assert_eq!((costs.principal, costs.charges), (d("0"), vec![open("40", "3"), open("5", "1")]));
+        let all = of(Allocation::CostsFirst, "1000");
+        assert_eq!((all.principal, all.fees(), all.interest()), (d("100"), d("45"), d("5")));
     }
 
     #[test]
@@ -339,6 +466,19 @@ mod tests {
     }
 
     proptest! {
+        /// Whatever the order, a payment is divided without a rest while anything is open.
+        #[test]
+        fn no_cent_of_a_payment_is_lost(payment in 0_i64..100_000, principal in 0_i64..50_000, open in proptest::collection::vec((0_i64..5_000, 0_i64..5_000), 0..6)) {
+            let cents = |n: i64| Decimal::new(n, 2);
+            let charges: Vec<_> = open.iter().map(|(f, i)| OpenCharge { fee: cents(*f), interest: cents(*i) }).collect();
+            let all: i64 = principal + open.iter().map(|(f, i)| f + i).sum::<i64>();
+            for order in [Allocation::PrincipalFirst, Allocation::CostsFirst] {
+                let settled = settle(order, cents(payment), cents(principal), &charges);
+                prop_assert_eq!(settled.principal + settled.fees() + settled.interest(), cents(payment.min(all)));
+                prop_assert!(settled.charges.iter().zip(&charges).all(|(s, c)| s.fee <= c.fee && s.interest <= c.interest));
+            }
+        }
+
         /// Looked at on any days, however often: every level once, in order, none too early.
         #[test]
         fn every_level_is_raised_once_whenever_it_is_looked_at(mut looks in proptest::collection::vec(0_i64..120, 1..60)) {

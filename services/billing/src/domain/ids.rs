@@ -12,4 +12,6 @@ kit::id!(CloseId, "close", "A close of a month of the books.");
 kit::id!(PromiseId, "promise", "A promise of service that was kept or missed.");
 kit::id!(ObjectionId, "objection", "An objection to how a promise was judged.");
 kit::id!(HoldId, "hold", "A hold of dunning.");
+kit::id!(ChargeId, "charge", "Fees and interest booked with a dunning notice.");
+kit::id!(AlertId, "alert", "An alert of usage out of the ordinary.");
 kit::id!(DisputeId, "dispute", "A dispute of usage events of an invoice's line.");

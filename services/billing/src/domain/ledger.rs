@@ -17,6 +17,12 @@ pub enum Account {
     ExchangeDifference,
     /// Its other side: what receivables and money in other currencies are worth more or less.
     Translation,
+    /// Fees for late payment.
+    DunningFee,
+    /// Interest for late payment.
+    DefaultInterest,
+    /// What was owed and will not be paid.
+    WriteOff,
 }
 
 impl Account {
@@ -31,6 +37,9 @@ impl Account {
             Account::Prepaid => "prepaid",
             Account::ExchangeDifference => "exchange_difference",
             Account::Translation => "translation",
+            Account::DunningFee => "dunning_fee",
+            Account::DefaultInterest => "default_interest",
+            Account::WriteOff => "write_off",
         }
     }
 
@@ -45,6 +54,9 @@ impl Account {
             Self::Prepaid,
             Self::ExchangeDifference,
             Self::Translation,
+            Self::DunningFee,
+            Self::DefaultInterest,
+            Self::WriteOff,
         ]
         .into_iter()
         .find(|a| a.name() == name)
@@ -59,6 +71,10 @@ pub enum Kind {
     Payment,
     /// What a payment gained or lost by its rate.
     Exchange,
+    /// Fees and interest that a notice claims.
+    DunningCharge,
+    /// What of them was closed without payment.
+    DunningClosing,
 }
 
 impl Kind {
@@ -69,12 +85,15 @@ impl Kind {
             Kind::CreditNote => "credit_note",
             Kind::Payment => "payment",
             Kind::Exchange => "exchange",
+            Kind::DunningCharge => "dunning_charge",
+            Kind::DunningClosing => "dunning_closing",
         }
     }
 
     /// Reads a stored name.
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::Invoice, Self::CreditNote, Self::Payment, Self::Exchange].into_iter().find(|k| k.name() == name)
+        let documents = [Self::Invoice, Self::CreditNote, Self::Payment, Self::Exchange];
+        documents.into_iter().chain([Self::DunningCharge, Self::DunningClosing]).find(|k| k.name() == name)
     }
 }
 
@@ -169,9 +188,56 @@ pub fn exchange(currency: Currency, difference: Decimal) -> Result<Entry, Ledger
     )
 }
 
+/// Fees and interest for late payment: owed, and income without tax.
+pub fn dunning_charge(currency: Currency, fee: Decimal, interest: Decimal) -> Result<Entry, LedgerError> {
+    let total = fee.checked_add(interest).ok_or(MoneyError::TooLarge)?;
+    Entry::new(
+        Kind::DunningCharge,
+        currency,
+        &[(Account::Receivable, total), (Account::DunningFee, -fee), (Account::DefaultInterest, -interest)],
+    )
+}
+
+/// Fees and interest that are not paid: what was not owed is no income any more, what
+/// was owed is lost.
+pub fn dunning_closing(
+    currency: Currency,
+    fee: Decimal,
+    interest: Decimal,
+    written_off: bool,
+) -> Result<Entry, LedgerError> {
+    let total = fee.checked_add(interest).ok_or(MoneyError::TooLarge)?;
+    let postings = if written_off {
+        vec![(Account::WriteOff, total), (Account::Receivable, -total)]
+    } else {
+        vec![(Account::DunningFee, fee), (Account::DefaultInterest, interest), (Account::Receivable, -total)]
+    };
+    Entry::new(Kind::DunningClosing, currency, &postings)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn charges_for_delay_are_owed_until_they_are_closed_and_bear_no_tax() {
+        let eur = Currency::parse("EUR").unwrap();
+        let (fee, interest) = (Decimal::from(40), Decimal::new(1096, 2));
+        let charged = dunning_charge(eur, fee, interest).unwrap();
+        for written_off in [false, true] {
+            let closed = dunning_closing(eur, fee, interest, written_off).unwrap();
+            let owed: Decimal = charged
+                .postings()
+                .iter()
+                .chain(closed.postings())
+                .filter(|(account, _)| *account == Account::Receivable)
+                .map(|(_, amount)| *amount)
+                .sum();
+            assert!(owed.is_zero());
+            assert_eq!(closed.postings().iter().any(|(account, _)| *account == Account::WriteOff), written_off);
+        }
+        assert!(charged.postings().iter().all(|(account, _)| !matches!(account, Account::Tax | Account::Revenue)));
+    }
 
     #[test]
     fn an_unbalanced_entry_cannot_be_made() {

@@ -16,6 +16,8 @@ pub const LEAST_TOLD: i64 = 20;
 pub const TIMES_THE_USUAL: i64 = 3;
 /// Days of the same weekday that the usual is the mean of.
 pub const WEEKS: i64 = 4;
+/// Ended days that are looked at every day.
+const DAYS_WATCHED: i64 = 3;
 /// Seconds before which nothing is foreseen.
 const DAY: i64 = 86_400;
 
@@ -145,6 +147,17 @@ pub struct Anomaly {
     pub usual: Decimal,
 }
 
+/// Days that are looked at on a day: those that have ended, the newest first. Older
+/// ones are looked at again, since usage may be told late.
+pub fn watched(today: Date) -> Vec<Date> {
+    (1..=DAYS_WATCHED).map(|days| today.saturating_sub(jiff::Span::new().days(days))).collect()
+}
+
+/// The days whose usage tells what is usual on a day, and that day itself.
+pub fn compared(day: Date) -> Vec<Date> {
+    (0..=WEEKS).map(|weeks| day.saturating_sub(jiff::Span::new().weeks(weeks))).collect()
+}
+
 /// What on a day came to at least three times the mean of the same weekday of the
 /// four weeks before, and to at least twenty units. A kind that none of these days
 /// had is told too, where these days had anything at all: a seller that has just
@@ -239,6 +252,15 @@ mod tests {
         assert_eq!(of(row(Meter::Contact, "13")), d("60"));
         assert_eq!(of(row(Meter::Seat, "13")), d("13"));
         assert!(passed.foreseen(row(Meter::Contact, "79228162514264337593543950335")).is_err());
+    }
+
+    #[test]
+    fn ended_days_are_watched_and_compared_with_their_weekday() {
+        let of = |days: [i8; 3]| days.map(|day| date(2026, 3, day)).to_vec();
+        assert_eq!(watched(date(2026, 3, 4)), of([3, 2, 1]));
+        let compared = compared(date(2026, 3, 2));
+        assert_eq!((compared.len(), compared[0], compared[4]), (5, date(2026, 3, 2), date(2026, 2, 2)));
+        assert!(compared.iter().all(|day| day.weekday() == date(2026, 3, 2).weekday()));
     }
 
     #[test]

@@ -39,8 +39,13 @@ impl Row {
 pub async fn ensure(tx: &mut TenantTx, time_zone: &str) -> Result<(), Failure> {
     let (provider, seller) = (tx.provider().0, tx.seller()?.0);
     sqlx::query!(
-        "insert into billing.account (provider_id, seller_id, time_zone, holidays, summed) values ($1, $2, $3, '{}', true)
-         on conflict on constraint account_pk do nothing",
+        "with made as (
+             insert into billing.account (provider_id, seller_id, time_zone, holidays, summed)
+             values ($1, $2, $3, '{}', true)
+             on conflict on constraint account_pk do nothing
+             returning provider_id, seller_id)
+         insert into billing.usage_watch (provider_id, seller_id, look_at)
+         select provider_id, seller_id, '2026-01-01Z' from made",
         provider,
         seller,
         time_zone,

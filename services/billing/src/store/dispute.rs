@@ -227,6 +227,54 @@ pub async fn standing(tx: &mut TenantTx, invoice: InvoiceId, rated_from: Date) -
     Ok(found)
 }
 
+/// What disputes took off a rated period, by charge.
+#[derive(Debug, Clone)]
+pub struct Relief {
+    pub contract: Uuid,
+    pub charge_code: String,
+    pub accepted: Vec<Uuid>,
+    /// Net.
+    pub credited: Decimal,
+}
+
+/// What was accepted and credited of a rated period's lines on living invoices.
+pub async fn reliefs(tx: &mut TenantTx, seller: SellerId, rated_from: Date) -> Result<Vec<Relief>, Failure> {
+    let provider = tx.provider().0;
+    let rows = sqlx::query!(
+        r#"select l.contract_id as "contract_id!", l.charge_code, sum(d.accepted_net) as "credited!",
+                  array(select t.usage_id
+                          from billing.dispute_item t
+                          join billing.dispute o
+                            on o.provider_id = t.provider_id and o.seller_id = t.seller_id
+                           and o.dispute_id = t.dispute_id
+                         where o.provider_id = $1 and o.seller_id = $2 and o.dispute_id = any (array_agg(d.dispute_id))
+                           and t.ruling = 'accepted' order by t.usage_id) as "accepted!: Vec<Uuid>"
+             from billing.invoice_line l
+             join billing.invoice i
+               on i.provider_id = l.provider_id and i.seller_id = l.seller_id and i.invoice_id = l.invoice_id
+             join billing.dispute d
+               on d.provider_id = l.provider_id and d.seller_id = l.seller_id and d.invoice_id = l.invoice_id
+              and d.line_number = l.line_number
+            where l.provider_id = $1 and l.seller_id = $2 and l.rated_period_from = $3 and l.contract_id is not null
+              and i.state <> 'void' and d.state = 'resolved' and d.accepted_net > 0
+            group by l.contract_id, l.charge_code order by l.contract_id, l.charge_code"#,
+        provider,
+        seller.0,
+        day(rated_from),
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|r| Relief {
+            contract: r.contract_id,
+            charge_code: r.charge_code,
+            accepted: r.accepted,
+            credited: r.credited,
+        })
+        .collect())
+}
+
 /// Closes a dispute: accepted events, all others are refused.
 pub async fn close(tx: &mut TenantTx, dispute: &Dispute, accepted: &[Uuid]) -> Result<(), Failure> {
     let (provider, seller) = (tx.provider().0, tx.seller()?.0);

@@ -46,6 +46,24 @@ pub async fn policy(tx: &mut TenantTx, version: Option<i64>) -> Result<Option<Ve
     .transpose()
 }
 
+/// The policy of an invoice's newest notice.
+pub async fn of_invoice(tx: &mut TenantTx, invoice: InvoiceId) -> Result<Option<Version>, Failure> {
+    let (provider, seller) = (tx.provider().0, tx.seller()?.0);
+    let version = sqlx::query_scalar!(
+        "select policy_version from billing.dunning_notice
+          where provider_id = $1 and seller_id = $2 and invoice_id = $3 order by level desc limit 1",
+        provider,
+        seller,
+        invoice.0,
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    match version {
+        Some(version) => policy(tx, Some(version)).await,
+        None => Ok(None),
+    }
+}
+
 /// Stores a version; false where somebody stored it before.
 pub async fn save(tx: &mut TenantTx, version: &Version) -> Result<bool, Failure> {
     let provider = tx.provider().0;
@@ -396,6 +414,8 @@ pub struct Overdue {
     pub disputed: Decimal,
     pub level: i32,
     pub held: bool,
+    /// Booked fees and interest that are open.
+    pub charges: Decimal,
 }
 
 /// Where a page of overdue invoices ends.
@@ -424,7 +444,12 @@ pub async fn overdue(
                   exists (select from billing.dunning_hold h
                            where h.provider_id = i.provider_id and h.seller_id = i.seller_id and h.released_at is null
                              and (h.invoice_id is null or h.invoice_id = i.invoice_id)
-                             and (h.until is null or h.until >= $3)) as "held!"
+                             and (h.until is null or h.until >= $3)) as "held!",
+                  coalesce((select sum(c.fee + c.interest - c.fee_paid - c.interest_paid - c.fee_closed
+                                       - c.interest_closed)
+                              from billing.dunning_charge c
+                             where c.provider_id = i.provider_id and c.seller_id = i.seller_id
+                               and c.invoice_id = i.invoice_id), 0) as "charges!"
              from billing.invoice i
             where i.provider_id = $1 and ($2::uuid is null or i.seller_id = $2)
               and i.kind = 'invoice' and i.state in ('finalized', 'sent') and i.due_date < $3
@@ -452,6 +477,7 @@ pub async fn overdue(
                 disputed: r.disputed_amount,
                 level: r.level,
                 held: r.held,
+                charges: r.charges,
             })
         })
         .collect()

@@ -124,11 +124,16 @@ pub async fn erase(tx: &mut TenantTx) -> Result<i64, Failure> {
                delete from billing.objection where provider_id = $1 and seller_id = $2 returning 1
            ), disputed as (
                delete from billing.dispute_item where provider_id = $1 and seller_id = $2 returning 1
+           ), alerts as (
+               delete from billing.usage_alert where provider_id = $1 and seller_id = $2 returning 1
+           ), watches as (
+               delete from billing.usage_watch where provider_id = $1 and seller_id = $2 returning 1
            )
            select (select count(*) from usage) + (select count(*) from hours) + (select count(*) from verdicts)
                 + (select count(*) from sums) + (select count(*) from facts)
                 + (select count(*) from forecasts) + (select count(*) from shares)
-                + (select count(*) from objections) + (select count(*) from disputed) as "n!""#,
+                + (select count(*) from objections) + (select count(*) from disputed)
+                + (select count(*) from alerts) + (select count(*) from watches) as "n!""#,
         provider,
         seller,
     )

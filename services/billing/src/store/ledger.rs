@@ -138,7 +138,7 @@ pub struct Journaled {
     pub booking_date: Date,
     /// The invoice's number; for payments the bank's reference.
     pub code: String,
-    /// The invoice that is issued, credited or paid.
+    /// The invoice that is issued, credited, paid or dunned.
     pub invoice: String,
     pub buyer: String,
     pub postings: Vec<(Account, Decimal)>,
@@ -184,9 +184,11 @@ pub async fn journal(
              left join billing.seller s on s.provider_id = e.provider_id and s.seller_id = e.seller_id
              left join billing.payment p
                on p.provider_id = e.provider_id and p.seller_id = e.seller_id and p.payment_id = e.source_id
+             left join billing.dunning_charge c
+               on c.provider_id = e.provider_id and c.seller_id = e.seller_id and c.charge_id = e.source_id
              left join billing.invoice i
                on i.provider_id = e.provider_id and i.seller_id = e.seller_id
-              and i.invoice_id = coalesce(p.invoice_id, e.source_id)
+              and i.invoice_id = coalesce(p.invoice_id, c.invoice_id, e.source_id)
             where e.provider_id = $1 and e.issuer_id = $2 and e.booking_date between $3 and $4 and e.created_at <= $5
               and ($6::uuid is null or e.seller_id = $6)
               and ($7::uuid is null or (e.booking_date, e.entry_id) > ($3, $7))

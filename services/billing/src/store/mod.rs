@@ -2,7 +2,9 @@
 //! out. Knows nothing of the wire.
 
 pub mod account;
+pub mod alert;
 pub mod books;
+pub mod charge;
 pub mod contract;
 pub mod dispute;
 pub mod document;

@@ -134,6 +134,45 @@ pub async fn remake(tx: &mut TenantTx, account: &Account) -> Result<(), Failure>
     super::account::set_summed(tx).await
 }
 
+/// A stored sum, of one period or of several.
+struct SumRow {
+    meter: String,
+    channel: String,
+    language: String,
+    marketplace: String,
+    country: String,
+    hour_class: String,
+    agent_group: String,
+    historical: bool,
+    events: i64,
+    quantity: Decimal,
+    peak: Decimal,
+}
+
+impl SumRow {
+    /// The sum as usage of a date.
+    fn row(self, date: Date) -> Result<Row, Failure> {
+        Ok(Row {
+            meter: word("meter", &self.meter, Meter::parse)?,
+            properties: Properties {
+                channel: self.channel,
+                language: self.language,
+                marketplace: self.marketplace,
+                country: self.country,
+                hour_class: self.hour_class,
+                agent_group: self.agent_group,
+            },
+            date,
+            quantity: self.quantity,
+            events: self.events,
+            peak: self.peak,
+            historical: self.historical,
+            duration_seconds: 0,
+            single: None,
+        })
+    }
+}
+
 /// The sums of a period's usage that is billed up to a period, as rows for rating;
 /// their date is the first of the period.
 pub async fn rows(
@@ -144,7 +183,8 @@ pub async fn rows(
     besides: &[&str],
 ) -> Result<Vec<Row>, Failure> {
     let provider = tx.provider().0;
-    let sums = sqlx::query!(
+    let sums = sqlx::query_as!(
+        SumRow,
         "select meter, channel, language, marketplace, country, hour_class, agent_group, historical, events, quantity,
                 peak
            from billing.usage_sum
@@ -158,28 +198,7 @@ pub async fn rows(
     )
     .fetch_all(tx.conn())
     .await?;
-    sums.into_iter()
-        .map(|r| {
-            Ok(Row {
-                meter: word("meter", &r.meter, Meter::parse)?,
-                properties: Properties {
-                    channel: r.channel,
-                    language: r.language,
-                    marketplace: r.marketplace,
-                    country: r.country,
-                    hour_class: r.hour_class,
-                    agent_group: r.agent_group,
-                },
-                date: period.from,
-                quantity: r.quantity,
-                events: r.events,
-                peak: r.peak,
-                historical: r.historical,
-                duration_seconds: 0,
-                single: None,
-            })
-        })
-        .collect()
+    sums.into_iter().map(|sum| sum.row(period.from)).collect()
 }
 
 /// The sums of some meters of all periods before one, as rows dated on the day before it.
@@ -191,7 +210,8 @@ pub async fn before(
     meters: &[Meter],
 ) -> Result<Vec<Row>, Failure> {
     let provider = tx.provider().0;
-    let sums = sqlx::query!(
+    let sums = sqlx::query_as!(
+        SumRow,
         r#"select meter, channel, language, marketplace, country, hour_class, agent_group, historical,
                   sum(events)::bigint as "events!", sum(quantity) as "quantity!", max(peak) as "peak!"
              from billing.usage_sum
@@ -207,28 +227,7 @@ pub async fn before(
     .fetch_all(tx.conn())
     .await?;
     let date = from.yesterday().map_err(|_| Failure::Inconsistent("a period without a day before it".to_owned()))?;
-    sums.into_iter()
-        .map(|r| {
-            Ok(Row {
-                meter: word("meter", &r.meter, Meter::parse)?,
-                properties: Properties {
-                    channel: r.channel,
-                    language: r.language,
-                    marketplace: r.marketplace,
-                    country: r.country,
-                    hour_class: r.hour_class,
-                    agent_group: r.agent_group,
-                },
-                date,
-                quantity: r.quantity,
-                events: r.events,
-                peak: r.peak,
-                historical: r.historical,
-                duration_seconds: 0,
-                single: None,
-            })
-        })
-        .collect()
+    sums.into_iter().map(|sum| sum.row(date)).collect()
 }
 
 /// Starts of earlier periods whose usage came late and is billed in a period.

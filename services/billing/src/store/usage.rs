@@ -335,6 +335,20 @@ impl StoredRow {
     }
 }
 
+/// Reads whole events, whichever these are.
+macro_rules! stored {
+    ($which:tt, $($arguments:tt)*) => {
+        sqlx::query_as!(
+            StoredRow,
+            "select seller_id, usage_id, source, event_key, meter, quantity, event_at, received_at, time_zone,
+                    local_date, bill_date, subject, channel, language, marketplace, country, hour_class, agent_group,
+                    corrects_event_key, duration_seconds, historical
+               from billing.usage_event " + $which,
+            $($arguments)*
+        )
+    };
+}
+
 /// A page of the readable sellers' events, newest bill date first.
 pub async fn list(
     tx: &mut TenantTx,
@@ -345,13 +359,8 @@ pub async fn list(
 ) -> Result<Vec<Stored>, Failure> {
     let provider = tx.provider().0;
     let meters: Vec<&str> = filter.meters.iter().map(|m| m.name()).collect();
-    let rows = sqlx::query_as!(
-        StoredRow,
-        "select seller_id, usage_id, source, event_key, meter, quantity, event_at, received_at, time_zone, local_date,
-                bill_date, subject, channel, language, marketplace, country, hour_class, agent_group,
-                corrects_event_key, duration_seconds, historical
-           from billing.usage_event
-          where provider_id = $1 and ($2::uuid is null or seller_id = $2)
+    let rows = stored!(
+        "where provider_id = $1 and ($2::uuid is null or seller_id = $2)
             and ($3::date is null or bill_date >= $3) and ($4::date is null or bill_date <= $4)
             and (cardinality($5::text[]) = 0 or meter = any ($5))
             and ($6::date is null or (bill_date, usage_id) < ($6, $7::uuid))
@@ -374,13 +383,8 @@ pub async fn list(
 /// A page of a seller's events that came after their period was closed, newest bill date first.
 pub async fn late(tx: &mut TenantTx, seller: SellerId, after: Option<Key>, limit: i64) -> Result<Vec<Stored>, Failure> {
     let provider = tx.provider().0;
-    let rows = sqlx::query_as!(
-        StoredRow,
-        "select seller_id, usage_id, source, event_key, meter, quantity, event_at, received_at, time_zone, local_date,
-                bill_date, subject, channel, language, marketplace, country, hour_class, agent_group,
-                corrects_event_key, duration_seconds, historical
-           from billing.usage_event
-          where provider_id = $1 and seller_id = $2 and local_date < bill_date
+    let rows = stored!(
+        "where provider_id = $1 and seller_id = $2 and local_date < bill_date
             and ($3::date is null or (bill_date, usage_id) < ($3, $4::uuid))
           order by bill_date desc, usage_id desc
           limit $5",
@@ -395,17 +399,37 @@ pub async fn late(tx: &mut TenantTx, seller: SellerId, after: Option<Key>, limit
     rows.into_iter().map(StoredRow::stored).collect()
 }
 
+/// The events of some local dates that correct others, which are named by id.
+pub async fn corrections(tx: &mut TenantTx, seller: SellerId, local: Dates, of: &[Uuid]) -> Result<Vec<Uuid>, Failure> {
+    if of.is_empty() {
+        return Ok(Vec::new());
+    }
+    let provider = tx.provider().0;
+    let found = sqlx::query_scalar!(
+        "select c.usage_id
+           from billing.usage_event u
+           join billing.usage_event c
+             on c.provider_id = u.provider_id and c.seller_id = u.seller_id and c.source = u.source
+            and c.corrects_event_key = u.event_key
+          where u.provider_id = $1 and u.seller_id = $2 and u.usage_id = any ($5)
+            and c.local_date between $3 and $4",
+        provider,
+        seller.0,
+        day(local.from),
+        day(local.until),
+        of,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(found)
+}
+
 /// All events of a filter, in order of time.
 pub async fn in_order(tx: &mut TenantTx, seller: SellerId, filter: &Filter) -> Result<Vec<Stored>, Failure> {
     let provider = tx.provider().0;
     let meters: Vec<&str> = filter.meters.iter().map(|m| m.name()).collect();
-    let rows = sqlx::query_as!(
-        StoredRow,
-        "select seller_id, usage_id, source, event_key, meter, quantity, event_at, received_at, time_zone, local_date,
-                bill_date, subject, channel, language, marketplace, country, hour_class, agent_group,
-                corrects_event_key, duration_seconds, historical
-           from billing.usage_event
-          where provider_id = $1 and seller_id = $2
+    let rows = stored!(
+        "where provider_id = $1 and seller_id = $2
             and ($3::date is null or local_date >= $3) and ($4::date is null or local_date <= $4)
             and ($5::date is null or bill_date <= $5) and ($6::date is null or bill_date >= $6)
             and meter = any ($7)

@@ -1,22 +1,26 @@
 //! Looks at invoices that are due to be looked at, and raises the levels of the
 //! provider's policy. When to look is an indexed instant; replicas share the work,
 //! since an invoice that somebody holds is left to them. A level and where its
-//! invoice stands are one transaction: it is raised once or not at all.
+//! invoice stands are one transaction, with the fees and interest that it books: it is
+//! raised once or not at all.
 
 use std::time::Duration;
 
 use jiff::SignedDuration;
 use kit::Fault;
+use rust_decimal::Decimal;
 use tenantdb::Due;
 use tenantdb::service::Deps;
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::dunning::{Standing, Step, fees, interest, step, text};
-use crate::domain::ids::InvoiceId;
+use crate::domain::dunning::{OpenCharge, Standing, Step, accrued, fee, step, text};
+use crate::domain::ids::{ChargeId, EntryId, InvoiceId};
 use crate::domain::invoice::State;
+use crate::domain::ledger;
 use crate::domain::period::{days_between, local_date, parse_zone, plus_days, start_of};
 use crate::domain::profile::language_of;
 use crate::store;
+use crate::store::charge::Charge;
 use crate::store::dunning::Notice;
 
 /// The pause between rounds.
@@ -110,6 +114,16 @@ async fn look(deps: &Deps, due: &Due) -> Result<bool, Fault> {
     };
     let known = policy.as_ref().and_then(|p| Some((p, p.policy.levels.get(level.checked_sub(1)?)?)));
     let (version, rules) = known.ok_or_else(|| Fault::internal("a level without a policy"))?;
+    let charges = store::charge::of_invoice(&mut tx, invoice).await?;
+    let payments = store::payment::of_principal(&mut tx, invoice).await?;
+    let principal = head.total - head.credited - head.disputed;
+    let so_far = accrued(&version.policy, principal, &payments, head.due_date, today, head.currency)?;
+    let booked: Decimal = charges.iter().map(|charge| charge.interest).sum();
+    // What was booked stays, also where a credit or a dispute came after it.
+    let charged =
+        OpenCharge { fee: fee(&version.policy, level, head.currency), interest: (so_far - booked).max(Decimal::ZERO) };
+    let open =
+        |of: fn(OpenCharge) -> Decimal| charges.iter().map(|charge| of(charge.open())).sum::<Decimal>() + of(charged);
     let (language, text_key) = text(rules, language_of(&head.buyer.country));
     let notice = Notice {
         seller,
@@ -122,12 +136,20 @@ async fn look(deps: &Deps, due: &Due) -> Result<bool, Fault> {
         days_overdue: i32::try_from(days_between(head.due_date, today)).unwrap_or(i32::MAX),
         currency: head.currency,
         due: standing.due,
-        fee: fees(&version.policy, level, head.currency),
-        interest: interest(&version.policy, standing.due, head.due_date, today, head.currency)?,
+        fee: open(|charge| charge.fee),
+        interest: open(|charge| charge.interest),
         language: language.to_owned(),
         text_key: text_key.to_owned(),
     };
     store::dunning::raise(&mut tx, &notice, start_of(plus_days(today, 1)?, &zone)).await?;
+    if charged != OpenCharge::default() {
+        let charge = Charge::of(&notice, deps.clock.new_id::<ChargeId>(), charged);
+        store::charge::insert(&mut tx, &charge).await?;
+        let entry = ledger::dunning_charge(charge.currency, charged.fee, charged.interest);
+        let entry = entry.map_err(|error| Fault::Internal(Box::new(error)))?;
+        let source = (head.issuer_id, charge.charge_id.0);
+        store::ledger::post(&mut tx, deps.clock.new_id::<EntryId>(), source, &entry, today, now).await?;
+    }
     tx.commit().await?;
     Ok(true)
 }

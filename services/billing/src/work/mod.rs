@@ -1,3 +1,4 @@
 //! Background work: what becomes due without anybody asking.
 
+pub mod anomalies;
 pub mod dunning;
