@@ -164,7 +164,6 @@ fn a_day_unwanted_most_is_worked_only_where_that_is_the_cheapest() {
     // The same where she cannot come that day.
     agents[0].absences = vec![Absence { first, last: first, credit: 0, hours: None }];
     let away = solved(&agents);
-    eprintln!("{free:?}\n{away:?}");
     assert_eq!((free.parts.wishes, free.parts.owed), (0, 0), "{free:?}");
     assert!(free.cost <= away.cost + away.cost / 50, "{free:?} {away:?}");
 }
