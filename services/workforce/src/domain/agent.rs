@@ -236,8 +236,8 @@ impl Agent {
 
     /// Whether time off of a part of the day takes up some of a stretch of time.
     pub fn partly_away(&self, from: i64, to: i64) -> bool {
-        let parts = self.absences.iter().filter(|absence| absence.hours.is_some());
-        parts.into_iter().any(|absence| absence.touches(&self.zone, from, to))
+        let mut parts = self.absences.iter().filter(|absence| absence.hours.is_some());
+        parts.any(|absence| absence.touches(&self.zone, from, to))
     }
 
     /// The local day of an instant.

@@ -118,8 +118,8 @@ impl PlannedBreak {
     fn held(&self, duty: &Duty, day: Date, zone: &TimeZone) -> Option<(i64, i64)> {
         let (from, to) = self.window?;
         let at = |minutes| civil::instant(day, minutes, zone, Gap::Forward).map(|at| at.as_second());
-        let windows = [0, 1_440].into_iter().filter_map(|later| at(from + later).zip(at(to + later)));
-        windows.into_iter().find(|(from, to)| duty.start <= *from && *to <= duty.end)
+        let mut windows = [0, 1_440].into_iter().filter_map(|later| at(from + later).zip(at(to + later)));
+        windows.find(|(from, to)| duty.start <= *from && *to <= duty.end)
     }
 
     fn fits(&self, (from, to, paid): (i64, i64, bool), duty: &Duty, day: Date, zone: &TimeZone) -> bool {

@@ -108,8 +108,8 @@ fn pauses(start: i32, work: i64, rules: &RuleSet, plan: &BreakPlan) -> (Vec<Paus
         let length = ((work + unpaid + law) / 60) as i32;
         let window = |one: &PlannedBreak| {
             let (from, to) = one.window?;
-            let windows = [0, 1_440].into_iter().map(|later| (from + later, to + later));
-            windows.into_iter().find(|(from, to)| start <= *from && *to <= start + length)
+            let mut windows = [0, 1_440].into_iter().map(|later| (from + later, to + later));
+            windows.find(|(from, to)| start <= *from && *to <= start + length)
         };
         // Without a break that it does not reach, a shift is shorter and reaches no other instead.
         let before = planned.len();
