@@ -51,6 +51,7 @@ mod uploads;
 mod webhooks;
 mod workflow;
 mod workforce;
+mod workforce_breaks;
 mod workforce_changes;
 mod workforce_day;
 mod workforce_inputs;

@@ -242,6 +242,7 @@ async fn leave_is_asked_for_decided_and_never_more_than_is_left() {
         last_day: day(last),
         note: "Family".into(),
         request_id: id.into(),
+        ..RequestLeaveRequest::default()
     };
     let none = hers.request_leave(ask(0, 4, TimeOffKind::Vacation, "none")).await.expect_err("no balance");
     assert_eq!((none.code(), reason(&none)), (Code::FailedPrecondition, "LEAVE_BALANCE".to_owned()));
@@ -292,6 +293,24 @@ async fn leave_is_asked_for_decided_and_never_more_than_is_left() {
     let balance = balance.balance.expect("one");
     assert_eq!((balance.taken_hundredths, balance.pending_hundredths, balance.left_hundredths), (500, 0, 100));
 
+    // Half a day takes half, and the afternoon can be worked.
+    let half = |first: i64, last: i64, id: &str| RequestLeaveRequest {
+        half: HalfDay::First.into(),
+        ..ask(first, last, TimeOffKind::Vacation, id)
+    };
+    assert_eq!(violated(&hers.request_leave(half(8, 9, "long")).await.expect_err("two days")), ["half"]);
+    let morning = hers.request_leave(half(8, 8, "half")).await.expect("asked").into_inner().leave.expect("one");
+    assert_eq!((morning.amount_hundredths, morning.half()), (50, HalfDay::First));
+    let approve = ApproveLeaveRequest { leave_id: morning.leave_id, etag: morning.etag, request_id: "am".into() };
+    let morning = planning.approve_leave(approve).await.expect("approved").into_inner().leave.expect("one");
+    let listed = ListTimeOffRequest { user_id: anna.user_id.clone(), ..ListTimeOffRequest::default() };
+    let off = client!(WorkforceServiceClient, tenant.admin).list_time_off(listed).await.expect("listed").into_inner();
+    let off = off.time_off.into_iter().find(|off| off.time_off_id == morning.time_off_id).expect("hers");
+    assert_eq!((off.local_start.as_str(), off.local_end.as_str()), ("00:00", "13:00"));
+    assert_eq!(off.credited_seconds_per_day, 3 * HOUR);
+    let balance = hers.get_my_leave_balance(GetMyLeaveBalanceRequest { year }).await.expect("hers").into_inner();
+    assert_eq!(balance.balance.expect("one").left_hundredths, 50);
+
     let other = hers.request_leave(ask(7, 7, TimeOffKind::Training, "course")).await.expect("asked").into_inner();
     let other = other.leave.expect("one");
     let refuse = |reason: &str, id: &str| RefuseLeaveRequest {
@@ -306,7 +325,7 @@ async fn leave_is_asked_for_decided_and_never_more_than_is_left() {
     let withdraw = WithdrawLeaveRequest { leave_id: other.leave_id, request_id: "back".into() };
     assert_eq!(reason(&hers.withdraw_leave(withdraw).await.expect_err("decided")), "ALREADY_DECIDED");
     let mine = hers.list_my_leave_requests(ListMyLeaveRequestsRequest::default()).await.expect("hers").into_inner();
-    assert_eq!(mine.leaves.len(), 2);
+    assert_eq!(mine.leaves.len(), 3);
     let open = ListLeaveRequestsRequest { state: LeaveState::Requested.into(), ..ListLeaveRequestsRequest::default() };
     let mut planning = client!(LeaveServiceClient, tenant.admin);
     assert!(planning.list_leave_requests(open).await.expect("listed").into_inner().leaves.is_empty());

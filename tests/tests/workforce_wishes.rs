@@ -8,6 +8,7 @@ use proto::workforce::v1::notices_service_client::NoticesServiceClient;
 use proto::workforce::v1::schedule_proof_service_client::ScheduleProofServiceClient;
 use proto::workforce::v1::seats_service_client::SeatsServiceClient;
 use proto::workforce::v1::shift_changes_service_client::ShiftChangesServiceClient;
+use proto::workforce::v1::what_if_service_client::WhatIfServiceClient;
 use proto::workforce::v1::wishes_service_client::WishesServiceClient;
 use proto::workforce::v1::workforce_service_client::WorkforceServiceClient;
 use proto::workforce::v1::*;
@@ -23,7 +24,7 @@ macro_rules! client {
     };
 }
 
-fn asked(requirement: &str, id: &str) -> CreateScheduleRequest {
+pub(crate) fn asked(requirement: &str, id: &str) -> CreateScheduleRequest {
     CreateScheduleRequest {
         request_id: id.into(),
         name: "Week".into(),
@@ -36,8 +37,12 @@ fn asked(requirement: &str, id: &str) -> CreateScheduleRequest {
     }
 }
 
+fn instant(second: i64) -> Option<prost_types::Timestamp> {
+    Some(prost_types::Timestamp { seconds: second, nanos: 0 })
+}
+
 /// Asks for a schedule and waits until it is solved.
-async fn solved(session: &mut Session, request: CreateScheduleRequest) -> Schedule {
+pub(crate) async fn solved(session: &mut Session, request: CreateScheduleRequest) -> Schedule {
     let mut planning = client!(WorkforceServiceClient, session);
     let asked = planning.create_schedule(request).await.expect("taken").into_inner().schedule.expect("one");
     eventually("the schedule to be solved", || {
@@ -50,7 +55,7 @@ async fn solved(session: &mut Session, request: CreateScheduleRequest) -> Schedu
     .await
 }
 
-async fn shifts(session: &mut Session, schedule: &str) -> Vec<Shift> {
+pub(crate) async fn shifts(session: &mut Session, schedule: &str) -> Vec<Shift> {
     let request =
         ListShiftsRequest { schedule_id: schedule.to_owned(), page_size: 200, ..ListShiftsRequest::default() };
     client!(WorkforceServiceClient, session).list_shifts(request).await.expect("listed").into_inner().shifts
@@ -185,6 +190,37 @@ async fn a_published_schedule_is_simulated_told_and_a_start_for_the_next() {
     let again = RequestScheduleProofRequest { schedule_id: id.clone(), request_id: "again".into() };
     let waiting = proofs.request_schedule_proof(again).await.expect("asked").into_inner().proof.expect("one");
     assert_eq!((waiting.state(), waiting.promises.len()), (ScheduleProofState::Waiting, 1));
+
+    // The same day with four more people: in the simulation too, more are answered in time, and none are later.
+    let mut trying = client!(WhatIfServiceClient, tenant.admin);
+    let monday = MONDAY + 9 * HOUR;
+    let more = AddedPeople {
+        people: 4,
+        time: Some(PlannedTime {
+            start_time: instant(monday),
+            end_time: instant(monday + 8 * HOUR),
+            ..Default::default()
+        }),
+        languages: vec!["it".into()],
+        seller_ids: vec![seller.clone()],
+        ..AddedPeople::default()
+    };
+    let what_if = AnalyseWhatIfRequest {
+        schedule_id: id.clone(),
+        added: vec![more],
+        simulated_day: "2026-01-05".into(),
+        ..AnalyseWhatIfRequest::default()
+    };
+    let tried = trying.analyse_what_if(what_if.clone()).await.expect("computed").into_inner();
+    assert_eq!((tried.simulation_failure.as_str(), tried.simulated.len()), ("", 1));
+    assert!(4 <= tried.replications && 0.9 < tried.confidence);
+    let chat = &tried.simulated[0];
+    assert_eq!((chat.channel.as_str(), chat.contacts), ("chat", 96.0));
+    let level = |figure: Option<ProvenFigure>| figure.expect("a level").value;
+    assert!(level(chat.service_level_before) <= level(chat.service_level_after), "{chat:?}");
+    assert!(level(chat.mean_wait_seconds_after) <= level(chat.mean_wait_seconds_before), "{chat:?}");
+    let outside = AnalyseWhatIfRequest { simulated_day: "2026-02-05".into(), ..what_if };
+    assert_eq!(violated(&trying.analyse_what_if(outside).await.expect_err("another month")), ["simulated_day"]);
 
     // Everybody is told of the publication, once.
     let own = GetMyShiftsRequest { from_day: "2026-01-05".into(), to_day: "2026-01-11".into() };

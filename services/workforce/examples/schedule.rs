@@ -2,7 +2,7 @@
 //!
 //!     cargo run --release -p workforce --example schedule -- PEOPLE SECONDS [LOAD [SEED [PROBLEM.json ANSWER.json]]]
 //!
-//! LOAD is what is required as percent of the hours that contracts owe (96). Four weeks in half hours, three sites in
+//! With the word `breaks` everybody has a lunch and two paid breaks a day. LOAD is what is required as percent of the hours that contracts owe (96). Four weeks in half hours, three sites in
 //! three zones, six languages, over the end of summer time. The problem and the answer are written as JSON where files
 //! are named, for other solvers to read. Two threads.
 
@@ -13,15 +13,20 @@ use serde_json::json;
 use workforce::domain::check;
 use workforce::domain::civil;
 use workforce::domain::model::Model;
-use workforce::domain::sample::{DAYS, STEP, sample};
+use workforce::domain::sample::{DAYS, STEP, breaks, sample};
 use workforce::domain::solve::{Effort, solve};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let mut arguments: Vec<String> = std::env::args().skip(1).collect();
+    let has_breaks = arguments.iter().any(|text| text == "breaks");
+    arguments.retain(|text| text != "breaks");
     let number = |index: usize, usual: u64| arguments.get(index).map_or(Ok(usual), |text| text.parse::<u64>());
     let (people, seconds) = (number(0, 200)? as usize, number(1, 300)? as f64);
     let (load, seed) = (number(2, 96)? as u32, number(3, 1)?);
-    let sample = sample(people, load, seed);
+    let mut sample = sample(people, load, seed);
+    if has_breaks {
+        sample.agents.iter_mut().for_each(|agent| agent.break_plan = breaks());
+    }
     let started = Instant::now();
     let model = Model::build(sample.first, DAYS, STEP, sample.needs, &sample.agents)?;
     let owed: i64 = model.people.iter().flat_map(|person| &person.owed).sum();

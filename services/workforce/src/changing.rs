@@ -11,7 +11,7 @@ use proto::events::v1::{ChangedShifts, SchedulePublished, ShiftsChanged};
 use tenantdb::service::Deps;
 use tenantdb::{Failure, TenantTx};
 
-use crate::domain::agent::{Agent, Duty};
+use crate::domain::agent::{Absence, Agent, Duty};
 use crate::domain::change::{self, Difference, Worker, differences};
 use crate::domain::civil;
 use crate::domain::model::{Grid, Need};
@@ -236,13 +236,15 @@ pub async fn propose(
     tx: &mut TenantTx,
     deps: &Deps,
     user: UserId,
-    (first, last): (Date, Date),
+    absence: &Absence,
     cause: &'static str,
 ) -> Result<Vec<(Proposal, Vec<ProposalLine>)>, Fault> {
     let now = deps.clock.now();
     let mut lost: BTreeMap<ScheduleId, Vec<Shift>> = BTreeMap::new();
-    for one in shift::live(tx, &[user], first, last, None, MOST_SHIFTS).await? {
-        if now.as_second() < one.duty.end {
+    for one in shift::live(tx, &[user], absence.first, absence.last, None, MOST_SHIFTS).await? {
+        let zone = civil::zone(&one.zone).unwrap_or(jiff::tz::TimeZone::UTC);
+        let stays = absence.hours.is_some() && !absence.touches(&zone, one.duty.start, one.duty.end);
+        if now.as_second() < one.duty.end && !stays {
             lost.entry(one.schedule).or_default().push(one);
         }
     }

@@ -101,11 +101,18 @@ pub async fn look(tx: &mut TenantTx, at: Timestamp, present: &Present) -> Result
     }
     let filter = TimeOffFilter { from: Some(first), to: Some(last), ..TimeOffFilter::default() };
     for away in people::time_off(tx, &filter, None, LIMIT).await? {
-        let on_leave = shifts
-            .get(&away.user)
-            .is_some_and(|shift| away.absence.first <= shift.day && shift.day <= away.absence.last);
-        if on_leave {
-            known.entry(away.user).or_default().on_leave = true;
+        let Some(shift) = shifts.get(&away.user) else { continue };
+        if shift.day < away.absence.first || away.absence.last < shift.day {
+            continue;
+        }
+        let known = known.entry(away.user).or_default();
+        match (away.absence.hours, civil::zone(&shift.zone)) {
+            (Some((from, to)), Ok(zone)) => {
+                let at =
+                    |minutes| civil::instant(shift.day, minutes, &zone, civil::Gap::Forward).map(|at| at.as_second());
+                known.excused.extend(at(from).zip(at(to)));
+            }
+            _ => known.on_leave = true,
         }
     }
     let names: BTreeMap<UserId, Staff> =

@@ -6,12 +6,16 @@ use jiff::tz::TimeZone;
 use kit::Fault;
 use tenantdb::TenantTx;
 
+use crate::domain::civil;
 use crate::domain::intraday::{self, Frame, Line, Promise};
 use crate::domain::model::{Grid, Need};
-use crate::domain::proof::{Stream, Work};
+use crate::domain::proof::{Spread, Stream, Work};
 use crate::domain::record::{ForecastSeries, Requirement, RequirementSeries, Schedule};
 use crate::plan::{self, Plan};
-use crate::store::planning;
+use crate::store::{planning, volume};
+
+/// Days before a schedule whose handling times tell how far they spread.
+const SPREAD_DAYS: i64 = 182;
 
 /// A requirement of a schedule, with what it was made from.
 pub struct Asked {
@@ -21,6 +25,8 @@ pub struct Asked {
     /// What is forecast and required.
     pub forecast: Vec<ForecastSeries>,
     pub required: Vec<RequirementSeries>,
+    /// How far the seller's handling times spread in the months before, by channel.
+    pub spreads: Vec<(String, Spread)>,
 }
 
 /// The requirements of a schedule that the transaction may read.
@@ -29,11 +35,14 @@ pub async fn asked(tx: &mut TenantTx, schedule: &Schedule) -> Result<Vec<Asked>,
     if schedule.requirements.is_empty() {
         return Ok(asked);
     }
+    let instant = |day| civil::midnight(day, &TimeZone::UTC);
+    let (from, to) = (instant(civil::later(schedule.first_day, -SPREAD_DAYS)), instant(schedule.first_day));
     for requirement in planning::requirements(tx, None, &schedule.requirements, None, 200).await? {
         asked.push(Asked {
             plan: plan::of(&requirement)?,
             forecast: planning::forecast_series(tx, requirement.seller, requirement.forecast).await?,
             required: planning::requirement_series(tx, requirement.seller, requirement.id).await?,
+            spreads: volume::spreads(tx, requirement.seller, from, to).await?,
             requirement,
         });
     }
@@ -130,6 +139,11 @@ pub fn streams(grid: &Grid, asked: &Asked) -> Vec<Stream> {
             handle_seconds: laid(&handle),
             work,
             shrinkage: asked.plan.shrinkage,
+            variation: asked
+                .spreads
+                .iter()
+                .find(|(channel, _)| *channel == one.channel)
+                .and_then(|(_, spread)| spread.variation()),
         })
     };
     asked.forecast.iter().filter_map(stream).collect()

@@ -103,12 +103,12 @@ impl Api {
             id: self.deps.clock.new_id::<TimeOffId>(),
             user,
             kind: "sickness".to_owned(),
-            absence: Absence { first, last, credit },
+            absence: Absence { first, last, credit, hours: None },
             paid: true,
             cancelled: false,
         };
         people::insert_time_off(tx, &time_off, self.deps.clock.now()).await?;
-        let made = changing::propose(tx, &self.deps, user, (first, last), "sickness").await?;
+        let made = changing::propose(tx, &self.deps, user, &time_off.absence, "sickness").await?;
         Ok((time_off.id, made))
     }
 
@@ -340,7 +340,7 @@ pub(super) fn read_time(checks: &mut Checks, time: &wire::PlannedTime) -> Duty {
             vec![(from, to)]
         }
     };
-    Duty { start, end, breaks }
+    Duty { start, end, breaks, ..Duty::default() }
 }
 
 pub(super) fn time(of: &Duty) -> wire::PlannedTime {

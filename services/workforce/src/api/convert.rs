@@ -5,6 +5,7 @@ use kit::wire::{etag, timestamp};
 use proto::types::v1::TimeRange;
 use proto::workforce::v1 as wire;
 
+use crate::domain::breaks::PlannedBreak;
 use crate::domain::civil;
 use crate::domain::record::{
     Employment, Forecast, ForecastSeries, Requirement, RequirementSeries, Schedule, ScheduleState, Shift, Shortfall,
@@ -49,6 +50,22 @@ pub fn employment(of: &Employment, staff: Option<&Staff>) -> wire::Employment {
             .map(|staff| staff.certifications.iter().map(|(seller, _)| seller.to_string()).collect())
             .unwrap_or_default(),
         languages: languages.unwrap_or_default(),
+        breaks: of.break_plan.breaks.iter().map(planned_break).collect(),
+        min_work_before_break_seconds: of.break_plan.before,
+        min_work_between_breaks_seconds: of.break_plan.between,
+        min_work_after_break_seconds: of.break_plan.after,
+    }
+}
+
+fn planned_break(of: &PlannedBreak) -> wire::PlannedBreak {
+    wire::PlannedBreak {
+        length_seconds: of.length,
+        paid: of.paid,
+        work_above_seconds: of.work_above,
+        window_start: of.window.map(|(from, _)| civil::clock_text(from)).unwrap_or_default(),
+        window_end: of.window.map(|(_, to)| civil::long_clock_text(to)).unwrap_or_default(),
+        earliest_seconds: of.earliest,
+        latest_seconds: of.latest,
     }
 }
 
@@ -67,6 +84,9 @@ pub fn rule_set(rules: &RuleSet) -> wire::RuleSet {
             .iter()
             .map(|rule| wire::BreakRule { work_above_seconds: rule.work_above, break_seconds: rule.breaks })
             .collect(),
+        max_days_in_week: rules.max_days_in_week,
+        min_break_part_seconds: rules.min_break_part,
+        weekly_rest_inside_seconds: rules.weekly_rest_inside,
     }
 }
 
@@ -86,6 +106,8 @@ pub fn time_off(of: &TimeOff) -> wire::TimeOff {
         paid: of.paid,
         credited_seconds_per_day: of.absence.credit,
         cancelled: of.cancelled,
+        local_start: of.absence.hours.map(|(from, _)| civil::long_clock_text(from)).unwrap_or_default(),
+        local_end: of.absence.hours.map(|(_, to)| civil::long_clock_text(to)).unwrap_or_default(),
     }
 }
 
@@ -249,5 +271,6 @@ pub fn shift(of: &Shift) -> wire::Shift {
         end_time: Some(second(of.duty.end)),
         breaks: of.duty.breaks.iter().map(range).collect(),
         work_seconds: of.duty.work(),
+        paid_breaks: of.duty.paid_breaks.iter().map(range).collect(),
     }
 }

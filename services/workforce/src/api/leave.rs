@@ -11,7 +11,7 @@ use tonic::{Request, Response, Status};
 use super::{Api, convert, unary_service};
 use crate::changing;
 use crate::domain::agent::Absence;
-use crate::domain::leave::{Allowance, Used};
+use crate::domain::leave::{Allowance, Half, Used};
 use crate::domain::record::{Leave, LeaveId, LeaveState, TimeOff, TimeOffId};
 use crate::domain::refusal::Refusal;
 use crate::store::planning::NewestKey;
@@ -115,6 +115,16 @@ impl Api {
         let (first, last) = (checks.date("first_day", &request.first_day), checks.date("last_day", &request.last_day));
         let in_order = first <= last && first.year() == last.year();
         checks.require(in_order, "last_day", "must not be before first_day, and in the same year");
+        let half = match wire::HalfDay::try_from(request.half) {
+            Ok(wire::HalfDay::Unspecified) => None,
+            Ok(wire::HalfDay::First) => Some(Half::First),
+            Ok(wire::HalfDay::Second) => Some(Half::Second),
+            Err(_) => {
+                checks.refuse("half", "must be a known half or unset");
+                None
+            }
+        };
+        checks.require(half.is_none() || first == last, "half", "must be unset where there is more than one day");
         let note = checks.text("note", &request.note, 0..=500);
         checks.finish()?;
         let kind = kind.unwrap_or("other");
@@ -133,7 +143,7 @@ impl Api {
         let amount = match (kind, &allowance) {
             ("vacation", None) => return Err(Refusal::LeaveBalance { left: 0 }.into()),
             ("vacation", Some(allowance)) => {
-                let amount = amount(&mut tx, user, allowance, first, last).await?;
+                let amount = amount(&mut tx, user, allowance, (first, last), half).await?;
                 let used = leave::used(&mut tx, user, year).await?;
                 if allowance.left(used) < amount {
                     return Err(Refusal::LeaveBalance { left: allowance.left(used) }.into());
@@ -149,6 +159,7 @@ impl Api {
             kind: kind.to_owned(),
             first,
             last,
+            half,
             amount,
             note,
             state: LeaveState::Requested,
@@ -238,12 +249,20 @@ impl Api {
         let found = waiting(&mut tx, id, seen).await?;
         let year = i32::from(found.first.year());
         let allowance = leave::lock_allowance(&mut tx, found.user, year).await?.map(|(allowance, _)| allowance);
-        let credit = allowance.map_or(0, |allowance| allowance.day_seconds);
+        let day = allowance.map_or(0, |allowance| allowance.day_seconds);
+        let hours = match found.half {
+            None => None,
+            Some(half) => {
+                let contract = people::employment(&mut tx, found.user).await?;
+                Some(half.hours(found.first, &contract.map(|contract| contract.availability).unwrap_or_default()))
+            }
+        };
+        let credit = if hours.is_some() { day / 2 } else { day };
         let time_off = TimeOff {
             id: self.deps.clock.new_id::<TimeOffId>(),
             user: found.user,
             kind: found.kind.clone(),
-            absence: Absence { first: found.first, last: found.last, credit },
+            absence: Absence { first: found.first, last: found.last, credit, hours },
             paid: found.kind != "other",
             cancelled: false,
         };
@@ -254,7 +273,7 @@ impl Api {
         if !leave::decide(&mut tx, id, Some(seen), state, "", by, Some(time_off.id), now).await? {
             return Err(Fault::Stale);
         }
-        let made = changing::propose(&mut tx, &self.deps, found.user, (found.first, found.last), "leave").await?;
+        let made = changing::propose(&mut tx, &self.deps, found.user, &time_off.absence, "leave").await?;
         let response = wire::ApproveLeaveResponse {
             leave: Some(again(&mut tx, id).await?),
             proposal_ids: made.iter().map(|(proposal, _)| proposal.id.to_string()).collect(),
@@ -323,11 +342,20 @@ async fn again(tx: &mut TenantTx, id: LeaveId) -> Result<wire::LeaveRequest, Fau
     Ok(shown(&found.ok_or(Fault::NotFound("leave request"))?))
 }
 
-async fn amount(tx: &mut TenantTx, user: UserId, allowance: &Allowance, first: Date, last: Date) -> Result<i64, Fault> {
+async fn amount(
+    tx: &mut TenantTx,
+    user: UserId,
+    allowance: &Allowance,
+    (first, last): (Date, Date),
+    half: Option<Half>,
+) -> Result<i64, Fault> {
     let availability = people::employment(tx, user).await?.map(|contract| contract.availability).unwrap_or_default();
     let days = if allowance.region.is_empty() { None } else { holidays::of(&allowance.region) };
     let days: Vec<Date> = days.unwrap_or_default().into_iter().map(|day| day.date).collect();
-    Ok(allowance.amount(first, last, &availability, &days))
+    Ok(match half {
+        None => allowance.amount(first, last, &availability, &days),
+        Some(_) => allowance.half(first, &availability, &days),
+    })
 }
 
 async fn read_balance(tx: &mut TenantTx, user: UserId, year: i32) -> Result<wire::LeaveBalance, Fault> {
@@ -369,6 +397,14 @@ fn state(of: LeaveState) -> wire::LeaveState {
     }
 }
 
+fn half_day(of: Option<Half>) -> wire::HalfDay {
+    match of {
+        None => wire::HalfDay::Unspecified,
+        Some(Half::First) => wire::HalfDay::First,
+        Some(Half::Second) => wire::HalfDay::Second,
+    }
+}
+
 fn shown(of: &Leave) -> wire::LeaveRequest {
     let kind = match of.kind.as_str() {
         "vacation" => wire::TimeOffKind::Vacation,
@@ -381,6 +417,7 @@ fn shown(of: &Leave) -> wire::LeaveRequest {
         kind: kind.into(),
         first_day: of.first.to_string(),
         last_day: of.last.to_string(),
+        half: half_day(of.half).into(),
         amount_hundredths: of.amount,
         note: of.note.clone(),
         state: state(of.state).into(),

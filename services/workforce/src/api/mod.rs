@@ -45,11 +45,13 @@ fn exported(line: Line) -> wire::ExportSellerRowsResponse {
     wire::ExportSellerRowsResponse { table, json_line: json, rows, sha256 }
 }
 
-/// The same for a service of unary calls only.
+/// Two lines for every unary call; the inner method speaks `Fault`. What else a service has comes last.
 macro_rules! unary_service {
-    ($service:ident: $($name:ident => $inner:ident, $request:ident, $response:ident;)*) => {
+    ($service:ident: $($name:ident => $inner:ident, $request:ident, $response:ident;)* $(+ { $($more:tt)* })?) => {
         #[tonic::async_trait]
         impl $service for Api {
+            $($($more)*)?
+
             $(
                 async fn $name(&self, request: Request<wire::$request>) -> Result<Response<wire::$response>, Status> {
                     let (caller, request) = kit::admitted(request)?;
@@ -61,46 +63,7 @@ macro_rules! unary_service {
 }
 use unary_service;
 
-/// Two lines for every unary call; the inner method speaks `Fault`.
-macro_rules! unary {
-    ($($name:ident => $inner:ident, $request:ident, $response:ident;)*) => {
-        #[tonic::async_trait]
-        impl WorkforceService for Api {
-            type WatchScheduleStream =
-                Pin<Box<dyn Stream<Item = Result<wire::WatchScheduleResponse, Status>> + Send + 'static>>;
-
-            async fn watch_schedule(
-                &self,
-                request: Request<wire::WatchScheduleRequest>,
-            ) -> Result<Response<Self::WatchScheduleStream>, Status> {
-                let (caller, request) = kit::admitted(request)?;
-                Ok(Response::new(self.watch(&caller, request).await?))
-            }
-
-            type ExportSellerRowsStream =
-                Pin<Box<dyn Stream<Item = Result<wire::ExportSellerRowsResponse, Status>> + Send + 'static>>;
-
-            async fn export_seller_rows(
-                &self,
-                request: Request<wire::ExportSellerRowsRequest>,
-            ) -> Result<Response<Self::ExportSellerRowsStream>, Status> {
-                let (caller, request) = kit::admitted(request)?;
-                let wanted = if request.counts_only { Wanted::Counts } else { Wanted::Rows };
-                let rows = export::of_caller(&self.deps, &caller, &request.seller_id, wanted, exported);
-                Ok(Response::new(rows.await?))
-            }
-
-            $(
-                async fn $name(&self, request: Request<wire::$request>) -> Result<Response<wire::$response>, Status> {
-                    let (caller, request) = kit::admitted(request)?;
-                    Ok(Response::new(self.$inner(&caller, request).await?))
-                }
-            )*
-        }
-    };
-}
-
-unary! {
+unary_service! { WorkforceService:
     upsert_employment => keep_employment, UpsertEmploymentRequest, UpsertEmploymentResponse;
     get_employment => employment, GetEmploymentRequest, GetEmploymentResponse;
     list_employments => employments, ListEmploymentsRequest, ListEmploymentsResponse;
@@ -125,4 +88,29 @@ unary! {
     get_coverage => coverage, GetCoverageRequest, GetCoverageResponse;
     get_adherence => adherence, GetAdherenceRequest, GetAdherenceResponse;
     compute_erlang => erlang, ComputeErlangRequest, ComputeErlangResponse;
+    + {
+        type WatchScheduleStream =
+            Pin<Box<dyn Stream<Item = Result<wire::WatchScheduleResponse, Status>> + Send + 'static>>;
+
+        async fn watch_schedule(
+            &self,
+            request: Request<wire::WatchScheduleRequest>,
+        ) -> Result<Response<Self::WatchScheduleStream>, Status> {
+            let (caller, request) = kit::admitted(request)?;
+            Ok(Response::new(self.watch(&caller, request).await?))
+        }
+
+        type ExportSellerRowsStream =
+            Pin<Box<dyn Stream<Item = Result<wire::ExportSellerRowsResponse, Status>> + Send + 'static>>;
+
+        async fn export_seller_rows(
+            &self,
+            request: Request<wire::ExportSellerRowsRequest>,
+        ) -> Result<Response<Self::ExportSellerRowsStream>, Status> {
+            let (caller, request) = kit::admitted(request)?;
+            let wanted = if request.counts_only { Wanted::Counts } else { Wanted::Rows };
+            let rows = export::of_caller(&self.deps, &caller, &request.seller_id, wanted, exported);
+            Ok(Response::new(rows.await?))
+        }
+    }
 }

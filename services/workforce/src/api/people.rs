@@ -7,6 +7,7 @@ use proto::workforce::v1 as wire;
 
 use super::{Api, convert};
 use crate::domain::agent::{Absence, Contract};
+use crate::domain::breaks::{self, BreakPlan, PlannedBreak};
 use crate::domain::civil::{self, Window};
 use crate::domain::record::{Employment, TimeOff, TimeOffId};
 use crate::domain::rules;
@@ -107,7 +108,7 @@ impl Api {
             id: self.deps.clock.new_id::<TimeOffId>(),
             user,
             kind: kind.unwrap_or("other").to_owned(),
-            absence: Absence { first, last, credit },
+            absence: Absence { first, last, credit, hours: None },
             paid: request.paid,
             cancelled: false,
         };
@@ -171,10 +172,12 @@ pub(super) fn read_employment(checks: &mut Checks, user: UserId, given: &wire::E
         max_shift: or(given.max_shift_seconds, 8 * HOUR),
         max_days_in_row: if given.max_days_in_row == 0 { 5 } else { given.max_days_in_row },
     };
+    let break_plan = read_breaks(checks, given);
     match rules::find(&given.rule_set, given.rule_set_version) {
         None => checks.refuse("employment.rule_set", "must be a code and version of ListRuleSets"),
         Some(rules) => {
-            if let Err(wrong) = contract.checked(rules) {
+            let checked = contract.checked(rules).map(|_| ());
+            if let Err(wrong) = checked.and_then(|()| break_plan.check(&contract, rules)) {
                 checks.refuse(format!("employment.{}", wrong.field), wrong.problem);
             }
         }
@@ -200,9 +203,41 @@ pub(super) fn read_employment(checks: &mut Checks, user: UserId, given: &wire::E
         rule_set: given.rule_set.clone(),
         rule_set_version: given.rule_set_version,
         contract,
+        break_plan,
         availability,
         starts_on,
         ends_on,
         updated_at: jiff::Timestamp::UNIX_EPOCH,
     }
+}
+
+fn read_breaks(checks: &mut Checks, given: &wire::Employment) -> BreakPlan {
+    checks.count("employment.breaks", given.breaks.len(), 0..=breaks::MOST);
+    let mut plan = BreakPlan {
+        breaks: Vec::new(),
+        before: given.min_work_before_break_seconds,
+        between: given.min_work_between_breaks_seconds,
+        after: given.min_work_after_break_seconds,
+    };
+    for (index, one) in given.breaks.iter().take(breaks::MOST).enumerate() {
+        let mut edge = |name: &str, text: &str, most: i32| {
+            let read = civil::clock(text, most);
+            read.map_err(|wrong| checks.refuse(format!("employment.breaks[{index}].{name}"), wrong.to_string())).ok()
+        };
+        let window = if one.window_start.is_empty() && one.window_end.is_empty() {
+            None
+        } else {
+            let start = edge("window_start", &one.window_start, 1_439);
+            start.zip(edge("window_end", &one.window_end, 2_880))
+        };
+        plan.breaks.push(PlannedBreak {
+            length: one.length_seconds,
+            paid: one.paid,
+            work_above: one.work_above_seconds,
+            window,
+            earliest: one.earliest_seconds,
+            latest: one.latest_seconds,
+        });
+    }
+    plan
 }

@@ -89,6 +89,6 @@ fn shown(id: ScheduleId, kept: &KeptProof, visible: &[SellerId]) -> wire::Schedu
     }
 }
 
-fn figure(of: Figure) -> wire::ProvenFigure {
+pub(super) fn figure(of: Figure) -> wire::ProvenFigure {
     wire::ProvenFigure { value: of.value, low: of.ends.map(|ends| ends.0), high: of.ends.map(|ends| ends.1) }
 }

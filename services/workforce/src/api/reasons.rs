@@ -537,6 +537,7 @@ fn reason(of: Reason) -> wire::AbsenceReason {
         Reason::DailyRest => wire::AbsenceReason::DailyRest,
         Reason::WeeklyRest => wire::AbsenceReason::WeeklyRest,
         Reason::DaysInRow => wire::AbsenceReason::DaysInRow,
+        Reason::DaysInWeek => wire::AbsenceReason::DaysInWeek,
         Reason::Free => wire::AbsenceReason::Free,
     }
 }

@@ -1,20 +1,31 @@
 //! What would be if.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::civil::Date;
 use kit::{Caller, Checks, Fault, SellerId, UserId};
 use proto::workforce::v1 as wire;
 use proto::workforce::v1::what_if_service_server::WhatIfService;
+use simulator::Control;
 use tonic::{Request, Response, Status};
 
 use super::changes::read_time;
+use super::proof::figure;
 use super::{Api, convert, unary_service};
 use crate::changing;
 use crate::domain::agent::{Agent, Duty};
+use crate::domain::civil;
 use crate::domain::coverage::coverage;
 use crate::domain::model::{Grid, Need};
+use crate::domain::proof::{self, Line, Stream};
 use crate::domain::record::ScheduleId;
 use crate::domain::what_if::{Added, Lent, Trial, daily, day, tried};
 use crate::promised::{self, Asked};
 use crate::store::schedule;
+
+/// A simulation that takes longer is given up.
+const LONGEST: Duration = Duration::from_secs(8);
 
 unary_service! { WhatIfService:
     analyse_what_if => what_if, AnalyseWhatIfRequest, AnalyseWhatIfResponse;
@@ -29,16 +40,96 @@ impl Api {
         let mut checks = Checks::new();
         let id: ScheduleId = checks.id("schedule_id", &request.schedule_id);
         let trial = read(&mut checks, &request);
+        let simulated =
+            (!request.simulated_day.is_empty()).then(|| checks.date("simulated_day", &request.simulated_day));
         checks.finish()?;
         let mut tx = self.deps.db.begin(&caller.of_provider()).await?;
         let found = schedule::get(&mut tx, id).await?.ok_or(Fault::NotFound("schedule"))?;
+        if simulated.is_some_and(|day| day < found.first_day || found.last_day() < day) {
+            return Err(Fault::invalid("simulated_day", "must be a day of the schedule"));
+        }
         let visible = tx.readable().to_vec();
         let (workers, needs, grid) = changing::board(&mut tx, &found).await?;
         let asked = promised::asked(&mut tx, &found).await?;
         drop(tx);
         let people: Vec<(Agent, Vec<Duty>)> = workers.into_iter().map(|worker| (worker.agent, worker.duties)).collect();
-        let computed = tokio::task::spawn_blocking(move || compute(&grid, &needs, &people, &trial, &asked, &visible));
-        computed.await.map_err(|e| Fault::Internal(Box::new(e)))?
+        let seed = found.seed.unsigned_abs();
+        let control = Arc::new(proof::control());
+        let of_run = Arc::clone(&control);
+        let mut running = tokio::task::spawn_blocking(move || {
+            let mut response = compute(&grid, &needs, &people, &trial, &asked, &visible)?;
+            if let Some(day) = simulated {
+                let scene = Scene { grid: day_of(&grid, day), needs: &needs, asked: &asked, visible: &visible, seed };
+                scene.simulate(&people, &tried(&people, &trial).unwrap_or_default(), &of_run, &mut response);
+            }
+            Ok(response)
+        });
+        let done = tokio::time::timeout(LONGEST, &mut running).await;
+        let done = match done {
+            Ok(done) => done,
+            Err(_) => {
+                // It ends at the next contact, and says so.
+                proof::stop(&control);
+                running.await
+            }
+        };
+        done.map_err(|e| Fault::Internal(Box::new(e)))?
+    }
+}
+
+/// A day in UTC on its own grid.
+fn day_of(grid: &Grid, day: Date) -> Grid {
+    let start = civil::midnight(day, &jiff::tz::TimeZone::UTC).as_second();
+    Grid { start, step: grid.step, count: (86_400 / grid.step) as usize }
+}
+
+/// A day that is simulated.
+struct Scene<'a> {
+    grid: Grid,
+    needs: &'a [Need],
+    asked: &'a [Asked],
+    visible: &'a [SellerId],
+    seed: u64,
+}
+
+impl Scene<'_> {
+    /// Simulates the day with these people and with those, with the same contacts.
+    fn simulate(
+        &self,
+        before: &[(Agent, Vec<Duty>)],
+        after: &[(Agent, Vec<Duty>)],
+        control: &Control,
+        response: &mut wire::AnalyseWhatIfResponse,
+    ) {
+        if self.needs.iter().any(|need| !self.visible.contains(&need.seller)) {
+            // What others' contacts take of the same people would be left out.
+            "it takes every seller of the schedule, and not all are granted"
+                .clone_into(&mut response.simulation_failure);
+            return;
+        }
+        let streams: Vec<Stream> = self.asked.iter().flat_map(|asked| promised::streams(&self.grid, asked)).collect();
+        let run = |people| proof::try_out(&self.grid, self.needs, people, &streams, self.seed, control);
+        match run(before).and_then(|before| Ok((before, run(after)?))) {
+            Err(refusal) => response.simulation_failure = refusal.to_string(),
+            Ok((before, after)) => {
+                response.replications = i32::try_from(before.replications).unwrap_or(i32::MAX);
+                response.confidence = before.confidence;
+                let pairs = before.lines.into_iter().zip(after.lines);
+                response.simulated = pairs.map(|(before, after)| simulated(&before, &after)).collect();
+            }
+        }
+    }
+}
+
+fn simulated(before: &Line, after: &Line) -> wire::SimulatedLevel {
+    wire::SimulatedLevel {
+        seller_id: before.seller.to_string(),
+        channel: before.channel.clone(),
+        contacts: before.contacts,
+        service_level_before: before.service_level.map(figure),
+        service_level_after: after.service_level.map(figure),
+        mean_wait_seconds_before: before.mean_wait.map(figure),
+        mean_wait_seconds_after: after.mean_wait.map(figure),
     }
 }
 
@@ -86,6 +177,7 @@ fn compute(
         uncovered_after_seconds: seconds(after.uncovered),
         series: series.collect(),
         levels,
+        ..wire::AnalyseWhatIfResponse::default()
     })
 }
 

@@ -60,7 +60,7 @@ mod tests {
 
     #[test]
     fn a_late_start_a_long_break_and_overtime_show() {
-        let shift = Duty { start: 0, end: 28_800, breaks: vec![(14_400, 16_200)] };
+        let shift = Duty { start: 0, end: 28_800, breaks: vec![(14_400, 16_200)], ..Duty::default() };
         // Came ten minutes late, worked into the break, came back in time, stayed an hour longer.
         let day = compare(std::slice::from_ref(&shift), &[(600, 15_000), (16_200, 32_400), (20_000, 21_000)], &[]);
         assert_eq!(day, Day { scheduled: 27_000, present: 30_600, adhered: 26_400 });

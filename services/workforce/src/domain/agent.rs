@@ -6,14 +6,15 @@ use jiff::tz::TimeZone;
 use kit::{SellerId, UserId};
 use thiserror::Error;
 
-use super::civil::{self, Window};
+use super::breaks::BreakPlan;
+use super::civil::{self, Gap, Window};
 use super::model::Grid;
 use super::rules::RuleSet;
 
 const WEEK: i64 = 7 * 86_400;
 
 /// A stretch of work: one shift with its breaks, in seconds since the epoch.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Duty {
     /// Start.
     pub start: i64,
@@ -21,15 +22,17 @@ pub struct Duty {
     pub end: i64,
     /// Unpaid breaks inside, in order.
     pub breaks: Vec<(i64, i64)>,
+    /// Paid breaks inside, in order: working time off the phones.
+    pub paid_breaks: Vec<(i64, i64)>,
 }
 
 impl Duty {
-    /// Working time: true length without the breaks.
+    /// Working time: true length without the unpaid breaks.
     pub fn work(&self) -> i64 {
         self.end - self.start - self.breaks.iter().map(|(from, to)| to - from).sum::<i64>()
     }
 
-    /// The intervals that it touches, with hundredths of a person at work in each.
+    /// The intervals that it touches, with hundredths of a person on the phones in each.
     pub fn cover(&self, grid: &Grid) -> impl Iterator<Item = (usize, u32)> {
         // A shift after the last interval touches none.
         let first = (self.start - grid.start).div_euclid(grid.step).clamp(0, grid.count as i64);
@@ -37,7 +40,8 @@ impl Duty {
         (first..end).map(move |interval| {
             let (from, to) = (grid.start + interval * grid.step, grid.start + (interval + 1) * grid.step);
             let overlap = |start: i64, end: i64| (end.min(to) - start.max(from)).max(0);
-            let breaks: i64 = self.breaks.iter().map(|(start, end)| overlap(*start, *end)).sum();
+            let pauses = self.breaks.iter().chain(&self.paid_breaks);
+            let breaks: i64 = pauses.map(|(start, end)| overlap(*start, *end)).sum();
             let present = overlap(self.start, self.end) - breaks;
             (interval as usize, (present * 100 / grid.step) as u32)
         })
@@ -110,6 +114,24 @@ pub struct Absence {
     pub last: Date,
     /// Seconds credited against the weekly minimum for each day.
     pub credit: i64,
+    /// The part of each day, in civil minutes; none = all of it.
+    pub hours: Option<(i32, i32)>,
+}
+
+impl Absence {
+    /// Whether it takes up some of a stretch of time in a zone.
+    pub fn touches(&self, zone: &TimeZone, from: i64, to: i64) -> bool {
+        let (start, end) = self.hours.unwrap_or((0, 1_440));
+        let mut day = self.first;
+        while day <= self.last {
+            let at = |minutes| civil::instant(day, minutes, zone, Gap::Forward).map(|at| at.as_second());
+            if at(start).zip(at(end)).is_some_and(|(start, end)| start < to && from < end) {
+                return true;
+            }
+            day = civil::later(day, 1);
+        }
+        false
+    }
 }
 
 /// How well a language is spoken, as the staff directory grades it.
@@ -185,6 +207,8 @@ pub struct Agent {
     pub rules: &'static RuleSet,
     /// The contract.
     pub contract: Contract,
+    /// The breaks that it plans.
+    pub break_plan: BreakPlan,
     /// Weekly windows; empty = always.
     pub availability: Vec<Window>,
     /// First day of the contract.
@@ -200,11 +224,20 @@ pub struct Agent {
 }
 
 impl Agent {
-    /// Whether the agent is employed and not away on a day.
+    /// Whether the agent is employed and not away for the whole of a day.
     pub fn works_on(&self, day: Date) -> bool {
         self.starts_on <= day
             && self.ends_on.is_none_or(|end| day <= end)
-            && !self.absences.iter().any(|absence| absence.first <= day && day <= absence.last)
+            && !self
+                .absences
+                .iter()
+                .any(|absence| absence.hours.is_none() && absence.first <= day && day <= absence.last)
+    }
+
+    /// Whether time off of a part of the day takes up some of a stretch of time.
+    pub fn partly_away(&self, from: i64, to: i64) -> bool {
+        let mut parts = self.absences.iter().filter(|absence| absence.hours.is_some());
+        parts.any(|absence| absence.touches(&self.zone, from, to))
     }
 
     /// The local day of an instant.
@@ -239,7 +272,7 @@ mod tests {
     fn a_shift_covers_the_intervals_it_touches_and_none_outside_the_grid() {
         let grid = Grid { start: 0, step: 1_800, count: 4 };
         let covered = |start: i64, end: i64| {
-            let duty = Duty { start, end, breaks: Vec::new() };
+            let duty = Duty { start, end, ..Duty::default() };
             duty.cover(&grid).collect::<Vec<_>>()
         };
         assert_eq!(covered(-900, 2_700), [(0, 100), (1, 50)]);

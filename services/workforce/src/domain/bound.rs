@@ -676,7 +676,7 @@ fn safe(value: f64) -> i64 {
 }
 
 /// What people who are planned alike have in common.
-type Kind<'m> = (&'m [u32], &'m [u32], &'m [i64], [i64; 6], Vec<(i64, i64, i64)>, Option<TasteKind>);
+type Kind<'m> = (&'m [u32], &'m [u32], &'m [i64], [i64; 7], Vec<(i64, i64, i64)>, Option<TasteKind>);
 type TasteKind = (u32, Option<u32>, Option<u32>, [u64; BURDENS]);
 
 fn classes(model: &Model) -> Vec<Class> {
@@ -686,6 +686,7 @@ fn classes(model: &Model) -> Vec<Class> {
         let limits = [
             person.max_week,
             i64::from(person.max_days_in_row),
+            i64::from(person.max_days_in_week),
             person.daily_rest,
             person.weekly_rest.0,
             person.weekly_rest.1,

@@ -6,7 +6,7 @@ use jiff::civil::Date;
 use kit::UserId;
 
 use super::agent::{Agent, Duty};
-use super::check::{self, Broken};
+use super::check::{self, Broken, Rule};
 use super::civil;
 use super::coverage::coverage;
 use super::model::{Grid, Need};
@@ -29,7 +29,10 @@ pub fn broken(agent: &Agent, removed: &[Duty], added: &[Duty]) -> Vec<Broken> {
     let (Some(first), Some(last)) = (days.iter().min(), days.iter().max()) else { return Vec::new() };
     let mut rest = agent.clone();
     rest.published.retain(|duty| !removed.contains(duty));
-    check::broken(&rest, added, *first, *last)
+    // The breaks that a contract plans bind who makes the plan. A day that goes differently keeps those of the law.
+    let mut found = check::broken(&rest, added, *first, *last);
+    found.retain(|broken| broken.rule != Rule::PlannedBreaks);
+    found
 }
 
 /// Who covers a shift that somebody cannot work.
@@ -196,7 +199,7 @@ pub fn shortened(duty: &Duty, time: &Duty) -> Result<Option<Duty>, Unfit> {
         (false, false) => return Err(Unfit),
     }
     // Nobody comes for a break, or stays for one.
-    for (from, to) in &duty.breaks {
+    for (from, to) in duty.breaks.iter().chain(&duty.paid_breaks) {
         if *from <= start && start < *to {
             start = *to;
         }
@@ -204,8 +207,9 @@ pub fn shortened(duty: &Duty, time: &Duty) -> Result<Option<Duty>, Unfit> {
             end = *from;
         }
     }
-    let breaks = duty.breaks.iter().filter(|(from, to)| start < *from && *to < end).copied().collect();
-    Ok(Some(Duty { start, end, breaks }))
+    let inside =
+        |ranges: &[(i64, i64)]| ranges.iter().filter(|(from, to)| start < *from && *to < end).copied().collect();
+    Ok(Some(Duty { start, end, breaks: inside(&duty.breaks), paid_breaks: inside(&duty.paid_breaks) }))
 }
 
 /// Time that does not fit a shift.
@@ -219,6 +223,7 @@ mod tests {
 
     use super::*;
     use crate::domain::agent::{Absence, Contract, Level, Skills};
+    use crate::domain::breaks::BreakPlan;
     use crate::domain::rules;
 
     const HOUR: i64 = 3_600;
@@ -238,6 +243,7 @@ mod tests {
                 max_shift: 8 * HOUR,
                 max_days_in_row: 5,
             },
+            break_plan: BreakPlan::default(),
             availability: Vec::new(),
             starts_on: civil::day("2025-01-01").expect("a day"),
             ends_on: None,
@@ -254,7 +260,7 @@ mod tests {
 
     fn six_hours(day: i64, hour: i64) -> Duty {
         let start = MONDAY + day * 24 * HOUR + hour * HOUR;
-        Duty { start, end: start + 6 * HOUR, breaks: Vec::new() }
+        Duty { start, end: start + 6 * HOUR, ..Duty::default() }
     }
 
     fn need(people: u32) -> Need {
@@ -315,7 +321,7 @@ mod tests {
         assert!(broken(&one.agent, &[six_hours(0, 9)], &[]).is_empty());
         let mut away = one.agent.clone();
         let day = civil::day("2026-01-07").expect("a day");
-        away.absences.push(Absence { first: day, last: day, credit: 0 });
+        away.absences.push(Absence { first: day, last: day, credit: 0, hours: None });
         assert!(!broken(&away, &[], &[six_hours(2, 9)]).is_empty());
     }
 
@@ -334,8 +340,8 @@ mod tests {
 
     #[test]
     fn time_is_added_at_the_edges_and_taken_from_them() {
-        let duty = Duty { start: 9, end: 17, breaks: vec![(12, 13)] };
-        let time = |start: i64, end: i64| Duty { start, end, breaks: Vec::new() };
+        let duty = Duty { start: 9, end: 17, breaks: vec![(12, 13)], ..Duty::default() };
+        let time = |start: i64, end: i64| Duty { start, end, ..Duty::default() };
         let edges = |duty: Duty| (duty.start, duty.end, duty.breaks.len());
         assert_eq!(extended(&duty, &time(17, 19)).map(edges), Some((9, 19, 1)));
         assert_eq!(extended(&duty, &time(7, 9)).map(edges), Some((7, 17, 1)));

@@ -26,10 +26,14 @@ pub enum Rule {
     Stretch,
     /// Breaks in one shift.
     Breaks,
+    /// The breaks that the contract plans.
+    PlannedBreaks,
     /// Shift lengths of the contract.
     ShiftLength,
     /// Working days in a row.
     DaysInRow,
+    /// Working days in one week.
+    DaysInWeek,
     /// Outside the agent's availability.
     Availability,
     /// On a day off, or outside the contract.
@@ -48,8 +52,10 @@ impl Rule {
             Rule::WeekWork => "week_work",
             Rule::Stretch => "work_without_break",
             Rule::Breaks => "breaks",
+            Rule::PlannedBreaks => "planned_breaks",
             Rule::ShiftLength => "shift_length",
             Rule::DaysInRow => "days_in_row",
+            Rule::DaysInWeek => "days_in_week",
             Rule::Availability => "availability",
             Rule::Absence => "absence",
         }
@@ -97,6 +103,13 @@ fn one_duty(agent: &Agent, duty: &Duty, found: &mut Vec<Broken>) {
     }
     stretches.push(duty.end - at);
     sound &= at < duty.end;
+    // Paid breaks lie inside the work, each for itself.
+    let mut at = duty.start;
+    for &(from, to) in &duty.paid_breaks {
+        let clear = duty.breaks.iter().all(|(start, end)| to <= *start || *end <= from);
+        sound &= at <= from && from < to && to <= duty.end && clear;
+        at = to;
+    }
     note(sound, Rule::Shape);
     let work: i64 = stretches.iter().sum();
     note(work <= agent.rules.max_day, Rule::DayWork);
@@ -109,12 +122,24 @@ fn one_duty(agent: &Agent, duty: &Duty, found: &mut Vec<Broken>) {
         }
     }
     note(needed <= breaks && !short, Rule::Breaks);
+    note(agent.break_plan.kept(duty, day, &agent.zone), Rule::PlannedBreaks);
 
     let mut touched = day;
     let last = agent.day_of(duty.end - 1);
     while touched <= last {
         note(agent.works_on(touched), Rule::Absence);
         touched = civil::later(touched, 1);
+    }
+    // A part of a day off, by its own instants.
+    for absence in agent.absences.iter().filter(|absence| absence.first <= last && day <= absence.last) {
+        let Some((start, end)) = absence.hours else { continue };
+        let mut on = absence.first.max(civil::later(day, -1));
+        while on <= absence.last.min(last) {
+            let at = |minutes| civil::instant(on, minutes, &agent.zone, civil::Gap::Forward).map(|at| at.as_second());
+            let apart = at(start).zip(at(end)).is_none_or(|(start, end)| end <= duty.start || duty.end <= start);
+            note(apart, Rule::Absence);
+            on = civil::later(on, 1);
+        }
     }
     if !agent.availability.is_empty() {
         let stamp = |second| jiff::Timestamp::from_second(second).unwrap_or(jiff::Timestamp::MAX);
@@ -159,6 +184,11 @@ fn weeks(agent: &Agent, all: &[&Duty], first: Date, last: Date, found: &mut Vec<
         let work: i64 = all.iter().filter(in_week).map(|duty| duty.work()).sum();
         if agent.contract.max_week.min(agent.rules.max_week) < work {
             found.push(Broken { rule: Rule::WeekWork, day: monday });
+        }
+        let days: std::collections::BTreeSet<Date> =
+            all.iter().filter(in_week).map(|duty| agent.day_of(duty.start)).collect();
+        if agent.rules.max_days_in_week < days.len() as i32 {
+            found.push(Broken { rule: Rule::DaysInWeek, day: monday });
         }
         // Rests lie between shifts; before the first and after the last known shift they are long.
         let edges = all.iter().flat_map(|duty| [duty.start, duty.end]);

@@ -5,6 +5,7 @@ use kit::ids::Uuid;
 
 use super::*;
 use crate::domain::agent::{Absence, Contract, Skills};
+use crate::domain::breaks::{BreakPlan, PlannedBreak};
 use crate::domain::civil::{Gap, Window};
 use crate::domain::rules;
 
@@ -23,6 +24,7 @@ fn agent(rule_set: &str, zone: &str) -> Agent {
             max_shift: 13 * HOUR,
             max_days_in_row: 6,
         },
+        break_plan: BreakPlan::default(),
         availability: Vec::new(),
         starts_on: day("2026-01-01"),
         ends_on: None,
@@ -39,7 +41,8 @@ fn day(text: &str) -> Date {
 /// A shift of a day in June 2026 (the 1st is a Monday) by civil minutes, with breaks.
 fn duty(agent: &Agent, date: &str, start: i32, end: i32, breaks: &[(i32, i32)]) -> Duty {
     let at = |minutes| civil::instant(day(date), minutes, &agent.zone, Gap::Refuse).expect("exists").as_second();
-    Duty { start: at(start), end: at(end), breaks: breaks.iter().map(|(a, b)| (at(*a), at(*b))).collect() }
+    let breaks = breaks.iter().map(|(a, b)| (at(*a), at(*b))).collect();
+    Duty { start: at(start), end: at(end), breaks, ..Duty::default() }
 }
 
 fn rules_broken(agent: &Agent, duties: &[Duty]) -> Vec<Rule> {
@@ -123,7 +126,7 @@ fn hours_and_days_in_a_row_are_limited_together_with_published_shifts() {
 fn nobody_works_when_away_or_outside_her_hours() {
     let mut anna = agent("eu-wtd", "Europe/Lisbon");
     let night = duty(&anna, "2026-06-03", 1_320, 1_560, &[]);
-    let off = Absence { first: day("2026-06-04"), last: day("2026-06-05"), credit: 0 };
+    let off = Absence { first: day("2026-06-04"), last: day("2026-06-05"), credit: 0, hours: None };
     anna.absences = vec![off];
     assert_eq!(rules_broken(&anna, std::slice::from_ref(&night)), [Rule::Absence]);
     anna.absences.clear();
@@ -144,4 +147,80 @@ fn two_shifts_on_a_day_are_one_too_many() {
     assert_eq!(rules_broken(&anna, &twice), [Rule::OneShiftADay]);
     let overlapping = [duty(&anna, "2026-06-01", 0, 240, &[]), duty(&anna, "2026-06-01", 200, 400, &[])];
     assert_eq!(rules_broken(&anna, &overlapping), [Rule::OneShiftADay, Rule::DailyRest]);
+}
+
+/// A paid quarter of an hour, lunch between half past eleven and half past two in shifts that hold it, and another
+/// quarter, with an hour of work around each.
+fn planned() -> BreakPlan {
+    let quarter =
+        PlannedBreak { length: 900, paid: true, work_above: 0, window: None, earliest: HOUR, latest: 7 * HOUR };
+    let lunch = PlannedBreak {
+        length: 1_800,
+        paid: false,
+        window: Some((690, 870)),
+        earliest: 0,
+        latest: 0,
+        ..quarter.clone()
+    };
+    BreakPlan { breaks: vec![quarter.clone(), lunch, quarter], before: HOUR, between: HOUR, after: HOUR }
+}
+
+#[test]
+fn planned_breaks_lie_where_they_belong() {
+    let mut anna = agent("de-arbzg", "Europe/Berlin");
+    anna.break_plan = planned();
+    let check = |start, end, breaks: &[(i32, i32)], paid: &[(i32, i32)]| {
+        let paid = duty(&anna, "2026-06-01", start, end, paid).breaks;
+        let duty = Duty { paid_breaks: paid, ..duty(&anna, "2026-06-01", start, end, breaks) };
+        rules_broken(&anna, &[duty])
+    };
+    let planned = [Rule::PlannedBreaks];
+    assert_eq!(check(540, 1_050, &[(720, 750)], &[(630, 645), (900, 915)]), []);
+    // Missing, unpaid instead, too short, too near to one another, to the start or to the end.
+    assert_eq!(check(540, 1_050, &[(720, 750)], &[(630, 645)]), planned);
+    assert_eq!(check(540, 1_050, &[(720, 750), (900, 915)], &[(630, 645)]), planned);
+    assert_eq!(check(540, 1_050, &[(720, 750)], &[(630, 645), (900, 910)]), planned);
+    assert_eq!(check(540, 1_050, &[(720, 750)], &[(661, 676), (900, 915)]), planned);
+    assert_eq!(check(540, 1_050, &[(720, 750)], &[(599, 614), (900, 915)]), planned);
+    assert_eq!(check(540, 1_050, &[(720, 750)], &[(630, 645), (976, 991)]), planned);
+    // Lunch outside its hours, or after both others.
+    assert_eq!(check(540, 1_050, &[(689, 719)], &[(600, 615), (900, 915)]), planned);
+    assert_eq!(check(540, 1_050, &[(780, 810)], &[(600, 615), (690, 705)]), planned);
+    // Who comes at two has no lunch, and the law's break alone.
+    assert_eq!(check(840, 1_200, &[], &[(930, 945), (1_080, 1_095)]), []);
+    assert_eq!(check(840, 1_260, &[(1_020, 1_050)], &[(930, 945), (1_140, 1_155)]), []);
+    // A paid break is no rest by law, and lies inside the work.
+    assert_eq!(check(540, 1_020, &[], &[(630, 645), (900, 915)]), [Rule::Stretch, Rule::Breaks, Rule::PlannedBreaks]);
+    let overlapping = check(540, 1_050, &[(720, 750)], &[(630, 645), (740, 755), (900, 915)]);
+    assert_eq!(overlapping, [Rule::Shape, Rule::PlannedBreaks]);
+}
+
+#[test]
+fn shifts_are_laid_out_with_their_planned_breaks() {
+    use crate::domain::model::Grid;
+    use crate::domain::shape::shapes;
+    let mut anna = agent("de-arbzg", "Europe/Berlin");
+    anna.break_plan = planned();
+    anna.contract.min_shift = 4 * HOUR;
+    anna.contract.max_shift = 9 * HOUR;
+    assert_eq!(anna.break_plan.check(&anna.contract, anna.rules), Ok(()));
+    // An ordinary day, and those on which the clocks change.
+    for date in ["2026-06-01", "2026-03-28", "2026-03-29", "2026-10-24", "2026-10-25"] {
+        let grid = Grid::around(day(date), 1, 1_800);
+        let made = shapes(&grid, day(date), &anna.zone, &anna.contract, anna.rules, &anna.break_plan);
+        for shape in &made {
+            assert_eq!(broken(&anna, std::slice::from_ref(&shape.duty), day(date), day(date)), [], "{:?}", shape.duty);
+        }
+        let lunch =
+            |shape: &&crate::domain::shape::Shape| shape.duty.breaks.len() == 1 && shape.duty.paid_breaks.len() == 2;
+        assert!(500 < made.iter().filter(lunch).count(), "{date}");
+        let most = made.iter().filter(|shape| shape.work == 8 * HOUR && shape.duty.start == made[0].duty.start).count();
+        assert!(most <= 27, "{most}");
+    }
+    // Two hours between two breaks leave no place for three in four hours.
+    let wide = BreakPlan { between: 2 * HOUR, ..planned() };
+    assert_eq!(wide.check(&anna.contract, anna.rules).expect_err("contradicts").field, "breaks");
+    let short = PlannedBreak { length: 600, paid: false, ..planned().breaks[0].clone() };
+    let short = BreakPlan { breaks: vec![short], ..planned() };
+    assert_eq!(short.check(&anna.contract, anna.rules).expect_err("contradicts").field, "breaks.length_seconds");
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use jiff::civil::Date;
 
-use super::agent::{Agent, Duty};
+use super::agent::{Absence, Agent, Duty};
 use super::check::{self, Broken};
 use super::civil;
 use super::model::{Model, Need};
@@ -26,6 +26,8 @@ pub enum Term {
     ShiftLength,
     /// Working days in a row.
     DaysInRow,
+    /// Working days in the week.
+    DaysInWeek,
     /// Rest between two shifts.
     DailyRest,
     /// The long rest of the week.
@@ -34,8 +36,9 @@ pub enum Term {
     Published,
 }
 
-const TERMS: [Term; 8] = [
+const TERMS: [Term; 9] = [
     Term::DaysInRow,
+    Term::DaysInWeek,
     Term::WeeklyRest,
     Term::DailyRest,
     Term::Published,
@@ -89,6 +92,9 @@ fn reached(agent: &Agent, monday: Date, held: &[Term]) -> bool {
         person.owed.fill(owed);
         if without(Term::DaysInRow) {
             person.max_days_in_row = 14;
+        }
+        if without(Term::DaysInWeek) {
+            person.max_days_in_week = 7;
         }
         if without(Term::DailyRest) {
             person.daily_rest = 0;
@@ -213,7 +219,10 @@ fn can(agent: &Agent, open: &[(i64, i64)], need: &Need, (from, to): (i64, i64), 
         Lack::Language => agent.skills.speaks(&need.language),
         Lack::Certification => agent.skills.admitted(need.seller, need.certification_required, until()),
         Lack::Employment => agent.starts_on <= day && agent.ends_on.is_none_or(|end| day <= end),
-        Lack::Absence => !agent.absences.iter().any(|absence| absence.first <= day && day <= absence.last),
+        Lack::Absence => {
+            let whole = |absence: &Absence| absence.hours.is_none() && absence.first <= day && day <= absence.last;
+            !agent.absences.iter().any(whole) && !agent.partly_away(from, to)
+        }
         Lack::Availability => agent.availability.is_empty() || civil::holds(open, from, to),
         Lack::ContractShifts => true,
     })
@@ -244,7 +253,6 @@ pub fn shifts(agent: &Agent, duties: &[Duty], first: Date, last: Date) -> Vec<(B
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::agent::Absence;
     use crate::domain::civil::Window;
     use crate::domain::sample;
 
@@ -273,7 +281,7 @@ mod tests {
     fn the_smallest_set_is_named() {
         let (mut agent, monday) = agent();
         // Three days away without credit leave four days of eight hours.
-        agent.absences = vec![Absence { first: monday, last: civil::later(monday, 2), credit: 0 }];
+        agent.absences = vec![Absence { first: monday, last: civil::later(monday, 2), credit: 0, hours: None }];
         assert_eq!(conflict(&agent, monday), Some(vec![Term::ShiftLength, Term::Absence]));
         // With credit for them the hours can be worked.
         agent.absences[0].credit = 8 * HOUR;
@@ -320,7 +328,7 @@ mod tests {
         assert_eq!((found[0].need, found[0].time), (1, (noon, noon + 4 * STEP)));
         assert_eq!(found[0].lacks, [Lack::Language, Lack::Certification]);
         // Away on Monday: nobody is left for Italian, and that alone is why.
-        agents[0].absences = vec![Absence { first: monday, last: monday, credit: 0 }];
+        agents[0].absences = vec![Absence { first: monday, last: monday, credit: 0, hours: None }];
         agents[1].skills.certifications = vec![(seller, None)];
         let found = of(&agents);
         assert_eq!((found.len(), found[0].need), (1, 0));
@@ -335,7 +343,7 @@ mod tests {
         let (anna, monday) = agent();
         let duty = |day: i64, from: i64, to: i64| {
             let midnight = civil::midnight(civil::later(monday, day), &anna.zone).as_second();
-            Duty { start: midnight + from * HOUR, end: midnight + to * HOUR, breaks: Vec::new() }
+            Duty { start: midnight + from * HOUR, end: midnight + to * HOUR, ..Duty::default() }
         };
         let last = civil::later(monday, 6);
         let duties = [duty(0, 9, 14), duty(2, 16, 21), duty(3, 7, 12), duty(4, 9, 13)];

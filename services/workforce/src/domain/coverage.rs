@@ -65,6 +65,7 @@ mod tests {
 
     use super::*;
     use crate::domain::agent::{Contract, Level, Skills};
+    use crate::domain::breaks::BreakPlan;
     use crate::domain::rules;
 
     fn agent(languages: &[&str]) -> Agent {
@@ -74,6 +75,7 @@ mod tests {
             zone: jiff::tz::TimeZone::UTC,
             rules: rules::find("eu-wtd", 0).expect("known"),
             contract: Contract { min_week: 0, max_week: 0, min_shift: 0, max_shift: 0, max_days_in_row: 5 },
+            break_plan: BreakPlan::default(),
             availability: Vec::new(),
             starts_on: civil::day("2026-01-01").expect("a day"),
             ends_on: None,
@@ -97,7 +99,7 @@ mod tests {
             people: people.to_vec(),
         };
         let needs = [need("it", [100, 100, 50]), need("fr", [100, 0, 0])];
-        let all_day = Duty { start: 0, end: 5_400, breaks: vec![(2_700, 3_600)] };
+        let all_day = Duty { start: 0, end: 5_400, breaks: vec![(2_700, 3_600)], ..Duty::default() };
         let people = [(agent(&["it", "fr"]), vec![all_day.clone()]), (agent(&["it"]), vec![all_day])];
         let found = coverage(&grid, &needs, &people);
         assert_eq!(found.at_work, [200, 100, 200]);

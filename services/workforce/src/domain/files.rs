@@ -4,11 +4,12 @@ use icalendar::{Calendar, Component, Event, Property};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::agent::Duty;
 use super::civil;
 use super::record::Shift;
 
 /// Columns of the table.
-const COLUMNS: [&str; 11] = [
+const COLUMNS: [&str; 13] = [
     "user_id",
     "name",
     "day",
@@ -20,6 +21,8 @@ const COLUMNS: [&str; 11] = [
     "break_start_utc",
     "break_end_utc",
     "work_seconds",
+    "paid_break_start_utc",
+    "paid_break_end_utc",
 ];
 
 /// Shifts as a calendar: instants in UTC, one event a shift with an id that stays, breaks in its text. `name` says
@@ -39,6 +42,7 @@ pub fn calendar<'a>(title: &str, shifts: impl Iterator<Item = (&'a Shift, Option
             .duty
             .breaks
             .iter()
+            .chain(&shift.duty.paid_breaks)
             .map(|(from, to)| format!("Break {}-{} ({})", clock(shift, *from), clock(shift, *to), shift.zone))
             .collect();
         if !breaks.is_empty() {
@@ -56,8 +60,11 @@ pub fn table<'a>(shifts: impl Iterator<Item = (&'a Shift, &'a str)>, with_head: 
         writer.write_record(COLUMNS)?;
     }
     for (shift, name) in shifts {
-        let pause = shift.duty.breaks.first();
         let utc = |at: i64| second(at).to_string();
+        // Several breaks share a cell.
+        let starts = |ranges: &[(i64, i64)]| ranges.iter().map(|range| utc(range.0)).collect::<Vec<_>>().join(";");
+        let ends = |ranges: &[(i64, i64)]| ranges.iter().map(|range| utc(range.1)).collect::<Vec<_>>().join(";");
+        let Duty { breaks, paid_breaks, .. } = &shift.duty;
         writer.write_record([
             shift.user.to_string(),
             safe(name),
@@ -67,9 +74,11 @@ pub fn table<'a>(shifts: impl Iterator<Item = (&'a Shift, &'a str)>, with_head: 
             clock(shift, shift.duty.end),
             utc(shift.duty.start),
             utc(shift.duty.end),
-            pause.map(|range| utc(range.0)).unwrap_or_default(),
-            pause.map(|range| utc(range.1)).unwrap_or_default(),
+            starts(breaks),
+            ends(breaks),
             shift.duty.work().to_string(),
+            starts(paid_breaks),
+            ends(paid_breaks),
         ])?;
     }
     writer.into_inner().map_err(|failed| csv::Error::from(failed.into_error()))
@@ -103,7 +112,6 @@ mod tests {
     use kit::ids::Uuid;
 
     use super::*;
-    use crate::domain::agent::Duty;
     use crate::domain::record::{ScheduleId, ShiftId};
 
     /// The night in which the clocks of Lisbon go forward: seven hours long.
@@ -115,7 +123,12 @@ mod tests {
             user: UserId(Uuid::from_u128(3)),
             day: civil::day("2026-03-28").expect("a day"),
             zone: "Europe/Lisbon".into(),
-            duty: Duty { start, end: start + 7 * 3_600, breaks: vec![(start + 10_800, start + 12_600)] },
+            duty: Duty {
+                start,
+                end: start + 7 * 3_600,
+                breaks: vec![(start + 10_800, start + 12_600)],
+                paid_breaks: vec![(start + 3_600, start + 4_500), (start + 18_000, start + 18_900)],
+            },
         }
     }
 
@@ -151,6 +164,9 @@ mod tests {
         let row = reader.records().next().expect("a row").expect("read");
         let of =
             |name: &str| row.get(head.iter().position(|column| column == name).expect("a column")).expect("a cell");
+        assert_eq!(of("break_start_utc"), "2026-03-29T01:00:00Z");
+        assert_eq!(of("paid_break_start_utc"), "2026-03-28T23:00:00Z;2026-03-29T03:00:00Z");
+        assert_eq!(of("paid_break_end_utc"), "2026-03-28T23:15:00Z;2026-03-29T03:15:00Z");
         assert_eq!((of("name"), of("local_start"), of("local_end")), ("'=cmd(\"x\"), Ada", "22:00", "06:00"));
         assert_eq!((of("start_utc"), of("work_seconds")), ("2026-03-28T22:00:00Z", "23400"));
     }

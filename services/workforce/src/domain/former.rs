@@ -63,8 +63,13 @@ fn moved(duty: &Duty, zone: &TimeZone, from: Date, to: Date) -> Option<Duty> {
         let minutes = days * 1_440 + i32::from(local.hour()) * 60 + i32::from(local.minute());
         civil::instant(to, minutes, zone, Gap::Refuse).map(|at| at.as_second())
     };
-    let breaks: Option<Vec<(i64, i64)>> = duty.breaks.iter().map(|(start, end)| at(*start).zip(at(*end))).collect();
-    let moved = Duty { start: at(duty.start)?, end: at(duty.end)?, breaks: breaks? };
+    let all = |ranges: &[(i64, i64)]| ranges.iter().map(|(start, end)| at(*start).zip(at(*end))).collect::<Option<_>>();
+    let moved = Duty {
+        start: at(duty.start)?,
+        end: at(duty.end)?,
+        breaks: all(&duty.breaks)?,
+        paid_breaks: all(&duty.paid_breaks)?,
+    };
     (moved.start < moved.end).then_some(moved)
 }
 
@@ -125,7 +130,8 @@ mod tests {
     fn shift(day: &str, from: i32, to: i32, stays: bool) -> Former {
         let day = civil::day(day).expect("a day");
         let at = |minutes| civil::instant(day, minutes, &berlin(), Gap::Refuse).expect("exists").as_second();
-        let duty = Duty { start: at(from), end: at(to), breaks: vec![(at(from + 180), at(from + 210))] };
+        let duty =
+            Duty { start: at(from), end: at(to), breaks: vec![(at(from + 180), at(from + 210))], ..Duty::default() };
         Former { user: user(1), day, zone: berlin(), duty, stays }
     }
 
@@ -164,7 +170,7 @@ mod tests {
             let lay = |map: &BTreeMap<i64, i64>| -> BTreeMap<(UserId, Date), Duty> {
                 let duty = |day: &i64, at: &i64| {
                     let start = day * 24 * HOUR + at * HOUR;
-                    Duty { start, end: start + 4 * HOUR, breaks: Vec::new() }
+                    Duty { start, end: start + 4 * HOUR, ..Duty::default() }
                 };
                 map.iter().map(|(day, at)| ((user(1), civil::later(first, *day)), duty(day, at))).collect()
             };

@@ -4,6 +4,9 @@ use jiff::civil::{Date, Weekday};
 
 use super::civil::{self, Window};
 
+/// The middle of a day of somebody who is available at all hours, in minutes.
+const MIDDAY: i32 = 780;
+
 /// What an agent may take in a year. Amounts in hundredths of the unit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Allowance {
@@ -37,6 +40,53 @@ impl Allowance {
     pub fn amount(&self, first: Date, last: Date, availability: &[Window], holidays: &[Date]) -> i64 {
         let days = working_days(first, last, availability, holidays);
         if self.hours { days * self.day_seconds * 100 / 3_600 } else { days * 100 }
+    }
+
+    /// What half of a day takes: nothing of a day that would take nothing.
+    pub fn half(&self, day: Date, availability: &[Window], holidays: &[Date]) -> i64 {
+        self.amount(day, day, availability, holidays) / 2
+    }
+}
+
+/// Half of a day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Half {
+    /// Until the middle of her day.
+    First,
+    /// From there on.
+    Second,
+}
+
+impl Half {
+    /// How it is kept.
+    pub fn word(half: Option<Half>) -> &'static str {
+        match half {
+            None => "",
+            Some(Half::First) => "first",
+            Some(Half::Second) => "second",
+        }
+    }
+
+    /// Reads what is kept.
+    pub fn of(word: &str) -> Option<Half> {
+        match word {
+            "first" => Some(Half::First),
+            "second" => Some(Half::Second),
+            _ => None,
+        }
+    }
+
+    /// The civil minutes of a day that are off. The middle is that of the hours at which she is available, to the half
+    /// hour, or one in the afternoon.
+    pub fn hours(self, day: Date, availability: &[Window]) -> (i32, i32) {
+        let weekday = day.weekday().to_monday_one_offset();
+        let open = || availability.iter().filter(|window| window.weekday == weekday);
+        let span = open().map(|window| window.start).min().zip(open().map(|window| window.end).max());
+        let middle = span.map_or(MIDDAY, |(from, to)| (from + to) / 2 / 30 * 30);
+        match self {
+            Half::First => (0, middle),
+            Half::Second => (middle, span.map_or(1_440, |(_, to)| to.max(1_440))),
+        }
     }
 }
 
@@ -75,6 +125,21 @@ mod tests {
         assert_eq!(allowance(true).amount(first, last, &[], &[]), 7_500);
         let weekend = [Window { weekday: 6, start: 0, end: 600 }, Window { weekday: 7, start: 0, end: 600 }];
         assert_eq!(allowance(false).amount(first, last, &weekend, &[]), 400);
+    }
+
+    #[test]
+    fn half_a_day_is_half_the_amount_and_half_the_hours() {
+        let monday = date(2026, 1, 5);
+        assert_eq!(allowance(false).half(monday, &[], &[]), 50);
+        assert_eq!(allowance(true).half(monday, &[], &[]), 375);
+        assert_eq!(allowance(false).half(monday, &[], &[monday]), 0);
+        assert_eq!([Half::First.hours(monday, &[]), Half::Second.hours(monday, &[])], [(0, 780), (780, 1_440)]);
+        // Available from two in the afternoon to two at night, with an hour at home.
+        let late = [Window { weekday: 1, start: 840, end: 1_080 }, Window { weekday: 1, start: 1_140, end: 1_560 }];
+        assert_eq!([Half::First.hours(monday, &late), Half::Second.hours(monday, &late)], [(0, 1_200), (1_200, 1_560)]);
+        for half in [None, Some(Half::First), Some(Half::Second)] {
+            assert_eq!(Half::of(Half::word(half)), half);
+        }
     }
 
     #[test]

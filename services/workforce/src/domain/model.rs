@@ -11,6 +11,7 @@ use kit::SellerId;
 use thiserror::Error;
 
 use super::agent::{Agent, Duty};
+use super::breaks::BreakPlan;
 use super::civil;
 use super::path::OFF;
 use super::shape::{self, Shape};
@@ -76,6 +77,8 @@ pub struct Person {
     pub max_week: i64,
     /// Working days in a row at most.
     pub max_days_in_row: i32,
+    /// Working days in a week at most.
+    pub max_days_in_week: i32,
     /// Rest between shifts.
     pub daily_rest: i64,
     /// Rest in every week, and how much of it inside the week.
@@ -277,6 +280,7 @@ impl Model {
             let range = self.shapes_of(classes, agent, offset, today);
             let fits = |place: &&Place| {
                 (tomorrow || place.end <= midnight)
+                    && !agent.partly_away(place.start, place.end)
                     && (agent.availability.is_empty() || civil::holds(&open, place.start, place.end))
             };
             let places = classes.places.get(&range.start).into_iter().flatten();
@@ -301,6 +305,7 @@ impl Model {
             owed: (0..self.days).step_by(7).map(|offset| agent.owed_in_week(day(offset))).collect(),
             max_week: agent.contract.max_week.min(agent.rules.max_week),
             max_days_in_row: agent.contract.max_days_in_row,
+            max_days_in_week: agent.rules.max_days_in_week,
             daily_rest: agent.rules.daily_rest,
             weekly_rest: (agent.rules.weekly_rest, agent.rules.weekly_rest_inside),
             weeks,
@@ -342,11 +347,14 @@ impl Model {
             agent.rules.version,
             agent.contract.min_shift,
             agent.contract.max_shift,
+            agent.break_plan.clone(),
             offset,
         );
         let range = classes.shapes.entry(kind).or_insert_with(|| {
             let from = self.shapes.len() as u32;
-            self.shapes.extend(shape::shapes(&self.grid, day, &agent.zone, &agent.contract, agent.rules));
+            let plan = &agent.break_plan;
+            let shapes = shape::shapes(&self.grid, day, &agent.zone, &agent.contract, agent.rules, plan);
+            self.shapes.extend(shapes);
             let until = self.shapes.len() as u32;
             classes.places.insert(from, places(&self.shapes, from..until));
             (from, until)
@@ -370,8 +378,8 @@ fn places(shapes: &[Shape], range: Range<u32>) -> Vec<Place> {
     places
 }
 
-/// Zone, rule set and version, shortest and longest shift, day.
-type ShapeKind = (String, &'static str, i32, i64, i64, usize);
+/// Zone, rule set and version, shortest and longest shift, breaks, day.
+type ShapeKind = (String, &'static str, i32, i64, i64, BreakPlan, usize);
 
 /// What people have in common while a model is built.
 #[derive(Default)]

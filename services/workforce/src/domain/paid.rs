@@ -1,5 +1,19 @@
 //! Paid hours: an agent's paid time of a day, divided among the sellers she worked for.
 
+use super::agent::Duty;
+
+/// The paid breaks that are paid: those of shifts in which she worked both before and after them. Who does not come, or
+/// leaves and does not come back, rests at her own cost.
+pub fn paid_breaks(planned: &[Duty], presence: &[(i64, i64)]) -> Vec<(i64, i64)> {
+    let works = |from: i64, to: i64| presence.iter().any(|(start, end)| start.max(&from) < end.min(&to));
+    let mut earned = Vec::new();
+    for duty in planned {
+        let rest = duty.paid_breaks.iter();
+        earned.extend(rest.filter(|(from, to)| works(duty.start, *from) && works(*to, duty.end)).copied());
+    }
+    earned
+}
+
 /// One seller's part of a day. Seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Part<K> {
@@ -57,6 +71,17 @@ mod tests {
             }
             prop_assert!(parts.iter().all(|part| part.productive <= part.paid));
         }
+    }
+
+    #[test]
+    fn a_paid_break_is_paid_to_who_works_before_and_after_it() {
+        let paid_breaks = vec![(3_600, 4_500), (10_800, 11_700)];
+        let shift = [Duty { start: 0, end: 14_400, paid_breaks, ..Duty::default() }];
+        let paid = |presence: &[(i64, i64)]| super::paid_breaks(&shift, presence);
+        assert_eq!(paid(&[(0, 3_600), (4_500, 10_800), (11_700, 14_400)]), [(3_600, 4_500), (10_800, 11_700)]);
+        assert_eq!(paid(&[(0, 3_600), (4_500, 10_800)]), [(3_600, 4_500)]);
+        assert_eq!(paid(&[(4_500, 14_400)]), [(10_800, 11_700)]);
+        assert_eq!(paid(&[(-900, 0), (14_400, 15_000)]), []);
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! A schedule held against a simulation: its people under the routing engine, with the forecast's contacts.
 //!
 //! Everybody at work is there but for the shrinkage that the requirement reckoned with, by intervals and kinds of skills.
-//! Contacts come as a Poisson process with the forecast's rates; handling and patience are exponential, as in Erlang's
-//! formulas, so that what differs from what a planner was shown comes of sharing people between languages and channels, of
+//! Contacts come as a Poisson process with the forecast's rates; handling times are log-normal with the
+//! spread that the seller's own had, or exponential, as patience is and as Erlang's formulas have them, where too few are
+//! known; so what differs from what a planner was shown comes of that spread, of sharing people between languages and channels, of
 //! queues that last from one interval to the next, and of the engine's order: who can still be answered in time mostly
 //! goes before who is late. Deferred work is there as well: it stands still while somebody
 //! is served at once, and nobody does more of it in an hour than by hand.
@@ -26,6 +27,9 @@ const MOST_CONTACTS: f64 = 400_000.0;
 const REPLICATIONS: (f64, f64) = (4.0, 40.0);
 /// Mails that the engine gives to one agent at once, each of which takes so many times as long.
 const AT_ONCE: f64 = 10.0;
+/// Fewer handling times than these do not tell how far they spread; and what they are held to.
+const FEWEST: i64 = 200;
+const VARIATIONS: (f64, f64) = (0.1, 3.0);
 /// Waiting contacts of one replication.
 const MOST_INSIDE: u32 = 200_000;
 
@@ -44,6 +48,31 @@ pub struct Stream {
     pub work: Work,
     /// Share of the people scheduled for it who do not work contacts.
     pub shrinkage: f64,
+    /// Standard deviation of its handling times over their mean; none = not known.
+    pub variation: Option<f64>,
+}
+
+/// How far handling times spread.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Spread {
+    /// Contacts with a known time.
+    pub count: i64,
+    /// The sum of their seconds, and of the squares.
+    pub seconds: f64,
+    pub squares: f64,
+}
+
+impl Spread {
+    /// Standard deviation over the mean, where there are contacts enough to tell. What lies outside of what people do is
+    /// a fault of the clock that took the times.
+    pub fn variation(&self) -> Option<f64> {
+        if self.count < FEWEST || self.seconds <= 0.0 {
+            return None;
+        }
+        let mean = self.seconds / self.count as f64;
+        let square = (self.squares / self.count as f64 / (mean * mean) - 1.0).max(0.0);
+        Some(square.sqrt().clamp(VARIATIONS.0, VARIATIONS.1))
+    }
 }
 
 /// How work is promised.
@@ -116,6 +145,30 @@ pub fn prove(
     seed: u64,
     control: &Control,
 ) -> Result<Proof, Refusal> {
+    within(MOST_CONTACTS, grid, needs, people, streams, seed, control)
+}
+
+/// The same for an answer within seconds.
+pub fn try_out(
+    grid: &Grid,
+    needs: &[Need],
+    people: &[(Agent, Vec<Duty>)],
+    streams: &[Stream],
+    seed: u64,
+    control: &Control,
+) -> Result<Proof, Refusal> {
+    within(MOST_CONTACTS / 4.0, grid, needs, people, streams, seed, control)
+}
+
+fn within(
+    most: f64,
+    grid: &Grid,
+    needs: &[Need],
+    people: &[(Agent, Vec<Duty>)],
+    streams: &[Stream],
+    seed: u64,
+    control: &Control,
+) -> Result<Proof, Refusal> {
     let contacts: f64 = streams.iter().flat_map(|stream| &stream.contacts).sum();
     if contacts <= 0.0 {
         return Err(Refusal::NoContacts);
@@ -124,9 +177,9 @@ pub fn prove(
     if groups.iter().all(|(_, counts)| counts.iter().all(|count| *count == 0)) {
         return Err(Refusal::Nobody);
     }
-    let replications = (MOST_CONTACTS / contacts).floor();
+    let replications = (most / contacts).floor();
     if replications < REPLICATIONS.0 {
-        let problem = format!("{contacts:.0} contacts, at most {:.0}", MOST_CONTACTS / REPLICATIONS.0);
+        let problem = format!("{contacts:.0} contacts, at most {:.0}", most / REPLICATIONS.0);
         return Err(Refusal::TooLarge(problem));
     }
     let text = scenario(grid, streams, &groups, replications.min(REPLICATIONS.1), seed);
@@ -282,9 +335,13 @@ fn scenario(
                 ("email", mean * AT_ONCE, format!("answer_within = \"{seconds} s\"\npromise = \"{seconds} s\"\n"))
             }
         };
+        let handling = match stream.variation {
+            None => format!("exponential = \"{handling:.3} s\""),
+            Some(cv) => format!("lognormal = {{ mean = \"{handling:.3} s\", cv = {cv:.3} }}"),
+        };
         let _ = write!(
             text,
-            "\n[[contact]]\nname = \"s{index}\"\nseller = \"{}\"\nchannel = \"{channel}\"\narrivals = {{ rates = [{}], every = \"{} s\" }}\nhandling = {{ exponential = \"{handling:.3} s\" }}\n{rest}",
+            "\n[[contact]]\nname = \"s{index}\"\nseller = \"{}\"\nchannel = \"{channel}\"\narrivals = {{ rates = [{}], every = \"{} s\" }}\nhandling = {{ {handling} }}\n{rest}",
             party(stream),
             rates.join(", "),
             grid.step,
@@ -345,6 +402,7 @@ mod tests {
             handle_seconds,
             work,
             shrinkage: 0.0,
+            variation: None,
         }
     }
 
@@ -358,7 +416,7 @@ mod tests {
                 languages.iter().map(|tag| ((*tag).to_owned(), crate::domain::agent::Level::C1)).collect();
             agent.skills.sellers = vec![seller()];
             agent.skills.certifications = Vec::new();
-            (agent, vec![Duty { start: grid.start, end: grid.start + 10 * HOUR, breaks: Vec::new() }])
+            (agent, vec![Duty { start: grid.start, end: grid.start + 10 * HOUR, ..Duty::default() }])
         };
         (1..=count).map(one).collect()
     }
@@ -415,6 +473,34 @@ mod tests {
         let fewer = prove(&grid, &[], &ten, &[fewer], 3, &control()).expect("simulated");
         assert!(level(&fewer) + 0.1 < level(&alone));
         assert!(fewer.lines[0].abandonment.expect("some leave").value > 0.0);
+    }
+
+    #[test]
+    fn times_that_spread_further_make_people_wait_longer() {
+        let grid = Grid { start: 1_767_571_200, step: 1_800, count: 20 };
+        let calls = stream("it", vec![75.0; 20], Work::RealTime { target: target(), patience: None });
+        let wait = |variation: Option<f64>| {
+            let of = Stream { variation, ..calls.clone() };
+            let found = prove(&grid, &[], &people(12, &["it"], &grid), &[of], 1, &control()).expect("simulated");
+            found.lines[0].mean_wait.expect("a wait").value
+        };
+        // As far as exponential ones, and by the rule of thumb (1 + cv²) / 2 less and more.
+        let (even, usual, wide) = (wait(Some(0.2)), wait(None), wait(Some(2.0)));
+        assert!(even < 0.8 * usual && 1.2 * usual < wide, "{even} {usual} {wide}");
+        assert!((wait(Some(1.0)) / usual - 1.0).abs() < 0.25);
+    }
+
+    #[test]
+    fn a_spread_is_told_by_its_sums() {
+        // Half of them a minute, half three: the mean is two, the deviation one.
+        let of = |count: i64| {
+            let half = count as f64 / 2.0;
+            Spread { count, seconds: half * 240.0, squares: half * (60.0 * 60.0 + 180.0 * 180.0) }
+        };
+        assert!((of(400).variation().expect("enough") - 0.5).abs() < 1e-12);
+        assert_eq!(of(100).variation(), None);
+        assert_eq!(Spread { count: 400, seconds: 4_000.0, squares: 40_000.0 }.variation(), Some(0.1));
+        assert_eq!(Spread { count: 400, seconds: 400.0, squares: 4e9 }.variation(), Some(3.0));
     }
 
     #[test]

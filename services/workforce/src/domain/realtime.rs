@@ -134,7 +134,8 @@ fn state(
     if let Some((from, _)) = holding(&merged(known.excused.clone())) {
         return (State::Excused, from.max(duty.start));
     }
-    if let Some((from, _)) = holding(&duty.breaks) {
+    let pauses = merged(duty.breaks.iter().chain(&duty.paid_breaks).copied().collect());
+    if let Some((from, _)) = holding(&pauses) {
         return match at_work.map(|since| since.max(from)) {
             Some(since) if tolerance.away < at - since => (State::UnscheduledWork, since),
             _ => (State::OnBreak, from),
@@ -162,7 +163,7 @@ fn state(
     }
 }
 
-/// The stretches of work of a shift.
+/// The stretches of a shift in which she is there for customers.
 pub fn work_of(duty: &Duty) -> Vec<(i64, i64)> {
     let mut work = Vec::with_capacity(duty.breaks.len() + 1);
     let mut at = duty.start;
@@ -171,7 +172,7 @@ pub fn work_of(duty: &Duty) -> Vec<(i64, i64)> {
         at = *to;
     }
     work.push((at, duty.end));
-    merged(work)
+    minus(&work, &duty.paid_breaks)
 }
 
 /// Ranges without what others cover.
@@ -215,7 +216,7 @@ mod tests {
     const HOUR: i64 = 3_600;
 
     fn duty() -> Duty {
-        Duty { start: 9 * HOUR, end: 17 * HOUR, breaks: vec![(13 * HOUR, 13 * HOUR + 30 * MINUTE)] }
+        Duty { start: 9 * HOUR, end: 17 * HOUR, breaks: vec![(13 * HOUR, 13 * HOUR + 30 * MINUTE)], ..Duty::default() }
     }
 
     fn at(known: &Known, at: i64) -> (State, i64) {

@@ -6,8 +6,10 @@ use kit::ids::Uuid;
 use kit::{SellerId, UserId};
 
 use super::agent::{Absence, Agent, Contract, Duty, Level, Skills};
+use super::breaks::BreakPlan;
 use super::civil::{self, Window};
 use super::former::Comparison;
+use super::leave::Half;
 use super::proof::Figure;
 use super::rules;
 use super::search::Parts;
@@ -98,6 +100,8 @@ pub struct Employment {
     pub rule_set_version: i32,
     /// Hours.
     pub contract: Contract,
+    /// The breaks that it plans.
+    pub break_plan: BreakPlan,
     /// Weekly windows; empty = always.
     pub availability: Vec<Window>,
     /// First day.
@@ -122,6 +126,7 @@ impl Employment {
             zone: civil::zone(&self.zone).ok()?,
             rules: rules::find(&self.rule_set, self.rule_set_version)?,
             contract: self.contract,
+            break_plan: self.break_plan.clone(),
             availability: self.availability.clone(),
             starts_on: self.starts_on,
             ends_on: self.ends_on,
@@ -679,6 +684,8 @@ pub struct Leave {
     /// The days.
     pub first: Date,
     pub last: Date,
+    /// Half of the one day; none = all of it.
+    pub half: Option<Half>,
     /// What it takes from the balance, in hundredths of its unit.
     pub amount: i64,
     /// The agent's words.

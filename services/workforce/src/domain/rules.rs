@@ -1,6 +1,8 @@
 //! Working-time law as versioned data. All limits are hard.
 //!
-//! A rule set is never changed once it has been used; a change of law is a new version.
+//! A rule set is never changed once it has been used; a change of law is a new version. Where a law limits the
+//! average over a reference period, every planned week keeps to the average: whatever the weeks before were, the
+//! average is kept then, and no schedule depends on hours that are not known yet.
 
 use serde::Serialize;
 
@@ -22,6 +24,8 @@ pub struct RuleSet {
     pub weekly_rest: i64,
     /// How much of that rest must lie inside the week from Monday to Sunday.
     pub weekly_rest_inside: i64,
+    /// Days of the week from Monday to Sunday on which a shift may start; 7 where the law sets none.
+    pub max_days_in_week: i32,
     /// Work in one shift.
     pub max_day: i64,
     /// Work in one week.
@@ -59,6 +63,7 @@ pub const RULE_SETS: &[RuleSet] = &[
         daily_rest: 11 * HOUR,
         weekly_rest: 35 * HOUR,
         weekly_rest_inside: 24 * HOUR,
+        max_days_in_week: 7,
         max_day: 10 * HOUR,
         max_week: 48 * HOUR,
         max_stretch: 6 * HOUR,
@@ -69,18 +74,107 @@ pub const RULE_SETS: &[RuleSet] = &[
         ],
     },
     RuleSet {
+        code: "es-estatuto",
+        version: 1,
+        title: "Spain: Estatuto de los Trabajadores art. 34, 37 (9 h a day, 40 h in every planned week, 12 h daily and 36 h + 12 h weekly rest, breaks 15 min)",
+        // Article 34 (3).
+        daily_rest: 12 * HOUR,
+        // Article 37 (1): a day and a half; the daily rest comes on top (Court of Justice, C-477/21).
+        weekly_rest: 48 * HOUR,
+        weekly_rest_inside: 36 * HOUR,
+        max_days_in_week: 7,
+        max_day: 9 * HOUR,
+        // Article 34 (1): 40 hours on average over the year.
+        max_week: 40 * HOUR,
+        max_stretch: 6 * HOUR,
+        // Article 34 (4).
+        min_break_part: 15 * MINUTE,
+        breaks: &[BreakRule { work_above: 6 * HOUR, breaks: 15 * MINUTE }],
+    },
+    RuleSet {
         code: "eu-wtd",
         version: 1,
         title: "European Union: Directive 2003/88/EC Articles 3-6 (11 h daily and 24 h + 11 h weekly rest, 48 h)",
         daily_rest: 11 * HOUR,
         weekly_rest: 35 * HOUR,
         weekly_rest_inside: 24 * HOUR,
+        max_days_in_week: 7,
         max_day: 13 * HOUR,
         max_week: 48 * HOUR,
         max_stretch: 6 * HOUR,
         min_break_part: 15 * MINUTE,
         // The directive leaves the length to each country; 20 minutes is the least in use.
         breaks: &[BreakRule { work_above: 6 * HOUR, breaks: 20 * MINUTE }],
+    },
+    RuleSet {
+        code: "fr-code-travail",
+        version: 1,
+        title: "France: Code du travail L3121-16, -18, -20, -22, L3131-1, L3132-1, -2 (10 h a day, 44 h in every planned week, breaks 20 min)",
+        daily_rest: 11 * HOUR,
+        // L3132-2: 24 hours, to which the daily rest is added.
+        weekly_rest: 35 * HOUR,
+        weekly_rest_inside: 24 * HOUR,
+        // L3132-1.
+        max_days_in_week: 6,
+        // L3121-18.
+        max_day: 10 * HOUR,
+        // L3121-22: 44 hours on average over twelve weeks; the 48 hours of L3121-20 are more.
+        max_week: 44 * HOUR,
+        max_stretch: 6 * HOUR,
+        // L3121-16: twenty minutes in a row, as soon as the day's work reaches six hours.
+        min_break_part: 20 * MINUTE,
+        breaks: &[BreakRule { work_above: 6 * HOUR - 1, breaks: 20 * MINUTE }],
+    },
+    RuleSet {
+        code: "gb-wtr",
+        version: 1,
+        title: "United Kingdom: Working Time Regulations 1998 reg. 4, 10-12 (48 h in every planned week, 11 h daily and 24 h weekly rest, breaks 20 min)",
+        daily_rest: 11 * HOUR,
+        // Regulation 11 (7): the weekly rest does not take in the daily rest.
+        weekly_rest: 35 * HOUR,
+        weekly_rest_inside: 24 * HOUR,
+        max_days_in_week: 7,
+        // What regulation 10 leaves of 24 hours.
+        max_day: 13 * HOUR,
+        max_week: 48 * HOUR,
+        max_stretch: 6 * HOUR,
+        // Regulation 12 (3): an uninterrupted period of not less than 20 minutes.
+        min_break_part: 20 * MINUTE,
+        breaks: &[BreakRule { work_above: 6 * HOUR, breaks: 20 * MINUTE }],
+    },
+    RuleSet {
+        code: "it-dlgs-66",
+        version: 1,
+        title: "Italy: Decreto legislativo 66/2003 art. 4, 7-9 (48 h in every planned week, 11 h daily and 24 h + 11 h weekly rest, breaks 10 min)",
+        daily_rest: 11 * HOUR,
+        // Article 9 (1): 24 hours every seven days, added to the daily rest of article 7.
+        weekly_rest: 35 * HOUR,
+        weekly_rest_inside: 24 * HOUR,
+        max_days_in_week: 7,
+        // What article 7 leaves of 24 hours.
+        max_day: 13 * HOUR,
+        max_week: 48 * HOUR,
+        max_stretch: 6 * HOUR,
+        // Article 8 (2): ten minutes where no collective agreement says more.
+        min_break_part: 10 * MINUTE,
+        breaks: &[BreakRule { work_above: 6 * HOUR, breaks: 10 * MINUTE }],
+    },
+    RuleSet {
+        code: "pt-codigo-trabalho",
+        version: 1,
+        title: "Portugal: Código do Trabalho art. 203, 213, 214, 232, 233 (8 h a day, 40 h a week, 1 h of break after 5 h)",
+        daily_rest: 11 * HOUR,
+        // Articles 232 and 233: a day of rest a week, and the daily rest before it.
+        weekly_rest: 35 * HOUR,
+        weekly_rest_inside: 24 * HOUR,
+        max_days_in_week: 6,
+        // Article 203 (1).
+        max_day: 8 * HOUR,
+        max_week: 40 * HOUR,
+        // Article 213 (1): an interval of an hour at least, so that nobody works more than five hours in a row.
+        max_stretch: 5 * HOUR,
+        min_break_part: HOUR,
+        breaks: &[BreakRule { work_above: 5 * HOUR, breaks: HOUR }],
     },
 ];
 
@@ -89,6 +183,10 @@ pub fn find(code: &str, version: i32) -> Option<&'static RuleSet> {
     let named = RULE_SETS.iter().filter(|rules| rules.code == code);
     if version == 0 { named.max_by_key(|rules| rules.version) } else { named.clone().find(|r| r.version == version) }
 }
+
+#[cfg(test)]
+#[path = "statute_tests.rs"]
+mod statutes;
 
 #[cfg(test)]
 mod tests {

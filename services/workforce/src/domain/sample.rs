@@ -7,6 +7,7 @@ use kit::ids::Uuid;
 use kit::{SellerId, UserId};
 
 use super::agent::{Absence, Agent, Contract, Level, Skills};
+use super::breaks::{BreakPlan, PlannedBreak};
 use super::civil::{self, Window};
 use super::model::{Grid, Need};
 use super::random::Random;
@@ -99,6 +100,15 @@ fn sellers(people: usize, random: &mut Random) -> Vec<Seller> {
     sellers
 }
 
+/// A day's breaks as contact centers plan them: a quarter of an hour, paid, on either side of lunch, which long shifts
+/// that hold the middle of the day have in it.
+pub fn breaks() -> BreakPlan {
+    let quarter = PlannedBreak { length: 900, paid: true, work_above: 5 * HOUR, window: None, earliest: 0, latest: 0 };
+    let lunch =
+        PlannedBreak { length: 1_800, paid: false, work_above: 6 * HOUR, window: Some((690, 870)), ..quarter.clone() };
+    BreakPlan { breaks: vec![quarter.clone(), lunch, quarter], before: HOUR, between: HOUR, after: HOUR / 2 }
+}
+
 fn agent(number: usize, people: usize, sellers: &[Seller], random: &mut Random) -> Agent {
     let place = number * 100 / people.max(1);
     let site = if place < SITES[0].share { 0 } else { 1 + usize::from(SITES[0].share + SITES[1].share <= place) };
@@ -128,6 +138,7 @@ fn agent(number: usize, people: usize, sellers: &[Seller], random: &mut Random) 
         zone: civil::zone(site.zone).unwrap_or(TimeZone::UTC),
         rules: rules::find(site.rules, 0).unwrap_or(&rules::RULE_SETS[0]),
         contract,
+        break_plan: BreakPlan::default(),
         availability: availability(full, random),
         starts_on: civil::day("2025-01-01").unwrap_or(Date::MIN),
         ends_on: None,
@@ -159,11 +170,11 @@ fn absences(credit: i64, random: &mut Random) -> Vec<Absence> {
     let mut absences = Vec::new();
     if random.chance(22) {
         let monday = civil::later(first, 7 * random.below(4) as i64);
-        absences.push(Absence { first: monday, last: civil::later(monday, 4), credit });
+        absences.push(Absence { first: monday, last: civil::later(monday, 4), credit, hours: None });
     }
     if random.chance(25) {
         let day = civil::later(first, random.below(DAYS) as i64);
-        absences.push(Absence { first: day, last: civil::later(day, random.below(2) as i64), credit });
+        absences.push(Absence { first: day, last: civil::later(day, random.below(2) as i64), credit, hours: None });
     }
     absences
 }

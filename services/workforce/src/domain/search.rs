@@ -414,6 +414,8 @@ pub enum Unlawful {
     WeeklyRest(usize),
     /// The run of working days that this day belongs to.
     DaysInRow(usize),
+    /// The working days of this week.
+    DaysInWeek(usize),
     /// The hours of this week.
     Week(usize),
 }
@@ -425,6 +427,12 @@ impl Unlawful {
         match self {
             Unlawful::DailyRest(day) => vec![Ban::Work(day)],
             Unlawful::DaysInRow(day) => vec![Ban::Work(day)],
+            Unlawful::DaysInWeek(week) => {
+                // The shortest day goes.
+                let worked = days.clone().filter(|day| day / 7 == week && row[*day] != OFF && !person.is_forced(*day));
+                let shortest = worked.min_by_key(|day| duty(*day).map_or(0, Duty::work));
+                shortest.map(Ban::Work).into_iter().collect()
+            }
             Unlawful::Week(week) => vec![Ban::Work(days.clone().find(|day| day / 7 == week).unwrap_or(days.start))],
             Unlawful::WeeklyRest(week) => {
                 // The longest rest there is becomes long enough; without a day off, one is made.
@@ -483,6 +491,10 @@ pub fn unlawful(model: &Model, person: &Person, row: &[u32]) -> Option<Unlawful>
         let worked = row[week * 7..week * 7 + 7].iter().filter(|shape| **shape != OFF);
         if person.max_week < worked.map(|shape| model.shapes[*shape as usize].work).sum() {
             return Some(Unlawful::Week(week));
+        }
+        let worked = row[week * 7..week * 7 + 7].iter().filter(|shape| **shape != OFF);
+        if person.max_days_in_week < worked.count() as i32 {
+            return Some(Unlawful::DaysInWeek(week));
         }
         let (from, to) = (person.weeks[week], person.weeks[week + 1]);
         let (long, inside) = person.weekly_rest;

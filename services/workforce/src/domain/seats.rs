@@ -45,7 +45,7 @@ impl Seats {
             })
             .collect();
         for duty in others {
-            let whole = Duty { start: duty.start, end: duty.end, breaks: Vec::new() };
+            let whole = Duty { start: duty.start, end: duty.end, ..Duty::default() };
             whole.cover(grid).for_each(|(interval, _)| free[interval] = free[interval].saturating_sub(1));
         }
         free
@@ -94,7 +94,7 @@ mod tests {
     }
 
     fn duty(start: i64, end: i64) -> Duty {
-        Duty { start, end, breaks: Vec::new() }
+        Duty { start, end, ..Duty::default() }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::agent::{Absence, Agent, Contract, Level, Skills};
+use crate::domain::breaks::{BreakPlan, PlannedBreak};
 use crate::domain::civil::Window;
 use crate::domain::cover::Cover;
 use crate::domain::model::{Grid, Need};
@@ -35,6 +36,7 @@ fn agent(number: u128, zone: &str, rule_set: &str, languages: &[&str], sellers: 
             max_shift: 8 * HOUR,
             max_days_in_row: 5,
         },
+        break_plan: BreakPlan::default(),
         availability: Vec::new(),
         starts_on: day("2026-01-01"),
         ends_on: None,
@@ -108,7 +110,7 @@ fn judge(model: &Model, agents: &[Agent], plan: &Plan, progress: &Progress) {
             for (interval, row) in there.iter_mut().enumerate() {
                 let from = model.grid.start + interval as i64 * model.grid.step;
                 let overlap = |a: i64, b: i64| (b.min(from + model.grid.step) - a.max(from)).max(0);
-                let breaks: i64 = duty.breaks.iter().map(|(a, b)| overlap(*a, *b)).sum();
+                let breaks: i64 = duty.breaks.iter().chain(&duty.paid_breaks).map(|(a, b)| overlap(*a, *b)).sum();
                 row[known.group[day] as usize] +=
                     ((overlap(duty.start, duty.end) - breaks) * 100 / model.grid.step) as u32;
             }
@@ -198,13 +200,49 @@ fn a_week_with_a_change_of_the_clocks_and_time_off_is_lawful() {
     let first = day("2026-10-19");
     let mut agents: Vec<Agent> = (1..=6).map(|n| agent(n, "Europe/Berlin", "de-arbzg", &["de"], &[1])).collect();
     agents.extend((7..=9).map(|n| agent(n, "America/Sao_Paulo", "eu-wtd", &["de"], &[1])));
-    agents[0].absences = vec![Absence { first: day("2026-10-20"), last: day("2026-10-22"), credit: 8 * HOUR }];
+    agents[0].absences =
+        vec![Absence { first: day("2026-10-20"), last: day("2026-10-22"), credit: 8 * HOUR, hours: None }];
     agents[1].ends_on = Some(day("2026-10-21"));
     let needs = vec![need(first, 1, "de", 1, 0..24, 7)];
     let model = Model::build(first, 7, 1_800, needs, &agents).expect("a model");
     let (plan, progress) = steadily(&model, 3, 6_000);
     judge(&model, &agents, &plan, &progress);
     assert_eq!(progress.uncovered, 0, "{progress:?}");
+}
+
+#[test]
+fn breaks_are_taken_in_turn() {
+    // Three people for the whole day and two are needed: nobody rests while another does.
+    let first = day("2026-06-01");
+    let mut agents: Vec<Agent> = (1..=3).map(|n| agent(n, "UTC", "eu-wtd", &["it"], &[1])).collect();
+    for agent in &mut agents {
+        agent.break_plan = sample::breaks();
+        agent.contract.min_shift = 8 * HOUR;
+    }
+    let needs = vec![need(first, 1, "it", 2, 9..17, 5)];
+    let model = Model::build(first, 7, 1_800, needs, &agents).expect("a model");
+    let (plan, progress) = steadily(&model, 1, 2_000);
+    judge(&model, &agents, &plan, &progress);
+    assert_eq!(progress.uncovered, 0, "{progress:?}");
+    let duties: Vec<Duty> = (0..3).flat_map(|person| plan.duties(&model, person)).collect();
+    assert!(duties.iter().all(|duty| duty.paid_breaks.len() == 2 && duty.breaks.len() == 1));
+}
+
+#[test]
+fn a_lunch_nobody_may_move_is_in_the_bound() {
+    // One person, whose breaks all lie in half hours that want her.
+    let first = day("2026-06-01");
+    let mut only = agent(1, "UTC", "eu-wtd", &["en"], &[1]);
+    let lunch = PlannedBreak { length: 1_800, paid: true, work_above: 0, window: None, earliest: 7_200, latest: 7_200 };
+    only.break_plan = BreakPlan { breaks: vec![lunch], ..BreakPlan::default() };
+    only.contract =
+        Contract { min_week: 0, max_week: 4 * HOUR, min_shift: 4 * HOUR, max_shift: 4 * HOUR, ..only.contract };
+    let needs = vec![need(first, 1, "en", 1, 9..13, 1)];
+    let model = Model::build(first, 7, 1_800, needs, std::slice::from_ref(&only)).expect("a model");
+    let (plan, progress) = steadily(&model, 1, 300);
+    judge(&model, &[only], &plan, &progress);
+    assert_eq!((progress.uncovered, progress.bound), (100, 100), "{progress:?}");
+    assert_eq!(plan.duties(&model, 0)[0].work(), 4 * HOUR);
 }
 
 #[test]
@@ -365,7 +403,7 @@ proptest! {
 
     #[test]
     fn no_plan_ever_breaks_a_hard_rule(
-        seed in any::<u64>(), count in 1_u128..7, german in any::<bool>(), people in 1_u32..4,
+        seed in any::<u64>(), count in 1_u128..7, law in 0..rules::RULE_SETS.len(), breaks in any::<bool>(), people in 1_u32..4,
         start in 0_i64..20, length in 3_i64..20, week in 0_i64..52, min_week in 0_i64..38,
         away in 0_i64..7,
     ) {
@@ -373,16 +411,19 @@ proptest! {
         let zones = ["Europe/Berlin", "America/New_York", "Asia/Manila", "Europe/Lisbon"];
         let mut agents: Vec<Agent> = (1..=count).map(|n| {
             let languages: &[&str] = if n % 2 == 0 { &["it", "de"] } else { &["it"] };
-            agent(n, zones[n as usize % 4], if german { "de-arbzg" } else { "eu-wtd" }, languages, &[1, 2])
+            agent(n, zones[n as usize % 4], rules::RULE_SETS[law].code, languages, &[1, 2])
         }).collect();
         for agent in &mut agents {
             agent.contract.min_week = min_week * HOUR;
-            let shift = |at: i64| Duty { start: at, end: at + 6 * HOUR, breaks: Vec::new() };
+            if breaks {
+                agent.break_plan = sample::breaks();
+            }
+            let shift = |at: i64| Duty { start: at, end: at + 6 * HOUR, ..Duty::default() };
             let monday = civil::midnight(first, &agent.zone).as_second();
             agent.published = vec![shift(monday - 7 * HOUR), shift(monday + 7 * 86_400 + 2 * HOUR)];
         }
         let off = civil::later(first, away);
-        agents[0].absences = vec![Absence { first: off, last: off, credit: 8 * HOUR }];
+        agents[0].absences = vec![Absence { first: off, last: off, credit: 8 * HOUR, hours: None }];
         let needs = vec![
             need(first, 1, "it", people, start..(start + length).min(24), 7),
             need(first, 2, "de", 1, 8..18, 5),

@@ -7,7 +7,8 @@ use kit::{SellerId, UserId};
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::agent::{Contract, Level, Skills};
+use crate::domain::agent::{Absence, Contract, Level, Skills};
+use crate::domain::breaks::BreakPlan;
 use crate::domain::model::{Model, Need};
 use crate::domain::solve::{Effort, Plan, Progress, solve};
 use crate::domain::{check, rules};
@@ -32,6 +33,7 @@ fn agent(number: u128, zone: &str) -> Agent {
             max_shift: 8 * HOUR,
             max_days_in_row: 5,
         },
+        break_plan: BreakPlan::default(),
         availability: Vec::new(),
         starts_on: day("2026-01-01"),
         ends_on: None,
@@ -109,10 +111,11 @@ fn burdens_are_counted_by_instants() {
         start: midnight - 7 * HOUR,
         end: midnight + HOUR,
         breaks: vec![(midnight - 5 * HOUR, midnight - 4 * HOUR)],
+        ..Duty::default()
     };
     assert_eq!(carried(&policy, &berlin, &[late]), [HOUR, 3 * HOUR, 5 * HOUR]);
     // The night to Sunday on which the clocks go back is an hour longer.
-    let night = Duty { start: midnight + 22 * HOUR, end: midnight + 31 * HOUR, breaks: Vec::new() };
+    let night = Duty { start: midnight + 22 * HOUR, end: midnight + 31 * HOUR, ..Duty::default() };
     assert_eq!(carried(&policy, &berlin, &[night]), [9 * HOUR, 9 * HOUR, 0]);
 }
 
@@ -135,6 +138,34 @@ fn an_unwanted_sunday_goes_to_who_does_not_mind() {
     model.heed(&alone, &Given { wishes: vec![wish(1, false, 7, 0, 1_440)], ..Given::default() });
     let (_, progress) = steadily(&model, None, 600);
     assert_eq!((progress.uncovered, progress.parts.wishes), (0, 6 * 12 * 100), "{progress:?}");
+}
+
+#[test]
+fn a_day_unwanted_most_is_worked_only_where_that_is_the_cheapest() {
+    // Five people with thirty hours each on three seats, and two and a fifth wanted in office hours: four can do it.
+    let first = day("2026-01-05");
+    let mut agents: Vec<Agent> = (1..=5).map(|number| agent(number, "Europe/Lisbon")).collect();
+    agents.iter_mut().for_each(|agent| agent.contract.min_week = 30 * HOUR);
+    let mut office = need(first, 1, 9..17, 0..5);
+    office.people.iter_mut().for_each(|people| *people = *people * 223 / 100);
+    let given = Given {
+        wishes: vec![wish(1, false, 1, 0, 1_440)],
+        policy: Policy { wish: 5, ..Policy::default() },
+        ..Given::default()
+    };
+    let solved = |agents: &[Agent]| {
+        let mut model = Model::build(first, 7, STEP, vec![office.clone()], agents).expect("a model");
+        model.heed(agents, &given);
+        model.seats.push(vec![3; model.grid.count]);
+        model.people.iter_mut().for_each(|person| person.site = Some(0));
+        steadily(&model, None, 400).1
+    };
+    let free = solved(&agents);
+    // The same where she cannot come that day.
+    agents[0].absences = vec![Absence { first, last: first, credit: 0, hours: None }];
+    let away = solved(&agents);
+    assert_eq!((free.parts.wishes, free.parts.owed), (0, 0), "{free:?}");
+    assert!(free.cost <= away.cost + away.cost / 50, "{free:?} {away:?}");
 }
 
 #[test]
@@ -226,7 +257,7 @@ proptest! {
             days.dedup();
             days.iter().map(|day| {
                 let midnight = civil::midnight(civil::later(first, *day as i64), &agents[0].zone).as_second();
-                Duty { start: midnight + 8 * HOUR, end: midnight + 13 * HOUR, breaks: Vec::new() }
+                Duty { start: midnight + 8 * HOUR, end: midnight + 13 * HOUR, ..Duty::default() }
             }).collect()
         }).collect();
         prop_assert!(check::broken(&agents[0], &fixed[0], first, civil::later(first, 6)).is_empty());

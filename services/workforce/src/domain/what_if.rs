@@ -6,6 +6,7 @@ use kit::ids::Uuid;
 use kit::{SellerId, UserId};
 
 use super::agent::{Agent, Contract, Duty, Level, Skills};
+use super::breaks::BreakPlan;
 use super::civil;
 use super::rules;
 
@@ -92,6 +93,7 @@ fn newcomer(added: &Added) -> Agent {
         zone: TimeZone::UTC,
         rules: &rules::RULE_SETS[0],
         contract: Contract { min_week: 0, max_week: 0, min_shift: 0, max_shift: 0, max_days_in_row: 0 },
+        break_plan: BreakPlan::default(),
         availability: Vec::new(),
         starts_on: Date::MIN,
         ends_on: None,
@@ -107,10 +109,14 @@ fn newcomer(added: &Added) -> Agent {
 
 /// The same time on so many days in a row, in UTC.
 pub fn daily(duty: &Duty, days: i64) -> Vec<Duty> {
-    let later = |seconds: i64| Duty {
-        start: duty.start + seconds,
-        end: duty.end + seconds,
-        breaks: duty.breaks.iter().map(|(from, to)| (from + seconds, to + seconds)).collect(),
+    let later = |seconds: i64| {
+        let all = |ranges: &[(i64, i64)]| ranges.iter().map(|(from, to)| (from + seconds, to + seconds)).collect();
+        Duty {
+            start: duty.start + seconds,
+            end: duty.end + seconds,
+            breaks: all(&duty.breaks),
+            paid_breaks: all(&duty.paid_breaks),
+        }
     };
     (0..days).map(|day| later(day * 86_400)).collect()
 }
@@ -137,7 +143,7 @@ mod tests {
     #[test]
     fn people_added_moved_and_lent_change_what_is_covered() {
         let grid = Grid { start: 0, step: 1_800, count: 48 };
-        let whole = Duty { start: 0, end: 86_400, breaks: Vec::new() };
+        let whole = Duty { start: 0, end: 86_400, ..Duty::default() };
         let one =
             Added { people: 1, duties: vec![whole.clone()], languages: vec!["it".into()], sellers: vec![seller(1)] };
         let user = UserId(Uuid::from_u128(7));

@@ -34,6 +34,8 @@ pub enum Reason {
     WeeklyRest,
     /// Too many working days in a row.
     DaysInRow,
+    /// Too many working days in the week.
+    DaysInWeek,
     /// No rule: she is worth more where she is, or at home.
     Free,
 }
@@ -153,7 +155,7 @@ fn reason(
     let duties: Vec<&Duty> = inside.chain(person.before.iter().chain(&person.after).map(|(_, duty)| duty)).collect();
     for duty in &duties {
         if duty.start < to && from < duty.end {
-            let is_break = duty.breaks.iter().any(|(start, end)| *start <= from && to <= *end);
+            let is_break = duty.breaks.iter().chain(&duty.paid_breaks).any(|(start, end)| *start <= from && to <= *end);
             let reason = if is_break { Reason::Break } else { Reason::AtWork };
             return (reason, Some((duty.start, duty.end)));
         }
@@ -184,6 +186,7 @@ fn reason(
                 }
                 Some(Unlawful::WeeklyRest(_)) => (Reason::WeeklyRest, None),
                 Some(Unlawful::DaysInRow(_)) => (Reason::DaysInRow, None),
+                Some(Unlawful::DaysInWeek(_)) => (Reason::DaysInWeek, None),
             });
         }
     }
@@ -203,7 +206,7 @@ fn unplanned(agent: &Agent, from: i64, to: i64) -> Reason {
     if day < agent.starts_on || agent.ends_on.is_some_and(|end| end < day) {
         return Reason::NoContract;
     }
-    if !agent.works_on(day) {
+    if !agent.works_on(day) || agent.partly_away(from, to) {
         return Reason::TimeOff;
     }
     let open = civil::open_ranges(&agent.availability, &agent.zone, stamp(from), stamp(to));

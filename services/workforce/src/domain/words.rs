@@ -38,6 +38,7 @@ pub fn term_name(term: Term) -> &'static str {
         Term::Availability => "availability",
         Term::ShiftLength => "shift_length",
         Term::DaysInRow => "days_in_row",
+        Term::DaysInWeek => "days_in_week",
         Term::DailyRest => "daily_rest",
         Term::WeeklyRest => "weekly_rest",
         Term::Published => "published",
@@ -63,6 +64,7 @@ pub fn term(term: Term, agent: &Agent, monday: Date) -> String {
         Term::Availability => format!("available only {}", windows(agent)),
         Term::ShiftLength => format!("shifts of at most {}", length(agent.contract.max_shift)),
         Term::DaysInRow => format!("at most {} working days in a row", agent.contract.max_days_in_row),
+        Term::DaysInWeek => rule(Rule::DaysInWeek, agent),
         Term::DailyRest => format!("{} of rest between two shifts", length(agent.rules.daily_rest)),
         Term::WeeklyRest => format!("{} of rest in every week", length(agent.rules.weekly_rest)),
         Term::Published => "shifts already published around the week".to_owned(),
@@ -113,22 +115,25 @@ pub fn rule(rule: Rule, agent: &Agent) -> String {
         Rule::WeekWork => format!("at most {} of work in a week", length(contract.max_week.min(rules.max_week))),
         Rule::Stretch => format!("at most {} of work without a break", length(rules.max_stretch)),
         Rule::Breaks => "breaks as long as the law asks for".to_owned(),
+        Rule::PlannedBreaks => "the breaks that the contract plans, each where it belongs".to_owned(),
         Rule::ShiftLength => {
             format!("shifts of {} to {}", length(contract.min_shift), length(contract.max_shift))
         }
         Rule::DaysInRow => format!("at most {} working days in a row", contract.max_days_in_row),
+        Rule::DaysInWeek => format!("at most {} working days in a week", rules.max_days_in_week),
         Rule::Availability => format!("available only {}", windows(agent)),
         Rule::Absence => "no work on days off or outside the contract".to_owned(),
     }
 }
 
-/// The limit behind a reason: seconds, or days in a row; 0 where there is none.
+/// The limit behind a reason: seconds, or days in a row or a week; 0 where there is none.
 pub fn limit(reason: Reason, agent: &Agent) -> i64 {
     match reason {
         Reason::Week => agent.contract.max_week.min(agent.rules.max_week),
         Reason::DailyRest => agent.rules.daily_rest,
         Reason::WeeklyRest => agent.rules.weekly_rest,
         Reason::DaysInRow => i64::from(agent.contract.max_days_in_row),
+        Reason::DaysInWeek => i64::from(agent.rules.max_days_in_week),
         Reason::AtWork
         | Reason::Break
         | Reason::TimeOff
@@ -159,6 +164,7 @@ pub fn reason(reason: Reason, agent: &Agent, shift: Option<(i64, i64)>) -> Strin
         Reason::DailyRest => format!("{}, and {shift} is too near", rule(Rule::DailyRest, agent)),
         Reason::WeeklyRest => rule(Rule::WeeklyRest, agent),
         Reason::DaysInRow => rule(Rule::DaysInRow, agent),
+        Reason::DaysInWeek => rule(Rule::DaysInWeek, agent),
         Reason::Free => {
             "no rule keeps her away: she is worth more at another time, or costs more than she covers".to_owned()
         }

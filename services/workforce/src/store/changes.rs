@@ -8,6 +8,7 @@ use tenantdb::{At, Failure, TenantTx, ToSqlx};
 
 use super::inconsistent;
 use super::planning::NewestKey;
+use super::shift::{edges, ranges};
 use crate::domain::agent::Duty;
 use crate::domain::change::Difference;
 use crate::domain::record::{Proposal, ProposalId, ProposalLine, ProposalState, ScheduleId, Shift, ShiftId};
@@ -154,11 +155,6 @@ pub async fn noted(
     )
     .fetch_all(tx.conn())
     .await?;
-    let second = |at: Option<At>| at.map(|at| at.to_jiff().as_second());
-    let duty = |start, end, from, to| {
-        let (start, end) = second(start).zip(second(end))?;
-        Some(Duty { start, end, breaks: second(from).zip(second(to)).into_iter().collect() })
-    };
     let list = rows.into_iter().map(|row| Noted {
         revision: row.revision,
         cause: row.cause,
@@ -167,13 +163,18 @@ pub async fn noted(
         change: Difference {
             user: UserId(row.user_id),
             day: row.day.to_jiff(),
-            before: duty(
+            before: noted_time(
                 row.before_starts_at,
                 row.before_ends_at,
                 row.before_break_starts_at,
                 row.before_break_ends_at,
             ),
-            after: duty(row.after_starts_at, row.after_ends_at, row.after_break_starts_at, row.after_break_ends_at),
+            after: noted_time(
+                row.after_starts_at,
+                row.after_ends_at,
+                row.after_break_starts_at,
+                row.after_break_ends_at,
+            ),
         },
     });
     Ok(list.collect())
@@ -185,7 +186,8 @@ pub async fn shifts(tx: &mut TenantTx, ids: &[ShiftId]) -> Result<Vec<Shift>, Fa
     let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
     let rows = sqlx::query!(
         r#"select shift_id, schedule_id, user_id, day, zone, starts_at, ends_at,
-                  break_starts as "break_starts: Vec<At>", break_ends as "break_ends: Vec<At>"
+                  break_starts as "break_starts: Vec<At>", break_ends as "break_ends: Vec<At>",
+                  paid_break_starts as "paid_break_starts: Vec<At>", paid_break_ends as "paid_break_ends: Vec<At>"
              from workforce.shift where provider_id = $1 and shift_id = any ($2) and live order by shift_id"#,
         provider.0,
         &ids,
@@ -198,19 +200,25 @@ pub async fn shifts(tx: &mut TenantTx, ids: &[ShiftId]) -> Result<Vec<Shift>, Fa
         user: UserId(row.user_id),
         day: row.day.to_jiff(),
         zone: row.zone,
-        duty: duty(row.starts_at, row.ends_at, row.break_starts, row.break_ends),
+        duty: Duty {
+            start: second(row.starts_at),
+            end: second(row.ends_at),
+            breaks: ranges(row.break_starts, row.break_ends),
+            paid_breaks: ranges(row.paid_break_starts, row.paid_break_ends),
+        },
     });
     Ok(list.collect())
 }
 
-fn duty(start: At, end: At, break_starts: Vec<At>, break_ends: Vec<At>) -> Duty {
-    let second = |at: At| at.to_jiff().as_second();
-    let breaks = break_starts.into_iter().zip(break_ends);
-    Duty {
-        start: second(start),
-        end: second(end),
-        breaks: breaks.map(|(from, to)| (second(from), second(to))).collect(),
-    }
+fn second(at: At) -> i64 {
+    at.to_jiff().as_second()
+}
+
+/// The time of a shift in a version, by the edges that are kept of it: of several breaks the first.
+pub(super) fn noted_time(start: Option<At>, end: Option<At>, from: Option<At>, to: Option<At>) -> Option<Duty> {
+    let (start, end) = start.map(second).zip(end.map(second))?;
+    let breaks = from.map(second).zip(to.map(second)).into_iter().collect();
+    Some(Duty { start, end, breaks, ..Duty::default() })
 }
 
 /// Keeps a proposal with its lines.
@@ -234,12 +242,13 @@ pub async fn insert_proposal(tx: &mut TenantTx, proposal: &Proposal, lines: &[Pr
     .execute(tx.conn())
     .await?;
     for line in lines {
-        let starts: Vec<At> = line.duty.breaks.iter().map(|(from, _)| stamp(*from)).collect();
-        let ends: Vec<At> = line.duty.breaks.iter().map(|(_, to)| stamp(*to)).collect();
+        let (starts, ends) = edges(&line.duty.breaks);
+        let (paid_starts, paid_ends) = edges(&line.duty.paid_breaks);
         sqlx::query!(
             "insert into workforce.shift_proposal_line
-                    (provider_id, proposal_id, user_id, day, shift_id, starts_at, ends_at, break_starts, break_ends)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+                    (provider_id, proposal_id, user_id, day, shift_id, starts_at, ends_at, break_starts, break_ends,
+                     paid_break_starts, paid_break_ends)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
             provider.0,
             proposal.id.0,
             line.user.0,
@@ -249,6 +258,8 @@ pub async fn insert_proposal(tx: &mut TenantTx, proposal: &Proposal, lines: &[Pr
             stamp(line.duty.end) as _,
             &starts as _,
             &ends as _,
+            &paid_starts as _,
+            &paid_ends as _,
         )
         .execute(tx.conn())
         .await?;
@@ -261,7 +272,8 @@ pub async fn proposal_lines(tx: &mut TenantTx, id: ProposalId) -> Result<Vec<Pro
     let provider = tx.provider();
     let rows = sqlx::query!(
         r#"select user_id, day, shift_id, starts_at, ends_at, break_starts as "break_starts: Vec<At>",
-                  break_ends as "break_ends: Vec<At>"
+                  break_ends as "break_ends: Vec<At>", paid_break_starts as "paid_break_starts: Vec<At>",
+                  paid_break_ends as "paid_break_ends: Vec<At>"
              from workforce.shift_proposal_line where provider_id = $1 and proposal_id = $2 order by user_id, day"#,
         provider.0,
         id.0,
@@ -272,7 +284,12 @@ pub async fn proposal_lines(tx: &mut TenantTx, id: ProposalId) -> Result<Vec<Pro
         user: UserId(row.user_id),
         day: row.day.to_jiff(),
         shift: row.shift_id.map(ShiftId),
-        duty: duty(row.starts_at, row.ends_at, row.break_starts, row.break_ends),
+        duty: Duty {
+            start: second(row.starts_at),
+            end: second(row.ends_at),
+            breaks: ranges(row.break_starts, row.break_ends),
+            paid_breaks: ranges(row.paid_break_starts, row.paid_break_ends),
+        },
     });
     Ok(list.collect())
 }

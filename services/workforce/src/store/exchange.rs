@@ -220,7 +220,12 @@ pub async fn offers(
             id: OfferId(row.offer_id),
             schedule: ScheduleId(row.schedule_id),
             kind: OfferKind::of(&row.kind).ok_or_else(|| inconsistent("kind of an offer"))?,
-            time: Duty { start: second(row.starts_at), end: second(row.ends_at), breaks: pause.into_iter().collect() },
+            time: Duty {
+                start: second(row.starts_at),
+                end: second(row.ends_at),
+                breaks: pause.into_iter().collect(),
+                ..Duty::default()
+            },
             places: row.places,
             taken: row.taken,
             users: row.user_ids.into_iter().map(UserId).collect(),

@@ -7,7 +7,7 @@ use kit::ids::Uuid;
 use tenantdb::{At, Failure, TenantTx, ToSqlx};
 
 use super::inconsistent;
-use super::volume::VolumeKey;
+use super::volume::{VolumeKey, VolumeRow};
 use crate::domain::history_file::Rows;
 use crate::domain::known_days::{Effect, Event, SellerCalendar};
 use crate::domain::record::{EventId, Volume};
@@ -224,7 +224,8 @@ pub async fn history(
     limit: i64,
 ) -> Result<Vec<Volume>, Failure> {
     let provider = tx.provider();
-    let rows = sqlx::query!(
+    let rows = sqlx::query_as!(
+        VolumeRow,
         r#"select starts_at as "starts_at!", language as "language!", channel as "channel!", offered as "offered!",
                 handled as "handled!", timed as "timed!", handle_seconds as "handle_seconds!"
            from (
@@ -255,16 +256,7 @@ pub async fn history(
     )
     .fetch_all(tx.conn())
     .await?;
-    let volumes = rows.into_iter().map(|row| Volume {
-        starts_at: row.starts_at.to_jiff(),
-        language: row.language,
-        channel: row.channel,
-        offered: row.offered,
-        handled: row.handled,
-        timed: row.timed,
-        handle_seconds: row.handle_seconds,
-    });
-    Ok(volumes.collect())
+    Ok(rows.into_iter().map(Volume::from).collect())
 }
 
 /// First and last half hour, recorded or imported, before an instant.

@@ -8,7 +8,7 @@ use tenantdb::{Failure, TenantTx, ToSqlx};
 
 use super::inconsistent;
 use super::planning::NewestKey;
-use crate::domain::leave::{Allowance, Used};
+use crate::domain::leave::{Allowance, Half, Used};
 use crate::domain::record::{Leave, LeaveId, LeaveState, TimeOffId};
 
 /// An agent's allowance of a year with its version, locked: whoever asks or decides comes one after the other.
@@ -108,14 +108,16 @@ pub async fn insert(tx: &mut TenantTx, leave: &Leave) -> Result<(), Failure> {
     let provider = tx.provider();
     sqlx::query!(
         "insert into workforce.leave_request
-                (provider_id, leave_id, user_id, kind, first_day, last_day, year, amount, note, state, created_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'requested', $10)",
+                (provider_id, leave_id, user_id, kind, first_day, last_day, half, year, amount, note, state,
+                 created_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'requested', $11)",
         provider.0,
         leave.id.0,
         leave.user.0,
         leave.kind,
         leave.first.to_sqlx() as _,
         leave.last.to_sqlx() as _,
+        Half::word(leave.half),
         i32::from(leave.first.year()),
         leave.amount,
         leave.note,
@@ -137,8 +139,8 @@ pub async fn list(
 ) -> Result<Vec<Leave>, Failure> {
     let provider = tx.provider();
     let rows = sqlx::query!(
-        "select leave_id, version, user_id, kind, first_day, last_day, amount, note, state, reason, decided_by,
-                decided_at, time_off_id, created_at
+        "select leave_id, version, user_id, kind, first_day, last_day, half, amount, note, state, reason,
+                decided_by, decided_at, time_off_id, created_at
            from workforce.leave_request
           where provider_id = $1 and ($2::uuid is null or leave_id = $2) and ($3::uuid is null or user_id = $3)
             and ($4::text is null or state = $4)
@@ -162,6 +164,7 @@ pub async fn list(
             user: UserId(row.user_id),
             kind: row.kind,
             first: row.first_day.to_jiff(),
+            half: Half::of(&row.half),
             last: row.last_day.to_jiff(),
             amount: row.amount,
             note: row.note,

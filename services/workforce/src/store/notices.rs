@@ -4,10 +4,9 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use kit::UserId;
 use kit::ids::Uuid;
-use tenantdb::{At, Failure, TenantTx, ToSqlx};
+use tenantdb::{Failure, TenantTx, ToSqlx};
 
-use super::changes::Noted;
-use crate::domain::agent::Duty;
+use super::changes::{Noted, noted_time};
 use crate::domain::change::Difference;
 use crate::domain::record::ScheduleId;
 
@@ -41,22 +40,22 @@ pub async fn unseen(
     )
     .fetch_all(tx.conn())
     .await?;
-    let second = |at: Option<At>| at.map(|at| at.to_jiff().as_second());
-    let duty = |start, end, from, to| {
-        let (start, end) = second(start).zip(second(end))?;
-        Some(Duty { start, end, breaks: second(from).zip(second(to)).into_iter().collect() })
-    };
     let list = rows.into_iter().map(|row| {
         let change = Difference {
             user,
             day: row.day.to_jiff(),
-            before: duty(
+            before: noted_time(
                 row.before_starts_at,
                 row.before_ends_at,
                 row.before_break_starts_at,
                 row.before_break_ends_at,
             ),
-            after: duty(row.after_starts_at, row.after_ends_at, row.after_break_starts_at, row.after_break_ends_at),
+            after: noted_time(
+                row.after_starts_at,
+                row.after_ends_at,
+                row.after_break_starts_at,
+                row.after_break_ends_at,
+            ),
         };
         let at = row.changed_at.to_jiff();
         let noted = Noted { revision: row.revision, cause: row.cause, by: None, at, change };

@@ -7,6 +7,7 @@ use kit::{SellerId, UserId};
 use tenantdb::{At, Failure, TenantTx, ToSqlx};
 
 use crate::domain::agent::{Absence, Contract};
+use crate::domain::breaks::{BreakPlan, PlannedBreak};
 use crate::domain::civil::Window;
 use crate::domain::record::{Employment, Staff, TimeOff, TimeOffId};
 
@@ -103,7 +104,9 @@ pub async fn employments(
     let rows = sqlx::query!(
         "select user_id, version, zone, rule_set, rule_set_version, min_week_seconds, max_week_seconds,
                 min_shift_seconds, max_shift_seconds, max_days_in_row, window_weekdays, window_starts, window_ends,
-                starts_on, ends_on, updated_at
+                starts_on, ends_on, updated_at, break_lengths, break_paids, break_work_aboves, break_window_starts,
+                break_window_ends, break_earliests, break_latests, work_before_break, work_between_breaks,
+                work_after_break
            from workforce.employment
           where provider_id = $1 and ($2::uuid[] = '{}' or user_id = any ($2))
             and ($3::uuid is null or $3 < user_id)
@@ -116,6 +119,21 @@ pub async fn employments(
     .fetch_all(tx.conn())
     .await?;
     let employments = rows.into_iter().map(|row| {
+        let planned = row.break_lengths.iter().enumerate().map(|(at, length)| PlannedBreak {
+            length: *length,
+            paid: row.break_paids[at],
+            work_above: row.break_work_aboves[at],
+            window: (0 <= row.break_window_starts[at])
+                .then_some((row.break_window_starts[at], row.break_window_ends[at])),
+            earliest: row.break_earliests[at],
+            latest: row.break_latests[at],
+        });
+        let break_plan = BreakPlan {
+            breaks: planned.collect(),
+            before: row.work_before_break,
+            between: row.work_between_breaks,
+            after: row.work_after_break,
+        };
         let windows = row.window_weekdays.iter().zip(&row.window_starts).zip(&row.window_ends);
         Employment {
             user: UserId(row.user_id),
@@ -130,6 +148,7 @@ pub async fn employments(
                 max_shift: row.max_shift_seconds,
                 max_days_in_row: row.max_days_in_row,
             },
+            break_plan,
             availability: windows
                 .map(|((weekday, start), end)| Window { weekday: *weekday as i8, start: *start, end: *end })
                 .collect(),
@@ -161,12 +180,22 @@ pub async fn keep_employment(tx: &mut TenantTx, employment: &Employment) -> Resu
     let weekdays: Vec<i32> = windows.iter().map(|window| i32::from(window.weekday)).collect();
     let starts: Vec<i32> = windows.iter().map(|window| window.start).collect();
     let ends: Vec<i32> = windows.iter().map(|window| window.end).collect();
+    let plan = &employment.break_plan;
+    let lengths: Vec<i64> = plan.breaks.iter().map(|one| one.length).collect();
+    let paids: Vec<bool> = plan.breaks.iter().map(|one| one.paid).collect();
+    let aboves: Vec<i64> = plan.breaks.iter().map(|one| one.work_above).collect();
+    let (window_starts, window_ends): (Vec<i32>, Vec<i32>) =
+        plan.breaks.iter().map(|one| one.window.unwrap_or((-1, -1))).unzip();
+    let (earliests, latests): (Vec<i64>, Vec<i64>) = plan.breaks.iter().map(|one| (one.earliest, one.latest)).unzip();
     let version = sqlx::query_scalar!(
         "insert into workforce.employment
                 (provider_id, user_id, zone, rule_set, rule_set_version, min_week_seconds, max_week_seconds,
                  min_shift_seconds, max_shift_seconds, max_days_in_row, window_weekdays, window_starts, window_ends,
-                 starts_on, ends_on, updated_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+                 starts_on, ends_on, updated_at, break_lengths, break_paids, break_work_aboves, break_window_starts,
+                 break_window_ends, break_earliests, break_latests, work_before_break, work_between_breaks,
+                 work_after_break)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23,
+                 $24, $25, $26)
          on conflict on constraint employment_pk do update
             set version = employment.version + 1, zone = excluded.zone, rule_set = excluded.rule_set,
                 rule_set_version = excluded.rule_set_version, min_week_seconds = excluded.min_week_seconds,
@@ -174,7 +203,12 @@ pub async fn keep_employment(tx: &mut TenantTx, employment: &Employment) -> Resu
                 max_shift_seconds = excluded.max_shift_seconds, max_days_in_row = excluded.max_days_in_row,
                 window_weekdays = excluded.window_weekdays, window_starts = excluded.window_starts,
                 window_ends = excluded.window_ends, starts_on = excluded.starts_on, ends_on = excluded.ends_on,
-                updated_at = excluded.updated_at
+                updated_at = excluded.updated_at, break_lengths = excluded.break_lengths,
+                break_paids = excluded.break_paids, break_work_aboves = excluded.break_work_aboves,
+                break_window_starts = excluded.break_window_starts, break_window_ends = excluded.break_window_ends,
+                break_earliests = excluded.break_earliests, break_latests = excluded.break_latests,
+                work_before_break = excluded.work_before_break, work_between_breaks = excluded.work_between_breaks,
+                work_after_break = excluded.work_after_break
          returning version",
         provider.0,
         employment.user.0,
@@ -192,6 +226,16 @@ pub async fn keep_employment(tx: &mut TenantTx, employment: &Employment) -> Resu
         employment.starts_on.to_sqlx() as _,
         employment.ends_on.map(|day| day.to_sqlx()) as _,
         employment.updated_at.to_sqlx() as _,
+        &lengths,
+        &paids,
+        &aboves,
+        &window_starts,
+        &window_ends,
+        &earliests,
+        &latests,
+        plan.before,
+        plan.between,
+        plan.after,
     )
     .fetch_one(tx.conn())
     .await?;
@@ -203,8 +247,9 @@ pub async fn insert_time_off(tx: &mut TenantTx, time_off: &TimeOff, now: Timesta
     let provider = tx.provider();
     sqlx::query!(
         "insert into workforce.time_off
-                (provider_id, time_off_id, user_id, kind, first_day, last_day, paid, credited_seconds_per_day, created_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+                (provider_id, time_off_id, user_id, kind, first_day, last_day, paid, credited_seconds_per_day,
+                 from_minute, to_minute, created_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
         provider.0,
         time_off.id.0,
         time_off.user.0,
@@ -213,6 +258,8 @@ pub async fn insert_time_off(tx: &mut TenantTx, time_off: &TimeOff, now: Timesta
         time_off.absence.last.to_sqlx() as _,
         time_off.paid,
         time_off.absence.credit,
+        time_off.absence.hours.map(|(from, _)| from),
+        time_off.absence.hours.map(|(_, to)| to),
         now.to_sqlx() as _,
     )
     .execute(tx.conn())
@@ -261,7 +308,8 @@ pub async fn time_off(
 ) -> Result<Vec<TimeOff>, Failure> {
     let provider = tx.provider();
     let rows = sqlx::query!(
-        "select time_off_id, user_id, kind, first_day, last_day, paid, credited_seconds_per_day, cancelled
+        "select time_off_id, user_id, kind, first_day, last_day, paid, credited_seconds_per_day, from_minute,
+                to_minute, cancelled
            from workforce.time_off
           where provider_id = $1 and ($2::uuid is null or user_id = $2) and ($3::uuid is null or time_off_id = $3)
             and ($4::date is null or $4 <= last_day) and ($5::date is null or first_day <= $5)
@@ -288,6 +336,7 @@ pub async fn time_off(
             first: row.first_day.to_jiff(),
             last: row.last_day.to_jiff(),
             credit: row.credited_seconds_per_day,
+            hours: row.from_minute.zip(row.to_minute),
         },
         paid: row.paid,
         cancelled: row.cancelled,

@@ -13,16 +13,27 @@ fn stamp(second: i64) -> At {
     Timestamp::from_second(second).unwrap_or(Timestamp::MAX).to_sqlx()
 }
 
+/// Where ranges start and end.
+pub(super) fn edges(ranges: &[(i64, i64)]) -> (Vec<At>, Vec<At>) {
+    ranges.iter().map(|(from, to)| (stamp(*from), stamp(*to))).unzip()
+}
+
+/// Ranges by where they start and end.
+pub(super) fn ranges(starts: Vec<At>, ends: Vec<At>) -> Vec<(i64, i64)> {
+    let second = |at: At| at.to_jiff().as_second();
+    starts.into_iter().zip(ends).map(|(from, to)| (second(from), second(to))).collect()
+}
+
 /// Keeps a shift of a draft, or of a schedule that is published.
 pub async fn insert(tx: &mut TenantTx, shift: &Shift, is_live: bool) -> Result<(), Failure> {
     let provider = tx.provider();
-    let starts: Vec<At> = shift.duty.breaks.iter().map(|(from, _)| stamp(*from)).collect();
-    let ends: Vec<At> = shift.duty.breaks.iter().map(|(_, to)| stamp(*to)).collect();
+    let (starts, ends) = edges(&shift.duty.breaks);
+    let (paid_starts, paid_ends) = edges(&shift.duty.paid_breaks);
     sqlx::query!(
         "insert into workforce.shift
                 (provider_id, shift_id, schedule_id, user_id, day, zone, starts_at, ends_at, break_starts, break_ends,
-                 work_seconds, live)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+                 paid_break_starts, paid_break_ends, work_seconds, live)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
         provider.0,
         shift.id.0,
         shift.schedule.0,
@@ -33,6 +44,8 @@ pub async fn insert(tx: &mut TenantTx, shift: &Shift, is_live: bool) -> Result<(
         stamp(shift.duty.end) as _,
         &starts as _,
         &ends as _,
+        &paid_starts as _,
+        &paid_ends as _,
         shift.duty.work(),
         is_live,
     )
@@ -56,7 +69,8 @@ pub async fn of_schedule(
     let rows = sqlx::query_as!(
         Row,
         r#"select shift_id, schedule_id, user_id, day, zone, starts_at, ends_at,
-                  break_starts as "break_starts: Vec<At>", break_ends as "break_ends: Vec<At>"
+                  break_starts as "break_starts: Vec<At>", break_ends as "break_ends: Vec<At>",
+                  paid_break_starts as "paid_break_starts: Vec<At>", paid_break_ends as "paid_break_ends: Vec<At>"
              from workforce.shift
             where provider_id = $1 and schedule_id = $2 and ($3::uuid is null or user_id = $3)
               and ($4::timestamptz is null or ($4, $5::uuid) < (starts_at, shift_id))
@@ -88,7 +102,8 @@ pub async fn live(
     let rows = sqlx::query_as!(
         Row,
         r#"select shift_id, schedule_id, user_id, day, zone, starts_at, ends_at,
-                  break_starts as "break_starts: Vec<At>", break_ends as "break_ends: Vec<At>"
+                  break_starts as "break_starts: Vec<At>", break_ends as "break_ends: Vec<At>",
+                  paid_break_starts as "paid_break_starts: Vec<At>", paid_break_ends as "paid_break_ends: Vec<At>"
              from workforce.shift
             where provider_id = $1 and live and ($2::uuid[] = '{}' or user_id = any ($2))
               and $3 <= day and day <= $4 and ($5::uuid is null or ($5, $6::date) < (user_id, day))
@@ -184,12 +199,13 @@ struct Row {
     ends_at: At,
     break_starts: Vec<At>,
     break_ends: Vec<At>,
+    paid_break_starts: Vec<At>,
+    paid_break_ends: Vec<At>,
 }
 
 impl From<Row> for Shift {
     fn from(row: Row) -> Shift {
         let second = |at: At| at.to_jiff().as_second();
-        let breaks = row.break_starts.into_iter().zip(row.break_ends);
         Shift {
             id: ShiftId(row.shift_id),
             schedule: ScheduleId(row.schedule_id),
@@ -199,7 +215,8 @@ impl From<Row> for Shift {
             duty: Duty {
                 start: second(row.starts_at),
                 end: second(row.ends_at),
-                breaks: breaks.map(|(from, to)| (second(from), second(to))).collect(),
+                breaks: ranges(row.break_starts, row.break_ends),
+                paid_breaks: ranges(row.paid_break_starts, row.paid_break_ends),
             },
         }
     }

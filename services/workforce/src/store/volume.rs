@@ -2,8 +2,9 @@
 
 use jiff::Timestamp;
 use kit::ids::Uuid;
-use tenantdb::{Failure, TenantTx, ToSqlx};
+use tenantdb::{At, Failure, TenantTx, ToSqlx};
 
+use crate::domain::proof::Spread;
 use crate::domain::record::Volume;
 
 /// A contact that came in, was answered, or both.
@@ -46,17 +47,23 @@ pub async fn count(tx: &mut TenantTx, seen: &[Seen]) -> Result<(), Failure> {
               where excluded.handled and not c.handled
          )
          insert into workforce.volume
-                (provider_id, seller_id, starts_at, language, channel, offered, handled, timed, handle_seconds)
+                (provider_id, seller_id, starts_at, language, channel, offered, handled, timed, handle_seconds,
+                 spread_count, spread_seconds, spread_squares)
          select $1, $2, starts_at, language, channel, count(*) filter (where is_new),
                 count(*) filter (where is_handled), count(*) filter (where is_handled and 0 < seconds),
-                coalesce(sum(seconds) filter (where is_handled), 0)
+                coalesce(sum(seconds) filter (where is_handled), 0),
+                count(*) filter (where is_handled and 0 < seconds), coalesce(sum(seconds) filter (where is_handled), 0),
+                coalesce(sum(seconds * seconds) filter (where is_handled), 0)
            from news where is_new or is_handled
           group by starts_at, language, channel
           order by starts_at, language, channel
          on conflict on constraint volume_pk do update
             set offered = volume.offered + excluded.offered, handled = volume.handled + excluded.handled,
                 timed = volume.timed + excluded.timed,
-                handle_seconds = volume.handle_seconds + excluded.handle_seconds",
+                handle_seconds = volume.handle_seconds + excluded.handle_seconds,
+                spread_count = volume.spread_count + excluded.spread_count,
+                spread_seconds = volume.spread_seconds + excluded.spread_seconds,
+                spread_squares = volume.spread_squares + excluded.spread_squares",
         provider.0,
         seller.0,
         &seen.iter().map(|s| s.contact).collect::<Vec<_>>(),
@@ -69,6 +76,33 @@ pub async fn count(tx: &mut TenantTx, seen: &[Seen]) -> Result<(), Failure> {
     .execute(tx.conn())
     .await?;
     Ok(())
+}
+
+/// How far handling times spread between two instants, by channel.
+pub async fn spreads(
+    tx: &mut TenantTx,
+    seller: kit::SellerId,
+    from: Timestamp,
+    to: Timestamp,
+) -> Result<Vec<(String, Spread)>, Failure> {
+    let provider = tx.provider();
+    let rows = sqlx::query!(
+        r#"select channel, sum(spread_count)::int8 as "count!", sum(spread_seconds)::float8 as "seconds!",
+                sum(spread_squares)::float8 as "squares!"
+           from workforce.volume
+          where provider_id = $1 and seller_id = $2 and $3 <= starts_at and starts_at < $4
+          group by channel order by channel"#,
+        provider.0,
+        seller.0,
+        from.to_sqlx() as _,
+        to.to_sqlx() as _,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    let spreads = rows
+        .into_iter()
+        .map(|row| (row.channel, Spread { count: row.count, seconds: row.seconds, squares: row.squares }));
+    Ok(spreads.collect())
 }
 
 /// Where a list of volumes begins.
@@ -84,7 +118,8 @@ pub async fn list(
     limit: i64,
 ) -> Result<Vec<Volume>, Failure> {
     let provider = tx.provider();
-    let rows = sqlx::query!(
+    let rows = sqlx::query_as!(
+        VolumeRow,
         "select starts_at, language, channel, offered, handled, timed, handle_seconds from workforce.volume
           where provider_id = $1 and seller_id = $2 and $3 <= starts_at and starts_at < $4
             and ($5::timestamptz is null or ($5, $6::text, $7::text) < (starts_at, language, channel))
@@ -100,14 +135,29 @@ pub async fn list(
     )
     .fetch_all(tx.conn())
     .await?;
-    let volumes = rows.into_iter().map(|row| Volume {
-        starts_at: row.starts_at.to_jiff(),
-        language: row.language,
-        channel: row.channel,
-        offered: row.offered,
-        handled: row.handled,
-        timed: row.timed,
-        handle_seconds: row.handle_seconds,
-    });
-    Ok(volumes.collect())
+    Ok(rows.into_iter().map(Volume::from).collect())
+}
+
+pub(super) struct VolumeRow {
+    pub(super) starts_at: At,
+    pub(super) language: String,
+    pub(super) channel: String,
+    pub(super) offered: i64,
+    pub(super) handled: i64,
+    pub(super) timed: i64,
+    pub(super) handle_seconds: i64,
+}
+
+impl From<VolumeRow> for Volume {
+    fn from(row: VolumeRow) -> Volume {
+        Volume {
+            starts_at: row.starts_at.to_jiff(),
+            language: row.language,
+            channel: row.channel,
+            offered: row.offered,
+            handled: row.handled,
+            timed: row.timed,
+            handle_seconds: row.handle_seconds,
+        }
+    }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::civil::{Date, Weekday};
 use jiff::tz::TimeZone;
-use kit::{Scope, UserId};
+use kit::Scope;
 use proto::events::v1::envelope::Body;
 use proto::events::v1::{AgentDaySettled, HandledTime, PaidHoursRecorded};
 use tenantdb::service::Deps;
@@ -14,6 +14,7 @@ use tenantdb::{Due, Failure, TenantTx};
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::adherence::merged;
+use crate::domain::agent::Duty;
 use crate::domain::realtime::{common, work_of};
 use crate::domain::record::Exception;
 use crate::domain::{civil, paid as divide};
@@ -67,12 +68,17 @@ async fn settle(deps: &Deps, due: &Due) -> Result<(), Failure> {
     let (from, to) = (civil::midnight(day.day, &zone), civil::midnight(civil::later(day.day, 1), &zone));
     let presence = shift::presence(&mut tx, &[day.user], from, to).await?;
     let handled = paid::handled(&mut tx, day.user, day.day).await?;
-    let excused = excused(&mut tx, &day, from, to).await?;
+    let planned = shift::live(&mut tx, &[day.user], civil::later(day.day, -1), day.day, None, 10).await?;
+    let planned: Vec<Duty> = planned.into_iter().map(|shift| shift.duty).collect();
+    let excused = excused(&mut tx, &day, &planned, from, to).await?;
     drop(tx);
 
-    let clip = |(_, start, end): &(kit::UserId, i64, i64)| (*start.max(&from.as_second()), *end.min(&to.as_second()));
-    // Excused and paid time counts where it was planned, as if she had been there.
-    let ranges = merged(presence.iter().chain(&excused).map(clip).collect());
+    let clip = |(start, end): (i64, i64)| (start.max(from.as_second()), end.min(to.as_second()));
+    let presence: Vec<(i64, i64)> = presence.into_iter().map(|(_, start, end)| (start, end)).collect();
+    let rested = divide::paid_breaks(&planned, &presence);
+    // Excused and paid time counts where it was planned, as if she had been there; so do the paid breaks of shifts that
+    // she worked.
+    let ranges = merged(presence.into_iter().chain(excused).chain(rested).map(clip).collect());
     let worked: i64 = ranges.iter().map(|(from, to)| to - from).sum();
     for part in divide::divide(worked, &handled) {
         // One seller a transaction, so that the event is the seller's. Told again after a crash,
@@ -120,18 +126,16 @@ fn hour_class(day: Date) -> &'static str {
 async fn excused(
     tx: &mut TenantTx,
     day: &paid::PaidDay,
+    planned: &[Duty],
     from: Timestamp,
     to: Timestamp,
-) -> Result<Vec<(UserId, i64, i64)>, Failure> {
+) -> Result<Vec<(i64, i64)>, Failure> {
     let filter = ExceptionFilter { from: Some(from), to: Some(to), ..ExceptionFilter::default() };
     let exceptions = floor::exceptions(tx, &filter, None, 10_000).await?;
     let counts = |one: &&Exception| one.paid && one.user.is_none_or(|user| user == day.user);
     let range = |one: &Exception| (one.starts_at.as_second(), one.ends_at.as_second());
     let excused: Vec<(i64, i64)> = exceptions.iter().filter(counts).map(range).collect();
-    if excused.is_empty() {
-        return Ok(Vec::new());
-    }
-    let shifts = shift::live(tx, &[day.user], civil::later(day.day, -1), day.day, None, 10).await?;
-    let planned: Vec<(i64, i64)> = shifts.iter().flat_map(|shift| work_of(&shift.duty)).collect();
-    Ok(common(&planned, &excused).into_iter().map(|(from, to)| (day.user, from, to)).collect())
+    let planned: Vec<(i64, i64)> =
+        planned.iter().flat_map(|duty| work_of(duty).into_iter().chain(duty.paid_breaks.iter().copied())).collect();
+    Ok(common(&planned, &excused))
 }
