@@ -1,11 +1,13 @@
 //! What customers read by themselves: only what a seller shows to everybody, and never another seller's.
 
 use proto::Role;
+use proto::tenants::v1::sellers_service_client::SellersServiceClient;
+use proto::tenants::v1::{Seller, UpdateSellerRequest};
 use proto::tickets::v1 as pb;
 use proto::tickets::v1::faq_pages_service_client::FaqPagesServiceClient;
 use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode};
-use tests::{desk, reason};
+use tests::{desk, eventually, reason};
 use tonic::Code;
 
 use crate::support::http::Browser;
@@ -57,6 +59,13 @@ async fn everybody_reads_what_a_seller_shows_and_nothing_else() {
     let mut shop = shop("Help").await;
     let seller = shop.seller.clone();
     let other = shop.tenant.seller("other").await;
+    let served = UpdateSellerRequest {
+        seller_id: seller.clone(),
+        seller: Some(Seller { languages: vec!["de".into(), "it".into()], ..Seller::default() }),
+        ..UpdateSellerRequest::default()
+    };
+    let mut sellers = SellersServiceClient::new(shop.tenant.admin.transport().await.expect("a token"));
+    sellers.update_seller(served).await.expect("languages");
     let mut lead = hands(&mut shop.tenant.admin).await;
     let returns = "Rückgaben sind 30 Tage lang möglich.\n\nDie Kosten <tragen> wir.";
     let returns = published(&mut lead, &seller, "de", "Wie lange kann ich zurückgeben?", returns, true).await;
@@ -90,6 +99,12 @@ async fn everybody_reads_what_a_seller_shows_and_nothing_else() {
     let hers = boss.get_faq_page(pb::GetFaqPageRequest::default()).await.expect("hers").into_inner().page;
     assert_eq!(hers.as_ref(), Some(&opened));
     let path = format!("/help/{}", opened.url.split("/help/").nth(1).expect("an address"));
+
+    eventually("the page to know the seller's languages", || {
+        let path = path.clone();
+        async move { read(&path, &[("accept-language", "de")]).await.html.contains("<html lang=\"de\"").then_some(()) }
+    })
+    .await;
 
     // In the browser's language, with the way to the others, and kept for a while.
     let front = read(&path, &[("accept-language", "fr;q=0.9, de-AT")]).await;

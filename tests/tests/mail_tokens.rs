@@ -189,6 +189,7 @@ impl Shop {
         let taken = self.tickets.receive_email(request).await.expect("a mail is taken").into_inner();
         let request = pb::ReplyRequest {
             seller_id: self.seller.clone(),
+            request_id: id,
             ticket_id: taken.ticket.expect("a ticket").id,
             text: "Es kommt morgen.".into(),
             ..Default::default()

@@ -231,10 +231,10 @@ async fn an_answer_leaves_by_messenger_and_by_instagram_to_who_wrote_there() {
         ("instagram", pb::ChannelSenderKind::Instagram, json!({"id": "51"})),
     ] {
         let known: Vec<String> = shop.all().await.into_iter().map(|ticket| ticket.id).collect();
-        let account = shop.meta("social", &format!("9{}", kind as i32)).await;
-        let event = json!({"sender": {"id": "51"}, "recipient": {"id": "9"}, "timestamp": now() * 1_000,
-                           "message": {"mid": format!("first-{object}"), "text": "Buongiorno!"}});
         let page = format!("9{}", kind as i32);
+        let account = shop.meta("social", &page).await;
+        let event = json!({"sender": {"id": "51"}, "recipient": {"id": page}, "timestamp": now() * 1_000,
+                           "message": {"mid": format!("first-{object}"), "text": "Buongiorno!"}});
         let delivery = json!({"object": object, "entry": [{"id": page, "time": 1, "messaging": [event]}]});
         assert_eq!(shop.by_meta(&account, APP_SECRET, &delivery).await.counts(), [1, 0, 0, 0]);
         let ticket = shop.all().await.into_iter().find(|ticket| !known.contains(&ticket.id)).expect("a ticket");
