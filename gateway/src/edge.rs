@@ -27,7 +27,7 @@ use crate::bodies::Bodies;
 use crate::forward::Forward;
 use crate::limits::{Allowance, Limiter, LimitsLayer};
 use crate::rest::Transcoder;
-use crate::{calendar_page, connect, pages, survey_page, webhooks};
+use crate::{calendar_page, connect, help_page, pages, survey_page, webhooks};
 
 /// What the edge needs.
 #[derive(Clone)]
@@ -103,6 +103,10 @@ pub fn app(settings: &Settings) -> Result<Router, crate::rest::BadRoute> {
         .route("/openapi.json", get(pages::openapi))
         .route("/.well-known/jwks.json", get(pages::jwks))
         .route("/calendar/{file}", get(calendar_page::give))
+        .route("/help/style.css", get(help_page::style))
+        .route("/help/{token}", get(help_page::front))
+        .route("/help/{token}/{language}", get(help_page::list))
+        .route("/help/{token}/{language}/{article}", get(help_page::article))
         .route("/s/style.css", get(survey_page::style))
         .route("/s/{token}", get(survey_page::show).post(survey_page::take))
         .fallback(dispatch)

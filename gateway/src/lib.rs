@@ -3,7 +3,7 @@
 //! by the service's name. gRPC bodies are passed on without being decoded.
 //!
 //! Reading order: [`port`], [`tls`], [`edge`] (the stack), [`forward`], [`limits`], `linger`, then [`rest`]
-//! (transcoding by `google.api.http`), [`connect`], [`openapi`], [`pages`], `survey_page`, [`webhooks`].
+//! (transcoding by `google.api.http`), [`connect`], [`openapi`], [`pages`], `help_page`, `survey_page`, [`webhooks`].
 //!
 //! Invariants: no SQL, no domain; a new RPC needs no change here.
 
@@ -12,6 +12,7 @@ mod calendar_page;
 mod connect;
 pub mod edge;
 pub mod forward;
+mod help_page;
 pub mod limits;
 mod linger;
 pub mod openapi;

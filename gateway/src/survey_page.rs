@@ -177,8 +177,7 @@ fn told(code: StatusCode, text: &str, language: &str) -> Response {
 }
 
 fn page(code: StatusCode, language: &str, title: &str, body: &str) -> Response {
-    let right_to_left = matches!(language.split('-').next(), Some("ar" | "fa" | "he" | "ur"));
-    let direction = if right_to_left { "rtl" } else { "ltr" };
+    let direction = direction(language);
     let title: String = title.lines().next().unwrap_or_default().chars().take(80).collect();
     let text = format!(
         "<!doctype html>\n<html lang=\"{}\" dir=\"{direction}\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<meta name=\"robots\" content=\"noindex\">\n<title>{}</title>\n<link rel=\"stylesheet\" href=\"/s/style.css\">\n</head>\n<body>\n<main>\n{body}\n</main>\n</body>\n</html>\n",
@@ -196,13 +195,19 @@ fn page(code: StatusCode, language: &str, title: &str, body: &str) -> Response {
     (code, headers, text).into_response()
 }
 
+/// How a language runs, as HTML says it.
+pub(crate) fn direction(language: &str) -> &'static str {
+    let right_to_left = matches!(language.split('-').next(), Some("ar" | "fa" | "he" | "ur"));
+    if right_to_left { "rtl" } else { "ltr" }
+}
+
 /// A field of a form.
-fn value(form: &[u8], name: &str) -> Option<String> {
+pub(crate) fn value(form: &[u8], name: &str) -> Option<String> {
     form_urlencoded::parse(form).find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
 }
 
 /// Text as it may stand in HTML, in an element or an attribute.
-fn escaped(text: &str) -> Cow<'_, str> {
+pub(crate) fn escaped(text: &str) -> Cow<'_, str> {
     if !text.contains(['&', '<', '>', '"', '\'']) {
         return Cow::Borrowed(text);
     }

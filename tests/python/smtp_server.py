@@ -6,13 +6,16 @@ What it does depends on the local part of the recipient:
   stall…     says nothing at RCPT, the first time
   lost…      takes the mail and breaks the connection before it answers, the first time
   silent…    takes the mail and says nothing, the first time
-All else is taken. Each mail that was taken is a line of JSON in FILE.
+All else is taken. Each mail that was taken is a line of JSON in FILE. With tokens, nobody signs in by password: an access
+token is shown by that mechanism, and is good if it is a line of TOKENS.
 
 Usage: smtp_server.py PORT FILE [CERTIFICATE KEY tls|starttls]
+       smtp_server.py PORT FILE TOKENS XOAUTH2|OAUTHBEARER
 Ends when its standard input does.
 """
 
 import asyncio
+import base64
 import collections
 import json
 import re
@@ -63,6 +66,27 @@ class Handler:
         return "250 2.0.0 kept"
 
 
+class Tokens(Handler):
+    """Takes access tokens, as Microsoft and Google do: a refusal is a challenge before it is a code."""
+
+    def __init__(self, path, tokens, mechanism):
+        super().__init__(path)
+        self.tokens = tokens
+        setattr(self, f"auth_{mechanism}", self.by_token)
+
+    async def by_token(self, server, arguments):
+        words = base64.b64decode(arguments[1]).decode().split("\x01")
+        user = words[0].removeprefix("user=").removeprefix("n,a=").removesuffix(",")
+        with open(self.tokens, encoding="utf-8") as file:
+            good = words[1].removeprefix("auth=Bearer ") in file.read().split()
+        if good and words[2:] == ["", ""]:
+            return AuthResult(success=True, auth_data=LoginPassword(user.encode(), b""))
+        await server.push("334 " + base64.b64encode(b'{"status":"401","schemes":"bearer"}').decode())
+        await server._reader.readline()
+        await server.push("535 5.7.3 Authentication unsuccessful")
+        return AuthResult(success=False, handled=True)
+
+
 def authenticate(server, session, envelope, mechanism, data):
     good = isinstance(data, LoginPassword) and data.password == PASSWORD
     return AuthResult(success=good, handled=good, auth_data=data)
@@ -72,7 +96,11 @@ def main():
     port, path = int(sys.argv[1]), sys.argv[2]
     open(path, "a").close()
     settings = {}
-    if len(sys.argv) > 3:
+    handler = Handler(path)
+    if len(sys.argv) == 5:
+        handler = Tokens(path, *sys.argv[3:5])
+        settings = {"auth_require_tls": False, "auth_exclude_mechanism": ["PLAIN", "LOGIN"]}
+    elif len(sys.argv) > 3:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(sys.argv[3], sys.argv[4])
         if sys.argv[5] == "tls":
@@ -82,7 +110,7 @@ def main():
     else:
         settings = {"auth_require_tls": False}
     controller = Controller(
-        Handler(path), hostname="127.0.0.1", port=port, authenticator=authenticate, timeout=60, **settings
+        handler, hostname="127.0.0.1", port=port, authenticator=authenticate, timeout=60, **settings
     )
     controller.start()
     print("ready", flush=True)

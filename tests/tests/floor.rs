@@ -223,7 +223,10 @@ async fn a_waiting_contact_is_made_pressing_set_aside_and_brought_back_with_its_
     .await;
     assert_eq!((pressed.priority.as_str(), pressed.due_at), ("urgent", pressing.due_at));
     assert_eq!(pressed.waiting_since, second.waiting_since, "its age stays");
-    let stale = ReprioritizeContactRequest { request_id: "press2".into(), etag: "v1".into(), ..pressing.clone() };
+    // What was shown of it when it was handed in is a version like any other.
+    assert_eq!(second.etag, "v1");
+    let stale =
+        ReprioritizeContactRequest { request_id: "press2".into(), etag: second.etag.clone(), ..pressing.clone() };
     let refused = hands.reprioritize_contact(stale).await.unwrap_err();
     assert_eq!((refused.code(), reason(&refused).as_str()), (Code::Aborted, "ETAG_MISMATCH"));
 

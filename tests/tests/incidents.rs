@@ -32,6 +32,7 @@ async fn connect(shop: &mut Shop, port: u16) {
         user: "help".into(),
         password: PASSWORD.into(),
         has_password: false,
+        sign_in: pb::MailSignIn::Password.into(),
     };
     let request = pb::PutMailConnectionRequest {
         seller_id: shop.seller.clone(),

@@ -47,6 +47,7 @@ fn server(port: u16, security: pb::MailSecurity) -> pb::MailServer {
         user: "help".into(),
         password: PASSWORD.into(),
         has_password: false,
+        sign_in: pb::MailSignIn::Password.into(),
     }
 }
 

@@ -60,6 +60,7 @@ async fn an_answer_takes_its_files_along_once() {
         user: "help".into(),
         password: PASSWORD.into(),
         has_password: false,
+        sign_in: pb::MailSignIn::Password.into(),
     };
     let connect = pb::PutMailConnectionRequest {
         seller_id: shop.seller.clone(),

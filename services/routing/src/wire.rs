@@ -74,10 +74,21 @@ pub fn contact(contact: &Contact, view: View) -> wire::Contact {
         offers_made: contact.offers_made,
         blocked_reason: contact.blocked.map(|b| b.word().to_owned()).unwrap_or_default(),
         preferred_agent_id: view.agent(contact.preferred),
-        etag: kit::wire::etag(contact.version),
+        etag: contact_etag(contact.version),
         set_aside_until: contact.aside_until.map(at),
         blocked_since: contact.blocked_since.map(at),
     }
+}
+
+/// The etag of a contact. It was written by whoever handed it in before the engine, which counts from nought, took it
+/// in: that is its first version.
+pub fn contact_etag(version: i64) -> String {
+    kit::wire::etag(version + 1)
+}
+
+/// The engine's version of a contact's etag; none for an empty one.
+pub fn contact_version(etag: &str) -> Result<Option<i64>, kit::Fault> {
+    Ok(kit::wire::version(etag)?.map(|version| version - 1))
 }
 
 pub fn contact_state(state: ContactState) -> wire::ContactState {

@@ -20,6 +20,9 @@ pub mod mail {
     pub use crate::work::mail::{Resealed, Settings, reseal};
 }
 
+/// What looks for articles, for those who ask how it is planned.
+pub use store::articles::SEEK as SEEK_ARTICLES;
+
 use std::sync::Arc;
 
 use proto::tickets::v1::answering_service_server::AnsweringServiceServer;
@@ -29,6 +32,7 @@ use proto::tickets::v1::channel_senders_service_server::ChannelSendersServiceSer
 use proto::tickets::v1::claims_service_server::ClaimsServiceServer;
 use proto::tickets::v1::concessions_service_server::ConcessionsServiceServer;
 use proto::tickets::v1::customers_service_server::CustomersServiceServer;
+use proto::tickets::v1::faq_pages_service_server::FaqPagesServiceServer;
 use proto::tickets::v1::imports_service_server::ImportsServiceServer;
 use proto::tickets::v1::incidents_service_server::IncidentsServiceServer;
 use proto::tickets::v1::mail_connections_service_server::MailConnectionsServiceServer;
@@ -70,6 +74,7 @@ pub fn build(deps: Deps, mail: mail::Settings) -> Result<Parts, kit::Fault> {
             .add_service(ClaimsServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
             .add_service(ConcessionsServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
             .add_service(CustomersServiceServer::new(api::Customers::new(Arc::clone(&desk))))
+            .add_service(FaqPagesServiceServer::from_arc(api.clone()))
             .add_service(
                 ImportsServiceServer::new(api::Imports::new(Arc::clone(&desk))).max_decoding_message_size(most),
             )

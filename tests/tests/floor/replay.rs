@@ -201,7 +201,7 @@ async fn a_decision_of_the_past_says_why_it_did_not_go_to_somebody_else() {
         eventually("the engine to have it", || {
             let mut boss = boss.clone();
             let get = GetContactRequest { seller_id: seller.clone(), contact_id: waiting.id.clone() };
-            async move { (boss.get_contact(get).await.ok()?.into_inner().contact?.etag != "v0").then_some(()) }
+            async move { (boss.get_contact(get).await.ok()?.into_inner().contact?.etag != "v1").then_some(()) }
         })
         .await;
     }

@@ -33,6 +33,16 @@ fn program(test: &str) -> Option<PathBuf> {
 impl Dovecot {
     /// Starts it; everybody has a mailbox, all with the same password.
     pub fn start(test: &str) -> Option<Dovecot> {
+        Dovecot::start_with(test, None)
+    }
+
+    /// Starts one where nobody signs in by password: access tokens are shown by a mechanism of SASL, and whether one
+    /// is good is asked of an authorization server (RFC 7662).
+    pub fn start_with_tokens(test: &str, mechanism: &str, introspection: &str) -> Option<Dovecot> {
+        Dovecot::start_with(test, Some((mechanism, introspection)))
+    }
+
+    fn start_with(test: &str, tokens: Option<(&str, &str)>) -> Option<Dovecot> {
         let program = program(test)?;
         let folder = tempfile::Builder::new().prefix("manydesk-dovecot-").tempdir_in("/tmp").expect("a folder");
         let open: std::fs::Permissions = std::os::unix::fs::PermissionsExt::from_mode(0o755);
@@ -43,7 +53,11 @@ impl Dovecot {
         std::fs::set_permissions(&home, everybody).expect("the folder's mode");
         let (imap, imaps, lmtp) = (tests::free_port(), tests::free_port(), tests::free_port());
         let file = folder.path().join("dovecot.conf");
-        std::fs::write(&file, settings(folder.path(), imap, imaps, lmtp)).expect("written");
+        let signing_in = match tokens {
+            None => format!("passdb {{\n  driver = static\n  args = password={PASSWORD}\n}}\n"),
+            Some((mechanism, introspection)) => by_token(folder.path(), mechanism, introspection),
+        };
+        std::fs::write(&file, settings(folder.path(), imap, imaps, lmtp) + &signing_in).expect("written");
         let child = Command::new(program)
             .args(["-F", "-c"])
             .arg(&file)
@@ -113,6 +127,20 @@ impl Dovecot {
     }
 }
 
+fn by_token(folder: &Path, mechanism: &str, introspection: &str) -> String {
+    let file = folder.join("oauth2.conf");
+    let settings = format!(
+        "introspection_mode = post\nintrospection_url = {introspection}\nusername_attribute = username\n\
+         active_attribute = active\nactive_value = true\n"
+    );
+    std::fs::write(&file, settings).expect("written");
+    format!(
+        "auth_mechanisms = {mechanism}\nauth_cache_size = 0\n\
+         passdb {{\n  driver = oauth2\n  mechanisms = {mechanism}\n  args = {}\n}}\n",
+        file.display()
+    )
+}
+
 fn settings(folder: &Path, imap: u16, imaps: u16, lmtp: u16) -> String {
     let files = tests::certificates();
     let (certificate, key) = (files.certificate.display(), files.key.display());
@@ -128,10 +156,6 @@ ssl_key = <{key}
 disable_plaintext_auth = no
 first_valid_uid = 1
 mail_location = maildir:~/Maildir
-passdb {{
-  driver = static
-  args = password={PASSWORD}
-}}
 userdb {{
   driver = static
   args = uid=nobody gid=nogroup home={folder}/home/%u allow_all_users=yes

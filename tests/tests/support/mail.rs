@@ -51,6 +51,11 @@ impl SmtpServer {
         SmtpServer::start_with(test, &[&files.certificate.display().to_string(), &files.key.display().to_string(), how])
     }
 
+    /// Starts one where access tokens are shown by a mechanism of SASL; those in a file, one a line, are good.
+    pub fn start_with_tokens(test: &str, tokens: &std::path::Path, mechanism: &str) -> Option<SmtpServer> {
+        SmtpServer::start_with(test, &[&tokens.display().to_string(), mechanism])
+    }
+
     fn start_with(test: &str, arguments: &[&str]) -> Option<SmtpServer> {
         let python = python::interpreter(test)?;
         let folder = tempfile::tempdir().expect("a folder");

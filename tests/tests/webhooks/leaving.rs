@@ -217,3 +217,51 @@ async fn an_answer_leaves_by_whatsapp_and_its_fate_comes_back() {
     let after = shop.kinds(&ticket.id).await.iter().filter(|kind| *kind == "undelivered").count();
     assert_eq!(after, before + 1);
 }
+
+#[tokio::test]
+async fn an_answer_leaves_by_messenger_and_by_instagram_to_who_wrote_there() {
+    let server = Server::start(|asked, _| match asked.json()["message"]["text"].as_str() {
+        Some("too late") => Reply::json(400, &json!({"error": {"message": "outside of allowed window", "code": 10}})),
+        _ => Reply::json(200, &json!({"recipient_id": "51", "message_id": format!("m_{}", asked.path)})),
+    })
+    .await;
+    let mut shop = shop("By Messenger").await;
+    for (object, kind, to) in [
+        ("page", pb::ChannelSenderKind::Messenger, json!({"id": "51"})),
+        ("instagram", pb::ChannelSenderKind::Instagram, json!({"id": "51"})),
+    ] {
+        let known: Vec<String> = shop.all().await.into_iter().map(|ticket| ticket.id).collect();
+        let page = format!("9{}", kind as i32);
+        let account = shop.meta("social", &page).await;
+        let event = json!({"sender": {"id": "51"}, "recipient": {"id": page}, "timestamp": now() * 1_000,
+                           "message": {"mid": format!("first-{object}"), "text": "Buongiorno!"}});
+        let delivery = json!({"object": object, "entry": [{"id": page, "time": 1, "messaging": [event]}]});
+        assert_eq!(shop.by_meta(&account, APP_SECRET, &delivery).await.counts(), [1, 0, 0, 0]);
+        let ticket = shop.all().await.into_iter().find(|ticket| !known.contains(&ticket.id)).expect("a ticket");
+        let sender = pb::ChannelSender {
+            kind: kind.into(),
+            address: format!("{}/v23.0", server.address),
+            page_id: page.clone(),
+            secret: "token".into(),
+            ..Default::default()
+        };
+        let nameless = pb::ChannelSender { page_id: String::new(), ..sender.clone() };
+        assert_eq!(violated(&shop.send_by(&account, nameless).await.unwrap_err()), ["channel_sender.page_id"]);
+        shop.send_by(&account, sender).await.expect("a sender");
+        let message = shop.reply(&ticket.id, "Arriva domani.").await;
+        shop.until(&message.id, pb::OutgoingMailState::Sent).await;
+        let asked = server.heard().pop().expect("it was asked");
+        assert_eq!(asked.path, format!("/v23.0/{page}/messages"));
+        assert_eq!(asked.header("authorization"), "Bearer token");
+        let mut body = json!({"recipient": to, "message": {"text": "Arriva domani."}});
+        if kind == pb::ChannelSenderKind::Messenger {
+            body["messaging_type"] = json!("RESPONSE");
+        }
+        assert_eq!(asked.json(), body);
+        let answers = shop.messages(&ticket.id).await;
+        assert_eq!(answers.last().map(|m| m.external_id.clone()), Some(format!("m_/v23.0/{page}/messages")));
+        let late = shop.reply(&ticket.id, "too late").await;
+        let failed = shop.until(&late.id, pb::OutgoingMailState::Failed).await;
+        assert_eq!(failed.server_reply, "HTTP 400 outside of allowed window (10)");
+    }
+}

@@ -196,7 +196,7 @@ impl Api {
             "must be given, or due_at, or both",
         );
         checks.finish()?;
-        let version = kit::wire::version(&request.etag)?;
+        let version = out::contact_version(&request.etag)?;
         let scope = caller.act_for(&request.seller_id)?;
         let asking =
             Asking { caller, scope, method: "ReprioritizeContact", id: &request.request_id, request: &request };
@@ -224,7 +224,7 @@ impl Api {
         let reason = checks.line("reason", &request.reason, 1..=200);
         let until = request.until.as_ref().map(|at| self.planned(&mut checks, "until", at));
         checks.finish()?;
-        let version = kit::wire::version(&request.etag)?;
+        let version = out::contact_version(&request.etag)?;
         let scope = caller.act_for(&request.seller_id)?;
         let asking = Asking { caller, scope, method: "SetContactAside", id: &request.request_id, request: &request };
         let before = self.open_or_ended(&asking, contact).await?;

@@ -29,7 +29,7 @@ impl Api {
         let contact: ContactId = checks.id("contact_id", &request.contact_id);
         let named: Option<AgentId> = optional(&mut checks, "agent_id", &request.agent_id);
         checks.finish()?;
-        let version = kit::wire::version(&request.etag)?;
+        let version = out::contact_version(&request.etag)?;
         let me = myself(caller)?;
         let agent = named.unwrap_or(me);
         if agent != me && !caller.has(Role::Supervisor) {
@@ -62,7 +62,7 @@ impl Api {
         let to: Option<AgentId> = optional(&mut checks, "agent_id", &request.agent_id);
         let reason = checks.line("reason", &request.reason, 0..=64);
         checks.finish()?;
-        let version = kit::wire::version(&request.etag)?;
+        let version = out::contact_version(&request.etag)?;
         let owner = if caller.has(Role::Supervisor) { None } else { Some(myself(caller)?) };
         let scope = caller.act_for(&request.seller_id)?;
         let asking = Asking { caller, scope, method: "TransferContact", id: &request.request_id, request: &request };

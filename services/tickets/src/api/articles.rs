@@ -11,6 +11,7 @@ use crate::domain::duplicates::similarity;
 use crate::domain::ids::{ArticleId, TicketId};
 use crate::domain::settings::Settings;
 use crate::store;
+use crate::store::articles::Sought;
 use crate::store::rows::OfSeller;
 use crate::work::values::{language_of, near};
 
@@ -230,15 +231,19 @@ impl Api {
         let (settings, mut tx) = self.with_settings(caller, &request.seller_id).await?;
         let languages = spoken(&request.language, &settings);
         let seller = tx.seller()?.0;
-        let every = true;
-        let all = store::articles::in_use(&mut tx, seller, &languages, &request.marketplace, &query, every).await?;
+        // A program of the seller's site sees what everybody may.
+        let public = caller.has(proto::Role::ApiKey);
+        let sought = Sought {
+            languages: &languages,
+            marketplace: &request.marketplace,
+            asked: &query,
+            title: &query,
+            every: true,
+            public,
+        };
+        let all = store::articles::seek(&mut tx, seller, &sought).await?;
         let today = settings.zone.to_datetime(tx.now()).date();
-        let mut found = ranked(all, &query, today, FOUND);
-        if caller.has(proto::Role::ApiKey) {
-            // A program of the seller's site sees what everybody may.
-            found.retain(|one| one.article.as_ref().is_some_and(|article| article.public));
-        }
-        Ok(pb::SearchArticlesResponse { found })
+        Ok(pb::SearchArticlesResponse { found: ranked(all, &query, today, FOUND) })
     }
 
     pub(super) async fn suggest_articles(
@@ -255,7 +260,15 @@ impl Api {
         let asked: String = format!("{} {text}", ticket.subject).chars().take(LOOK_AT).collect();
         let languages = spoken(&language_of(&ticket, &settings), &settings);
         let seller = tx.seller()?.0;
-        let all = store::articles::in_use(&mut tx, seller, &languages, &ticket.marketplace, &asked, false).await?;
+        let sought = Sought {
+            languages: &languages,
+            marketplace: &ticket.marketplace,
+            asked: &asked,
+            title: &ticket.subject,
+            every: false,
+            public: false,
+        };
+        let all = store::articles::seek(&mut tx, seller, &sought).await?;
         let today = settings.zone.to_datetime(tx.now()).date();
         Ok(pb::SuggestArticlesResponse { found: ranked(all, &ticket.subject, today, SUGGESTED) })
     }
@@ -317,13 +330,22 @@ impl Api {
 /// The languages in which an article answers somebody who speaks this one.
 fn spoken(language: &str, settings: &Settings) -> Vec<String> {
     let usual = settings.languages.first().cloned().unwrap_or_default();
-    let mut spoken = near(if language.is_empty() { &usual } else { language });
+    spoken_beside(if language.is_empty() { &usual } else { language })
+}
+
+/// A language, its nearest, and what is the same in every one.
+pub(super) fn spoken_beside(language: &str) -> Vec<String> {
+    let mut spoken = near(language);
     spoken.push(ANY_LANGUAGE.to_owned());
     spoken
 }
 
-/// The best of some articles.
-fn ranked(all: Vec<(f64, OfSeller<Article>)>, title: &str, today: Date, most: usize) -> Vec<pb::FoundArticle> {
+/// The best of some articles, with how well they fit and why.
+pub(super) fn best(
+    all: Vec<(f64, OfSeller<Article>)>,
+    title: &str,
+    most: usize,
+) -> Vec<(f64, Vec<&'static str>, OfSeller<Article>)> {
     let mut found: Vec<_> = all
         .into_iter()
         .filter_map(|(words, of)| {
@@ -332,9 +354,14 @@ fn ranked(all: Vec<(f64, OfSeller<Article>)>, title: &str, today: Date, most: us
         })
         .collect();
     found.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.2.value.id.cmp(&b.2.value.id)));
+    found.truncate(most);
     found
+}
+
+/// The best of some articles for the wire.
+fn ranked(all: Vec<(f64, OfSeller<Article>)>, title: &str, today: Date, most: usize) -> Vec<pb::FoundArticle> {
+    best(all, title, most)
         .into_iter()
-        .take(most)
         .map(|(score, reasons, of)| pb::FoundArticle {
             article: Some(shown(&of, today)),
             score,

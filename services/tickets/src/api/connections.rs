@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kit::wire::{etag, timestamp};
-use kit::{Caller, Checks, Explain, Fault, ProviderId, SellerId};
+use kit::{Caller, Checks, Explain, Fault, SellerId};
 use proto::tickets::v1 as pb;
 use proto::tickets::v1::mail_connections_service_server::MailConnectionsService;
 use tenantdb::TenantTx;
@@ -11,10 +11,13 @@ use tokio::time::Instant;
 use tonic::{Code, Request, Response, Status};
 
 use super::{Api, fields};
-use crate::domain::connection::{Connection, INBOX, Pull, Security, Server, Use, keeps_password};
+use crate::domain::connection::{Connection, INBOX, Pull, Security, Server, SignIn, Use, keeps_password, shows_tokens};
 use crate::domain::ids::{ChannelAccountId, Uuid};
+use crate::domain::oauth::{self, Grant, OAuth, Standing};
 use crate::domain::outgoing::attempt::{Reason, Trouble};
 use crate::store;
+use crate::work::http::Http;
+use crate::work::mail::sign_in::Credential;
 use crate::work::mail::smtp::Visit;
 use crate::work::mail::{NoKey, imap, place};
 
@@ -124,6 +127,15 @@ impl Api {
         }
         let folder = checks.line("connection.imap_folder", &wanted.imap_folder, 0..=200);
         let from_name = checks.line("connection.from_name", &wanted.from_name, 0..=100);
+        let servers = [&smtp, &imap].into_iter().flatten();
+        let by_token = servers.clone().any(|asked| asked.server.sign_in == SignIn::OAuth);
+        let oauth = wanted.oauth.take().map(|oauth| asked_oauth(&mut checks, oauth, &self.desk.http));
+        checks.require(
+            !by_token || oauth.is_some(),
+            "connection.oauth",
+            "must be given where a server asks for tokens",
+        );
+        checks.require(by_token || oauth.is_none(), "connection.oauth", "must be left out where no server asks for it");
         checks.finish()?;
         let version = kit::wire::version(&wanted.etag)?;
         let scope = caller.act_for(&request.seller_id)?;
@@ -133,12 +145,12 @@ impl Api {
             return Err(Fault::invalid("channel_account_id", "must name an account that is a mailbox"));
         }
         let has_password = |asked: &Option<Asked>| asked.as_ref().is_some_and(|asked| !asked.password.is_empty());
-        if has_password(&smtp) || has_password(&imap) {
+        if has_password(&smtp) || has_password(&imap) || oauth.is_some() {
             self.desk.mail.seal()?;
         }
 
         let mut tx = self.desk.deps.db.begin(&scope).await?;
-        // The request as it is kept for retries holds no password.
+        // The request as it is kept for retries holds no secret.
         let kept = pb::PutMailConnectionRequest { connection: Some(wanted.clone()), ..request.clone() };
         if let Some(answer) = tx.replayed(caller, "PutMailConnection", &request.request_id, &kept).await? {
             return Ok(answer);
@@ -153,6 +165,7 @@ impl Api {
             account,
             smtp: smtp.as_ref().map(|asked| asked.server.clone()),
             imap: imap.as_ref().map(|asked| asked.server.clone()),
+            oauth: None,
             imap_folder: if folder.is_empty() { INBOX.to_owned() } else { folder },
             from_name,
             reply_to_ticket: wanted.reply_to_ticket,
@@ -180,6 +193,15 @@ impl Api {
                 server.has_password = has;
             }
         }
+        let oauth_before = before.and_then(|before| before.oauth.as_ref());
+        let smtp_before = before.and_then(|before| before.smtp.as_ref());
+        let stays =
+            [(&connection.smtp, smtp_before), (&connection.imap, imap_before)].into_iter().all(|(of, before)| {
+                let by_token = of.as_ref().filter(|server| server.sign_in == SignIn::OAuth);
+                by_token.is_none_or(|server| shows_tokens(before, server))
+            });
+        let oauth_before = oauth_before.filter(|_| stays);
+        connection.oauth = self.put_oauth(&mut tx, account, oauth, oauth_before).await?;
         let response = pb::PutMailConnectionResponse { connection: Some(shown(tx.seller()?, &connection)) };
         tx.commit_with(&response).await?;
         Ok(response)
@@ -208,6 +230,66 @@ impl Api {
                 Ok(false)
             }
         }
+    }
+
+    /// Writes how access tokens are got: seals the secrets that were given, keeps the stored ones where none were,
+    /// or forgets them.
+    async fn put_oauth(
+        &self,
+        tx: &mut TenantTx,
+        account: ChannelAccountId,
+        asked: Option<AskedOAuth>,
+        before: Option<&OAuth>,
+    ) -> Result<Option<OAuth>, Fault> {
+        let (provider, seller) = (tx.provider(), tx.seller()?);
+        let Some(AskedOAuth { mut oauth, client_secret, refresh_token }) = asked else {
+            store::mail_oauth::put(tx, account, None, true).await?;
+            for of in [Use::OAuthClient, Use::OAuthRefresh, Use::OAuthAccess] {
+                store::connections::forget(tx, account, of).await?;
+            }
+            return Ok(None);
+        };
+        let keeps = oauth::keeps_secrets(before, &oauth);
+        let is_same = before.is_some_and(|before| before.scope == oauth.scope);
+        let anew = !keeps || !is_same || !client_secret.is_empty() || !refresh_token.is_empty();
+        for (of, given, has, had) in [
+            (
+                Use::OAuthClient,
+                &client_secret,
+                &mut oauth.has_client_secret,
+                before.is_some_and(|before| before.has_client_secret),
+            ),
+            (
+                Use::OAuthRefresh,
+                &refresh_token,
+                &mut oauth.has_refresh_token,
+                before.is_some_and(|before| before.has_refresh_token),
+            ),
+        ] {
+            *has = !given.is_empty() || (keeps && had);
+            if !given.is_empty() {
+                let sealed = self.desk.mail.seal()?.seal(&place(provider, seller, account, of), given.as_bytes())?;
+                store::connections::keep_secret(tx, account, of, &sealed).await?;
+            } else if !keeps {
+                store::connections::forget(tx, account, of).await?;
+            }
+        }
+        let (field, has) = match oauth.grant {
+            Grant::RefreshToken => ("connection.oauth.refresh_token", oauth.has_refresh_token),
+            Grant::ClientCredentials => ("connection.oauth.client_secret", oauth.has_client_secret),
+        };
+        if !has {
+            return Err(Fault::invalid(field, "must be given with this grant"));
+        }
+        if anew {
+            store::connections::forget(tx, account, Use::OAuthAccess).await?;
+        }
+        if let Some(before) = before.filter(|_| !anew) {
+            let Standing { expires_at, renewed_at, .. } = before.standing;
+            oauth.standing = Standing { expires_at, renewed_at, ..Standing::default() };
+        }
+        store::mail_oauth::put(tx, account, Some(&oauth), anew).await?;
+        Ok(Some(oauth))
     }
 
     async fn delete_connection(
@@ -240,57 +322,45 @@ impl Api {
         let account = account_id(&request.channel_account_id)?;
         let mut tx = self.desk.deps.db.begin(&caller.view(&request.seller_id)?).await?;
         let found = store::connections::one(&mut tx, account).await?.ok_or(Fault::NotFound("mail connection"))?;
-        let sealed = store::connections::secrets(&mut tx, account).await?;
-        let provider = tx.provider();
         // Nothing of the database is held while others are waited for.
         drop(tx);
-        let (connection, seller) = (found.value, found.seller);
+        let connection = found.value;
+        let scope = caller.act_for(&found.seller.to_string())?;
+        let until = Instant::now() + TRIED;
+        let credential = async |of| self.desk.credential(&scope, account, of, true, until).await;
         let smtp = async {
-            let Some(server) = &connection.smtp else { return None };
-            Some(match self.password((provider, seller, account), Use::Smtp, &sealed) {
-                Err(trouble) => Err(trouble),
-                Ok(password) => {
-                    let visit = Visit {
-                        dial: &self.desk.mail.dial,
-                        hello: &self.desk.mail.settings.hello,
-                        server,
-                        password: password.as_deref(),
-                        until: Instant::now() + TRIED,
-                    };
-                    visit.check().await
-                }
-            })
+            let Some(server) = &connection.smtp else { return Ok(None) };
+            let credential = match credential(Use::Smtp).await? {
+                Ok(credential) => credential,
+                Err(trouble) => return Ok(Some(Err(trouble))),
+            };
+            let visit = Visit {
+                dial: &self.desk.mail.dial,
+                hello: &self.desk.mail.settings.hello,
+                server,
+                credential: credential.as_ref(),
+                until: Instant::now() + TRIED,
+            };
+            Ok::<_, Fault>(Some(visit.check().await))
         };
         let imap = async {
-            let Some(server) = &connection.imap else { return None };
-            Some(match self.password((provider, seller, account), Use::Imap, &sealed) {
-                Err(trouble) => Err(trouble),
-                Ok(password) => self.check_imap(server, &password.unwrap_or_default(), &connection.imap_folder).await,
-            })
+            let Some(server) = &connection.imap else { return Ok(None) };
+            let credential = match credential(Use::Imap).await? {
+                Ok(credential) => credential,
+                Err(trouble) => return Ok(Some(Err(trouble))),
+            };
+            Ok::<_, Fault>(Some(self.check_imap(server, credential.as_ref(), &connection.imap_folder).await))
         };
-        let (smtp, imap) = tokio::join!(smtp, imap);
+        let (smtp, imap) = tokio::try_join!(smtp, imap)?;
         Ok(pb::CheckMailConnectionResponse { smtp: smtp.map(checked), imap: imap.map(checked) })
     }
 
-    async fn check_imap(&self, server: &Server, password: &str, folder: &str) -> Result<(), Trouble> {
-        let opening = imap::open(&self.desk.mail.dial, server, password, folder);
+    async fn check_imap(&self, server: &Server, credential: Option<&Credential>, folder: &str) -> Result<(), Trouble> {
+        let opening = imap::open(&self.desk.mail.dial, server, credential, folder);
         let opened = tokio::time::timeout(TRIED, opening).await;
         let late = |_| Trouble::new(Reason::Timeout, "the server did not answer in time");
         opened.map_err(late)??.leave().await;
         Ok(())
-    }
-
-    /// The password of a server, opened; none where none is stored.
-    fn password(
-        &self,
-        (provider, seller, account): (ProviderId, SellerId, ChannelAccountId),
-        of: Use,
-        sealed: &[(Use, Vec<u8>)],
-    ) -> Result<Option<String>, Trouble> {
-        let place = place(provider, seller, account, of);
-        let sealed = sealed.iter().find(|(found, _)| *found == of);
-        let opened = sealed.map(|(_, sealed)| self.desk.mail.open(&place, sealed)).transpose();
-        opened.map_err(|broken| Trouble::new(Reason::Secret, broken))
     }
 }
 
@@ -322,11 +392,62 @@ fn asked(checks: &mut Checks, path: &str, server: pb::MailServer, plain: bool) -
     checks.require(password.len() <= 1_000, field("password"), "must not exceed 1000 bytes");
     checks.require(!password.contains(['\r', '\n', '\0']), field("password"), "must be a single line");
     checks.require(password.is_empty() || !user.is_empty(), field("user"), "must be given with a password");
+    let sign_in = match pb::MailSignIn::try_from(server.sign_in) {
+        Ok(pb::MailSignIn::Unspecified | pb::MailSignIn::Password) => SignIn::Password,
+        Ok(pb::MailSignIn::Oauth) => {
+            checks.require(!user.is_empty(), field("user"), "must be given: the mailbox that the token is for");
+            checks.require(password.is_empty(), field("password"), "must be left out where a token is shown");
+            SignIn::OAuth
+        }
+        Err(_) => {
+            checks.refuse(field("sign_in"), "must be password or oauth");
+            SignIn::Password
+        }
+    };
     if security == Security::None && !plain {
         checks.require(user.is_empty(), field("security"), "must be starttls or tls where somebody signs in");
     }
     let port = u16::try_from(port).unwrap_or_default();
-    Asked { server: Server { host, port, security, user, has_password: false }, password }
+    Asked { server: Server { host, port, security, user, sign_in, has_password: false }, password }
+}
+
+/// How tokens are got, as asked for, and the secrets given with it.
+struct AskedOAuth {
+    oauth: OAuth,
+    client_secret: String,
+    refresh_token: String,
+}
+
+fn asked_oauth(checks: &mut Checks, oauth: pb::MailOAuth, http: &Http) -> AskedOAuth {
+    let field = |name: &str| format!("connection.oauth.{name}");
+    let grant = match pb::MailGrant::try_from(oauth.grant) {
+        Ok(pb::MailGrant::RefreshToken) => Grant::RefreshToken,
+        Ok(pb::MailGrant::ClientCredentials) => Grant::ClientCredentials,
+        Ok(pb::MailGrant::Unspecified) | Err(_) => {
+            checks.refuse(field("grant"), "must be a refresh token or client credentials");
+            Grant::RefreshToken
+        }
+    };
+    let token_url = checks.line(field("token_url"), &oauth.token_url, 1..=500);
+    let is_reachable = http.allowed(&token_url).is_some();
+    checks.require(is_reachable, field("token_url"), "must be a public address that begins with https://");
+    let client_id = checks.line(field("client_id"), &oauth.client_id, 1..=300);
+    let scope = checks.line(field("scope"), &oauth.scope, 0..=1_000);
+    for (name, secret, longest) in
+        [("client_secret", &oauth.client_secret, 1_000), ("refresh_token", &oauth.refresh_token, 8_000)]
+    {
+        checks.require(secret.len() <= longest, field(name), "is too long");
+        checks.require(!secret.contains(char::is_control), field(name), "must be a single line");
+    }
+    let of_grant = grant == Grant::RefreshToken || oauth.refresh_token.is_empty();
+    checks.require(of_grant, field("refresh_token"), "must be left out with client credentials");
+    let (has_client_secret, has_refresh_token) = (false, false);
+    let standing = Standing::default();
+    AskedOAuth {
+        oauth: OAuth { grant, token_url, client_id, scope, has_client_secret, has_refresh_token, standing },
+        client_secret: oauth.client_secret,
+        refresh_token: oauth.refresh_token,
+    }
 }
 
 fn checked(result: Result<(), Trouble>) -> pb::MailCheck {
@@ -348,6 +469,31 @@ fn shown(seller: SellerId, connection: &Connection) -> pb::MailConnection {
         updated_at: Some(timestamp(connection.updated_at)),
         etag: etag(connection.version),
         pull: None,
+        oauth: connection.oauth.as_ref().map(shown_oauth),
+    }
+}
+
+fn shown_oauth(oauth: &OAuth) -> pb::MailOAuth {
+    let grant = match oauth.grant {
+        Grant::RefreshToken => pb::MailGrant::RefreshToken,
+        Grant::ClientCredentials => pb::MailGrant::ClientCredentials,
+    };
+    let state = pb::MailOAuthState {
+        expires_at: oauth.standing.expires_at.map(timestamp),
+        renewed_at: oauth.standing.renewed_at.map(timestamp),
+        reason: oauth.standing.reason.clone(),
+        detail: oauth.standing.said.clone(),
+    };
+    pb::MailOAuth {
+        grant: grant.into(),
+        token_url: oauth.token_url.clone(),
+        client_id: oauth.client_id.clone(),
+        client_secret: String::new(),
+        refresh_token: String::new(),
+        scope: oauth.scope.clone(),
+        has_client_secret: oauth.has_client_secret,
+        has_refresh_token: oauth.has_refresh_token,
+        state: Some(state),
     }
 }
 
@@ -377,5 +523,9 @@ fn server(server: &Server) -> pb::MailServer {
         user: server.user.clone(),
         password: String::new(),
         has_password: server.has_password,
+        sign_in: match server.sign_in {
+            SignIn::Password => pb::MailSignIn::Password.into(),
+            SignIn::OAuth => pb::MailSignIn::Oauth.into(),
+        },
     }
 }

@@ -13,6 +13,7 @@ mod concessions;
 mod connections;
 mod customers;
 mod deliveries;
+mod faq;
 mod faults;
 mod fields;
 mod files;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use kit::{Caller, Checks, Fault, SellerId};
 use prost::Message as _;
 use proto::events::v1::SellerTerms;
@@ -20,6 +20,10 @@ use crate::work::settings::settings_of;
 
 /// Spans listed of one clock.
 const SPANS_LIMIT: usize = 1_000;
+/// The longest span of time that a report reads.
+const LONGEST_SPAN: SignedDuration = SignedDuration::from_hours(400 * 24);
+/// The end of a report that names none lies so far ahead: clocks of machines differ.
+const AHEAD: SignedDuration = SignedDuration::from_hours(24);
 
 impl Api {
     pub(super) async fn explain_sla(
@@ -55,8 +59,14 @@ impl Api {
             |field: &str, value: Option<&prost_types::Timestamp>| value.map(|value| checks.instant(field, Some(value)));
         let from = bound("started_from", request.started_from.as_ref());
         let before = bound("started_before", request.started_before.as_ref());
-        checks.finish()?;
         let now = self.desk.deps.clock.now();
+        let moved = |at: Timestamp, by: SignedDuration| at.checked_add(by).unwrap_or(at);
+        let before = before.or_else(|| from.map(|from| moved(from, LONGEST_SPAN).min(moved(now, AHEAD))));
+        let before = before.unwrap_or_else(|| moved(now, AHEAD));
+        let from = from.unwrap_or_else(|| moved(before, -LONGEST_SPAN));
+        let fits = before.duration_since(from) <= LONGEST_SPAN;
+        checks.require(fits, "started_before", "must lie at most 400 days after started_from");
+        checks.finish()?;
         let as_of = Timestamp::from_second(now.as_second()).unwrap_or(now);
         let mut tx = self.desk.deps.db.begin(&caller.view(&request.seller_id)?).await?;
         let rows = store::report::promises(&mut tx, from, before, as_of).await?;

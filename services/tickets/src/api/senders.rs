@@ -81,28 +81,40 @@ impl Api {
         let kind = match wanted.kind() {
             pb::ChannelSenderKind::Standard => Kind::Standard,
             pb::ChannelSenderKind::Whatsapp => Kind::WhatsApp,
+            pb::ChannelSenderKind::Messenger => Kind::Messenger,
+            pb::ChannelSenderKind::Instagram => Kind::Instagram,
             pb::ChannelSenderKind::Unspecified => {
-                checks.refuse("channel_sender.kind", "must be standard or whatsapp");
+                checks.refuse("channel_sender.kind", "must be standard, whatsapp, messenger or instagram");
                 Kind::Standard
             }
         };
         let address = checks.line("channel_sender.address", &wanted.address, 0..=500);
-        let address = if kind == Kind::WhatsApp { address.trim_end_matches('/').to_owned() } else { address };
-        let own = address.is_empty() && kind == Kind::WhatsApp;
+        let address = if kind.is_of_meta() { address.trim_end_matches('/').to_owned() } else { address };
+        let own = address.is_empty() && kind.is_of_meta();
         let public = self.desk.http.allowed(&address).is_some();
         checks.require(
             own || public,
             "channel_sender.address",
             "must be a public address such as https://shop.example/in",
         );
-        let phone = wanted.phone_number_id.clone();
-        let digits = phone.len() <= 64 && phone.bytes().all(|byte| byte.is_ascii_digit());
-        let named = phone.is_empty() != (kind == Kind::WhatsApp);
-        checks.require(
-            digits && named,
-            "channel_sender.phone_number_id",
-            "must be given for whatsapp, in digits, only",
-        );
+        let social = matches!(kind, Kind::Messenger | Kind::Instagram);
+        for (field, id, is_needed, why) in [
+            (
+                "channel_sender.phone_number_id",
+                &wanted.phone_number_id,
+                kind == Kind::WhatsApp,
+                "must be given for whatsapp, in digits, only",
+            ),
+            (
+                "channel_sender.page_id",
+                &wanted.page_id,
+                social,
+                "must be given for messenger and instagram, in digits, only",
+            ),
+        ] {
+            let digits = id.len() <= 64 && id.bytes().all(|byte| byte.is_ascii_digit());
+            checks.require(digits && id.is_empty() != is_needed, field, why);
+        }
         let secret = if given.is_empty() { None } else { senders::secret(kind, &given) };
         let fits = given.is_empty() || secret.is_some();
         checks.require(
@@ -133,7 +145,7 @@ impl Api {
             account,
             kind,
             address,
-            phone_number_id: phone,
+            own_id: if social { wanted.page_id.clone() } else { wanted.phone_number_id.clone() },
             updated_at: tx.now(),
             version: before.as_ref().map_or(1, |before| before.version + 1),
         };
@@ -149,7 +161,7 @@ impl Api {
                 told = signature::written(&bytes);
                 Some(bytes.to_vec())
             }
-            (None, false, Kind::WhatsApp) => return Err(Fault::invalid("channel_sender.secret", "must be given")),
+            (None, false, _) => return Err(Fault::invalid("channel_sender.secret", "must be given")),
         };
         if let Some(secret) = secret {
             let sealed = seal.seal(&senders::place(tx.provider(), tx.seller()?, account), &secret)?;
@@ -189,13 +201,17 @@ fn shown(seller: SellerId, sender: &Sender) -> pb::ChannelSender {
     let kind = match sender.kind {
         Kind::Standard => pb::ChannelSenderKind::Standard,
         Kind::WhatsApp => pb::ChannelSenderKind::Whatsapp,
+        Kind::Messenger => pb::ChannelSenderKind::Messenger,
+        Kind::Instagram => pb::ChannelSenderKind::Instagram,
     };
+    let of = |is: bool| if is { sender.own_id.clone() } else { String::new() };
     pb::ChannelSender {
         channel_account_id: sender.account.to_string(),
         seller_id: seller.to_string(),
         kind: kind.into(),
         address: sender.address.clone(),
-        phone_number_id: sender.phone_number_id.clone(),
+        phone_number_id: of(sender.kind == Kind::WhatsApp),
+        page_id: of(matches!(sender.kind, Kind::Messenger | Kind::Instagram)),
         secret: String::new(),
         has_secret: true,
         updated_at: Some(timestamp(sender.updated_at)),

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::ids::ChannelAccountId;
+use super::oauth::OAuth;
 
 /// The folder mail is fetched from where none is named.
 pub const INBOX: &str = "INBOX";
@@ -31,6 +32,26 @@ impl Security {
     }
 }
 
+/// How somebody signs in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SignIn {
+    Password,
+    OAuth,
+}
+
+impl SignIn {
+    pub fn name(self) -> &'static str {
+        match self {
+            SignIn::Password => "password",
+            SignIn::OAuth => "oauth",
+        }
+    }
+
+    pub fn named(name: &str) -> Option<SignIn> {
+        [SignIn::Password, SignIn::OAuth].into_iter().find(|of| of.name() == name)
+    }
+}
+
 /// A mail server and who signs in there.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Server {
@@ -39,26 +60,37 @@ pub struct Server {
     pub security: Security,
     /// Empty to send without signing in.
     pub user: String,
+    pub sign_in: SignIn,
     pub has_password: bool,
 }
 
-/// What a server is for.
+/// What a secret of a connection is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Use {
     Smtp,
     Imap,
+    /// The application's secret.
+    OAuthClient,
+    OAuthRefresh,
+    /// The newest access token.
+    OAuthAccess,
 }
 
 impl Use {
+    pub const ALL: [Use; 5] = [Use::Smtp, Use::Imap, Use::OAuthClient, Use::OAuthRefresh, Use::OAuthAccess];
+
     pub fn name(self) -> &'static str {
         match self {
             Use::Smtp => "smtp",
             Use::Imap => "imap",
+            Use::OAuthClient => "oauth_client",
+            Use::OAuthRefresh => "oauth_refresh",
+            Use::OAuthAccess => "oauth_access",
         }
     }
 
     pub fn named(name: &str) -> Option<Use> {
-        [Use::Smtp, Use::Imap].into_iter().find(|of| of.name() == name)
+        Use::ALL.into_iter().find(|of| of.name() == name)
     }
 }
 
@@ -68,6 +100,8 @@ pub struct Connection {
     pub account: ChannelAccountId,
     pub smtp: Option<Server>,
     pub imap: Option<Server>,
+    /// How access tokens are got, where a server asks for them.
+    pub oauth: Option<OAuth>,
     pub imap_folder: String,
     pub from_name: String,
     pub reply_to_ticket: bool,
@@ -118,6 +152,18 @@ impl std::fmt::Debug for Server {
 pub fn keeps_password(before: Option<&Server>, after: &Server) -> bool {
     before.is_some_and(|before| {
         before.has_password
+            && after.sign_in == SignIn::Password
+            && before.host.eq_ignore_ascii_case(&after.host)
+            && before.user == after.user
+            && (before.security == after.security || after.security != Security::None)
+    })
+}
+
+/// Whether access tokens that are shown to a server that is set anew went there before: whoever changes where they go
+/// must know what they are given for.
+pub fn shows_tokens(before: Option<&Server>, after: &Server) -> bool {
+    before.is_some_and(|before| {
+        before.sign_in == SignIn::OAuth
             && before.host.eq_ignore_ascii_case(&after.host)
             && before.user == after.user
             && (before.security == after.security || after.security != Security::None)
@@ -135,6 +181,7 @@ mod tests {
             port: 587,
             security,
             user: user.into(),
+            sign_in: SignIn::Password,
             has_password: true,
         };
         let before = server("mail.shop.it", "help", Security::StartTls);
@@ -143,6 +190,12 @@ mod tests {
         assert!(!keeps_password(Some(&before), &server("mail.shop.it", "other", Security::StartTls)));
         assert!(!keeps_password(Some(&before), &server("mail.shop.it", "help", Security::None)));
         assert!(!keeps_password(None, &before));
+        let by_token = Server { sign_in: SignIn::OAuth, ..before.clone() };
+        assert!(!keeps_password(Some(&before), &by_token));
+        assert!(shows_tokens(Some(&by_token), &by_token) && !shows_tokens(Some(&before), &by_token));
+        assert!(!shows_tokens(Some(&by_token), &Server { host: "mail.evil.it".into(), ..by_token.clone() }));
+        assert!(!shows_tokens(Some(&by_token), &Server { security: Security::None, ..by_token.clone() }));
+        assert!(!shows_tokens(None, &by_token));
         assert!(!keeps_password(Some(&Server { has_password: false, ..before.clone() }), &before));
     }
 }

@@ -53,6 +53,11 @@ pub fn similarity(a: &str, b: &str) -> f64 {
     if union == 0 { 0.0 } else { a.intersection(&b).count() as f64 / union as f64 }
 }
 
+/// The trigrams of a text, at most so many.
+pub fn grams(text: &str, most: usize) -> Vec<String> {
+    trigrams(text).into_iter().take(most).map(String::from_iter).collect()
+}
+
 fn trigrams(text: &str) -> BTreeSet<[char; 3]> {
     let mut found = BTreeSet::new();
     let lower = text.to_lowercase();

@@ -54,7 +54,7 @@ const fn nothing(name: &'static str, why: &'static str) -> Table {
 }
 
 /// Every table, in an order in which rows can be removed: what points before what is pointed at.
-pub const TABLES: [Table; 87] = [
+pub const TABLES: [Table; 90] = [
     table("replay", Holds::Answer, Fate::Blanked(&[("response", "''")])),
     table("claim_evidence", Holds::Ticket, Fate::Removed),
     table("attachment", Holds::Message, Fate::Removed),
@@ -243,7 +243,10 @@ pub const TABLES: [Table; 87] = [
     nothing("trigger", "the seller's triggers"),
     nothing("trigger_version", "the seller's triggers as they were"),
     nothing("mail_connection", "the seller's mail servers"),
-    nothing("mail_secret", "passwords of the seller's mail servers, sealed"),
+    nothing("article_term", "by what articles are found"),
+    nothing("faq_page", "the page on which the seller's customers help themselves"),
+    nothing("mail_oauth", "where the seller's mail servers get their access tokens from"),
+    nothing("mail_secret", "passwords and tokens of the seller's mail servers, sealed"),
     nothing("translation_engine", "the provider's translation machine, its key sealed"),
     nothing("webhook", "what the seller's accounts are sent by other systems"),
     nothing("webhook_secret", "what deliveries are signed with, sealed"),

@@ -1,6 +1,6 @@
-//! Articles and their versions. Words are looked for among one seller's articles in use, in one language:
-//! the index leads with them, and the operator of text search, which row-level security keeps from indexes
-//! of its own, looks at no more than those.
+//! Articles and their versions. What an article in use is found by - its words, and triples of letters of its
+//! title - stands beside it as plain text, because row-level security keeps the operators of text search from
+//! indexes; they only look at what was found.
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -10,6 +10,7 @@ use tenantdb::{At, Failure, TenantTx, ToSqlx};
 use super::read::sellers;
 use super::rows::{OfSeller, known};
 use crate::domain::article::{Article, State, Text, dictionary};
+use crate::domain::duplicates::grams;
 use crate::domain::ids::{ArticleId, SellerId, UserId, Uuid};
 
 #[derive(sqlx::FromRow)]
@@ -132,15 +133,74 @@ pub async fn list(
     rows.into_iter().map(TryInto::try_into).collect()
 }
 
-/// A seller's articles in use in some languages, for all marketplaces or this one, with how well their words
-/// fit: at most 1,000. `every` asks for all of the words, else one is enough.
-pub async fn in_use(
+/// What is looked for among a seller's articles in use.
+pub struct Sought<'a> {
+    /// The first one says how words are written; an article may be in any of them.
+    pub languages: &'a [String],
+    /// Also those of this marketplace.
+    pub marketplace: &'a str,
+    /// In words.
+    pub asked: &'a str,
+    /// What titles may be written like.
+    pub title: &'a str,
+    /// Whether all of the words must occur, or one is enough.
+    pub every: bool,
+    /// Only what everybody may read.
+    pub public: bool,
+}
+
+/// Looks for articles by index: for each of at most 64 words those that are most about it, at most 500, of them the
+/// 150 that hold most of the words; and the 50 whose titles share most triples of letters. Only of those the words
+/// are compared as text search does, so that what is read does not grow with the articles a seller has.
+/// `$1` to `$9`: provider, seller, languages, marketplace, dictionary, words asked for, whether every one must occur,
+/// whether articles are public, triples.
+pub const SEEK: &str = concat!(
+    "with word as (
+         select term from (
+             select 'w' || left(w, 100) as term from unnest(tsvector_to_array(to_tsvector($5::text::regconfig, $6))) as w
+              union
+             select 'w' || left(w, 100) from unnest(tsvector_to_array(to_tsvector('simple', $6))) as w) as d
+          order by length(term) desc, term limit 64),
+     by_word as (
+         select h.article_id
+           from word
+          cross join unnest($3::text[]) as l (language)
+          cross join unnest($8::boolean[]) as p (public)
+          cross join lateral (
+                select x.article_id, x.weight from tickets.article_term x
+                 where x.provider_id = $1 and x.seller_id = $2 and x.language = l.language and x.public = p.public
+                   and x.term = word.term
+                 order by x.weight desc, x.article_id limit 500) as h
+          group by h.article_id order by count(*) desc, sum(h.weight) desc, h.article_id limit 150),
+     by_title as (
+         select h.article_id
+           from unnest($9::text[]) as g (term)
+          cross join unnest($3::text[]) as l (language)
+          cross join unnest($8::boolean[]) as p (public)
+          cross join lateral (
+                select x.article_id from tickets.article_term x
+                 where x.provider_id = $1 and x.seller_id = $2 and x.language = l.language and x.public = p.public
+                   and x.term = g.term
+                 order by x.weight desc, x.article_id limit 500) as h
+          group by h.article_id order by count(*) desc, h.article_id limit 50)
+     select ",
+    columns!(),
+    ", case when a.search @@ q.words then ts_rank(a.search, q.words, 1) else 0 end as rank
+       from (select article_id from by_word union select article_id from by_title) as c
+       join tickets.article a on a.provider_id = $1 and a.seller_id = $2 and a.article_id = c.article_id
+      cross join (select case when $7 then websearch_to_tsquery($5::text::regconfig, $6)
+                              else replace(plainto_tsquery($5::text::regconfig, $6)::text, '&', '|')::tsquery end as words) as q
+      where a.state = 'published' and (a.marketplace = '' or a.marketplace = $4)"
+);
+
+/// Triples of letters of a title that are looked for.
+const TRIPLES: usize = 64;
+
+/// Articles of a seller that may be what is looked for, with how well their words fit: at most 200.
+pub async fn seek(
     tx: &mut TenantTx,
     seller: Uuid,
-    languages: &[String],
-    marketplace: &str,
-    asked: &str,
-    every: bool,
+    sought: &Sought<'_>,
 ) -> Result<Vec<(f64, OfSeller<Article>)>, Failure> {
     #[derive(sqlx::FromRow)]
     struct Ranked {
@@ -148,28 +208,37 @@ pub async fn in_use(
         #[sqlx(flatten)]
         row: Row,
     }
-    let dictionary = dictionary(languages.first().map_or("", String::as_str));
-    let rows: Vec<Ranked> = sqlx::query_as(concat!(
-        "select ",
-        columns!(),
-        ", case when a.search @@ q.words then ts_rank(a.search, q.words, 1) else 0 end as rank
-           from tickets.article a
-          cross join (select case when $7 then websearch_to_tsquery($5::text::regconfig, $6)
-                                  else replace(plainto_tsquery($5::text::regconfig, $6)::text, '&', '|')::tsquery end as words) as q
-          where a.provider_id = $1 and a.seller_id = $2 and a.state = 'published' and a.language = any ($3)
-            and (a.marketplace = '' or a.marketplace = $4)
-          order by rank desc, a.article_id limit 1000"
-    ))
-    .bind(tx.provider().0)
-    .bind(seller)
-    .bind(languages)
-    .bind(marketplace)
-    .bind(dictionary)
-    .bind(asked)
-    .bind(every)
-    .fetch_all(tx.conn())
-    .await?;
+    let public: &[bool] = if sought.public { &[true] } else { &[true, false] };
+    let rows: Vec<Ranked> = sqlx::query_as(SEEK)
+        .bind(tx.provider().0)
+        .bind(seller)
+        .bind(sought.languages)
+        .bind(sought.marketplace)
+        .bind(dictionary(sought.languages.first().map_or("", String::as_str)))
+        .bind(sought.asked)
+        .bind(sought.every)
+        .bind(public)
+        .bind(triples(sought.title, TRIPLES))
+        .fetch_all(tx.conn())
+        .await?;
     rows.into_iter().map(|ranked| Ok((f64::from(ranked.rank), ranked.row.try_into()?))).collect()
+}
+
+/// Of these languages those in which a seller shows something to everybody, in their order.
+pub async fn public_languages(tx: &mut TenantTx, languages: &[String]) -> Result<Vec<String>, Failure> {
+    let (provider, seller) = (tx.provider().0, tx.seller()?.0);
+    Ok(sqlx::query_scalar!(
+        r#"select l.language as "language!" from unnest($3::text[]) with ordinality as l (language, place)
+            where exists (select from tickets.article a
+                           where a.provider_id = $1 and a.seller_id = $2 and a.language = l.language
+                             and a.state = 'published' and a.public)
+            order by l.place"#,
+        provider,
+        seller,
+        languages,
+    )
+    .fetch_all(tx.conn())
+    .await?)
 }
 
 /// What a seller shows to everybody, those that helped most first, at most 200.
@@ -227,7 +296,45 @@ pub async fn keep(tx: &mut TenantTx, article: &Article) -> Result<(), Failure> {
     )
     .execute(tx.conn())
     .await?;
+    terms(tx, a.id, &text.title).await
+}
+
+/// Writes by what an article is found: by nothing, unless it is in use.
+async fn terms(tx: &mut TenantTx, id: ArticleId, title: &str) -> Result<(), Failure> {
+    let (provider, seller) = (tx.provider().0, tx.seller()?.0);
+    sqlx::query!(
+        "delete from tickets.article_term where provider_id = $1 and seller_id = $2 and article_id = $3",
+        provider,
+        seller,
+        id.0,
+    )
+    .execute(tx.conn())
+    .await?;
+    sqlx::query!(
+        "insert into tickets.article_term (provider_id, seller_id, article_id, term, language, public, weight)
+         select $1, $2, $3, t.term, a.language, a.public, sum(t.weight)
+           from tickets.article a
+          cross join lateral (
+                select 'w' || left(l.lexeme, 100) as term,
+                       (select sum(case when w = 'A' then 1.0 else 0.4 end) from unnest(l.weights) as w) as weight
+                  from unnest(a.search) as l
+                 union all
+                select g.term, 1.0 from unnest($4::text[]) as g (term)) as t
+          where a.provider_id = $1 and a.seller_id = $2 and a.article_id = $3 and a.state = 'published'
+          group by t.term, a.language, a.public",
+        provider,
+        seller,
+        id.0,
+        &triples(title, usize::MAX),
+    )
+    .execute(tx.conn())
+    .await?;
     Ok(())
+}
+
+/// Triples of letters of a title, as terms.
+fn triples(title: &str, most: usize) -> Vec<String> {
+    grams(title, most).into_iter().map(|triple| format!("t{triple}")).collect()
 }
 
 /// A version of an article.

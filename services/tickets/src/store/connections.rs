@@ -2,9 +2,10 @@
 
 use tenantdb::{At, Failure, TenantTx, ToSqlx};
 
+use super::mail_oauth::OAuthRow;
 use super::read::sellers;
 use super::rows::{OfSeller, known};
-use crate::domain::connection::{Connection, Security, Server, Use};
+use crate::domain::connection::{Connection, Security, Server, SignIn, Use};
 use crate::domain::ids::{ChannelAccountId, SellerId, Uuid};
 
 #[derive(sqlx::FromRow)]
@@ -15,25 +16,30 @@ struct ConnectionRow {
     smtp_port: Option<i32>,
     smtp_security: Option<String>,
     smtp_user: Option<String>,
+    smtp_sign_in: String,
     imap_host: Option<String>,
     imap_port: Option<i32>,
     imap_security: Option<String>,
     imap_user: Option<String>,
+    imap_sign_in: String,
     imap_folder: String,
     from_name: String,
     reply_to_ticket: bool,
     updated_at: At,
     version: i64,
     secrets: Vec<String>,
+    #[sqlx(flatten)]
+    oauth: OAuthRow,
 }
 
 type Columns = (Option<String>, Option<i32>, Option<String>, Option<String>);
 
-fn server(columns: Columns, has_password: bool) -> Result<Option<Server>, Failure> {
+fn server(columns: Columns, sign_in: &str, has_password: bool) -> Result<Option<Server>, Failure> {
     let (Some(host), Some(port), Some(security), Some(user)) = columns else { return Ok(None) };
     let security = known("security", Security::named(&security))?;
     let port = known("port", u16::try_from(port).ok())?;
-    Ok(Some(Server { host, port, security, user, has_password }))
+    let sign_in = known("sign-in", SignIn::named(sign_in))?;
+    Ok(Some(Server { host, port, security, user, sign_in, has_password }))
 }
 
 impl TryFrom<ConnectionRow> for OfSeller<Connection> {
@@ -42,10 +48,21 @@ impl TryFrom<ConnectionRow> for OfSeller<Connection> {
     fn try_from(row: ConnectionRow) -> Result<Self, Failure> {
         let has = |of: Use| row.secrets.iter().any(|word| word == of.name());
         let (smtp_password, imap_password) = (has(Use::Smtp), has(Use::Imap));
+        let (smtp_sign_in, imap_sign_in) = (&row.smtp_sign_in, &row.imap_sign_in);
+        let oauth = row.oauth.read(has(Use::OAuthClient), has(Use::OAuthRefresh))?;
         let value = Connection {
             account: ChannelAccountId(row.channel_account_id),
-            smtp: server((row.smtp_host, row.smtp_port, row.smtp_security, row.smtp_user), smtp_password)?,
-            imap: server((row.imap_host, row.imap_port, row.imap_security, row.imap_user), imap_password)?,
+            smtp: server(
+                (row.smtp_host, row.smtp_port, row.smtp_security, row.smtp_user),
+                smtp_sign_in,
+                smtp_password,
+            )?,
+            imap: server(
+                (row.imap_host, row.imap_port, row.imap_security, row.imap_user),
+                imap_sign_in,
+                imap_password,
+            )?,
+            oauth,
             imap_folder: row.imap_folder,
             from_name: row.from_name,
             reply_to_ticket: row.reply_to_ticket,
@@ -58,8 +75,10 @@ impl TryFrom<ConnectionRow> for OfSeller<Connection> {
 
 macro_rules! columns {
     () => {
-        "c.seller_id, c.channel_account_id, c.smtp_host, c.smtp_port, c.smtp_security, c.smtp_user, c.imap_host,
-         c.imap_port, c.imap_security, c.imap_user, c.imap_folder, c.from_name, c.reply_to_ticket, c.updated_at, c.version,
+        "c.seller_id, c.channel_account_id, c.smtp_host, c.smtp_port, c.smtp_security, c.smtp_user,
+         c.smtp_sign_in, c.imap_host, c.imap_port, c.imap_security, c.imap_user, c.imap_sign_in, c.imap_folder,
+         c.from_name, c.reply_to_ticket, c.updated_at, c.version, o.grant_type, o.token_url, o.client_id, o.scope,
+         o.expires_at, o.renewed_at, o.failures, o.reason, o.said, o.again_at,
          array(select p.server from tickets.mail_secret p
                 where p.provider_id = c.provider_id and p.seller_id = c.seller_id
                   and p.channel_account_id = c.channel_account_id) as secrets"
@@ -71,7 +90,11 @@ pub async fn one(tx: &mut TenantTx, account: ChannelAccountId) -> Result<Option<
     let row: Option<ConnectionRow> = sqlx::query_as(concat!(
         "select ",
         columns!(),
-        " from tickets.mail_connection c where c.provider_id = $1 and c.seller_id = any ($2) and c.channel_account_id = $3"
+        " from tickets.mail_connection c
+         left join tickets.mail_oauth o
+                on o.provider_id = c.provider_id and o.seller_id = c.seller_id
+               and o.channel_account_id = c.channel_account_id
+         where c.provider_id = $1 and c.seller_id = any ($2) and c.channel_account_id = $3"
     ))
     .bind(tx.provider().0)
     .bind(sellers(tx))
@@ -87,6 +110,9 @@ pub async fn locked(tx: &mut TenantTx, account: ChannelAccountId) -> Result<Opti
         "select ",
         columns!(),
         " from tickets.mail_connection c
+         left join tickets.mail_oauth o
+                on o.provider_id = c.provider_id and o.seller_id = c.seller_id
+               and o.channel_account_id = c.channel_account_id
          where c.provider_id = $1 and c.seller_id = $2 and c.channel_account_id = $3 for update of c"
     ))
     .bind(tx.provider().0)
@@ -123,6 +149,9 @@ pub async fn list(tx: &mut TenantTx, after: Option<Uuid>, limit: i64) -> Result<
                 where x.provider_id = $1 and x.seller_id = s.seller_id
                   and ($3::uuid is null or $3 < x.channel_account_id)
                 order by x.channel_account_id limit $4) as c
+         left join tickets.mail_oauth o
+                on o.provider_id = c.provider_id and o.seller_id = c.seller_id
+               and o.channel_account_id = c.channel_account_id
          order by c.channel_account_id limit $4"
     ))
     .bind(tx.provider().0)
@@ -141,14 +170,16 @@ pub async fn put(tx: &mut TenantTx, connection: &Connection) -> Result<(), Failu
     sqlx::query!(
         "insert into tickets.mail_connection
              (provider_id, seller_id, channel_account_id, smtp_host, smtp_port, smtp_security, smtp_user, imap_host,
-              imap_port, imap_security, imap_user, imap_folder, from_name, reply_to_ticket, updated_at, version)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+              imap_port, imap_security, imap_user, imap_folder, from_name, reply_to_ticket, updated_at, version,
+              smtp_sign_in, imap_sign_in)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
          on conflict on constraint mail_connection_pk do update
             set smtp_host = excluded.smtp_host, smtp_port = excluded.smtp_port, smtp_security = excluded.smtp_security,
                 smtp_user = excluded.smtp_user, imap_host = excluded.imap_host, imap_port = excluded.imap_port,
                 imap_security = excluded.imap_security, imap_user = excluded.imap_user,
                 imap_folder = excluded.imap_folder, from_name = excluded.from_name,
-                reply_to_ticket = excluded.reply_to_ticket, updated_at = excluded.updated_at, version = excluded.version",
+                reply_to_ticket = excluded.reply_to_ticket, updated_at = excluded.updated_at,
+                version = excluded.version, smtp_sign_in = excluded.smtp_sign_in, imap_sign_in = excluded.imap_sign_in",
         provider,
         seller,
         connection.account.0,
@@ -165,16 +196,20 @@ pub async fn put(tx: &mut TenantTx, connection: &Connection) -> Result<(), Failu
         connection.reply_to_ticket,
         connection.updated_at.to_sqlx() as _,
         connection.version,
+        smtp.map_or(SignIn::Password, |server| server.sign_in).name(),
+        imap.map_or(SignIn::Password, |server| server.sign_in).name(),
     )
     .execute(tx.conn())
     .await?;
     Ok(())
 }
 
-/// Removes a connection with its passwords; whether there was one.
+/// Removes a connection with its secrets; whether there was one.
 pub async fn delete(tx: &mut TenantTx, account: ChannelAccountId) -> Result<bool, Failure> {
-    forget(tx, account, Use::Smtp).await?;
-    forget(tx, account, Use::Imap).await?;
+    for of in Use::ALL {
+        forget(tx, account, of).await?;
+    }
+    super::mail_oauth::put(tx, account, None, true).await?;
     super::pulls::end(tx, account).await?;
     let (provider, seller) = (tx.provider().0, tx.seller()?.0);
     let done = sqlx::query!(
@@ -188,7 +223,7 @@ pub async fn delete(tx: &mut TenantTx, account: ChannelAccountId) -> Result<bool
     Ok(done.rows_affected() == 1)
 }
 
-/// Keeps a sealed password.
+/// Keeps a sealed secret.
 pub async fn keep_secret(tx: &mut TenantTx, account: ChannelAccountId, of: Use, sealed: &[u8]) -> Result<(), Failure> {
     let (provider, seller, now) = (tx.provider().0, tx.seller()?.0, tx.now());
     sqlx::query!(
@@ -208,7 +243,7 @@ pub async fn keep_secret(tx: &mut TenantTx, account: ChannelAccountId, of: Use, 
     Ok(())
 }
 
-/// Removes a password.
+/// Removes a secret.
 pub async fn forget(tx: &mut TenantTx, account: ChannelAccountId, of: Use) -> Result<(), Failure> {
     let (provider, seller) = (tx.provider().0, tx.seller()?.0);
     sqlx::query!(
@@ -224,7 +259,7 @@ pub async fn forget(tx: &mut TenantTx, account: ChannelAccountId, of: Use) -> Re
     Ok(())
 }
 
-/// The sealed passwords of an account of the readable sellers.
+/// The sealed secrets of an account of the readable sellers.
 pub async fn secrets(tx: &mut TenantTx, account: ChannelAccountId) -> Result<Vec<(Use, Vec<u8>)>, Failure> {
     let (provider, sellers) = (tx.provider().0, sellers(tx));
     let rows = sqlx::query!(

@@ -6,8 +6,8 @@
 //! [`customers`] who wrote, [`extras`] what tickets carry beside themselves,
 //! [`templates`] and [`writing`] help to answer, [`guard`] knows what must not leave, [`concessions`] hold money
 //! asked for, [`triggers`] what the desk does by itself, [`presence`] who is at a ticket, [`questions`] and
-//! [`articles`] what was asked and is known, [`calls`] what the telephone tells, [`outgoing`] what leaves as mail and [`connections`] by which
-//! servers, [`cases`], [`claims`] and [`returns`] what is asked of sellers beside tickets, [`alerts`] what people are
+//! [`articles`] what was asked and is known, [`faq`] where customers read it, [`calls`] what the telephone tells, [`outgoing`] what leaves as mail and [`connections`] by which
+//! servers, [`mail_oauth`] with what tokens, [`cases`], [`claims`] and [`returns`] what is asked of sellers beside tickets, [`alerts`] what people are
 //! warned of, [`surveys`] and [`outcomes`] how it was, [`incidents`] what went wrong for many, [`again`] follows
 //! changed terms, [`privacy`] exports and erases a customer, [`erase`] removes a seller, [`webhooks`] say who may
 //! deliver what.
@@ -23,12 +23,14 @@ pub mod connections;
 pub mod customers;
 pub mod erase;
 pub mod extras;
+pub mod faq;
 pub mod files;
 pub mod guard;
 pub mod incidents;
 pub mod keep;
 pub mod list;
 pub mod load;
+pub mod mail_oauth;
 pub mod outcomes;
 pub mod outgoing;
 pub mod presence;

@@ -92,8 +92,8 @@ pub struct Promises {
 /// Promises per readable seller, family and metric, of clocks started in a span of time.
 pub async fn promises(
     tx: &mut TenantTx,
-    from: Option<Timestamp>,
-    before: Option<Timestamp>,
+    from: Timestamp,
+    before: Timestamp,
     as_of: Timestamp,
 ) -> Result<Vec<Promises>, Failure> {
     let (provider, sellers) = (tx.provider().0, sellers(tx));
@@ -111,14 +111,13 @@ pub async fn promises(
                       filter (where state = 'stopped' and verdict <> 'open') as p90
              from tickets.sla_clock
             where provider_id = $1 and seller_id = any ($2)
-              and ($3::timestamptz is null or $3 <= started_at)
-              and ($4::timestamptz is null or started_at < $4)
+              and $3 <= started_at and started_at < $4
             group by seller_id, family, metric
             order by seller_id, family, metric"#,
         provider,
         &sellers,
-        from.map(|at| at.to_sqlx()) as _,
-        before.map(|at| at.to_sqlx()) as _,
+        from.to_sqlx() as _,
+        before.to_sqlx() as _,
         as_of.to_sqlx() as _,
     )
     .fetch_all(tx.conn())

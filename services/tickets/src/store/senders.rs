@@ -28,7 +28,7 @@ impl TryFrom<SenderRow> for OfSeller<Sender> {
             account: ChannelAccountId(row.channel_account_id),
             kind: known("kind", Kind::named(&row.kind))?,
             address: row.address,
-            phone_number_id: row.phone_number_id,
+            own_id: row.phone_number_id,
             updated_at: row.updated_at.to_jiff(),
             version: row.version,
         };
@@ -108,7 +108,7 @@ pub async fn put(tx: &mut TenantTx, sender: &Sender) -> Result<(), Failure> {
         sender.account.0,
         sender.kind.name(),
         sender.address,
-        sender.phone_number_id,
+        sender.own_id,
         sender.updated_at.to_sqlx() as _,
         sender.version,
     )

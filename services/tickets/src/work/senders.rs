@@ -86,7 +86,7 @@ impl Desk {
 pub fn secret(kind: Kind, given: &str) -> Option<Vec<u8>> {
     match kind {
         Kind::Standard => crate::domain::webhook::signature::unwritten(given),
-        Kind::WhatsApp => {
+        Kind::WhatsApp | Kind::Messenger | Kind::Instagram => {
             let fits = (1..=1_000).contains(&given.len()) && given.bytes().all(|byte| byte.is_ascii_graphic());
             fits.then(|| given.into())
         }

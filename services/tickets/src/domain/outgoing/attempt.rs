@@ -35,9 +35,32 @@ pub enum Reason {
     NoConnection,
     /// The folder to be fetched from is not there.
     Folder,
+    /// No access token is given to sign in with.
+    Grant,
 }
 
 impl Reason {
+    const ALL: [Reason; 14] = [
+        Reason::Unreachable,
+        Reason::AddressRefused,
+        Reason::Tls,
+        Reason::SignIn,
+        Reason::Timeout,
+        Reason::Protocol,
+        Reason::Lost,
+        Reason::Rejected,
+        Reason::Later,
+        Reason::Unsendable,
+        Reason::Secret,
+        Reason::NoConnection,
+        Reason::Folder,
+        Reason::Grant,
+    ];
+
+    pub fn named(name: &str) -> Option<Reason> {
+        Reason::ALL.into_iter().find(|reason| reason.name() == name)
+    }
+
     pub fn name(self) -> &'static str {
         match self {
             Reason::Unreachable => "unreachable",
@@ -53,6 +76,7 @@ impl Reason {
             Reason::Secret => "secret",
             Reason::NoConnection => "no_connection",
             Reason::Folder => "folder",
+            Reason::Grant => "grant",
         }
     }
 
@@ -64,7 +88,15 @@ impl Reason {
     /// Whether it is the server's or the account's trouble and not that of one mail: others of the account
     /// would meet it too.
     pub fn is_of_the_account(self) -> bool {
-        matches!(self, Reason::Unreachable | Reason::AddressRefused | Reason::Tls | Reason::SignIn | Reason::Secret)
+        matches!(
+            self,
+            Reason::Unreachable
+                | Reason::AddressRefused
+                | Reason::Tls
+                | Reason::SignIn
+                | Reason::Secret
+                | Reason::Grant
+        )
     }
 }
 

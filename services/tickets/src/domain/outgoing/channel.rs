@@ -12,7 +12,11 @@ use crate::domain::intake::ID_LIMIT;
 
 /// Longest text of WhatsApp, in characters.
 const WHATSAPP_LIMIT: usize = 4_096;
-/// Where WhatsApp's API is.
+/// Longest text of Messenger, in characters.
+const MESSENGER_LIMIT: usize = 2_000;
+/// Longest text of Instagram, in bytes.
+const INSTAGRAM_LIMIT: usize = 1_000;
+/// Where Meta's API is.
 const GRAPH: &str = "https://graph.facebook.com/v23.0";
 /// Largest answer that is read, in bytes.
 pub const ANSWER_LIMIT: usize = 64 * 1024;
@@ -22,15 +26,19 @@ pub const ANSWER_LIMIT: usize = 64 * 1024;
 pub enum Kind {
     Standard,
     WhatsApp,
+    Messenger,
+    Instagram,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 2] = [Kind::Standard, Kind::WhatsApp];
+    pub const ALL: [Kind; 4] = [Kind::Standard, Kind::WhatsApp, Kind::Messenger, Kind::Instagram];
 
     pub fn name(self) -> &'static str {
         match self {
             Kind::Standard => "standard",
             Kind::WhatsApp => "whatsapp",
+            Kind::Messenger => "messenger",
+            Kind::Instagram => "instagram",
         }
     }
 
@@ -45,6 +53,15 @@ impl Kind {
                 matches!(channel, "chat" | "social" | "whatsapp" | "web_form" | "review" | "marketplace")
             }
             Kind::WhatsApp => channel == "whatsapp",
+            Kind::Messenger | Kind::Instagram => channel == "social",
+        }
+    }
+
+    /// Whether it is an API of Meta's.
+    pub fn is_of_meta(self) -> bool {
+        match self {
+            Kind::Standard => false,
+            Kind::WhatsApp | Kind::Messenger | Kind::Instagram => true,
         }
     }
 }
@@ -56,7 +73,8 @@ pub struct Sender {
     pub kind: Kind,
     /// Empty for the kind's own.
     pub address: String,
-    pub phone_number_id: String,
+    /// At Meta's API: the phone number's id, the page's, or the professional account's.
+    pub own_id: String,
     pub updated_at: Timestamp,
     pub version: i64,
 }
@@ -97,6 +115,8 @@ pub fn post(sender: &Sender, answer: &Answer<'_>, secret: &[u8], now: Timestamp)
     match sender.kind {
         Kind::Standard => Ok(standard(sender, answer, secret, now)),
         Kind::WhatsApp => whatsapp(sender, answer, secret),
+        Kind::Messenger => social(sender, answer, secret, "fb:"),
+        Kind::Instagram => social(sender, answer, secret, "ig:"),
     }
 }
 
@@ -143,10 +163,33 @@ fn whatsapp(sender: &Sender, answer: &Answer<'_>, token: &[u8]) -> Result<Post, 
     if !answer.in_reply_to.is_empty() {
         body["context"] = json!({ "message_id": answer.in_reply_to });
     }
+    Ok(to_meta(sender, &body, token))
+}
+
+/// A text for Messenger or Instagram, to somebody whose id there begins with this.
+fn social(sender: &Sender, answer: &Answer<'_>, token: &[u8], of: &str) -> Result<Post, Trouble> {
+    let unsendable = |why: &str| Err(Trouble::new(Reason::Unsendable, why));
+    let to = answer.recipient.strip_prefix(of).unwrap_or_default();
+    if to.is_empty() || !to.bytes().all(|byte| byte.is_ascii_digit()) {
+        return unsendable("whoever wrote did not write there");
+    }
+    let mut body = json!({ "recipient": { "id": to }, "message": { "text": answer.text } });
+    if sender.kind == Kind::Messenger {
+        if MESSENGER_LIMIT < answer.text.chars().count() {
+            return unsendable("Messenger takes texts of at most 2000 characters");
+        }
+        body["messaging_type"] = json!("RESPONSE");
+    } else if INSTAGRAM_LIMIT < answer.text.len() {
+        return unsendable("Instagram takes texts of at most 1000 bytes");
+    }
+    Ok(to_meta(sender, &body, token))
+}
+
+fn to_meta(sender: &Sender, body: &Value, token: &[u8]) -> Post {
     let address = if sender.address.is_empty() { GRAPH } else { &sender.address };
     let headers = vec![("authorization", format!("Bearer {}", String::from_utf8_lossy(token)))];
-    let url = format!("{address}/{}/messages", sender.phone_number_id);
-    Ok(Post { url, headers, body: body.to_string().into_bytes() })
+    let url = format!("{address}/{}/messages", sender.own_id);
+    Post { url, headers, body: body.to_string().into_bytes() }
 }
 
 /// What the other side's answer means: the id by which it knows the message, which may be empty, or what stopped it.
@@ -154,16 +197,22 @@ pub fn taken(kind: Kind, status: u16, body: &[u8]) -> Result<String, Trouble> {
     let value: Value = serde_json::from_slice(body).unwrap_or_default();
     if (200..300).contains(&status) {
         let id = match kind {
-            Kind::Standard => value.get("message_id"),
+            Kind::Standard | Kind::Messenger | Kind::Instagram => value.get("message_id"),
             Kind::WhatsApp => value.pointer("/messages/0/id"),
         };
         let id = id.and_then(Value::as_str).filter(|id| id.len() <= ID_LIMIT && !id.chars().any(char::is_control));
         return Ok(id.unwrap_or_default().to_owned());
     }
     // Meta tells what is wrong by a number; these mean that too much was sent, or that Meta is away.
-    let code = value.pointer("/error/code").and_then(Value::as_i64).filter(|_| kind == Kind::WhatsApp);
+    let code = value.pointer("/error/code").and_then(Value::as_i64).filter(|_| kind.is_of_meta());
     let reason = match (status, code) {
-        (_, Some(1 | 2 | 4 | 80_007 | 130_429 | 131_000 | 131_016 | 131_048 | 131_056 | 133_004)) => Reason::Later,
+        (
+            _,
+            Some(
+                1 | 2 | 4 | 32 | 613 | 1_200 | 80_006 | 80_007 | 130_429 | 131_000 | 131_016 | 131_048 | 131_056
+                | 133_004,
+            ),
+        ) => Reason::Later,
         (_, Some(0 | 190)) | (401 | 403, _) => Reason::SignIn,
         (408 | 425 | 429 | 500..=599, _) => Reason::Later,
         _ => Reason::Rejected,
@@ -185,7 +234,7 @@ mod tests {
             account: ChannelAccountId(Uuid::from_u128(1)),
             kind,
             address: if kind == Kind::Standard { "https://shop.example/answers".into() } else { String::new() },
-            phone_number_id: "106".into(),
+            own_id: "106".into(),
             updated_at: Timestamp::UNIX_EPOCH,
             version: 1,
         }
@@ -242,6 +291,41 @@ mod tests {
             let refused = post(&whatsapp, &bad, b"token", Timestamp::UNIX_EPOCH).map(|_| ()).unwrap_err();
             assert_eq!(refused.reason, Reason::Unsendable);
         }
+    }
+
+    #[test]
+    fn messenger_and_instagram_get_a_text_for_who_wrote_there() {
+        let made = |kind, to: &str, text: &str| {
+            let to = Answer { recipient: to, ..answer(text) };
+            let made = post(&sender(kind), &to, b"token", Timestamp::UNIX_EPOCH).map_err(|trouble| trouble.reason);
+            made.map(|made| (made.url, serde_json::from_slice::<Value>(&made.body).unwrap()))
+        };
+        let (url, body) = made(Kind::Messenger, "fb:51", "Ciao").unwrap();
+        assert_eq!(url, "https://graph.facebook.com/v23.0/106/messages");
+        assert_eq!(body, json!({"recipient": {"id": "51"}, "messaging_type": "RESPONSE", "message": {"text": "Ciao"}}));
+        let (_, body) = made(Kind::Instagram, "ig:51", "Ciao").unwrap();
+        assert_eq!(body, json!({"recipient": {"id": "51"}, "message": {"text": "Ciao"}}));
+        for (kind, to) in [
+            (Kind::Messenger, "ig:51"),
+            (Kind::Instagram, "fb:51"),
+            (Kind::Messenger, "fb:"),
+            (Kind::Instagram, "ig:x"),
+        ] {
+            assert_eq!(made(kind, to, "Ciao").unwrap_err(), Reason::Unsendable, "{to}");
+        }
+        assert!(made(Kind::Messenger, "fb:5", &"é".repeat(2_000)).is_ok());
+        assert_eq!(made(Kind::Messenger, "fb:5", &"é".repeat(2_001)).unwrap_err(), Reason::Unsendable);
+        assert!(made(Kind::Instagram, "ig:5", &"é".repeat(500)).is_ok());
+        assert_eq!(made(Kind::Instagram, "ig:5", &"é".repeat(501)).unwrap_err(), Reason::Unsendable);
+        assert_eq!(
+            taken(Kind::Messenger, 200, b"{\"recipient_id\": \"5\", \"message_id\": \"m_1\"}"),
+            Ok("m_1".into())
+        );
+        let why = |code: i64| {
+            let body = json!({"error": {"message": "no", "code": code}}).to_string();
+            taken(Kind::Instagram, 400, body.as_bytes()).unwrap_err().reason
+        };
+        assert_eq!((why(613), why(190), why(10)), (Reason::Later, Reason::SignIn, Reason::Rejected));
     }
 
     #[test]

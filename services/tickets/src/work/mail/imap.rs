@@ -5,14 +5,16 @@ use std::time::Duration;
 
 use async_imap::error::Error;
 use async_imap::extensions::idle::IdleResponse;
-use async_imap::{Client, Session};
+use async_imap::{Authenticator, Client, Session};
 use futures_util::TryStreamExt;
 use jiff::Timestamp;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
 use super::dial::Dial;
+use super::sign_in::Credential;
 use crate::domain::connection::{Security, Server};
+use crate::domain::oauth::Mechanism;
 use crate::domain::outgoing::attempt::{Reason, Trouble};
 
 /// Longest pause of a server before it answers.
@@ -43,7 +45,12 @@ pub struct Fetched {
 }
 
 /// Connects, signs in and opens a folder.
-pub async fn open(dial: &Dial, server: &Server, password: &str, folder: &str) -> Result<Mailbox, Trouble> {
+pub async fn open(
+    dial: &Dial,
+    server: &Server,
+    credential: Option<&Credential>,
+    folder: &str,
+) -> Result<Mailbox, Trouble> {
     let stream = dial.connect(&server.host, server.port).await?;
     let wire: Box<dyn Wire> = match server.security {
         Security::Tls => Box::new(in_time(dial.secure(&server.host, stream)).await??),
@@ -57,7 +64,11 @@ pub async fn open(dial: &Dial, server: &Server, password: &str, folder: &str) ->
         let secret = in_time(dial.secure(&server.host, client.into_inner())).await??;
         client = Client::new(Box::new(secret));
     }
-    let signed_in = in_time(client.login(&server.user, password)).await?;
+    let signed_in = match credential {
+        None => in_time(client.login(&server.user, "")).await?,
+        Some(Credential::Password(password)) => in_time(client.login(&server.user, password)).await?,
+        Some(Credential::Token(token, _)) => show(client, &server.user, token).await?,
+    };
     let mut session = signed_in.map_err(|(error, _)| of_sign_in(&error))?;
     let capabilities = in_time(session.capabilities()).await?.map_err(|error| of(&error))?;
     let has_idle = capabilities.has_str("IDLE");
@@ -68,6 +79,44 @@ pub async fn open(dial: &Dial, server: &Server, password: &str, folder: &str) ->
     let uid_validity = mailbox.uid_validity;
     let uid_validity = uid_validity.ok_or_else(|| Trouble::new(Reason::Protocol, "the folder has no UIDVALIDITY"))?;
     Ok(Mailbox { session, uid_validity, uid_next: mailbox.uid_next, has_idle })
+}
+
+/// Shows an access token, and gives up where the server says why it does not take it.
+struct Bearer<'a> {
+    mechanism: Mechanism,
+    user: &'a str,
+    token: &'a str,
+    is_shown: bool,
+}
+
+impl Authenticator for &mut Bearer<'_> {
+    type Response = String;
+
+    fn process(&mut self, _: &[u8]) -> String {
+        if self.is_shown {
+            return self.mechanism.resigned().to_owned();
+        }
+        self.is_shown = true;
+        self.mechanism.initial(self.user, self.token)
+    }
+}
+
+/// Signs in with an access token, in the way that the server knows: one that does not know a way refuses it before
+/// the token is shown.
+async fn show(
+    client: Client<Box<dyn Wire>>,
+    user: &str,
+    token: &str,
+) -> Result<Result<Session<Box<dyn Wire>>, (Error, Client<Box<dyn Wire>>)>, Trouble> {
+    let mut bearer = Bearer { mechanism: Mechanism::Xoauth2, user, token, is_shown: false };
+    let signed_in = in_time(client.authenticate(bearer.mechanism.name(), &mut bearer)).await?;
+    match signed_in {
+        Err((Error::No(_) | Error::Bad(_), client)) if !bearer.is_shown => {
+            bearer.mechanism = Mechanism::OauthBearer;
+            in_time(client.authenticate(bearer.mechanism.name(), &mut bearer)).await
+        }
+        done => Ok(done),
+    }
 }
 
 async fn greeting(client: &mut Client<Box<dyn Wire>>) -> Result<(), Trouble> {

@@ -1,12 +1,13 @@
 //! Mail on the wire: the servers of channel accounts ([`dial`], [`smtp`], [`imap`]), the queue that hands
 //! answers in ([`post`]), what fetches the mail of customers ([`pull`]), and the port where it is handed in
-//! ([`listen`]).
+//! ([`listen`]). With what an account signs in is the business of [`sign_in`].
 
 pub mod dial;
 pub mod imap;
 pub mod listen;
 pub mod post;
 pub mod pull;
+pub mod sign_in;
 pub mod smtp;
 
 use std::collections::BTreeSet;
@@ -28,6 +29,7 @@ use crate::domain::outgoing::attempt::Patience;
 const OWNER: &str = "manydesk tickets v1";
 /// What links are signed for.
 const SURVEYS: &str = "manydesk tickets surveys v1";
+const PAGES: &str = "manydesk tickets help pages v1";
 
 /// How mail is sent and received, as the installation is set up.
 #[derive(Clone, Debug)]
@@ -81,6 +83,8 @@ pub struct Mail {
     seal: Option<Seal>,
     /// Signs the links of surveys.
     pub links: Option<LinkKeys>,
+    /// Signs the addresses of help pages.
+    pub pages: Option<LinkKeys>,
 }
 
 /// There is no key to seal passwords with.
@@ -92,8 +96,9 @@ impl Mail {
     pub fn new(settings: Settings) -> Result<Mail, Fault> {
         let seal = settings.master_keys.as_ref().map(|masters| Seal::new(masters, OWNER)).transpose()?;
         let dial = dial::Dial::new(&settings)?;
-        let links = settings.master_keys.as_ref().map(|masters| LinkKeys::new(masters, SURVEYS)).transpose()?;
-        Ok(Mail { settings, dial, seal, links })
+        let keys = |of| settings.master_keys.as_ref().map(|masters| LinkKeys::new(masters, of)).transpose();
+        let (links, pages) = (keys(SURVEYS)?, keys(PAGES)?);
+        Ok(Mail { settings, dial, seal, links, pages })
     }
 
     pub fn patience(&self) -> Patience {
@@ -122,12 +127,12 @@ pub(super) fn chance() -> Result<f64, Fault> {
     Ok(f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX))
 }
 
-/// What a password is sealed for.
+/// What a secret of a connection is sealed for.
 pub fn place(provider: ProviderId, seller: SellerId, account: ChannelAccountId, of: Use) -> String {
     format!("mail:{provider}:{seller}:{account}:{}", of.name())
 }
 
-/// Seals every password, the secrets of webhooks and senders and the keys of translation machines under the current master key. What no key opens ends it; it can be repeated.
+/// Seals every password and token, the secrets of webhooks and senders and the keys of translation machines under the current master key. What no key opens ends it; it can be repeated.
 pub async fn reseal(db: &tenantdb::TenantDb, masters: &MasterKeys) -> Result<Resealed, Fault> {
     const PAGE: i64 = 200;
     let seal = Seal::new(masters, OWNER)?;
@@ -145,7 +150,7 @@ pub async fn reseal(db: &tenantdb::TenantDb, masters: &MasterKeys) -> Result<Res
         if due.is_empty() {
             break;
         }
-        // An account has up to two passwords, which are taken together.
+        // The secrets of an account are taken together.
         let mut seen = BTreeSet::new();
         for of in due.into_iter().filter(|of| seen.insert(of.id)) {
             let mut tx = db.begin(&of.scope()).await?;

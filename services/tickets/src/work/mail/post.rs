@@ -20,7 +20,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::smtp::{Handed, Visit};
-use super::{chance, later, place};
+use super::{chance, later};
 use crate::domain::connection::{Connection, Security, Use};
 use crate::domain::dossier::Ticket;
 use crate::domain::ids::{MessageId, Uuid};
@@ -152,9 +152,7 @@ async fn hand_in(desk: &Desk, due: Due) -> Result<(), Fault> {
     let mut tx = desk.deps.db.begin(&due.scope()).await?;
     let until = later(tx.now(), limit * 2);
     let Some(claimed) = store::outgoing::claim(&mut tx, id, claim, until).await? else { return Ok(()) };
-    let place = place(tx.provider(), tx.seller()?, claimed.mail.account, Use::Smtp);
     let connection = store::connections::one(&mut tx, claimed.mail.account).await?.map(|of| of.value);
-    let sealed = store::connections::secrets(&mut tx, claimed.mail.account).await?;
     let settings = desk.settings_in(&mut tx).await?;
     let by_mail = connection.as_ref().is_some_and(|connection| connection.smtp.is_some());
     if !by_mail && let Some(sender) = store::senders::one(&mut tx, claimed.mail.account).await? {
@@ -177,13 +175,9 @@ async fn hand_in(desk: &Desk, due: Due) -> Result<(), Fault> {
     tx.commit().await?;
 
     let from = settings.account(claimed.mail.account).map(|account| account.address.clone()).unwrap_or_default();
-    let opened = sealed.iter().find(|(of, _)| *of == Use::Smtp).map(|(_, sealed)| desk.mail.open(&place, sealed));
-    let password = match opened.transpose() {
-        Ok(password) => password,
-        Err(broken) => {
-            let met = Handed::Refused(Trouble::new(Reason::Secret, broken));
-            return ended(desk, due, &claimed, claim, &met.into()).await;
-        }
+    let credential = match desk.credential(&due.scope(), claimed.mail.account, Use::Smtp, false, begun + limit).await? {
+        Ok(credential) => credential,
+        Err(trouble) => return ended(desk, due, &claimed, claim, &trouble.into()).await,
     };
     let handed = match Prepared::new(connection, &claimed, &from, &files) {
         Err(trouble) => Handed::Refused(trouble),
@@ -193,7 +187,7 @@ async fn hand_in(desk: &Desk, due: Due) -> Result<(), Fault> {
                 dial: &desk.mail.dial,
                 hello: &desk.mail.settings.hello,
                 server,
-                password: password.as_deref().filter(|_| {
+                credential: credential.as_ref().filter(|_| {
                     !server.user.is_empty()
                         && (server.security != Security::None || desk.mail.settings.internal_servers)
                 }),
@@ -202,6 +196,9 @@ async fn hand_in(desk: &Desk, due: Due) -> Result<(), Fault> {
             visit.hand_in(&written, leaving(desk, due, claim)).await?
         }
     };
+    if let Handed::Refused(trouble) = &handed {
+        desk.distrust(&due.scope(), claimed.mail.account, credential.as_ref(), trouble).await?;
+    }
     written_down(desk, due, &claimed, claim, &handed.into(), begun).await
 }
 

@@ -19,7 +19,8 @@ use tokio_util::sync::CancellationToken;
 use tonic::Code;
 
 use super::imap::{self, Mailbox};
-use super::{chance, later, place};
+use super::sign_in::Credential;
+use super::{chance, later};
 use crate::domain::connection::{Connection, Cursor, Use};
 use crate::domain::ids::{ChannelAccountId, Uuid};
 use crate::domain::intake::quarantine::{Entry, INTAKE_FAILED};
@@ -145,15 +146,19 @@ async fn turn(desk: &Desk, due: Due, hands: &Semaphore, stop: &CancellationToken
     let until = later(tx.now(), desk.mail.settings.attempt_limit * 2);
     let Some((cursor, failures)) = store::pulls::claim(&mut tx, account, holder, until).await? else { return Ok(()) };
     let connection = store::connections::one(&mut tx, account).await?.map(|of| of.value);
-    let sealed = store::connections::secrets(&mut tx, account).await?;
-    let place = place(tx.provider(), tx.seller()?, account, Use::Imap);
     tx.commit().await?;
 
-    let opened = sealed.iter().find(|(of, _)| *of == Use::Imap).map(|(_, sealed)| desk.mail.open(&place, sealed));
+    let signing_in = Instant::now() + desk.mail.settings.attempt_limit;
     let mut held = Held { desk, due, account, holder, cursor, hands };
-    let end = match opened.transpose() {
-        Err(broken) => End::Trouble(Trouble::new(Reason::Secret, broken)),
-        Ok(password) => held.fetch(connection, password.unwrap_or_default(), stop).await?,
+    let end = match desk.credential(&due.scope(), account, Use::Imap, false, signing_in).await? {
+        Err(trouble) => End::Trouble(trouble),
+        Ok(credential) => {
+            let end = held.fetch(connection, credential.as_ref(), stop).await?;
+            if let End::Trouble(trouble) = &end {
+                desk.distrust(&due.scope(), account, credential.as_ref(), trouble).await?;
+            }
+            end
+        }
     };
     let (pause, trouble) = match end {
         End::Lost => return Ok(()),
@@ -178,14 +183,14 @@ impl Held<'_> {
     async fn fetch(
         &mut self,
         connection: Option<Connection>,
-        password: String,
+        credential: Option<&Credential>,
         stop: &CancellationToken,
     ) -> Result<End, Fault> {
         let Some((server, folder)) = connection.and_then(|of| Some((of.imap?, of.imap_folder))) else {
             return Ok(End::Trouble(Trouble::new(Reason::NoConnection, "")));
         };
         let begun = Instant::now();
-        let mut mailbox = match imap::open(&self.desk.mail.dial, &server, &password, &folder).await {
+        let mut mailbox = match imap::open(&self.desk.mail.dial, &server, credential, &folder).await {
             Ok(mailbox) => mailbox,
             Err(trouble) => return Ok(End::Trouble(trouble)),
         };

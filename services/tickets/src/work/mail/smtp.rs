@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use kit::Fault;
 use lettre::address::Envelope;
 use lettre::transport::smtp::Error;
@@ -10,10 +12,13 @@ use lettre::transport::smtp::authentication::{Credentials, Mechanism};
 use lettre::transport::smtp::client::AsyncSmtpConnection;
 use lettre::transport::smtp::commands::{Data, Mail as MailFrom, Rcpt};
 use lettre::transport::smtp::extension::{ClientId, Extension, MailBodyParameter, MailParameter};
+use lettre::transport::smtp::response::Severity;
 use tokio::time::Instant;
 
 use super::dial::Dial;
+use super::sign_in::Credential;
 use crate::domain::connection::{Security, Server};
+use crate::domain::oauth;
 use crate::domain::outgoing::attempt::{Reason, Trouble};
 use crate::domain::outgoing::letter::Written;
 
@@ -26,7 +31,7 @@ pub struct Visit<'a> {
     pub hello: &'a str,
     pub server: &'a Server,
     /// None for a server that is used without signing in.
-    pub password: Option<&'a str>,
+    pub credential: Option<&'a Credential>,
     pub until: Instant,
 }
 
@@ -75,12 +80,34 @@ impl Visit<'_> {
             }
             self.step(connection.starttls(tls, &hello), Reason::Tls).await?;
         }
-        if let Some(password) = self.password {
-            let credentials = Credentials::new(self.server.user.clone(), password.to_owned());
-            let mechanisms = [Mechanism::Plain, Mechanism::Login];
-            self.step(connection.auth(&mechanisms, &credentials), Reason::SignIn).await?;
+        match self.credential {
+            None => {}
+            Some(Credential::Password(password)) => {
+                let credentials = Credentials::new(self.server.user.clone(), password.clone());
+                let mechanisms = [Mechanism::Plain, Mechanism::Login];
+                self.step(connection.auth(&mechanisms, &credentials), Reason::SignIn).await?;
+            }
+            Some(Credential::Token(token, _)) => self.show(&mut connection, token).await?,
         }
         Ok(connection)
+    }
+
+    /// Signs in with an access token. A server refuses one in two steps: it says why in a challenge, and ends the
+    /// exchange after an answer to it.
+    async fn show(&self, connection: &mut AsyncSmtpConnection, token: &str) -> Result<(), Trouble> {
+        let mechanism = match connection.server_info().supports_auth_mechanism(Mechanism::Xoauth2) {
+            true => oauth::Mechanism::Xoauth2,
+            false => oauth::Mechanism::OauthBearer,
+        };
+        let initial = BASE64.encode(mechanism.initial(&self.server.user, token));
+        let command = format!("AUTH {} {initial}\r\n", mechanism.name());
+        let answer = self.step(connection.command(command), Reason::SignIn).await?;
+        if answer.code().severity == Severity::PositiveIntermediate {
+            let resigned = format!("{}\r\n", BASE64.encode(mechanism.resigned()));
+            self.step(connection.command(resigned), Reason::SignIn).await?;
+            return Err(Trouble::new(Reason::SignIn, "the server did not take the access token"));
+        }
+        Ok(())
     }
 
     /// Connects, signs in and goes away again.
