@@ -7,12 +7,16 @@ use std::time::Duration;
 use axum::Router;
 use axum::routing::get;
 use gateway::tls::{Files, Tls, Unusable};
+use proto::tenants::v1::LoginRequest;
+use proto::tenants::v1::auth_service_client::AuthServiceClient;
 use reqwest::{Certificate, Client, Version};
 use tests::certificates;
 use tests::fleet::STRANGER;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
+use tonic::Code;
+use tonic::transport::{Certificate as Pem, ClientTlsConfig, Endpoint};
 
 use crate::support::process::{Up, data_folder, executable, free_port};
 
@@ -46,14 +50,25 @@ impl Port {
         Port { port, tls, files, stop, _folder: folder }
     }
 
-    /// Asks over a new connection, trusting one authority.
-    async fn ask(&self, authority: &Path, only_http1: bool) -> Option<(Version, String)> {
+    fn url(&self) -> String {
+        format!("https://localhost:{}/", self.port)
+    }
+
+    /// Asks by HTTP/1.1 over a new connection, trusting one authority.
+    async fn ask(&self, authority: &Path) -> Option<String> {
         let authority = Certificate::from_pem(&fs::read(authority).expect("a file")).expect("a certificate");
-        let client = Client::builder().no_proxy().tls_certs_only([authority]);
-        let client = if only_http1 { client.http1_only() } else { client };
-        let client = client.build().expect("a client");
-        let answer = client.get(format!("https://localhost:{}/", self.port)).send().await.ok()?;
-        Some((answer.version(), answer.text().await.expect("a text")))
+        let client = Client::builder().no_proxy().tls_certs_only([authority]).build().expect("a client");
+        let answer = client.get(self.url()).send().await.ok()?;
+        assert_eq!(answer.version(), Version::HTTP_11);
+        Some(answer.text().await.expect("a text"))
+    }
+
+    /// Calls by gRPC, which is HTTP/2, for something that nobody serves here.
+    async fn call(&self, authority: &Path) -> Code {
+        let tls = ClientTlsConfig::new().ca_certificate(Pem::from_pem(fs::read(authority).expect("a file")));
+        let endpoint = Endpoint::from_shared(self.url()).expect("a URL").tls_config(tls).expect("settings");
+        let mut client = AuthServiceClient::new(endpoint.connect_lazy());
+        client.login(LoginRequest::default()).await.expect_err("nobody serves it").code()
     }
 }
 
@@ -70,9 +85,10 @@ fn of_stranger(name: &str) -> std::path::PathBuf {
 async fn both_protocols_are_spoken_and_only_to_who_trusts_the_certificate() {
     let port = Port::open().await;
     let authority = &certificates().authority;
-    assert_eq!(port.ask(authority, false).await, Some((Version::HTTP_2, "here".to_owned())));
-    assert_eq!(port.ask(authority, true).await, Some((Version::HTTP_11, "here".to_owned())));
-    assert_eq!(port.ask(&of_stranger(STRANGER.0), false).await, None);
+    assert_eq!(port.ask(authority).await.as_deref(), Some("here"));
+    assert_eq!(port.ask(&of_stranger(STRANGER.0)).await, None);
+    assert_eq!(port.call(authority).await, Code::Unimplemented, "it came to the port");
+    assert_eq!(port.call(&of_stranger(STRANGER.0)).await, Code::Unavailable);
 
     let mut plain = TcpStream::connect(("127.0.0.1", port.port)).await.expect("the port accepts");
     plain.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n").await.expect("written");
@@ -95,13 +111,13 @@ async fn a_renewed_certificate_is_used_and_a_broken_one_is_not() {
     fs::remove_file(&port.files.key).expect("removed");
     fs::remove_file(&port.files.certificate).expect("removed");
     assert!(matches!(port.tls.refresh(), Err(Unusable::Unreadable { .. })));
-    assert!(port.ask(authority, false).await.is_some(), "the one before it stays");
+    assert!(port.ask(authority).await.is_some(), "the one before it stays");
 
     put(&of_stranger(STRANGER.1), &port.files.certificate);
     put(&of_stranger(STRANGER.2), &port.files.key);
     assert!(port.tls.refresh().expect("both are there"));
-    assert_eq!(port.ask(authority, false).await, None);
-    assert!(port.ask(&other, false).await.is_some());
+    assert_eq!(port.ask(authority).await, None);
+    assert!(port.ask(&other).await.is_some());
 }
 
 #[tokio::test]
