@@ -2,14 +2,12 @@
 //! When to look is an indexed instant; an alert, its event and the next look are one
 //! transaction, and an alert is raised once whoever looks and however often.
 
-use std::time::Duration;
-
 use jiff::{SignedDuration, Timestamp};
 use kit::Fault;
 use proto::events::v1::UsageAlertRaised;
 use proto::events::v1::envelope::Body;
-use tenantdb::Due;
 use tenantdb::service::Deps;
+use tenantdb::{Due, TenantTx};
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::ids::AlertId;
@@ -17,63 +15,31 @@ use crate::domain::margin::{anomalies, compared, watched};
 use crate::domain::period::{local_date, parse_zone, plus_days, start_of};
 use crate::store;
 use crate::store::alert::Alert;
+use crate::work::rounds::{self, Watch, later};
 
-/// The pause between rounds.
-const LOOK_EVERY: Duration = Duration::from_secs(2);
-/// Sellers looked at in one round.
-const BATCH: i64 = 100;
 /// How long after its end a day is looked at: what was handled last is metered by then.
 const AFTER_THE_DAY: SignedDuration = SignedDuration::from_hours(1);
-/// How long a seller is left alone at which the look failed.
-const AFTER_FAILURE: SignedDuration = SignedDuration::from_mins(10);
 
-/// Looks until told to stop.
-pub async fn run(deps: Deps, stop: CancellationToken) {
-    while !stop.is_cancelled() {
-        let query = "select provider_id, seller_id, seller_id from billing.usage_watch
-                      where look_at <= $1 order by look_at limit $2";
-        let full = match deps.db.due(query, deps.clock.now(), BATCH).await {
-            Ok(due) => {
-                let full = i64::try_from(due.len()).is_ok_and(|found| found == BATCH);
-                let mut some = false;
-                for one in due {
-                    if stop.is_cancelled() {
-                        return;
-                    }
-                    some |= look_or_leave(&deps, &one).await;
-                }
-                full && some
-            }
-            Err(failure) => {
-                tracing::warn!(error = kit::fault::chain(&failure), "usage alerts: nothing could be read");
-                false
-            }
-        };
-        if full {
-            continue;
-        }
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = tokio::time::sleep(LOOK_EVERY) => {}
-        }
+/// Sellers whose days are looked at.
+struct Days;
+
+impl Watch for Days {
+    const WHAT: &'static str = "usage alerts";
+    const QUERY: &'static str = "select provider_id, seller_id, seller_id from billing.usage_watch
+                                  where look_at <= $1 order by look_at limit $2";
+
+    async fn look(&self, deps: &Deps, due: &Due) -> Result<bool, Fault> {
+        look(deps, due).await
+    }
+
+    async fn look_at(tx: &mut TenantTx, _due: &Due, at: Timestamp) -> Result<(), Fault> {
+        Ok(store::alert::look_at(tx, at).await?)
     }
 }
 
-/// One seller; where that fails it is left alone for a while, so that it does not come
-/// first in every round. Whether it was looked at.
-async fn look_or_leave(deps: &Deps, due: &Due) -> bool {
-    let failed = match look(deps, due).await {
-        Ok(looked) => return looked,
-        Err(fault) => fault,
-    };
-    tracing::error!(seller = %due.id, error = kit::fault::chain(&failed), "a seller's usage was not looked at");
-    let later = async {
-        let mut tx = deps.db.begin(&due.scope()).await?;
-        let later = later(tx.now(), AFTER_FAILURE);
-        store::alert::look_at(&mut tx, later).await?;
-        Ok::<_, Fault>(tx.commit().await?)
-    };
-    later.await.is_ok()
+/// Looks until told to stop.
+pub async fn run(deps: Deps, stop: CancellationToken) {
+    rounds::run(Days, deps, stop).await;
 }
 
 async fn look(deps: &Deps, due: &Due) -> Result<bool, Fault> {
@@ -122,8 +88,4 @@ fn told(alert: &Alert) -> UsageAlertRaised {
         quantity: alert.quantity.normalize().to_string(),
         usual_quantity: alert.usual.normalize().to_string(),
     }
-}
-
-fn later(at: Timestamp, pause: SignedDuration) -> Timestamp {
-    at.checked_add(pause).unwrap_or(at)
 }

@@ -4,13 +4,11 @@
 //! invoice stands are one transaction, with the fees and interest that it books: it is
 //! raised once or not at all.
 
-use std::time::Duration;
-
-use jiff::SignedDuration;
+use jiff::Timestamp;
 use kit::Fault;
 use rust_decimal::Decimal;
-use tenantdb::Due;
 use tenantdb::service::Deps;
+use tenantdb::{Due, TenantTx};
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::dunning::{OpenCharge, Standing, Step, accrued, fee, step, text};
@@ -22,61 +20,28 @@ use crate::domain::profile::language_of;
 use crate::store;
 use crate::store::charge::Charge;
 use crate::store::dunning::Notice;
+use crate::work::rounds::{self, Watch};
 
-/// The pause between rounds.
-const LOOK_EVERY: Duration = Duration::from_secs(2);
-/// Invoices looked at in one round.
-const BATCH: i64 = 100;
-/// How long an invoice is left alone at which the look failed.
-const AFTER_FAILURE: SignedDuration = SignedDuration::from_mins(10);
+/// Invoices that wait for their next level.
+struct Dunning;
 
-/// Looks until told to stop.
-pub async fn run(deps: Deps, stop: CancellationToken) {
-    while !stop.is_cancelled() {
-        let query = "select provider_id, seller_id, invoice_id from billing.dunning
-                      where look_at <= $1 order by look_at limit $2";
-        let full = match deps.db.due(query, deps.clock.now(), BATCH).await {
-            Ok(due) => {
-                let full = i64::try_from(due.len()).is_ok_and(|found| found == BATCH);
-                let mut some = false;
-                for one in due {
-                    if stop.is_cancelled() {
-                        return;
-                    }
-                    some |= look_or_leave(&deps, &one).await;
-                }
-                full && some
-            }
-            Err(failure) => {
-                tracing::warn!(error = kit::fault::chain(&failure), "dunning: nothing could be read");
-                false
-            }
-        };
-        if full {
-            continue;
-        }
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = tokio::time::sleep(LOOK_EVERY) => {}
-        }
+impl Watch for Dunning {
+    const WHAT: &'static str = "dunning";
+    const QUERY: &'static str = "select provider_id, seller_id, invoice_id from billing.dunning
+                                  where look_at <= $1 order by look_at limit $2";
+
+    async fn look(&self, deps: &Deps, due: &Due) -> Result<bool, Fault> {
+        look(deps, due).await
+    }
+
+    async fn look_at(tx: &mut TenantTx, due: &Due, at: Timestamp) -> Result<(), Fault> {
+        Ok(store::dunning::look_at(tx, InvoiceId(due.id), Some(at)).await?)
     }
 }
 
-/// One invoice; where that fails it is left alone for a while, so that it does not
-/// come first in every round. Whether it was looked at.
-async fn look_or_leave(deps: &Deps, due: &Due) -> bool {
-    let failed = match look(deps, due).await {
-        Ok(looked) => return looked,
-        Err(fault) => fault,
-    };
-    tracing::error!(invoice = %due.id, error = kit::fault::chain(&failed), "dunning: an invoice was not looked at");
-    let later = async {
-        let mut tx = deps.db.begin(&due.scope()).await?;
-        let later = tx.now().checked_add(AFTER_FAILURE).unwrap_or(tx.now());
-        store::dunning::look_at(&mut tx, InvoiceId(due.id), Some(later)).await?;
-        Ok::<_, Fault>(tx.commit().await?)
-    };
-    later.await.is_ok()
+/// Looks until told to stop.
+pub async fn run(deps: Deps, stop: CancellationToken) {
+    rounds::run(Dunning, deps, stop).await;
 }
 
 async fn look(deps: &Deps, due: &Due) -> Result<bool, Fault> {

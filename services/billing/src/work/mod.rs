@@ -2,3 +2,4 @@
 
 pub mod anomalies;
 pub mod dunning;
+mod rounds;
