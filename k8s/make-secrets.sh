@@ -17,7 +17,7 @@ if [ "${1:-}" = --names ]; then
         echo "$service-relay-database"
         echo "$service-service-key"
     done
-    printf '%s\n' gateway-service-key cli-service-key service-jwks page-key tenants-master-key tickets-master-key operator-login nats-server nats-client
+    printf '%s\n' gateway-service-key cli-service-key service-jwks page-key tenants-master-key tickets-master-key billing-master-key operator-login nats-server nats-client
     exit
 fi
 
@@ -64,7 +64,7 @@ secret service-jwks Opaque jwks.json "$work/jwks.json"
 
 openssl rand -hex 32 >"$work/pages.key"
 secret page-key Opaque pages.key "$work/pages.key"
-for service in tenants tickets; do
+for service in tenants tickets billing; do
     openssl rand -hex 32 >"$work/master.key"
     secret "$service-master-key" Opaque master.key "$work/master.key"
 done

@@ -114,10 +114,10 @@ impl Fleet {
             ("MANYDESK_ADDRESS_CALLS_PER_SECOND", "1000000".to_owned()),
             ("MANYDESK_LOG", "info".to_owned()),
         ];
-        if matches!(service, "tenants" | "tickets") {
+        if matches!(service, "tenants" | "tickets" | "billing") {
             settings.push(("MANYDESK_MASTER_KEY_FILE", key("master.key")));
         }
-        if service == "tickets" {
+        if matches!(service, "tickets" | "billing") {
             settings.push(("MANYDESK_MAIL_INTERNAL_SERVERS", "true".to_owned()));
             settings.push(("MANYDESK_MAIL_FIRST_RETRY_MS", "100".to_owned()));
             settings.push(("MANYDESK_MAIL_ATTEMPT_LIMIT_MS", "3000".to_owned()));

@@ -26,6 +26,7 @@ mod dunning;
 mod exchange;
 mod kills;
 mod late;
+mod mails;
 mod over_time;
 mod overview;
 mod pools;

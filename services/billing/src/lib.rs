@@ -13,6 +13,11 @@ pub mod domain;
 mod store;
 mod work;
 
+/// How mail is sent.
+pub mod mail {
+    pub use crate::work::mail::{Resealed, Settings, reseal};
+}
+
 use std::sync::Arc;
 
 use proto::billing::v1::billing_service_server::BillingServiceServer;
@@ -22,6 +27,7 @@ use proto::billing::v1::dispute_service_server::DisputeServiceServer;
 use proto::billing::v1::dunning_service_server::DunningServiceServer;
 use proto::billing::v1::exchange_service_server::ExchangeServiceServer;
 use proto::billing::v1::forecast_commitment_service_server::ForecastCommitmentServiceServer;
+use proto::billing::v1::invoice_mail_service_server::InvoiceMailServiceServer;
 use proto::billing::v1::journal_service_server::JournalServiceServer;
 use proto::billing::v1::late_usage_service_server::LateUsageServiceServer;
 use proto::billing::v1::overview_service_server::OverviewServiceServer;
@@ -40,8 +46,9 @@ pub static MIGRATOR: tenantdb::Migrator = sqlx::migrate!();
 const SOURCES: &[&str] = &["tenants", "tickets", "routing", "workforce"];
 
 /// The service on its dependencies.
-pub fn build(deps: Deps) -> Result<Parts, kit::Fault> {
-    let api = Arc::new(api::Api::new(deps.clone()));
+pub fn build(deps: Deps, mail: mail::Settings) -> Result<Parts, kit::Fault> {
+    let api = Arc::new(api::Api::new(deps.clone(), work::mail::Post::new(mail)?));
+    let mailing = api.clone();
     let most = kit::serve::MAX_MESSAGE_BYTES;
     let routes = Routes::new(BillingServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
         .add_service(BooksServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
@@ -50,6 +57,7 @@ pub fn build(deps: Deps) -> Result<Parts, kit::Fault> {
         .add_service(DunningServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
         .add_service(ExchangeServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
         .add_service(ForecastCommitmentServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
+        .add_service(InvoiceMailServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
         .add_service(JournalServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
         .add_service(LateUsageServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
         .add_service(OverviewServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
@@ -60,6 +68,7 @@ pub fn build(deps: Deps) -> Result<Parts, kit::Fault> {
     let (dunned, watched) = (deps.clone(), deps.clone());
     let workers = vec![
         Worker::new("dunning", move |stop| work::dunning::run(dunned, stop)),
+        Worker::new("billing mails", move |stop| work::mail::run(mailing, stop)),
         Worker::new("usage alerts", move |stop| work::anomalies::run(watched, stop)),
     ];
     let events = WithSellers { terms: deps.terms.clone(), inner: api::Events { deps } };

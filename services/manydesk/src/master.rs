@@ -12,7 +12,11 @@ const PURPOSE: &str = "signing keys at rest";
 
 /// What a service keeps secret.
 fn purpose(service: &str) -> &'static str {
-    if service == "tickets" { "mail passwords at rest" } else { PURPOSE }
+    match service {
+        "tickets" => "mail passwords at rest",
+        "billing" => "billing mail passwords at rest",
+        _ => PURPOSE,
+    }
 }
 
 /// The master key of a service of an installation.
@@ -21,9 +25,9 @@ pub fn of_installation(secrets: &Secrets, service: &str) -> MasterKeys {
 }
 
 /// The master keys of the file that a variable names. *tenants* cannot be without;
-/// *tickets* without keeps no passwords of mail servers.
+/// *tickets* and *billing* without keep no passwords of mail servers.
 pub fn read(reader: &mut Reader<'_>, service: &str) -> Option<MasterKeys> {
-    if service != "tickets" {
+    if !matches!(service, "tickets" | "billing") {
         reader.required(FILE);
     }
     let file = reader.file(FILE)?;

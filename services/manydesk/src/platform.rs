@@ -332,7 +332,7 @@ fn service_keys(keyring: &Keyring, secrets: &Secrets) -> anyhow::Result<Vec<Sign
     Ok(keys)
 }
 
-/// Builds one service; only tenants needs master keys, and tickets for passwords of mail servers.
+/// Builds one service; only tenants needs master keys, and tickets and billing for passwords of mail servers.
 pub async fn build(
     service: &str,
     deps: &Deps,
@@ -360,7 +360,18 @@ pub async fn build(
         }
         "routing" => routing::build(deps)?,
         "workforce" => workforce::build(deps)?,
-        "billing" => billing::build(deps)?,
+        "billing" => {
+            let mail = billing::mail::Settings {
+                master_keys: masters.cloned(),
+                internal_servers: mail.internal_servers,
+                authorities: mail.authorities.clone(),
+                hello: mail.hello.clone(),
+                first_retry: mail.first_retry,
+                attempts: mail.attempts,
+                attempt_limit: mail.attempt_limit,
+            };
+            billing::build(deps, mail)?
+        }
         other => return Err(anyhow!("there is no service {other}")),
     })
 }

@@ -92,7 +92,8 @@ impl Alone {
             }
             Vec::new()
         });
-        let masters = if matches!(name, "tenants" | "tickets") { master::read(&mut reader, name) } else { None };
+        let masters =
+            if matches!(name, "tenants" | "tickets" | "billing") { master::read(&mut reader, name) } else { None };
         // everybody checks the issuer of tokens
         reader.required("MANYDESK_PUBLIC_URL");
         reader.finish(Alone {
@@ -306,7 +307,7 @@ pub async fn operator(
     Ok(made)
 }
 
-/// Seals the secrets of *tenants* or *tickets* anew, under the first of its master keys.
+/// Seals the secrets of *tenants*, *tickets* or *billing* anew, under the first of its master keys.
 pub async fn reseal(
     service: &'static str,
     (app_url, relay_url): (&Secret, &Secret),
@@ -319,6 +320,7 @@ pub async fn reseal(
     let db = open_patiently(&settings, &clock, stop).await?;
     let done = match service {
         "tickets" => tickets::mail::reseal(&db, masters).await.map(|done| (done.kept, done.anew)),
+        "billing" => billing::mail::reseal(&db, masters).await.map(|done| (done.kept, done.anew)),
         _ => tenants::reseal(&db, masters).await.map(|done| (done.kept, done.anew)),
     };
     db.close().await;

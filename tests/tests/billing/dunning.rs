@@ -57,7 +57,7 @@ async fn superuser() -> PgConnection {
 }
 
 /// As if so many days had passed since an invoice was due, and since its last level.
-async fn aged(invoice: &Invoice, overdue: i64, raised: i64) {
+pub async fn aged(invoice: &Invoice, overdue: i64, raised: i64) {
     let mut conn = superuser().await;
     sqlx::query("update billing.invoice set due_date = $2::date where invoice_id = $1")
         .bind(bare(&invoice.invoice_id))

@@ -25,7 +25,7 @@ const ITEMS: usize = 25;
 const STREAMED: usize = 200;
 
 /// Calls until it is answered; a process that is away is the only refusal.
-async fn persistently<T, F: Future<Output = Result<Response<T>, Status>>>(mut call: impl FnMut() -> F) -> T {
+pub async fn persistently<T, F: Future<Output = Result<Response<T>, Status>>>(mut call: impl FnMut() -> F) -> T {
     for _ in 0..1_200 {
         match call().await {
             Ok(answer) => return answer.into_inner(),

@@ -189,6 +189,7 @@ impl Api {
             finalized_at: now,
             sent_at: None,
             version: 1,
+            mail: None,
             ..invoice.clone()
         };
         let accounted = account_credit(tx, invoice, &note).await?;

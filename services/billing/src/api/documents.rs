@@ -2,7 +2,7 @@
 
 use aws_lc_rs::digest;
 use documents::{Invoice, Language, Logo, PdfError, Profile};
-use kit::{Caller, Checks, Fault, Scope};
+use kit::{Caller, Checks, Fault, ProviderId, Scope};
 use proto::billing::v1 as wire;
 use proto::billing::v1::brand_service_server::BrandService;
 use tonic::{Request, Response, Status};
@@ -24,13 +24,25 @@ const LOGO_BYTES: usize = 2 << 20;
 
 /// A format that is rendered once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Format {
+pub(crate) enum Format {
     Pdf(Language),
     Ubl(Profile),
     Cii(Profile),
 }
 
 impl Format {
+    /// The format of a stored name; a page in a language, or in that of the buyer's country.
+    pub(crate) fn named(word: &str, asked: &str, head: &Head) -> Result<Format, Fault> {
+        match word {
+            "pdf" => Ok(Format::Pdf(language(asked, head)?)),
+            "ubl" => Ok(Format::Ubl(Profile::En16931)),
+            "cii" => Ok(Format::Cii(Profile::En16931)),
+            "xrechnung_ubl" => Ok(Format::Ubl(Profile::XRechnung)),
+            "xrechnung_cii" => Ok(Format::Cii(Profile::XRechnung)),
+            other => Err(Fault::internal(format!("there is no format {other}"))),
+        }
+    }
+
     fn word(self) -> &'static str {
         match self {
             Format::Pdf(_) => "pdf",
@@ -52,11 +64,13 @@ impl Format {
         }
     }
 
-    fn media_type(self) -> &'static str {
+    /// What its files are.
+    pub(crate) fn media_type(self) -> &'static str {
         if matches!(self, Format::Pdf(_)) { "application/pdf" } else { "application/xml" }
     }
 
-    fn ending(self) -> &'static str {
+    /// How the names of its files end.
+    pub(crate) fn ending(self) -> &'static str {
         match self {
             Format::Pdf(_) => "pdf",
             Format::Ubl(_) => "ubl.xml",
@@ -103,35 +117,41 @@ impl Api {
                 return Err(Fault::invalid("format", "must be one of the formats"));
             }
         };
-        let kept = store::document::read(&mut tx, head.seller, id, format.word(), format.language()).await?;
-        let document = match kept {
-            Some(document) => document,
-            None => {
-                let (lines, taxes) = parts(&mut tx, &head).await?;
-                let corrected = match head.corrects {
-                    Some(corrected) => store::invoice::read(&mut tx, Some(head.seller.0), corrected).await?,
-                    None => None,
-                };
-                let accounted = store::exchange::of_invoice(&mut tx, head.seller, id).await?;
-                let facts = (corrected.as_ref(), accounted.as_ref());
-                let terms = terms(&head, &lines, &taxes, facts, format.profile());
-                drop(tx);
-                self.render(caller, &head, terms, format).await?
-            }
-        };
+        drop(tx);
+        let document = self.rendered(caller.provider(), &head, format).await?;
         Ok(exported(&head, document, format.media_type(), format.ending()))
+    }
+
+    /// A document of a stored invoice: the one that is kept, or rendered now.
+    pub(crate) async fn rendered(&self, provider: ProviderId, head: &Head, format: Format) -> Result<Document, Fault> {
+        let id = head.invoice_id;
+        let own = Scope::of_event(provider, Some(head.seller));
+        let mut tx = self.deps.db.begin(&own).await?;
+        let kept = store::document::read(&mut tx, head.seller, id, format.word(), format.language()).await?;
+        if let Some(document) = kept {
+            return Ok(document);
+        }
+        let (lines, taxes) = parts(&mut tx, head).await?;
+        let corrected = match head.corrects {
+            Some(corrected) => store::invoice::read(&mut tx, Some(head.seller.0), corrected).await?,
+            None => None,
+        };
+        let accounted = store::exchange::of_invoice(&mut tx, head.seller, id).await?;
+        let facts = (corrected.as_ref(), accounted.as_ref());
+        let terms = terms(head, &lines, &taxes, facts, format.profile());
+        drop(tx);
+        self.render(&own, head, terms, format).await
     }
 
     /// Renders and keeps. Readers may ask for it, so the service keeps it in its own name.
     async fn render(
         &self,
-        caller: &Caller,
+        own: &Scope,
         head: &Head,
         terms: documents::Terms,
         format: Format,
     ) -> Result<Document, Fault> {
-        let own = Scope::of_event(caller.provider(), Some(head.seller));
-        let brand = store::document::brand(&mut self.deps.db.begin(&own).await?, head.issuer_id).await?;
+        let brand = store::document::brand(&mut self.deps.db.begin(own).await?, head.issuer_id).await?;
         let look = look(head, brand);
         let rendered = tokio::task::spawn_blocking(move || {
             let invoice = Invoice::check(terms).map_err(Refusal::DocumentIncomplete)?;
@@ -142,7 +162,7 @@ impl Api {
         });
         let content = rendered.await.map_err(|error| Fault::Internal(Box::new(error)))??;
         let document = Document::of(content);
-        let mut tx = self.deps.db.begin(&own).await?;
+        let mut tx = self.deps.db.begin(own).await?;
         let (word, language) = (format.word(), format.language());
         store::document::keep(&mut tx, head.invoice_id, word, language, &document, self.deps.clock.now()).await?;
         // Two who ask at once get the same bytes: those that were kept.

@@ -473,6 +473,8 @@ fn notice_out(notice: &Notice) -> wire::DunningNotice {
         claimed_amount: shown(notice.due + notice.fee + notice.interest),
         language: notice.language.clone(),
         text_key: notice.text_key.clone(),
+        mail_state: super::mails::state_out(notice.mail.as_ref().map(|(state, _)| *state)).into(),
+        mail_problem: notice.mail.as_ref().map(|(_, reason)| reason.clone()).unwrap_or_default(),
     }
 }
 

@@ -162,6 +162,7 @@ fn head(
         finalized_at: now,
         sent_at: None,
         version: 1,
+        mail: None,
     })
 }
 

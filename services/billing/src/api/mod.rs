@@ -15,6 +15,7 @@ mod intake;
 mod invoices;
 mod journals;
 mod late_usage;
+mod mails;
 mod overview;
 mod plan_in;
 mod plan_out;
@@ -41,14 +42,18 @@ use tenantdb::export::{self, Line, Wanted};
 use tenantdb::service::Deps;
 use tonic::{Request, Response, Status};
 
+pub(crate) use documents::Format;
 pub(crate) use events::Events;
+pub(crate) use mails::queue;
 
 use crate::domain::money::Currency;
+use crate::work::mail::Post;
 
 /// The service.
 #[derive(Clone)]
 pub struct Api {
     deps: Deps,
+    post: Arc<Post>,
 }
 
 /// One seller that a call is about.
@@ -60,8 +65,18 @@ struct One {
 
 impl Api {
     /// A service on its database.
-    pub fn new(deps: Deps) -> Api {
-        Api { deps }
+    pub fn new(deps: Deps, post: Post) -> Api {
+        Api { deps, post: Arc::new(post) }
+    }
+
+    /// What it runs on.
+    pub(crate) fn deps(&self) -> &Deps {
+        &self.deps
+    }
+
+    /// What sends mail.
+    pub(crate) fn post(&self) -> &Post {
+        &self.post
     }
 
     /// The one seller that a call changes.

@@ -43,6 +43,10 @@ pub enum Refusal {
     TooEarly,
     #[error("the issuer's logo cannot be drawn: it {0}")]
     Logo(&'static str),
+    #[error("nobody was named to whom the seller's documents go")]
+    NoRecipients,
+    #[error("the issuer has no mail server")]
+    NoSender,
 }
 
 /// The rules that do not hold, with their terms; no value of the invoice.
@@ -56,6 +60,8 @@ impl Explain for Refusal {
         match self {
             Refusal::NoContract
             | Refusal::NoProfile
+            | Refusal::NoRecipients
+            | Refusal::NoSender
             | Refusal::CutFixed
             | Refusal::NotInvoiced
             | Refusal::NextInvoice
@@ -71,6 +77,8 @@ impl Explain for Refusal {
         match self {
             Refusal::NoContract => "NO_CONTRACT",
             Refusal::NoProfile => "NO_BILLING_PROFILE",
+            Refusal::NoRecipients => "NO_MAIL_RECIPIENTS",
+            Refusal::NoSender => "NO_MAIL_SENDER",
             Refusal::CutFixed => "ZONE_AND_CURRENCY_FIXED",
             Refusal::PrefixFixed => "NUMBER_PREFIX_TAKEN",
             Refusal::NotInvoiced => "PERIOD_NOT_INVOICED",

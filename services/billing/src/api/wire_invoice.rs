@@ -71,6 +71,8 @@ pub fn invoice_out(head: &Head, lines: &[Line], taxes: &[CategoryTotal]) -> wire
         content_hash: head.content_hash.clone(),
         disputed_amount: money(head.currency, head.disputed),
         due_amount: money(head.currency, (open_amount - head.disputed).max(rust_decimal::Decimal::ZERO)),
+        mail_state: super::mails::state_out(head.mail.as_ref().map(|(state, _)| *state)).into(),
+        mail_problem: head.mail.as_ref().map(|(_, reason)| reason.clone()).unwrap_or_default(),
     }
 }
 

@@ -14,4 +14,5 @@ kit::id!(ObjectionId, "objection", "An objection to how a promise was judged.");
 kit::id!(HoldId, "hold", "A hold of dunning.");
 kit::id!(ChargeId, "charge", "Fees and interest booked with a dunning notice.");
 kit::id!(AlertId, "alert", "An alert of usage out of the ordinary.");
+kit::id!(MailId, "mail", "A mail with a document.");
 kit::id!(DisputeId, "dispute", "A dispute of usage events of an invoice's line.");

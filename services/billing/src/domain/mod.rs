@@ -12,6 +12,7 @@ pub mod ids;
 pub mod invoice;
 pub mod ledger;
 pub mod levels;
+pub mod mail;
 pub mod margin;
 pub mod models;
 pub mod money;

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use tenantdb::{Failure, TenantTx};
 use uuid::Uuid;
 
+use super::invoice::Mailed;
 use super::{day, json, to_json, word};
 use crate::domain::dunning::Policy;
 use crate::domain::ids::{HoldId, InvoiceId};
@@ -164,6 +165,8 @@ pub struct Notice {
     pub interest: Decimal,
     pub language: String,
     pub text_key: String,
+    /// Where its mail stands.
+    pub mail: Option<Mailed>,
 }
 
 /// Raises a level: its notice, and where the invoice stands.
@@ -225,8 +228,12 @@ pub async fn notices(
     let provider = tx.provider().0;
     let rows = sqlx::query!(
         r#"select n.seller_id, n.invoice_id, coalesce(i.number, '') as "number!", n.level, n.policy_version, n.raised_at,
-                  n.raised_on, n.days_overdue, n.currency, n.due_amount, n.fee, n.interest, n.language, n.text_key
+                  n.raised_on, n.days_overdue, n.currency, n.due_amount, n.fee, n.interest, n.language, n.text_key,
+                  m.state as "mail_state?", m.reason as "mail_reason?"
              from billing.dunning_notice n
+             left join billing.outgoing_mail m
+               on m.provider_id = n.provider_id and m.seller_id = n.seller_id and m.invoice_id = n.invoice_id
+              and m.level = n.level
              left join billing.invoice i
                on i.provider_id = n.provider_id and i.seller_id = n.seller_id and i.invoice_id = n.invoice_id
             where n.provider_id = $1 and ($2::uuid is null or n.seller_id = $2)
@@ -260,6 +267,7 @@ pub async fn notices(
                 interest: r.interest,
                 language: r.language,
                 text_key: r.text_key,
+                mail: super::invoice::standing(r.mail_state, r.mail_reason)?,
             })
         })
         .collect()

@@ -102,7 +102,7 @@ pub async fn keep_verdicts(tx: &mut TenantTx, verdicts: &[Verdict<'_>]) -> Resul
     Ok(())
 }
 
-/// Erases the usage of the transaction's seller; answers how many rows there were.
+/// Erases the usage of the transaction's seller, and to whom its documents went; answers how many rows there were.
 pub async fn erase(tx: &mut TenantTx) -> Result<i64, Failure> {
     let (provider, seller) = (tx.provider().0, tx.seller()?.0);
     let rows = sqlx::query_scalar!(
@@ -128,12 +128,17 @@ pub async fn erase(tx: &mut TenantTx) -> Result<i64, Failure> {
                delete from billing.usage_alert where provider_id = $1 and seller_id = $2 returning 1
            ), watches as (
                delete from billing.usage_watch where provider_id = $1 and seller_id = $2 returning 1
+           ), deliveries as (
+               delete from billing.invoice_delivery where provider_id = $1 and seller_id = $2 returning 1
+           ), mails as (
+               delete from billing.outgoing_mail where provider_id = $1 and seller_id = $2 returning 1
            )
            select (select count(*) from usage) + (select count(*) from hours) + (select count(*) from verdicts)
                 + (select count(*) from sums) + (select count(*) from facts)
                 + (select count(*) from forecasts) + (select count(*) from shares)
                 + (select count(*) from objections) + (select count(*) from disputed)
-                + (select count(*) from alerts) + (select count(*) from watches) as "n!""#,
+                + (select count(*) from alerts) + (select count(*) from watches)
+                + (select count(*) from deliveries) + (select count(*) from mails) as "n!""#,
         provider,
         seller,
     )

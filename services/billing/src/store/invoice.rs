@@ -13,10 +13,14 @@ use super::lines::Line;
 use super::{day, json, to_json, word};
 use crate::domain::ids::{InvoiceId, IssuerId};
 use crate::domain::invoice::State;
+use crate::domain::mail;
 use crate::domain::money::Currency;
 use crate::domain::period::Dates;
 use crate::domain::profile::Party;
 use crate::domain::tax::CategoryTotal;
+
+/// Where a mail stands, and what stopped it last.
+pub type Mailed = (mail::State, String);
 
 /// A stored invoice or credit note, without lines.
 #[derive(Debug, Clone)]
@@ -47,6 +51,8 @@ pub struct Head {
     pub finalized_at: Timestamp,
     pub sent_at: Option<Timestamp>,
     pub version: i64,
+    /// Where its mail stands, and what stopped it.
+    pub mail: Option<Mailed>,
 }
 
 /// Takes the next number of a series. The row stays locked until the
@@ -159,6 +165,8 @@ struct HeadRow {
     finalized_at: jiff_sqlx::Timestamp,
     sent_at: Option<jiff_sqlx::Timestamp>,
     version: i64,
+    mail_state: Option<String>,
+    mail_reason: Option<String>,
 }
 
 impl HeadRow {
@@ -189,8 +197,15 @@ impl HeadRow {
             finalized_at: self.finalized_at.to_jiff(),
             sent_at: self.sent_at.map(jiff_sqlx::Timestamp::to_jiff),
             version: self.version,
+            mail: standing(self.mail_state, self.mail_reason)?,
         })
     }
+}
+
+/// Where a mail stands, and what stopped it.
+pub(super) fn standing(state: Option<String>, reason: Option<String>) -> Result<Option<Mailed>, Failure> {
+    let Some(state) = state else { return Ok(None) };
+    Ok(Some((word("mail state", &state, mail::State::parse)?, reason.unwrap_or_default())))
 }
 
 /// Where a page of invoices ends.
@@ -218,14 +233,19 @@ pub async fn list(
     let provider = tx.provider().0;
     let rows = sqlx::query_as!(
         HeadRow,
-        "select seller_id, invoice_id, kind, state, number, issuer_id, currency, period_from, period_until, issue_date,
-                due_date, net_amount, tax_amount, total_amount, paid_amount, credited_amount, disputed_amount, issuer, buyer,
-                vat_evidence, corrects_invoice_id, reason, content_hash, finalized_at, sent_at, version
-           from billing.invoice
-          where provider_id = $1 and ($2::uuid is null or seller_id = $2)
-            and ($3::uuid is null or invoice_id = $3) and ($4::text is null or state = $4)
-            and ($5::timestamptz is null or (finalized_at, invoice_id) < ($5, $6::uuid))
-          order by finalized_at desc, invoice_id desc limit $7",
+        r#"select i.seller_id, i.invoice_id, i.kind, i.state, i.number, i.issuer_id, i.currency, i.period_from,
+                  i.period_until, i.issue_date, i.due_date, i.net_amount, i.tax_amount, i.total_amount, i.paid_amount,
+                  i.credited_amount, i.disputed_amount, i.issuer, i.buyer, i.vat_evidence, i.corrects_invoice_id, i.reason,
+                  i.content_hash, i.finalized_at, i.sent_at, i.version, m.state as "mail_state?",
+                  m.reason as "mail_reason?"
+             from billing.invoice i
+             left join billing.outgoing_mail m
+               on m.provider_id = i.provider_id and m.seller_id = i.seller_id and m.invoice_id = i.invoice_id
+              and m.level = 0
+            where i.provider_id = $1 and ($2::uuid is null or i.seller_id = $2)
+              and ($3::uuid is null or i.invoice_id = $3) and ($4::text is null or i.state = $4)
+              and ($5::timestamptz is null or (i.finalized_at, i.invoice_id) < ($5, $6::uuid))
+            order by i.finalized_at desc, i.invoice_id desc limit $7"#,
         provider,
         one,
         filter.invoice.map(|i| i.0),

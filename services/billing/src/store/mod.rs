@@ -15,6 +15,7 @@ pub mod forecast;
 pub mod invoice;
 pub mod ledger;
 pub mod lines;
+pub mod mail;
 pub mod margin;
 pub mod payment;
 pub mod plan;

@@ -11,8 +11,9 @@ use tenantdb::service::Deps;
 use tenantdb::{Due, TenantTx};
 use tokio_util::sync::CancellationToken;
 
+use crate::api::queue;
 use crate::domain::dunning::{OpenCharge, Standing, Step, accrued, fee, step, text};
-use crate::domain::ids::{ChargeId, EntryId, InvoiceId};
+use crate::domain::ids::{ChargeId, EntryId, InvoiceId, MailId};
 use crate::domain::invoice::State;
 use crate::domain::ledger;
 use crate::domain::period::{days_between, local_date, parse_zone, plus_days, start_of};
@@ -105,6 +106,7 @@ async fn look(deps: &Deps, due: &Due) -> Result<bool, Fault> {
         interest: open(|charge| charge.interest),
         language: language.to_owned(),
         text_key: text_key.to_owned(),
+        mail: None,
     };
     store::dunning::raise(&mut tx, &notice, start_of(plus_days(today, 1)?, &zone)).await?;
     if charged != OpenCharge::default() {
@@ -114,6 +116,12 @@ async fn look(deps: &Deps, due: &Due) -> Result<bool, Fault> {
         let entry = entry.map_err(|error| Fault::Internal(Box::new(error)))?;
         let source = (head.issuer_id, charge.charge_id.0);
         store::ledger::post(&mut tx, deps.clock.new_id::<EntryId>(), source, &entry, today, now).await?;
+    }
+    let delivery = store::mail::delivery(&mut tx, seller).await?.filter(|delivery| delivery.dunning_notices);
+    // Without a mail server the notice stands, and leaves by hand.
+    let sender = store::mail::sender(&mut tx, head.issuer_id).await?;
+    if let (Some(delivery), Some(_)) = (delivery, sender) {
+        queue(&mut tx, deps.clock.new_id::<MailId>(), &head, notice.level, &delivery).await?;
     }
     tx.commit().await?;
     Ok(true)

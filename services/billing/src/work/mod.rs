@@ -2,4 +2,5 @@
 
 pub mod anomalies;
 pub mod dunning;
+pub mod mail;
 mod rounds;

@@ -62,10 +62,10 @@ enum Command {
     /// Seal the secrets of a platform whose services run alone under a new master
     /// key: the first line of the file that MANYDESK_MASTER_KEY_FILE names, with
     /// the former key in the second. Reads the database of the service from
-    /// MANYDESK_DATABASE_URL, and for tickets MANYDESK_RELAY_DATABASE_URL too.
+    /// MANYDESK_DATABASE_URL, and for tickets and billing MANYDESK_RELAY_DATABASE_URL too.
     Reseal {
-        /// Whose secrets: tenants or tickets.
-        #[arg(default_value = "tenants", value_parser = ["tenants", "tickets"])]
+        /// Whose secrets: tenants, tickets or billing.
+        #[arg(default_value = "tenants", value_parser = ["tenants", "tickets", "billing"])]
         service: String,
     },
     /// Bring past conversations in.

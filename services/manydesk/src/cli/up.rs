@@ -111,11 +111,11 @@ pub async fn reseal(service: &str) -> anyhow::Result<()> {
     let config = local::read_config()?;
     let vars = kit::config::environment;
     let mut reader = Reader::new(&vars);
-    let service = if service == "tickets" { "tickets" } else { "tenants" };
+    let service = ["tickets", "billing"].into_iter().find(|of| *of == service).unwrap_or("tenants");
     let app_url = Secret(reader.required("MANYDESK_DATABASE_URL"));
     // rows are found across tenants by the role that sees only which are due
     let relay = "MANYDESK_RELAY_DATABASE_URL";
-    let relay_url = if service == "tickets" { Secret(reader.required(relay)) } else { app_url.clone() };
+    let relay_url = if service != "tenants" { Secret(reader.required(relay)) } else { app_url.clone() };
     let masters = crate::master::read(&mut reader, service);
     reader.finish(()).map_err(|wrong| local::not_valid(&wrong))?;
     let masters = masters.ok_or_else(|| anyhow::anyhow!("there is no master key"))?;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use courier::{Credential, Reason, Security, Trouble, Visit};
 use kit::wire::{etag, timestamp};
 use kit::{Caller, Checks, Explain, Fault, SellerId};
 use proto::tickets::v1 as pb;
@@ -11,14 +12,11 @@ use tokio::time::Instant;
 use tonic::{Code, Request, Response, Status};
 
 use super::{Api, fields};
-use crate::domain::connection::{Connection, INBOX, Pull, Security, Server, SignIn, Use, keeps_password, shows_tokens};
+use crate::domain::connection::{Connection, INBOX, Pull, Server, SignIn, Use, keeps_password, shows_tokens};
 use crate::domain::ids::{ChannelAccountId, Uuid};
 use crate::domain::oauth::{self, Grant, OAuth, Standing};
-use crate::domain::outgoing::attempt::{Reason, Trouble};
 use crate::store;
 use crate::work::http::Http;
-use crate::work::mail::sign_in::Credential;
-use crate::work::mail::smtp::Visit;
 use crate::work::mail::{NoKey, imap, place};
 
 /// How long one server is tried.
@@ -337,7 +335,7 @@ impl Api {
             let visit = Visit {
                 dial: &self.desk.mail.dial,
                 hello: &self.desk.mail.settings.hello,
-                server,
+                door: server.door(),
                 credential: credential.as_ref(),
                 until: Instant::now() + TRIED,
             };

@@ -1,5 +1,6 @@
 //! The servers of a channel account, and which addresses may be connected to.
 
+use courier::{Door, Security};
 use jiff::Timestamp;
 
 use super::ids::ChannelAccountId;
@@ -7,30 +8,6 @@ use super::oauth::OAuth;
 
 /// The folder mail is fetched from where none is named.
 pub const INBOX: &str = "INBOX";
-
-/// How a connection is kept from being read on the way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Security {
-    None,
-    StartTls,
-    Tls,
-}
-
-impl Security {
-    pub const ALL: [Security; 3] = [Security::None, Security::StartTls, Security::Tls];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Security::None => "none",
-            Security::StartTls => "starttls",
-            Security::Tls => "tls",
-        }
-    }
-
-    pub fn named(name: &str) -> Option<Security> {
-        Security::ALL.into_iter().find(|security| security.name() == name)
-    }
-}
 
 /// How somebody signs in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -62,6 +39,13 @@ pub struct Server {
     pub user: String,
     pub sign_in: SignIn,
     pub has_password: bool,
+}
+
+impl Server {
+    /// Where it is.
+    pub fn door(&self) -> Door<'_> {
+        Door { host: &self.host, port: self.port, security: self.security, user: &self.user }
+    }
 }
 
 /// What a secret of a connection is for.
@@ -151,11 +135,7 @@ impl std::fmt::Debug for Server {
 /// must know it.
 pub fn keeps_password(before: Option<&Server>, after: &Server) -> bool {
     before.is_some_and(|before| {
-        before.has_password
-            && after.sign_in == SignIn::Password
-            && before.host.eq_ignore_ascii_case(&after.host)
-            && before.user == after.user
-            && (before.security == after.security || after.security != Security::None)
+        before.has_password && after.sign_in == SignIn::Password && before.door().lends_password(&after.door())
     })
 }
 

@@ -1,11 +1,10 @@
-//! How access tokens for mail servers are got (RFC 6749) and shown to them (XOAUTH2; OAUTHBEARER, RFC 7628).
+//! How access tokens for mail servers are got (RFC 6749).
 
 use std::time::Duration;
 
+use courier::{Reason, Trouble};
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
-
-use super::outgoing::attempt::{Reason, Trouble};
 
 /// A token is asked for anew so long before the one that is known ends.
 const AHEAD: SignedDuration = SignedDuration::from_mins(5);
@@ -198,42 +197,6 @@ pub fn expires_at(now: Timestamp, lasts: Duration) -> Timestamp {
     SignedDuration::try_from(lasts).ok().and_then(|lasts| now.checked_add(lasts).ok()).unwrap_or(now)
 }
 
-/// How a token is shown to a mail server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mechanism {
-    Xoauth2,
-    OauthBearer,
-}
-
-impl Mechanism {
-    pub fn name(self) -> &'static str {
-        match self {
-            Mechanism::Xoauth2 => "XOAUTH2",
-            Mechanism::OauthBearer => "OAUTHBEARER",
-        }
-    }
-
-    /// The first words of the client.
-    pub fn initial(self, user: &str, token: &str) -> String {
-        match self {
-            Mechanism::Xoauth2 => format!("user={user}\x01auth=Bearer {token}\x01\x01"),
-            // In a name of SASL a comma and an equals sign are written otherwise (RFC 5801 § 4).
-            Mechanism::OauthBearer => {
-                let user = user.replace('=', "=3D").replace(',', "=2C");
-                format!("n,a={user},\x01auth=Bearer {token}\x01\x01")
-            }
-        }
-    }
-
-    /// The answer to a refusal, after which the server ends the exchange.
-    pub fn resigned(self) -> &'static str {
-        match self {
-            Mechanism::Xoauth2 => "",
-            Mechanism::OauthBearer => "\x01",
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -320,16 +283,5 @@ mod tests {
         assert!(!keeps_secrets(Some(&before), &OAuth { client_id: "other".into(), ..before.clone() }));
         assert!(!keeps_secrets(Some(&before), &oauth(Grant::ClientCredentials)));
         assert!(!keeps_secrets(None, &before));
-    }
-
-    #[test]
-    fn tokens_are_shown_as_servers_expect_them() {
-        // The example of RFC 7628 § 4.1, without host and port.
-        assert_eq!(
-            Mechanism::OauthBearer.initial("user@example.com", "vF9d"),
-            "n,a=user@example.com,\x01auth=Bearer vF9d\x01\x01"
-        );
-        assert_eq!(Mechanism::OauthBearer.initial("a=b,c", "t"), "n,a=a=3Db=2Cc,\x01auth=Bearer t\x01\x01");
-        assert_eq!(Mechanism::Xoauth2.initial("a@b.c", "t"), "user=a@b.c\x01auth=Bearer t\x01\x01");
     }
 }

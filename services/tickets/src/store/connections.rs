@@ -1,11 +1,12 @@
 //! The mail servers of channel accounts.
 
+use courier::Security;
 use tenantdb::{At, Failure, TenantTx, ToSqlx};
 
 use super::mail_oauth::OAuthRow;
 use super::read::sellers;
 use super::rows::{OfSeller, known};
-use crate::domain::connection::{Connection, Security, Server, SignIn, Use};
+use crate::domain::connection::{Connection, Server, SignIn, Use};
 use crate::domain::ids::{ChannelAccountId, SellerId, Uuid};
 
 #[derive(sqlx::FromRow)]

@@ -1,13 +1,13 @@
 //! How access tokens for mail servers are got, and who asks for one now. The tokens themselves are kept with
 //! the other secrets of a connection.
 
+use courier::Trouble;
 use jiff::Timestamp;
 use tenantdb::{At, Failure, TenantTx, ToSqlx};
 
 use super::rows::known;
 use crate::domain::ids::{ChannelAccountId, Uuid};
 use crate::domain::oauth::{Grant, OAuth, Standing};
-use crate::domain::outgoing::attempt::Trouble;
 
 /// The columns of a connection that may have none of them.
 #[derive(sqlx::FromRow)]

@@ -1,5 +1,6 @@
 //! The queue of outgoing mails.
 
+use courier::Trouble;
 use jiff::Timestamp;
 use tenantdb::{At, Failure, TenantTx, ToSqlx};
 
@@ -8,7 +9,6 @@ use super::rows::{OfSeller, known};
 use crate::domain::ids::{ChannelAccountId, MessageId, SellerId, TicketId, UserId, Uuid};
 use crate::domain::intake::Direction;
 use crate::domain::intake::mail::report::Action;
-use crate::domain::outgoing::attempt::Trouble;
 use crate::domain::outgoing::letter::{Addressed, REFERENCES, Said};
 use crate::domain::outgoing::{Outgoing, State};
 

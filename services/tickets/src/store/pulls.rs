@@ -1,12 +1,12 @@
 //! How far the mail of channel accounts was fetched, and who fetches it.
 
+use courier::Trouble;
 use jiff::Timestamp;
 use tenantdb::{At, Failure, TenantTx, ToSqlx};
 
 use super::read::sellers;
 use crate::domain::connection::{Cursor, Pull};
 use crate::domain::ids::{ChannelAccountId, Uuid};
-use crate::domain::outgoing::attempt::Trouble;
 
 /// Has an account's mail fetched from now on; one that moved to another mailbox begins anew. Whoever
 /// fetches it now stops.

@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
+use courier::{Reason, Trouble};
 use kit::Fault;
 use kit::outside::{self, NOT_PUBLIC};
 use reqwest::{Certificate, Client, RequestBuilder, Response, Url};
 
 use super::mail::Settings;
-use crate::domain::outgoing::attempt::{Reason, Trouble};
 
 /// Finds the way to servers.
 pub struct Http {

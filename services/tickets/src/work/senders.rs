@@ -1,6 +1,7 @@
 //! Sends answers to other systems over HTTP, one attempt at a time. What is due and what becomes of it is the
 //! queue's affair ([`super::mail::post`]).
 
+use courier::{Handed, Reason, Trouble};
 use kit::seal::Seal;
 use kit::{Fault, ProviderId, SellerId};
 use tokio::time::Instant;
@@ -8,9 +9,7 @@ use tokio::time::Instant;
 use super::Desk;
 use super::http::Http;
 use super::mail::Resealed;
-use super::mail::smtp::Handed;
 use crate::domain::ids::ChannelAccountId;
-use crate::domain::outgoing::attempt::{Reason, Trouble};
 use crate::domain::outgoing::channel::{self, ANSWER_LIMIT, Answer, Kind, Sender};
 use crate::store;
 

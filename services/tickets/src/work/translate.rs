@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use courier::chance;
 use kit::ProviderId;
 use tokio::time::{Instant, sleep};
 
 use super::http::Http;
-use super::mail::{Resealed, chance};
+use super::mail::Resealed;
 use super::{Desk, mail};
 use crate::domain::translation::{self, ANSWER_LIMIT, Asked, Machine, NotTranslated, TRIES, Translated};
 use crate::store;

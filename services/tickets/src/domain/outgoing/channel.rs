@@ -3,10 +3,10 @@
 use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use courier::{Reason, Trouble};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::attempt::{Reason, Trouble};
 use crate::domain::ids::{ChannelAccountId, MessageId, TicketId};
 use crate::domain::intake::ID_LIMIT;
 

@@ -1,12 +1,12 @@
 //! How an answer is addressed and written as a mail (RFC 5322). What was once addressed stays as it is:
 //! every attempt hands in the same bytes.
 
-use aws_lc_rs::digest;
+use courier::Mail;
 use jiff::Timestamp;
 use lettre::address::Envelope;
 use lettre::message::header::ContentType;
 use lettre::message::header::{HeaderName, HeaderValue};
-use lettre::message::{Attachment, Body, Mailbox, MultiPart, MultiPartKind, SinglePart};
+use lettre::message::{Mailbox, SinglePart};
 use lettre::{Address, Message};
 
 use crate::domain::intake::Direction;
@@ -174,12 +174,6 @@ impl Enclosed {
     }
 }
 
-/// A mail, ready to be handed in.
-pub struct Written {
-    pub envelope: Envelope,
-    pub bytes: Vec<u8>,
-}
-
 /// Why a mail cannot be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unsendable {
@@ -194,7 +188,7 @@ pub enum Unsendable {
 }
 
 /// Writes the mail; the same bytes every time.
-pub fn write(letter: &Letter<'_>) -> Result<Written, Unsendable> {
+pub fn write(letter: &Letter<'_>) -> Result<Mail, Unsendable> {
     let from: Address = letter.from.parse().map_err(|_| Unsendable::From)?;
     let to: Address = letter.addressed.recipient.parse().map_err(|_| Unsendable::To)?;
     if !is_message_id(letter.message_id) {
@@ -231,26 +225,15 @@ pub fn write(letter: &Letter<'_>) -> Result<Written, Unsendable> {
     let mail = match letter.files {
         [] => mail.singlepart(text),
         files => {
-            let mut parts = MultiPart::builder().kind(MultiPartKind::Mixed).boundary(boundary(letter)).singlepart(text);
+            let mut parts = courier::parts(letter.message_id, letter.text);
             for file in files {
-                let name = line(&file.name, 200);
-                let part = Attachment::new(name).body(Body::new(file.bytes.clone()), file.content_type()?);
-                parts = parts.singlepart(part);
+                parts = parts.singlepart(courier::file(&line(&file.name, 200), file.content_type()?, &file.bytes));
             }
             mail.multipart(parts)
         }
     };
     let mail = mail.map_err(|_| Unsendable::Body)?;
-    Ok(Written { envelope: mail.envelope().clone(), bytes: mail.formatted() })
-}
-
-/// What stands between the parts: the same for every attempt, and in none of them, since nobody who writes the text
-/// knows its own hash.
-fn boundary(letter: &Letter<'_>) -> String {
-    let of = format!("{}\n{}", letter.message_id, letter.text);
-    let hash = digest::digest(&digest::SHA256, of.as_bytes());
-    let hex: String = hash.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-    format!("=_{hex}")
+    Ok(Mail { envelope: mail.envelope().clone(), bytes: mail.formatted() })
 }
 
 /// The account's address with a tag behind a plus.

@@ -1,7 +1,6 @@
 //! Answers that leave: what they are addressed to, how they are written as mails ([`letter`]) and for other
-//! channels ([`channel`]), and what becomes of an attempt to hand one in ([`attempt`]).
+//! channels ([`channel`]).
 
-pub mod attempt;
 pub mod channel;
 pub mod letter;
 

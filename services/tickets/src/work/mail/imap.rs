@@ -6,16 +6,13 @@ use std::time::Duration;
 use async_imap::error::Error;
 use async_imap::extensions::idle::IdleResponse;
 use async_imap::{Authenticator, Client, Session};
+use courier::{Credential, Dial, Mechanism, Reason, Security, Trouble};
 use futures_util::TryStreamExt;
 use jiff::Timestamp;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
-use super::dial::Dial;
-use super::sign_in::Credential;
-use crate::domain::connection::{Security, Server};
-use crate::domain::oauth::Mechanism;
-use crate::domain::outgoing::attempt::{Reason, Trouble};
+use crate::domain::connection::Server;
 
 /// Longest pause of a server before it answers.
 const ANSWER: Duration = Duration::from_secs(60);

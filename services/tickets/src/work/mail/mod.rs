@@ -1,21 +1,18 @@
-//! Mail on the wire: the servers of channel accounts ([`dial`], [`smtp`], [`imap`]), the queue that hands
+//! Mail on the wire: the servers of channel accounts ([`courier`], [`imap`]), the queue that hands
 //! answers in ([`post`]), what fetches the mail of customers ([`pull`]), and the port where it is handed in
 //! ([`listen`]). With what an account signs in is the business of [`sign_in`].
 
-pub mod dial;
 pub mod imap;
 pub mod listen;
 pub mod post;
 pub mod pull;
 pub mod sign_in;
-pub mod smtp;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use aws_lc_rs::rand;
-use jiff::{SignedDuration, Timestamp};
+use courier::{Dial, Patience};
 use kit::links::LinkKeys;
 use kit::master::MasterKeys;
 use kit::seal::{Broken, Seal};
@@ -23,7 +20,6 @@ use kit::{Fault, ProviderId, SellerId};
 
 use crate::domain::connection::Use;
 use crate::domain::ids::ChannelAccountId;
-use crate::domain::outgoing::attempt::Patience;
 
 /// Whose secrets are sealed.
 const OWNER: &str = "manydesk tickets v1";
@@ -79,7 +75,7 @@ impl Default for Settings {
 /// What sends and receives mail.
 pub struct Mail {
     pub settings: Settings,
-    pub dial: dial::Dial,
+    pub dial: Dial,
     seal: Option<Seal>,
     /// Signs the links of surveys.
     pub links: Option<LinkKeys>,
@@ -95,7 +91,7 @@ pub struct NoKey;
 impl Mail {
     pub fn new(settings: Settings) -> Result<Mail, Fault> {
         let seal = settings.master_keys.as_ref().map(|masters| Seal::new(masters, OWNER)).transpose()?;
-        let dial = dial::Dial::new(&settings)?;
+        let dial = Dial::new(settings.internal_servers, settings.authorities.as_deref())?;
         let keys = |of| settings.master_keys.as_ref().map(|masters| LinkKeys::new(masters, of)).transpose();
         let (links, pages) = (keys(SURVEYS)?, keys(PAGES)?);
         Ok(Mail { settings, dial, seal, links, pages })
@@ -114,17 +110,6 @@ impl Mail {
         let seal = self.seal.as_ref().ok_or(Broken::DoesNotOpen)?;
         String::from_utf8(seal.open(place, sealed)?).map_err(|_| Broken::DoesNotOpen)
     }
-}
-
-fn later(at: Timestamp, pause: Duration) -> Timestamp {
-    SignedDuration::try_from(pause).ok().and_then(|pause| at.checked_add(pause).ok()).unwrap_or(at)
-}
-
-/// A number from 0 to 1 that nobody foresees.
-pub(super) fn chance() -> Result<f64, Fault> {
-    let mut bytes = [0u8; 4];
-    rand::fill(&mut bytes).map_err(|_| Fault::internal("the system gives no random bytes"))?;
-    Ok(f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX))
 }
 
 /// What a secret of a connection is sealed for.

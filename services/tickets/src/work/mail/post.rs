@@ -12,6 +12,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use courier::{Handed, Next, Reason, Security, Trouble, Visit, chance, later};
 use kit::{Fault, ProviderId, SellerId};
 use tenantdb::Due;
 use tokio::sync::Semaphore;
@@ -19,12 +20,9 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::smtp::{Handed, Visit};
-use super::{chance, later};
-use crate::domain::connection::{Connection, Security, Use};
+use crate::domain::connection::{Connection, Use};
 use crate::domain::dossier::Ticket;
 use crate::domain::ids::{MessageId, Uuid};
-use crate::domain::outgoing::attempt::{self, Next, Reason, Trouble};
 use crate::domain::outgoing::channel::{Answer, Sender};
 use crate::domain::outgoing::letter::{self, Enclosed, Letter};
 use crate::store;
@@ -186,7 +184,7 @@ async fn hand_in(desk: &Desk, due: Due) -> Result<(), Fault> {
             let visit = Visit {
                 dial: &desk.mail.dial,
                 hello: &desk.mail.settings.hello,
-                server,
+                door: server.door(),
                 credential: credential.as_ref().filter(|_| {
                     !server.user.is_empty()
                         && (server.security != Security::None || desk.mail.settings.internal_servers)
@@ -252,7 +250,7 @@ async fn written_down(
 
 struct Prepared {
     connection: Connection,
-    written: letter::Written,
+    written: courier::Mail,
 }
 
 impl Prepared {
@@ -305,7 +303,7 @@ async fn ended(desk: &Desk, due: Due, claimed: &Claimed, claim: Uuid, outcome: &
         Handed::Refused(trouble) => (trouble, false),
         Handed::Unknown(trouble) => (trouble, true),
     };
-    let next = attempt::next(&desk.mail.patience(), mail.attempts, trouble.reason, chance()?);
+    let next = courier::next(&desk.mail.patience(), mail.attempts, trouble.reason, chance()?);
     tracing::info!(
         message.id = %mail.message,
         reason = trouble.reason.name(),

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use courier::{Credential, Next, Patience, Reason, Trouble, chance, later};
 use jiff::{SignedDuration, Timestamp};
 use kit::Fault;
 use prost::bytes::Bytes;
@@ -19,12 +20,9 @@ use tokio_util::sync::CancellationToken;
 use tonic::Code;
 
 use super::imap::{self, Mailbox};
-use super::sign_in::Credential;
-use super::{chance, later};
 use crate::domain::connection::{Connection, Cursor, Use};
 use crate::domain::ids::{ChannelAccountId, Uuid};
 use crate::domain::intake::quarantine::{Entry, INTAKE_FAILED};
-use crate::domain::outgoing::attempt::{self, Next, Patience, Reason, Trouble};
 use crate::store;
 use crate::store::pulls::Fetched;
 use crate::work::Desk;
@@ -165,7 +163,7 @@ async fn turn(desk: &Desk, due: Due, hands: &Semaphore, stop: &CancellationToken
         End::Again(pause) => (pause, None),
         End::Trouble(trouble) => {
             let patience = Patience { first: desk.mail.settings.first_retry, attempts: i32::MAX };
-            let pause = match attempt::next(&patience, failures + 1, Reason::Later, chance()?) {
+            let pause = match courier::next(&patience, failures + 1, Reason::Later, chance()?) {
                 Next::Again(pause) => pause.min(LONGEST),
                 Next::GiveUp => LONGEST,
             };

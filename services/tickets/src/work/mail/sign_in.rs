@@ -6,15 +6,14 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use courier::{Credential, Next, Patience, Reason, Trouble, chance, later};
 use kit::{Fault, Scope};
 use tokio::time::{Instant, sleep};
 
-use super::{chance, later, place};
+use super::place;
 use crate::domain::connection::{Connection, Server, SignIn, Use};
 use crate::domain::ids::ChannelAccountId;
 use crate::domain::oauth::{self, ANSWER_LIMIT, Given, OAuth};
-use crate::domain::outgoing::attempt::{self, Next, Patience, Reason, Trouble};
 use crate::store;
 use crate::work::Desk;
 use crate::work::http::Http;
@@ -25,13 +24,6 @@ const ASKED: Duration = Duration::from_secs(20);
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// Longest pause after failures.
 const LONGEST: Duration = Duration::from_secs(900);
-
-/// What is shown to a server.
-pub enum Credential {
-    Password(String),
-    /// An access token, and when it was got.
-    Token(String, Timestamp),
-}
 
 impl Desk {
     /// With what an account signs in at one of its servers; none where none is stored. `at_once` asks an
@@ -118,7 +110,7 @@ impl Desk {
                 Err(trouble) => {
                     let patience = Patience { first: self.mail.settings.first_retry, attempts: i32::MAX };
                     let failures = oauth.standing.failures.saturating_add(1);
-                    let pause = match attempt::next(&patience, failures, Reason::Later, chance()?) {
+                    let pause = match courier::next(&patience, failures, Reason::Later, chance()?) {
                         Next::Again(pause) => pause.min(LONGEST),
                         Next::GiveUp => LONGEST,
                     };

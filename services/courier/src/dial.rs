@@ -15,8 +15,7 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::Settings;
-use crate::domain::outgoing::attempt::{Reason, Trouble};
+use crate::{Reason, Trouble};
 
 /// Addresses of one name that are tried.
 const ADDRESSES: usize = 4;
@@ -34,8 +33,10 @@ pub struct Dial {
 }
 
 impl Dial {
-    pub fn new(settings: &Settings) -> Result<Dial, Fault> {
-        let given = settings.authorities.as_deref().unwrap_or_default();
+    /// `internal`: also to servers at addresses that are not public. `authorities`: certificates to be trusted besides
+    /// the system's, as PEM.
+    pub fn new(internal: bool, authorities: Option<&[u8]>) -> Result<Dial, Fault> {
+        let given = authorities.unwrap_or_default();
         let mut authorities = CertificateDer::pem_slice_iter(given)
             .collect::<Result<Vec<_>, _>>()
             .map_err(|error| Fault::Internal(Box::new(error)))?;
@@ -48,7 +49,7 @@ impl Dial {
             .map_err(|error| Fault::Internal(Box::new(error)))?
             .with_root_certificates(roots)
             .with_no_client_auth();
-        Ok(Dial { internal: settings.internal_servers, authorities, tls: Arc::new(tls), of_names: Mutex::default() })
+        Ok(Dial { internal, authorities, tls: Arc::new(tls), of_names: Mutex::default() })
     }
 
     /// The addresses of a server that may be connected to.
@@ -128,14 +129,14 @@ mod tests {
 
     #[tokio::test]
     async fn nobody_is_led_to_the_platforms_own_network() {
-        let outside = Dial::new(&Settings::default()).unwrap();
+        let outside = Dial::new(false, None).unwrap();
         for host in ["127.0.0.1", "localhost", "::1", "10.0.0.1", "169.254.169.254", "::ffff:192.168.0.1", "0.0.0.0"] {
             let refused = outside.addresses(host, 25).await.map_err(|trouble| trouble.reason);
             assert_eq!(refused, Err(Reason::AddressRefused), "{host}");
             assert_eq!(outside.connect(host, 25).await.map_err(|trouble| trouble.reason).err(), refused.err());
         }
         assert!(outside.addresses("8.8.8.8", 25).await.is_ok());
-        let inside = Dial::new(&Settings { internal_servers: true, ..Settings::default() }).unwrap();
+        let inside = Dial::new(true, None).unwrap();
         assert!(inside.addresses("127.0.0.1", 25).await.is_ok());
     }
 }

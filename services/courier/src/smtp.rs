@@ -3,10 +3,13 @@
 
 use std::time::Duration;
 
+use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use kit::Fault;
 use lettre::address::Envelope;
+use lettre::message::header::ContentType;
+use lettre::message::{Attachment, Body, MultiPart, MultiPartKind, SinglePart};
 use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
 use lettre::transport::smtp::client::AsyncSmtpConnection;
@@ -15,21 +18,37 @@ use lettre::transport::smtp::extension::{ClientId, Extension, MailBodyParameter,
 use lettre::transport::smtp::response::Severity;
 use tokio::time::Instant;
 
-use super::dial::Dial;
-use super::sign_in::Credential;
-use crate::domain::connection::{Security, Server};
-use crate::domain::oauth;
-use crate::domain::outgoing::attempt::{Reason, Trouble};
-use crate::domain::outgoing::letter::Written;
+use crate::attempt::one_line;
+use crate::{Credential, Dial, Door, Reason, Security, Trouble};
 
 /// Longest pause of a server before it answers a command.
 const ANSWER: Duration = Duration::from_secs(60);
+
+/// A mail as it is handed in: to and from whom, and its bytes (RFC 5322).
+pub struct Mail {
+    pub envelope: Envelope,
+    pub bytes: Vec<u8>,
+}
+
+/// The parts of a mail with files. What stands between them is the same for every attempt, and in none of them, since
+/// nobody who writes the text knows its own hash.
+pub fn parts(message_id: &str, text: &str) -> MultiPart {
+    let hash = digest::digest(&digest::SHA256, format!("{message_id}\n{text}").as_bytes());
+    let boundary: String = hash.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    let parts = MultiPart::builder().kind(MultiPartKind::Mixed).boundary(format!("=_{boundary}"));
+    parts.singlepart(SinglePart::plain(text.to_owned()))
+}
+
+/// A file of a mail.
+pub fn file(name: &str, content_type: ContentType, bytes: &[u8]) -> SinglePart {
+    Attachment::new(name.to_owned()).body(Body::new(bytes.to_vec()), content_type)
+}
 
 /// Who hands in, and how long it may take.
 pub struct Visit<'a> {
     pub dial: &'a Dial,
     pub hello: &'a str,
-    pub server: &'a Server,
+    pub door: Door<'a>,
     /// None for a server that is used without signing in.
     pub credential: Option<&'a Credential>,
     pub until: Instant,
@@ -48,15 +67,15 @@ impl Visit<'_> {
     /// Connects and signs in.
     pub async fn begin(&self) -> Result<AsyncSmtpConnection, Trouble> {
         let hello = ClientId::Domain(self.hello.to_owned());
-        let host = &self.server.host;
-        let tls = match self.server.security {
+        let Door { host, port, security, user } = self.door;
+        let tls = match security {
             Security::None => None,
             Security::StartTls | Security::Tls => Some(self.dial.tls_parameters(host)?),
         };
-        let at_once = tls.clone().filter(|_| self.server.security == Security::Tls);
+        let at_once = tls.clone().filter(|_| security == Security::Tls);
         let mut trouble = Trouble::new(Reason::Unreachable, "");
         let mut connected = None;
-        for address in self.dial.addresses(host, self.server.port).await? {
+        for address in self.dial.addresses(host, port).await? {
             let connecting = AsyncSmtpConnection::connect_tokio1(
                 address,
                 Some(Duration::from_secs(10)),
@@ -73,7 +92,7 @@ impl Visit<'_> {
             }
         }
         let Some(mut connection) = connected else { return Err(trouble) };
-        if let Some(tls) = tls.filter(|_| self.server.security == Security::StartTls) {
+        if let Some(tls) = tls.filter(|_| security == Security::StartTls) {
             if !connection.can_starttls() {
                 connection.abort().await;
                 return Err(Trouble::new(Reason::Tls, "the server does not offer STARTTLS"));
@@ -83,7 +102,7 @@ impl Visit<'_> {
         match self.credential {
             None => {}
             Some(Credential::Password(password)) => {
-                let credentials = Credentials::new(self.server.user.clone(), password.clone());
+                let credentials = Credentials::new(user.to_owned(), password.clone());
                 let mechanisms = [Mechanism::Plain, Mechanism::Login];
                 self.step(connection.auth(&mechanisms, &credentials), Reason::SignIn).await?;
             }
@@ -96,10 +115,10 @@ impl Visit<'_> {
     /// exchange after an answer to it.
     async fn show(&self, connection: &mut AsyncSmtpConnection, token: &str) -> Result<(), Trouble> {
         let mechanism = match connection.server_info().supports_auth_mechanism(Mechanism::Xoauth2) {
-            true => oauth::Mechanism::Xoauth2,
-            false => oauth::Mechanism::OauthBearer,
+            true => crate::Mechanism::Xoauth2,
+            false => crate::Mechanism::OauthBearer,
         };
-        let initial = BASE64.encode(mechanism.initial(&self.server.user, token));
+        let initial = BASE64.encode(mechanism.initial(self.door.user, token));
         let command = format!("AUTH {} {initial}\r\n", mechanism.name());
         let answer = self.step(connection.command(command), Reason::SignIn).await?;
         if answer.code().severity == Severity::PositiveIntermediate {
@@ -121,22 +140,22 @@ impl Visit<'_> {
     /// has arrived.
     pub async fn hand_in(
         &self,
-        written: &Written,
+        mail: &Mail,
         leaving: impl Future<Output = Result<(), Fault>>,
     ) -> Result<Handed, Fault> {
         let mut connection = match self.begin().await {
             Ok(connection) => connection,
             Err(trouble) => return Ok(Handed::Refused(trouble)),
         };
-        if let Err(trouble) = self.announce(&mut connection, &written.envelope).await {
+        if let Err(trouble) = self.announce(&mut connection, &mail.envelope).await {
             let _ = tokio::time::timeout(Duration::from_secs(2), connection.abort()).await;
             return Ok(Handed::Refused(trouble));
         }
         leaving.await?;
-        let sent = tokio::time::timeout_at(self.until, connection.message(&written.bytes)).await;
+        let sent = tokio::time::timeout_at(self.until, connection.message(&mail.bytes)).await;
         let handed = match sent {
             Ok(Ok(response)) => {
-                Handed::Taken(format!("{} {}", response.code(), response.first_line().unwrap_or_default()))
+                Handed::Taken(one_line(&format!("{} {}", response.code(), response.first_line().unwrap_or_default())))
             }
             Ok(Err(error)) => match error.status() {
                 Some(_) => Handed::Refused(told(&error, Reason::Later)),

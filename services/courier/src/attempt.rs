@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+use aws_lc_rs::rand;
+use jiff::{SignedDuration, Timestamp};
+use kit::Fault;
+
 /// Longest pause between two attempts.
 const LONGEST: Duration = Duration::from_secs(4 * 60 * 60);
 /// Part of a pause by which it is made shorter or longer at most, so that mails that failed together do
@@ -110,9 +114,13 @@ pub struct Trouble {
 
 impl Trouble {
     pub fn new(reason: Reason, said: impl std::fmt::Display) -> Trouble {
-        let said: String = said.to_string().chars().map(|c| if c.is_control() { ' ' } else { c }).take(500).collect();
-        Trouble { reason, said }
+        Trouble { reason, said: one_line(&said.to_string()) }
     }
+}
+
+/// What a server said, as it is kept: in one line of at most 500 characters.
+pub fn one_line(said: &str) -> String {
+    said.chars().map(|c| if c.is_control() { ' ' } else { c }).take(500).collect()
 }
 
 /// How patient the queue is.
@@ -139,6 +147,18 @@ pub fn next(patience: &Patience, attempts: i32, reason: Reason, chance: f64) -> 
     let doublings = u32::try_from(attempts - 1).unwrap_or(0).min(20);
     let pause = patience.first.saturating_mul(1 << doublings).min(LONGEST);
     Next::Again(pause.mul_f64(1.0 - SPREAD + 2.0 * SPREAD * chance.clamp(0.0, 1.0)))
+}
+
+/// The instant after a pause.
+pub fn later(at: Timestamp, pause: Duration) -> Timestamp {
+    SignedDuration::try_from(pause).ok().and_then(|pause| at.checked_add(pause).ok()).unwrap_or(at)
+}
+
+/// A number from 0 to 1 that nobody foresees.
+pub fn chance() -> Result<f64, Fault> {
+    let mut bytes = [0u8; 4];
+    rand::fill(&mut bytes).map_err(|_| Fault::internal("the system gives no random bytes"))?;
+    Ok(f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX))
 }
 
 #[cfg(test)]
