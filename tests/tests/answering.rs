@@ -9,6 +9,7 @@ use proto::tenants::v1::{
 };
 use proto::tickets::v1 as pb;
 use proto::tickets::v1::customers_service_client::CustomersServiceClient;
+use proto::tickets::v1::privacy_service_client::PrivacyServiceClient;
 use proto::tickets::v1::timeline_entry::What;
 use proto::types::v1::Money;
 use tests::{eventually, reason};
@@ -329,6 +330,47 @@ async fn another_sellers_words_do_not_leave_unless_a_supervisor_says_why() {
         })
         .collect();
     assert!(events.contains(&("guard_overridden".into(), String::new())), "{events:?}");
+}
+
+/// The same marketplace sells for both, so that how an order id looks says nothing of whose it is.
+#[tokio::test]
+async fn an_order_of_another_sellers_customer_does_not_leave_until_it_is_forgotten() {
+    let mut shop = shop("Orders").await;
+    let other = shop.tenant.seller("bergkind").await;
+    let account = shop.tenant.account(&other, "email", "service@bergkind.example").await;
+    let ticket = shop.ticket_of("mine", "anna@example.it", "Ordine", "Dov'è?", "302-1111111-1111111").await;
+    let (mine, from) = (shop.seller.clone(), shop.account.clone());
+    (shop.seller, shop.account) = (other.clone(), account);
+    let theirs = shop.ticket_of("theirs", "max@example.de", "Paket", "Wo ist es?", "302-7654321-7654321").await;
+    shop.ticket_of("shared", "eva@example.de", "Paket", "Wo ist es?", "302-1111111-1111111").await;
+    (shop.seller, shop.account) = (mine.clone(), from);
+    let mut agent = hands(&mut shop.agent.session).await;
+    let reply = |id: &str, text: &str| pb::ReplyRequest {
+        seller_id: mine.clone(),
+        request_id: id.into(),
+        ticket_id: ticket.id.clone(),
+        text: text.into(),
+        ..Default::default()
+    };
+    let text = "L'ordine #302-7654321-7654321 parte oggi.";
+    let stopped = agent.tickets.reply(reply("r1", text)).await.unwrap_err();
+    assert_eq!(reason(&stopped), "NAMES_ANOTHER_SELLER");
+    let check = pb::CheckReplyRequest { seller_id: mine.clone(), ticket_id: ticket.id.clone(), text: text.into() };
+    let found = agent.answering.check_reply(check).await.expect("findings").into_inner().findings;
+    assert_eq!(
+        found.iter().map(|f| (f.kind.as_str(), f.text.as_str())).collect::<Vec<_>>(),
+        [("order", "302-7654321-7654321")]
+    );
+    agent.tickets.reply(reply("r2", "L'ordine 302-1111111-1111111 parte oggi.")).await.expect("her own order");
+    let named = "Ho comprato anche con l'ordine 302-7654321-7654321";
+    let hers = shop.ticket_of("named", "anna@example.it", "Altro ordine", named, "").await;
+    let about = pb::ReplyRequest { ticket_id: hers.id, ..reply("r3", text) };
+    agent.tickets.reply(about).await.expect("the customer named it first");
+
+    let mut privacy = PrivacyServiceClient::new(shop.tenant.admin.transport().await.unwrap());
+    let erase = pb::EraseCustomerRequest { seller_id: other, customer_id: theirs.customer_id, ..Default::default() };
+    privacy.erase_customer(erase).await.expect("erased");
+    agent.tickets.reply(reply("r4", text)).await.expect("nobody knows of it any more");
 }
 
 #[tokio::test]

@@ -2,10 +2,10 @@
 //! provider.
 //!
 //! Two halves. A seller's marks - her names, aliases, domains, addresses, how her ticket numbers and
-//! order ids look - are kept as keyed hashes, of whom only as another hash, so that no seller's
+//! order ids look, and the order ids that her customers' messages bore - are kept as keyed hashes, of whom only as another hash, so that no seller's
 //! transaction ever reads another's words. An answer is cut into grams of the same forms, and those
-//! whose hash is a mark of somebody else are findings. What the seller's own marks cover, and names that
-//! the customer used first, are none.
+//! whose hash is a mark of somebody else are findings. What the seller's own marks cover, and names and
+//! order ids that the customer used first, are none.
 
 use std::collections::BTreeSet;
 
@@ -23,6 +23,10 @@ const NAME_WORDS: usize = 5;
 const NAME_LETTERS: usize = 4;
 /// Digits of the shortest telephone number.
 const PHONE_DIGITS: usize = 9;
+/// Letters and digits of an order id that is looked for as it is, and how many of them are digits at least: shorter ones
+/// are also amounts, years and articles.
+const ORDER_LETTERS: std::ops::RangeInclusive<usize> = 7..=40;
+const ORDER_DIGITS: usize = 5;
 
 /// What a mark is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -32,12 +36,15 @@ pub enum Kind {
     Domain,
     Address,
     TicketNumber,
+    /// How order ids look.
     OrderId,
+    /// An order id as it is.
+    Order,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 6] =
-        [Kind::Name, Kind::Alias, Kind::Domain, Kind::Address, Kind::TicketNumber, Kind::OrderId];
+    pub const ALL: [Kind; 7] =
+        [Kind::Name, Kind::Alias, Kind::Domain, Kind::Address, Kind::TicketNumber, Kind::OrderId, Kind::Order];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -47,6 +54,7 @@ impl Kind {
             Kind::Address => "address",
             Kind::TicketNumber => "ticket_number",
             Kind::OrderId => "order_id",
+            Kind::Order => "order",
         }
     }
 
@@ -231,11 +239,33 @@ pub fn grams(text: &str) -> Vec<Gram> {
     grams
 }
 
-/// The names that a customer used.
-pub fn names_said<'a>(texts: impl IntoIterator<Item = &'a str>) -> BTreeSet<String> {
+/// The mark of an order id; None for what says too little to be known again.
+pub fn known_order(id: &str) -> Option<Mark> {
+    let form = id.trim().trim_start_matches('#').to_lowercase();
+    let of_order = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    let digits = form.bytes().filter(u8::is_ascii_digit).count();
+    let fits = ORDER_LETTERS.contains(&form.len()) && form.chars().all(of_order) && ORDER_DIGITS <= digits;
+    (fits && !is_date(&form)).then_some(Mark { kind: Kind::Order, form })
+}
+
+/// Whether it is a day, with its year first or last.
+fn is_date(form: &str) -> bool {
+    let parts: Vec<&str> = form.split(['-', '_']).collect();
+    let [first, middle, last] = parts[..] else { return false };
+    let lengths = [first.len(), middle.len(), last.len()];
+    parts.iter().all(|part| part.bytes().all(|b| b.is_ascii_digit()))
+        && matches!(lengths, [4, 1..=2, 1..=2] | [1..=2, 1..=2, 4])
+}
+
+/// The names and order ids that a customer used.
+pub fn said_in<'a>(texts: impl IntoIterator<Item = &'a str>) -> BTreeSet<String> {
     let mut grams = Vec::new();
-    texts.into_iter().for_each(|text| names(text, &mut grams));
-    grams.into_iter().map(|gram| gram.mark.form).collect()
+    for text in texts {
+        names(text, &mut grams);
+        tokens(text, &mut grams);
+    }
+    let is_said = |gram: &Gram| matches!(gram.mark.kind, Kind::Name | Kind::Alias | Kind::Order);
+    grams.into_iter().filter(is_said).map(|gram| gram.mark.form).collect()
 }
 
 /// What in a text belongs to another seller. `hits` are the grams that are marks, with whether they are
@@ -243,8 +273,9 @@ pub fn names_said<'a>(texts: impl IntoIterator<Item = &'a str>) -> BTreeSet<Stri
 pub fn judge(hits: &[(&Gram, bool)], said: &BTreeSet<String>) -> Vec<Finding> {
     let own: Vec<&Gram> = hits.iter().filter(|(_, own)| *own).map(|(gram, _)| *gram).collect();
     let covered = |gram: &Gram| own.iter().any(|own| own.start <= gram.start && gram.end <= own.end);
-    let by_customer =
-        |gram: &Gram| matches!(gram.mark.kind, Kind::Name | Kind::Alias) && said.contains(&gram.mark.form);
+    let by_customer = |gram: &Gram| {
+        matches!(gram.mark.kind, Kind::Name | Kind::Alias | Kind::Order) && said.contains(&gram.mark.form)
+    };
     let mut findings: Vec<Finding> = Vec::new();
     let mut foreign: Vec<&Gram> =
         hits.iter().filter(|(gram, own)| !own && !covered(gram) && !by_customer(gram)).map(|(gram, _)| *gram).collect();
@@ -391,6 +422,9 @@ fn tokens(text: &str, grams: &mut Vec<Gram>) {
             add(Kind::TicketNumber, prefix.to_owned());
         }
         shapes(&token, &mut add);
+        if let Some(order) = known_order(&token) {
+            add(order.kind, order.form);
+        }
     }
 }
 

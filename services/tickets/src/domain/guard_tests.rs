@@ -29,12 +29,15 @@ fn bergkind() -> Identity {
 fn found(text: &str, customer: &str) -> Vec<(Kind, String)> {
     let mut known: BTreeMap<Mark, bool> = marks(&bergkind()).into_iter().map(|mark| (mark, false)).collect();
     known.insert(order_mark("BK-######").unwrap(), false);
+    known.insert(known_order("302-7654321-7654321").unwrap(), false);
+    known.insert(known_order("#2934567890").unwrap(), false);
+    known.insert(known_order("11-22334-45566").unwrap(), true);
     known.extend(marks(&masque()).into_iter().map(|mark| (mark, true)));
     let grams = grams(text);
     let hits: Vec<(&Gram, bool)> =
         grams.iter().filter_map(|gram| known.get(&gram.mark).map(|own| (gram, *own))).collect();
     let letters: Vec<char> = text.chars().collect();
-    judge(&hits, &names_said([customer]))
+    judge(&hits, &said_in([customer]))
         .into_iter()
         .map(|found| (found.kind, letters[found.start..found.end].iter().collect()))
         .collect()
@@ -52,6 +55,8 @@ fn what_belongs_to_another_seller_is_found_where_it_stands() {
         ("follow @bergkind_kids", Kind::Address, "@bergkind_kids"),
         ("your ticket BER-1042 is open", Kind::TicketNumber, "BER-1042"),
         ("order bk-204511 was sent", Kind::OrderId, "bk-204511"),
+        ("Bestellung 302-7654321-7654321.", Kind::Order, "302-7654321-7654321"),
+        ("order #2934567890 has left", Kind::Order, "2934567890"),
     ];
     for (text, kind, words) in cases {
         assert_eq!(found(text, ""), [(kind, words.to_owned())], "{text}");
@@ -69,6 +74,7 @@ fn what_is_the_sellers_own_or_everybodys_is_left_alone() {
         "Sendung BK-12345 oder BK-1234567, BKX-123456", // not how her orders look
         "BER-12 Terminal",                              // not how ticket numbers look
         "order 302-1234567-1234567 at amazon.de",
+        "order 11-22334-45566 at ebay.de", // her own
         "",
     ];
     for text in harmless {
@@ -76,6 +82,17 @@ fn what_is_the_sellers_own_or_everybodys_is_left_alone() {
     }
     assert_eq!(found("Bei Bergkind gekauft?", "Ich habe das bei Bergkind gesehen"), [], "the customer said it first");
     assert_eq!(found("mail service@bergkind.de", "Bergkind?").len(), 1, "a name said is no address given away");
+    let hers = "I bought 302-7654321-7654321 as well";
+    assert_eq!(found("302-7654321-7654321 is not with us", hers), [], "the customer named it");
+}
+
+#[test]
+fn an_order_id_that_says_little_is_no_mark() {
+    for little in ["", "12345", "2026-11-23", "23-11-2026", "AB-1234", "order-number", "1,234,567", "12 34567 89"] {
+        assert_eq!(known_order(little), None, "{little}");
+    }
+    let same = known_order("M12345678").unwrap();
+    assert_eq!(known_order(" m12345678 "), Some(same));
 }
 
 #[test]

@@ -230,7 +230,7 @@ pub const TABLES: [Table; 90] = [
     nothing("channel_sender", "where answers of the seller's accounts are sent"),
     nothing("channel_sender_secret", "what such answers are signed with, sealed"),
     nothing("guard_key", "the provider's key of its marks"),
-    nothing("guard_mark", "hashes of sellers' names and addresses"),
+    nothing("guard_mark", "hashes of sellers' names and addresses, and of order ids as long as a ticket tells of them"),
     nothing("incident", "what went wrong, in our words, and the orders counted"),
     nothing("mail_pull", "places in the seller's mailboxes"),
     nothing("order_pattern", "how a shop's order ids look"),

@@ -74,6 +74,48 @@ pub async fn replace(
     Ok(())
 }
 
+/// Adds the orders of a seller's customers, by their ids.
+pub async fn add_orders(tx: &mut TenantTx, seller: SellerId, orders: &BTreeSet<Mark>) -> Result<(), Failure> {
+    if orders.is_empty() {
+        return Ok(());
+    }
+    let key = key(tx).await?;
+    let (provider, owner) = (tx.provider().0, key.owner(seller));
+    let hashes: Vec<Vec<u8>> = orders.iter().map(|mark| key.mark(mark)).collect();
+    sqlx::query!(
+        "insert into tickets.guard_mark (provider_id, mark, owner, kind)
+         select $1, m, $2, 'order' from unnest($3::bytea[]) as m order by m
+         on conflict on constraint guard_mark_pk do nothing",
+        provider,
+        owner,
+        &hashes,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+/// Takes orders away of which a seller keeps nothing any more.
+pub async fn drop_orders(tx: &mut TenantTx, seller: SellerId, orders: &[String]) -> Result<(), Failure> {
+    let (provider, marks) = (tx.provider().0, orders.iter().filter_map(|id| guard::known_order(id)));
+    let marks: Vec<Mark> = marks.collect();
+    if marks.is_empty() {
+        return Ok(());
+    }
+    let key = key(tx).await?;
+    let (owner, hashes) = (key.owner(seller), marks.iter().map(|mark| key.mark(mark)).collect::<Vec<_>>());
+    sqlx::query!(
+        "delete from tickets.guard_mark
+          where provider_id = $1 and owner = $2 and kind = 'order' and mark = any ($3::bytea[])",
+        provider,
+        owner,
+        &hashes,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
 /// Which of these grams are marks, and whether of the seller itself.
 pub async fn hits<'a>(
     tx: &mut TenantTx,
@@ -102,7 +144,7 @@ pub async fn hits<'a>(
     Ok(hits)
 }
 
-/// The names that the customer used on a ticket, in the last 20 messages.
+/// The names and order ids that the customer used on a ticket, in the last 20 messages.
 pub async fn said(tx: &mut TenantTx, ticket: TicketId) -> Result<BTreeSet<String>, Failure> {
     let (provider, seller) = (tx.provider().0, tx.seller()?.0);
     let texts = sqlx::query_scalar!(
@@ -116,7 +158,7 @@ pub async fn said(tx: &mut TenantTx, ticket: TicketId) -> Result<BTreeSet<String
     )
     .fetch_all(tx.conn())
     .await?;
-    Ok(guard::names_said(texts.iter().map(String::as_str)))
+    Ok(guard::said_in(texts.iter().map(String::as_str)))
 }
 
 /// Whether a supervisor lets this text leave on this ticket.

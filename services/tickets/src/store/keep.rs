@@ -8,6 +8,7 @@ use tenantdb::{Failure, TenantTx, ToSqlx};
 use super::rows::{at_second, decisions_text};
 use crate::domain::customer;
 use crate::domain::dossier::{Clock, Dossier, Ended, Message, Ticket, bare};
+use crate::domain::guard::known_order;
 use crate::domain::ids::{ImportId, MessageId, TicketId, Uuid};
 use crate::domain::intake::book::{Book, Customer};
 use crate::domain::intake::identity::Identity;
@@ -41,7 +42,11 @@ pub fn met_a_twin(failure: &Failure) -> bool {
 pub async fn book(tx: &mut TenantTx, prefix: &str, book: &mut Book) -> Result<(), Failure> {
     number(tx, prefix, book)?;
     customers(tx, book)?;
+    let seller = tx.seller()?;
+    let new = book.dossiers.iter().flat_map(|dossier| &dossier.new_messages);
+    let orders = new.filter_map(|message| known_order(message.order_id.as_deref()?)).collect();
     dossiers(tx, &mut book.dossiers).await?;
+    super::guard::add_orders(tx, seller, &orders).await?;
     links(tx, &book.links)?;
     if book.raws.is_empty() && book.reports.is_empty() && book.files.is_empty() {
         return Ok(());

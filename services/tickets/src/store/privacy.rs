@@ -266,6 +266,18 @@ pub async fn erase(tx: &mut TenantTx, subject: &Subject, answers: bool) -> Resul
     .bind(&subject.files)
     .execute(tx.conn())
     .await?;
+    let orders: Vec<String> = sqlx::query_scalar(
+        "select order_id from tickets.message
+          where provider_id = $1 and seller_id = $2 and ticket_id = any ($3) and order_id is not null
+         union
+         select order_id from tickets.ticket
+          where provider_id = $1 and seller_id = $2 and ticket_id = any ($3) and order_id is not null",
+    )
+    .bind(provider)
+    .bind(seller)
+    .bind(&subject.tickets)
+    .fetch_all(tx.conn())
+    .await?;
     let mut out = Vec::new();
     for table in &TABLES {
         if table.fate == Fate::Kept || (table.holds == Holds::Answer && !answers) {
@@ -310,6 +322,18 @@ pub async fn erase(tx: &mut TenantTx, subject: &Subject, answers: bool) -> Resul
         }
         out.push(done);
     }
+    // An order that another ticket tells of is still the seller's.
+    let gone: Vec<String> = sqlx::query_scalar(
+        "select o from unnest($3::text[]) as o
+          where not exists (select from tickets.ticket t
+                             where t.provider_id = $1 and t.seller_id = $2 and t.order_id = o)",
+    )
+    .bind(provider)
+    .bind(seller)
+    .bind(&orders)
+    .fetch_all(tx.conn())
+    .await?;
+    super::guard::drop_orders(tx, SellerId(seller), &gone).await?;
     out.sort_by(|a, b| a.table.cmp(&b.table));
     Ok(out)
 }
