@@ -32,6 +32,7 @@ mod overview;
 mod pools;
 mod proofs;
 mod service_levels;
+mod statements;
 mod streams;
 mod sums;
 mod told;

@@ -34,6 +34,7 @@ use proto::billing::v1::overview_service_server::OverviewServiceServer;
 use proto::billing::v1::pool_service_server::PoolServiceServer;
 use proto::billing::v1::proof_service_server::ProofServiceServer;
 use proto::billing::v1::service_level_service_server::ServiceLevelServiceServer;
+use proto::billing::v1::statement_service_server::StatementServiceServer;
 use proto::billing::v1::usage_stream_service_server::UsageStreamServiceServer;
 use tenantdb::events::WithSellers;
 use tenantdb::service::{Deps, Parts, Worker};
@@ -64,6 +65,7 @@ pub fn build(deps: Deps, mail: mail::Settings) -> Result<Parts, kit::Fault> {
         .add_service(PoolServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
         .add_service(ProofServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
         .add_service(ServiceLevelServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
+        .add_service(StatementServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
         .add_service(UsageStreamServiceServer::from_arc(api).max_decoding_message_size(most));
     let (dunned, watched) = (deps.clone(), deps.clone());
     let workers = vec![

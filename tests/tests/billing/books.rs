@@ -38,7 +38,7 @@ async fn issuer_of(tenant: &mut Tenant) -> String {
     issuers[0].issuer_id.clone()
 }
 
-async fn paid(tenant: &mut Tenant, invoice: &Invoice, amount: &str, on: Date) {
+pub(super) async fn paid(tenant: &mut Tenant, invoice: &Invoice, amount: &str, on: Date) {
     let request = RecordPaymentRequest {
         seller_id: invoice.seller_id.clone(),
         invoice_id: invoice.invoice_id.clone(),

@@ -329,18 +329,15 @@ pub(super) fn shown(currency: &str, amount: Decimal) -> String {
 }
 
 fn entry_out(entry: &store::ledger::Listed) -> wire::LedgerEntry {
-    let (kind, source_id) = match entry.kind {
-        Kind::Invoice => (wire::LedgerKind::Invoice, InvoiceId(entry.source_id).to_string()),
-        Kind::CreditNote => (wire::LedgerKind::CreditNote, InvoiceId(entry.source_id).to_string()),
-        Kind::Payment => (wire::LedgerKind::Payment, PaymentId(entry.source_id).to_string()),
-        Kind::Exchange => (wire::LedgerKind::Exchange, PaymentId(entry.source_id).to_string()),
-        Kind::DunningCharge => (wire::LedgerKind::DunningCharge, ChargeId(entry.source_id).to_string()),
-        Kind::DunningClosing => (wire::LedgerKind::DunningClosing, ChargeId(entry.source_id).to_string()),
+    let source_id = match entry.kind {
+        Kind::Invoice | Kind::CreditNote => InvoiceId(entry.source_id).to_string(),
+        Kind::Payment | Kind::Exchange => PaymentId(entry.source_id).to_string(),
+        Kind::DunningCharge | Kind::DunningClosing => ChargeId(entry.source_id).to_string(),
     };
     wire::LedgerEntry {
         entry_id: entry.entry_id.to_string(),
         seller_id: entry.seller.to_string(),
-        kind: kind.into(),
+        kind: kind_out(entry.kind).into(),
         source_id,
         currency: entry.currency.clone(),
         booking_date: entry.booking_date.to_string(),
@@ -353,6 +350,18 @@ fn entry_out(entry: &store::ledger::Listed) -> wire::LedgerEntry {
             })
             .collect(),
         create_time: Some(kit::wire::timestamp(entry.created_at)),
+    }
+}
+
+/// What an entry records, on the wire.
+pub(super) fn kind_out(kind: Kind) -> wire::LedgerKind {
+    match kind {
+        Kind::Invoice => wire::LedgerKind::Invoice,
+        Kind::CreditNote => wire::LedgerKind::CreditNote,
+        Kind::Payment => wire::LedgerKind::Payment,
+        Kind::Exchange => wire::LedgerKind::Exchange,
+        Kind::DunningCharge => wire::LedgerKind::DunningCharge,
+        Kind::DunningClosing => wire::LedgerKind::DunningClosing,
     }
 }
 

@@ -25,6 +25,7 @@ mod profiles;
 mod proofs;
 mod refusals;
 mod service_levels;
+mod statements;
 mod terms;
 mod usage;
 mod usage_stream;

@@ -23,6 +23,7 @@ pub mod pool;
 pub mod profile;
 pub mod proof;
 pub mod service_level;
+pub mod statement;
 pub mod sums;
 pub mod ticket;
 pub mod usage;
