@@ -96,6 +96,7 @@ fn incoming(settings: &Settings, mail: &Mail, raw: &[u8], id: Uuid) -> Incoming 
             split_of: None,
             delivered: None,
             files: mail.files.clone(),
+            awaited: Vec::new(),
         })),
         message_id: id,
     }

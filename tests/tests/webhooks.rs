@@ -23,6 +23,7 @@ use crate::support::rows::superuser;
 use crate::support::server::{Reply, Server};
 
 mod leaving;
+mod media;
 
 type Transport = manydesk::cli::Transport;
 
@@ -579,7 +580,7 @@ async fn whatsapp_is_verified_by_meta_and_every_message_of_a_batch_is_kept() {
     let (hers, his) = (of(&account), of(&second));
     assert_eq!((hers.channel(), hers.language.as_str()), (pb::Channel::Whatsapp, "it"));
     let texts: Vec<String> = shop.messages(&hers.id).await.into_iter().map(|message| message.text).collect();
-    assert_eq!(texts, ["Buongiorno, il pacco è arrivato rotto", "[image · image/jpeg · 9, not fetched]\nEcco la foto"]);
+    assert_eq!(texts, ["Buongiorno, il pacco è arrivato rotto", "[image · image/jpeg]\nEcco la foto"]);
     let author = shop.messages(&his.id).await.remove(0).author.expect("an author");
     assert_eq!(author.address, "+393337654321");
     let aside = shop.quarantined().await;

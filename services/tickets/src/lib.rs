@@ -27,6 +27,7 @@ use std::sync::Arc;
 
 use proto::tickets::v1::answering_service_server::AnsweringServiceServer;
 use proto::tickets::v1::articles_service_server::ArticlesServiceServer;
+use proto::tickets::v1::awaited_files_service_server::AwaitedFilesServiceServer;
 use proto::tickets::v1::calls_service_server::CallsServiceServer;
 use proto::tickets::v1::channel_senders_service_server::ChannelSendersServiceServer;
 use proto::tickets::v1::claims_service_server::ClaimsServiceServer;
@@ -69,6 +70,7 @@ pub fn build(deps: Deps, mail: mail::Settings) -> Result<Parts, kit::Fault> {
         tonic::service::Routes::new(TicketsServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
             .add_service(AnsweringServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
             .add_service(ArticlesServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
+            .add_service(AwaitedFilesServiceServer::from_arc(api.clone()))
             .add_service(CallsServiceServer::new(api::Calls::new(Arc::clone(&desk))))
             .add_service(ChannelSendersServiceServer::from_arc(api.clone()))
             .add_service(ClaimsServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
@@ -103,6 +105,7 @@ pub fn build(deps: Deps, mail: mail::Settings) -> Result<Parts, kit::Fault> {
     let (wakes, triggers) = (Arc::clone(&desk), Arc::clone(&desk));
     let (surveys, incidents) = (Arc::clone(&desk), Arc::clone(&desk));
     let (pull, listen) = (Arc::clone(&desk), Arc::clone(&desk));
+    let awaited = Arc::clone(&desk);
     let handler = tenantdb::events::WithSellers { inner: events::OfOthers::new(desk), terms: deps.terms.clone() };
     Ok(Parts {
         routes,
@@ -116,6 +119,7 @@ pub fn build(deps: Deps, mail: mail::Settings) -> Result<Parts, kit::Fault> {
             Worker::new("tickets surveys", |stop| work::surveys::watch(surveys, stop)),
             Worker::new("tickets triggers", |stop| work::triggers::watch(triggers, stop)),
             Worker::new("tickets wake", |stop| work::wake::watch(wakes, stop)),
+            Worker::new("tickets files to fetch", |stop| work::awaited::watch(awaited, stop)),
             Worker::new("tickets mailboxes", |stop| work::mail::pull::watch(pull, stop)),
             Worker::new("tickets mail ports", |stop| work::mail::listen::serve(listen, ports, stop)),
         ],

@@ -8,7 +8,7 @@ impl Shop {
     }
 
     /// Says where an account's answers go; the secret that was made, if one was.
-    async fn send_by(&mut self, account: &str, sender: pb::ChannelSender) -> Result<String, tonic::Status> {
+    pub(super) async fn send_by(&mut self, account: &str, sender: pb::ChannelSender) -> Result<String, tonic::Status> {
         let request = pb::PutChannelSenderRequest {
             seller_id: self.seller.clone(),
             channel_account_id: account.into(),

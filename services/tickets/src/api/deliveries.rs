@@ -349,6 +349,7 @@ impl Api {
             raw: Some(Arc::from(&raw[..])),
             mail: Some(Arc::new(OfMail {
                 files: told.files,
+                awaited: told.awaited,
                 delivered: Some(Delivered { format: delivery.webhook.format.name(), written_at: told.written_at }),
                 ..OfMail::default()
             })),

@@ -144,6 +144,7 @@ impl Api {
                 wants_no_answer: mail.wants_no_answer,
                 split_of: None,
                 files: mail.files,
+                awaited: Vec::new(),
                 delivered: None,
             })),
             message_id: self.desk.deps.clock.new_uuid(),

@@ -7,6 +7,7 @@
 
 mod actions;
 mod articles;
+mod awaited;
 mod calls;
 mod claims;
 mod concessions;

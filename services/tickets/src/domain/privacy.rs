@@ -54,10 +54,11 @@ const fn nothing(name: &'static str, why: &'static str) -> Table {
 }
 
 /// Every table, in an order in which rows can be removed: what points before what is pointed at.
-pub const TABLES: [Table; 90] = [
+pub const TABLES: [Table; 91] = [
     table("replay", Holds::Answer, Fate::Blanked(&[("response", "''")])),
     table("claim_evidence", Holds::Ticket, Fate::Removed),
     table("attachment", Holds::Message, Fate::Removed),
+    table("awaited_file", Holds::Message, Fate::Removed),
     table("upload", Holds::Ticket, Fate::Removed),
     // What was still to be sent is not.
     table("outgoing", Holds::Message, Fate::Removed),

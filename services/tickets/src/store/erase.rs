@@ -48,6 +48,7 @@ const STATEMENTS: &[&str] = &[
     "delete from tickets.ticket_tag where provider_id = $1 and seller_id = $2",
     "delete from tickets.tag where provider_id = $1 and seller_id = $2",
     "delete from tickets.upload where provider_id = $1 and seller_id = $2",
+    "delete from tickets.awaited_file where provider_id = $1 and seller_id = $2",
     "delete from tickets.attachment where provider_id = $1 and seller_id = $2",
     "delete from tickets.file_part where provider_id = $1 and seller_id = $2",
     "delete from tickets.file where provider_id = $1 and seller_id = $2",

@@ -14,25 +14,37 @@ const PIECE: usize = 1024 * 1024;
 pub async fn keep(tx: &mut TenantTx, filed: &[Filed]) -> Result<(), Failure> {
     for of in filed {
         for (position, (id, file)) in (0..).zip(of.ids.iter().zip(&of.mail.files)) {
-            keep_file(tx, file).await?;
-            let (provider, seller) = (tx.provider().0, tx.seller()?.0);
-            sqlx::query!(
-                "insert into tickets.attachment
-                        (provider_id, seller_id, attachment_id, message_id, position, name, declared_type, sha256)
-                 values ($1, $2, $3, $4, $5, $6, $7, $8)",
-                provider,
-                seller,
-                id.0,
-                of.message.0,
-                position,
-                file.name,
-                file.declared,
-                &file.sha256,
-            )
-            .execute(tx.conn())
-            .await?;
+            attach(tx, of.message, position, *id, file).await?;
         }
     }
+    Ok(())
+}
+
+/// Stores a file of a message.
+pub async fn attach(
+    tx: &mut TenantTx,
+    message: MessageId,
+    position: i32,
+    id: AttachmentId,
+    file: &File,
+) -> Result<(), Failure> {
+    keep_file(tx, file).await?;
+    let (provider, seller) = (tx.provider().0, tx.seller()?.0);
+    sqlx::query!(
+        "insert into tickets.attachment
+                (provider_id, seller_id, attachment_id, message_id, position, name, declared_type, sha256)
+         values ($1, $2, $3, $4, $5, $6, $7, $8)",
+        provider,
+        seller,
+        id.0,
+        message.0,
+        position,
+        file.name,
+        file.declared,
+        &file.sha256,
+    )
+    .execute(tx.conn())
+    .await?;
     Ok(())
 }
 

@@ -48,13 +48,14 @@ pub async fn book(tx: &mut TenantTx, prefix: &str, book: &mut Book) -> Result<()
     dossiers(tx, &mut book.dossiers).await?;
     super::guard::add_orders(tx, seller, &orders).await?;
     links(tx, &book.links)?;
-    if book.raws.is_empty() && book.reports.is_empty() && book.files.is_empty() {
+    if book.raws.is_empty() && book.reports.is_empty() && book.files.is_empty() && book.awaited.is_empty() {
         return Ok(());
     }
     tx.write_now().await?;
     raws(tx, &book.raws).await?;
     reports(tx, &book.reports).await?;
-    super::files::keep(tx, &book.files).await
+    super::files::keep(tx, &book.files).await?;
+    super::awaited::keep(tx, &book.awaited).await
 }
 
 /// Writes the dossiers that changed, raising their versions; with the commit, or with [`TenantTx::write_now`].

@@ -15,6 +15,7 @@
 pub mod again;
 pub mod alerts;
 pub mod articles;
+pub mod awaited;
 pub mod calls;
 pub mod cases;
 pub mod claims;

@@ -42,6 +42,10 @@ impl Http {
         outside::allowed(text, self.internal)
     }
 
+    pub fn get(&self, url: Url) -> RequestBuilder {
+        self.client.get(url)
+    }
+
     pub fn post(&self, url: Url) -> RequestBuilder {
         self.client.post(url)
     }

@@ -1,6 +1,7 @@
 //! What the calls, the events of others and the background work share: the seller's settings, and
 //! writing dossiers together with what other services are told and what leaves as mail.
 
+pub mod awaited;
 pub mod breach;
 pub mod claims;
 pub mod counting;

@@ -69,6 +69,8 @@ pub struct Book {
     pub raws: Vec<(MessageId, &'static str, Arc<[u8]>)>,
     /// What was stored with files.
     pub files: Vec<Filed>,
+    /// What was stored of which files are still to be fetched, and from whose account.
+    pub awaited: Vec<(Filed, ChannelAccountId)>,
     /// Reports of delivery, by the Message-ID of the mail they are about.
     pub reports: Vec<(MessageId, String, Report)>,
     /// What marketplaces told of claims.
@@ -80,7 +82,7 @@ pub struct Book {
 /// The files of a message.
 pub struct Filed {
     pub message: MessageId,
-    /// One for each file of the mail.
+    /// One for each file of the mail, or for each that is awaited.
     pub ids: Vec<AttachmentId>,
     pub mail: Arc<OfMail>,
 }
@@ -255,7 +257,11 @@ impl Book {
             self.reports.extend(about);
             if !mail.files.is_empty() {
                 let ids = mail.files.iter().map(|_| AttachmentId(new_id())).collect();
-                self.files.push(Filed { message: place.message, ids, mail });
+                self.files.push(Filed { message: place.message, ids, mail: Arc::clone(&mail) });
+            }
+            if !mail.awaited.is_empty() {
+                let ids = mail.awaited.iter().map(|_| AttachmentId(new_id())).collect();
+                self.awaited.push((Filed { message: place.message, ids, mail }, account.id));
             }
         }
         if let (Some((identity, mut customer)), Some(found)) = (customer, found)

@@ -1,6 +1,7 @@
 //! From raw input to a message that knows its ticket: parse, identify the account, the customer, the
 //! thread and the language. Each step is pure and notes what it decided, never what was written.
 
+pub mod awaited;
 pub mod book;
 pub mod file;
 pub mod identity;
@@ -14,6 +15,7 @@ pub mod thread;
 use std::sync::Arc;
 
 use super::ids::{ChannelAccountId, MessageId, Uuid};
+use awaited::Awaited;
 use file::File;
 use mail::report::Report;
 use relay::Relayed;
@@ -103,6 +105,8 @@ pub struct OfMail {
     /// The message that this one is a copy of.
     pub split_of: Option<MessageId>,
     pub files: Vec<File>,
+    /// Files that are fetched afterwards.
+    pub awaited: Vec<Awaited>,
     /// It came by a webhook, as JSON, and was written at this moment if that was told.
     pub delivered: Option<Delivered>,
 }

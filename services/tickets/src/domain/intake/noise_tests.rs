@@ -106,6 +106,7 @@ fn take(book: &mut Book, settings: &Settings, raw: &[u8], serial: &mut u128) -> 
             wants_no_answer: mail.wants_no_answer,
             split_of: None,
             files: mail.files,
+            awaited: Vec::new(),
         })),
         message_id: {
             *serial += 1;

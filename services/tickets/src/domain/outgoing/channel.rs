@@ -185,11 +185,48 @@ fn social(sender: &Sender, answer: &Answer<'_>, token: &[u8], of: &str) -> Resul
     Ok(to_meta(sender, &body, token))
 }
 
+/// Where the sender's API is.
+fn api(sender: &Sender) -> &str {
+    if sender.address.is_empty() { GRAPH } else { &sender.address }
+}
+
 fn to_meta(sender: &Sender, body: &Value, token: &[u8]) -> Post {
-    let address = if sender.address.is_empty() { GRAPH } else { &sender.address };
-    let headers = vec![("authorization", format!("Bearer {}", String::from_utf8_lossy(token)))];
-    let url = format!("{address}/{}/messages", sender.own_id);
+    let headers = vec![("authorization", bearer(token))];
+    let url = format!("{}/{}/messages", api(sender), sender.own_id);
     Post { url, headers, body: body.to_string().into_bytes() }
+}
+
+/// Where WhatsApp tells the address of a file, and with what header.
+pub fn whereabouts(sender: &Sender, id: &str, token: &[u8]) -> (String, String) {
+    (format!("{}/{id}", api(sender)), bearer(token))
+}
+
+/// How an access token is shown.
+pub fn bearer(token: &[u8]) -> String {
+    format!("Bearer {}", String::from_utf8_lossy(token))
+}
+
+/// What WhatsApp tells of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Whereabouts {
+    pub url: String,
+    pub declared: String,
+    /// In bytes; 0 where it was not told.
+    pub size: u64,
+}
+
+/// Reads what WhatsApp tells of a file.
+pub fn told_whereabouts(status: u16, body: &[u8]) -> Result<Whereabouts, Trouble> {
+    taken(Kind::WhatsApp, status, body)?;
+    let value: Value = serde_json::from_slice(body).unwrap_or_default();
+    let text = |key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    // Sizes come as numbers and in digits.
+    let size = value.get("file_size").and_then(|size| size.as_u64().or_else(|| size.as_str()?.parse().ok()));
+    let told = Whereabouts { url: text("url"), declared: text("mime_type"), size: size.unwrap_or(0) };
+    if told.url.is_empty() {
+        return Err(Trouble::new(Reason::Protocol, "the answer holds no address of the file"));
+    }
+    Ok(told)
 }
 
 /// What the other side's answer means: the id by which it knows the message, which may be empty, or what stopped it.
@@ -326,6 +363,22 @@ mod tests {
             taken(Kind::Instagram, 400, body.as_bytes()).unwrap_err().reason
         };
         assert_eq!((why(613), why(190), why(10)), (Reason::Later, Reason::SignIn, Reason::Rejected));
+    }
+
+    #[test]
+    fn whatsapp_tells_where_a_file_is() {
+        let (url, header) = whereabouts(&sender(Kind::WhatsApp), "77", b"token");
+        assert_eq!((url.as_str(), header.as_str()), ("https://graph.facebook.com/v23.0/77", "Bearer token"));
+        let body =
+            json!({"url": "https://cdn.example/a", "mime_type": "image/jpeg", "file_size": "303833", "id": "77"});
+        let told = told_whereabouts(200, body.to_string().as_bytes()).unwrap();
+        assert_eq!(
+            (told.url.as_str(), told.declared.as_str(), told.size),
+            ("https://cdn.example/a", "image/jpeg", 303_833)
+        );
+        let why = |status, body: &str| told_whereabouts(status, body.as_bytes()).unwrap_err().reason;
+        assert_eq!((why(200, "{}"), why(200, "<html>")), (Reason::Protocol, Reason::Protocol));
+        assert_eq!((why(404, "{}"), why(401, "{}"), why(500, "")), (Reason::Rejected, Reason::SignIn, Reason::Later));
     }
 
     #[test]

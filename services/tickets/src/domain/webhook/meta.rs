@@ -1,8 +1,7 @@
 //! Messages as Meta sends them for WhatsApp (Cloud API), Messenger and Instagram. A delivery holds news of
 //! several accounts at once; each message is read by itself, and so is what cannot be read.
 //!
-//! Media comes as an id or an address that only Meta opens: the message says what was sent, and that it was not
-//! fetched.
+//! Media comes as an id or an address: the message says what was sent, and the file is fetched afterwards.
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
@@ -10,6 +9,8 @@ use serde_json::{Map, Value, json};
 use super::{Bad, MESSAGES_LIMIT, Piece, Receipt, Told, What, line, text};
 use crate::domain::call::e164;
 use crate::domain::intake::Author;
+use crate::domain::intake::awaited::{Awaited, Place};
+use crate::domain::intake::file::FILES_LIMIT;
 use crate::domain::intake::mail::report::Action;
 
 /// The messages of a delivery.
@@ -114,7 +115,9 @@ fn of_whatsapp(value: &Value, message: &Value, contact: Option<&Value>) -> What 
     };
     let platform_id = text(value, &["metadata", "phone_number_id"]);
     let context = text(message, &["context", "id"]);
+    let kind = text(message, &["type"]);
     let told = Told {
+        awaited: media_of(kind, message).into_iter().collect(),
         platform_id: platform_id.to_owned(),
         external_id: text(message, &["id"]).to_owned(),
         external_thread_id: if from.is_empty() { String::new() } else { format!("wa:{platform_id}:{from}") },
@@ -126,15 +129,35 @@ fn of_whatsapp(value: &Value, message: &Value, contact: Option<&Value>) -> What 
     finished(told, moment(message.get("timestamp"), 1), sender)
 }
 
+/// Kinds of WhatsApp's messages that are files.
+const MEDIA: [&str; 6] = ["image", "video", "audio", "voice", "sticker", "document"];
+
+/// The file of a message of WhatsApp.
+fn media_of(kind: &str, message: &Value) -> Option<Awaited> {
+    let part = message.get(kind).filter(|_| MEDIA.contains(&kind))?;
+    Some(Awaited {
+        place: Place::of_id(text(part, &["id"]))?,
+        name: line(text(part, &["filename"]), 200),
+        declared: line(text(part, &["mime_type"]), 200),
+    })
+}
+
+/// A file of a message of Messenger or Instagram. Shared posts and the like have addresses too and are no files.
+fn file_of(file: &Value) -> Option<Awaited> {
+    let is_file = matches!(text(file, &["type"]), "image" | "video" | "audio" | "file");
+    let place = Place::of_url(text(file, &["payload", "url"])).filter(|_| is_file)?;
+    Some(Awaited { place, name: String::new(), declared: String::new() })
+}
+
 /// What was said, in words; none for a kind of message that is not known.
 fn said_by_whatsapp(kind: &str, message: &Value) -> Option<String> {
     let part = message.get(kind).unwrap_or(&Value::Null);
     Some(match kind {
         "text" => text(part, &["body"]).to_owned(),
-        "image" | "video" | "audio" | "voice" | "sticker" | "document" => {
+        kind if MEDIA.contains(&kind) => {
             let (name, caption) = (text(part, &["filename"]), text(part, &["caption"]));
-            let told = [kind, name, text(part, &["mime_type"]), text(part, &["id"])];
-            lines(&[&media(&told), caption])
+            let told = [kind, name, text(part, &["mime_type"])];
+            lines(&[&media(&told, media_of(kind, message).is_some()), caption])
         }
         "location" => {
             let place = |key: &str| part.get(key).and_then(Value::as_f64);
@@ -222,8 +245,13 @@ fn of_messenger(object: &str, entry: &Value, event: &Value) -> What {
         told.references = if answered.is_empty() { Vec::new() } else { vec![answered.to_owned()] };
         let story = text(message, &["reply_to", "story", "id"]);
         let story = if story.is_empty() { String::new() } else { format!("[about the story {story}]") };
+        told.awaited = list(message, "attachments").iter().filter_map(file_of).take(FILES_LIMIT).collect();
         let files = list(message, "attachments").iter().map(|file| {
-            media(&[text(file, &["type"]), text(file, &["payload", "title"]), text(file, &["payload", "url"])])
+            let (kind, title) = (text(file, &["type"]), text(file, &["payload", "title"]));
+            match file_of(file) {
+                Some(_) => media(&[kind, title], true),
+                None => media(&[kind, title, text(file, &["payload", "url"])], false),
+            }
         });
         let files = files.collect::<Vec<_>>().join("\n");
         told.text = lines(&[&story, text(message, &["text"]), &files]);
@@ -259,10 +287,10 @@ fn moment(value: Option<&Value>, parts: i64) -> Result<Timestamp, Bad> {
     micros.and_then(|micros| Timestamp::from_microsecond(micros).ok()).ok_or(Bad::BadTime)
 }
 
-/// What stands for a file that is not here.
-fn media(told: &[&str]) -> String {
+/// What stands for a file in the text.
+fn media(told: &[&str], is_fetched: bool) -> String {
     let told: Vec<String> = told.iter().map(|word| line(word, 2_000)).filter(|word| !word.is_empty()).collect();
-    format!("[{}, not fetched]", told.join(" · "))
+    format!("[{}{}]", told.join(" · "), if is_fetched { "" } else { ", not fetched" })
 }
 
 fn lines(parts: &[&str]) -> String {
@@ -324,11 +352,11 @@ mod tests {
         let said = |kind: &str, part: Value| told(&delivery(&[value(&json!([message(kind, part)]))])[0]).text.clone();
         assert_eq!(
             said("image", json!({"id": "77", "mime_type": "image/jpeg", "caption": "Rotto!"})),
-            "[image · image/jpeg · 77, not fetched]\nRotto!"
+            "[image · image/jpeg]\nRotto!"
         );
         assert_eq!(
             said("document", json!({"id": "78", "mime_type": "application/pdf", "filename": "a\u{0}.pdf"})),
-            "[document · a .pdf · application/pdf · 78, not fetched]"
+            "[document · a .pdf · application/pdf]"
         );
         assert_eq!(
             said("location", json!({"latitude": 45.5, "longitude": 9, "name": "Casa"})),
@@ -387,7 +415,7 @@ mod tests {
         assert_eq!((first.author.address.as_str(), first.external_thread_id.as_str()), ("fb:51", "fb:51:9"));
         assert_eq!((first.platform_id.as_str(), first.text.as_str()), ("9", "Ciao"));
         assert_eq!(first.written_at.unwrap().as_second(), 1_772_442_000);
-        assert_eq!(told(&pieces[1]).text, "[image · https://cdn.example/a, not fetched]");
+        assert_eq!(told(&pieces[1]).text, "[image]");
         let story = json!({"mid": "m3", "text": "Bella", "reply_to": {"story": {"id": "77"}}});
         let pieces = read("instagram", json!([event(story)]));
         assert_eq!(told(&pieces[0]).author.address, "ig:51");

@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::ids::{ChannelAccountId, Uuid};
+use super::intake::awaited::Awaited;
 use super::intake::file::File;
 use super::intake::mail::report::Action;
 use super::intake::{Author, ID_LIMIT, TEXT_LIMIT, storable};
@@ -167,6 +168,8 @@ pub struct Told {
     pub order_id: String,
     pub written_at: Option<Timestamp>,
     pub files: Vec<File>,
+    /// Files that are fetched afterwards.
+    pub awaited: Vec<Awaited>,
 }
 
 // What people wrote stays out of logs.

@@ -46,6 +46,7 @@ fn told(data: &Value) -> Result<Told, Bad> {
         order_id: text(data, &["order_id"]).to_owned(),
         written_at,
         files: files(data.get("files"))?,
+        awaited: Vec::new(),
     }
     .checked()
 }
