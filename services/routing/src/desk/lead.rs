@@ -18,7 +18,7 @@ use super::leading::{self, Leading};
 use super::once::{self, Answers, Requests};
 use super::{Frames, Pace, Seat, Work, frames, notes, tell};
 use crate::store::lease::Lease;
-use crate::store::{actions, commit, intake, lease, sellers, snapshot};
+use crate::store::{actions, commit, credits, intake, lease, sellers, snapshot};
 use engine::ids::{AgentId, At, SellerId};
 use engine::journal::Page;
 use engine::refusal::Refusal;
@@ -30,6 +30,8 @@ const LOOK: Duration = Duration::from_millis(500);
 const NAP: Duration = Duration::from_millis(200);
 /// Commands and notes decided and committed at once.
 const BATCH: usize = 100;
+/// How late at most it is kept what sellers have to their credit.
+const CREDITS: Duration = Duration::from_secs(5);
 
 /// Stands ready for a provider and leads whenever nobody else does.
 pub(super) async fn lead(deps: Deps, me: Uuid, mut seat: Seat, pace: Pace, stop: CancellationToken) {
@@ -49,6 +51,7 @@ pub(super) async fn lead(deps: Deps, me: Uuid, mut seat: Seat, pace: Pace, stop:
                     journal,
                     streams: HashMap::new(),
                     beaten: Instant::now(),
+                    credited: Instant::now(),
                     looked: None,
                 };
                 leading::tell(&seat.leads, Leading::Here(taken.epoch));
@@ -250,6 +253,8 @@ struct Leader<'a> {
     streams: HashMap<AgentId, Frames>,
     /// When the beat was last moved, and notes were last looked for.
     beaten: Instant,
+    /// When it was last kept what sellers have to their credit.
+    credited: Instant,
     looked: Option<Instant>,
 }
 
@@ -427,6 +432,8 @@ impl Leader<'_> {
         touched.extend(by_hand.iter().filter_map(|action| action.seller));
         touched.extend(alerts.sellers());
         touched.extend(changes.pauses.iter().map(|(seller, _)| *seller));
+        let credits = if CREDITS <= self.credited.elapsed() { self.engine.take_credits() } else { Vec::new() };
+        touched.extend(credits.iter().map(|(seller, _)| *seller));
         touched.sort_unstable();
         touched.dedup();
         let epoch = self.engine.epoch();
@@ -436,6 +443,10 @@ impl Leader<'_> {
             return Err(Trouble::Fenced);
         }
         commit::keep(&mut tx, changes, epoch).await?;
+        if !credits.is_empty() {
+            credits::keep(&mut tx, &credits);
+            self.credited = Instant::now();
+        }
         actions::keep(&mut tx, &by_hand).await?;
         tx.keep(&once.kept());
         tell::others(&mut tx, changes)?;

@@ -10,6 +10,7 @@ pub mod alerts;
 mod columns;
 pub mod commit;
 pub mod contacts;
+pub mod credits;
 pub mod decisions;
 pub mod intake;
 pub mod journal;
