@@ -13,15 +13,17 @@ use engine::agent::{Presence, Profile};
 use engine::contact::{Contact, ContactState, NewContact};
 use engine::ids::{AgentId, At, ContactId, OfferId};
 use engine::needs::{Channel, Channels, Language, Level, Needs, Priority};
+use engine::policy::Policy;
 use engine::refusal::Refusal;
 use engine::{Completion, Event, Reply};
 use kit::keys::SigningKey;
 use kit::page::Pager;
 use kit::peers::{Calls, Peers};
 use kit::replicas::Replicas;
-use kit::{Clock, ProviderId, Scope, SellerId};
+use kit::{Clock, ProviderId, Scope, SellerId, UserId};
 use routing::desk::{Desks, Pace};
 use routing::store::intake::{Handed, Note, Told, Why};
+use routing::store::policies::{self, Stored};
 use routing::store::{agents, contacts, decisions, intake, journal, snapshot};
 use scratch::TemporaryCluster;
 use sqlx::postgres::PgPoolOptions;
@@ -203,7 +205,13 @@ impl History {
             };
             let mut tx = world.db.begin(&scope).await.expect("a transaction");
             tenantdb::sellers::keep(&mut tx, seller, &terms).await.expect("kept");
-            intake::leave(&mut tx, &[note(&world.clock, Told::Seller(seller))]);
+            // every second provider's sellers share by weight
+            let weight = if seed.is_multiple_of(2) { u32::try_from(history.chance.below(5)).expect("small") } else { 0 };
+            let policy = Policy { version: 1, weight, ..Policy::default() };
+            let (created_at, created_by) = (world.clock.now(), UserId(world.clock.new_uuid()));
+            policies::insert(&mut tx, seller, &Stored { policy, created_at, created_by }).await.expect("kept");
+            let told = [Told::Seller(seller), Told::Policy(seller)].map(|told| note(&world.clock, told));
+            intake::leave(&mut tx, &told);
             tx.commit().await.expect("committed");
         }
         for n in 0..=AGENTS {

@@ -24,6 +24,7 @@ use std::sync::Arc;
 use kit::Fault;
 use kit::serve::MAX_MESSAGE_BYTES;
 use proto::routing::v1::floor_service_server::FloorServiceServer;
+use proto::routing::v1::intake_service_server::IntakeServiceServer;
 use proto::routing::v1::replay_service_server::ReplayServiceServer;
 use proto::routing::v1::routing_service_server::RoutingServiceServer;
 use proto::routing::v1::simulation_service_server::SimulationServiceServer;
@@ -45,6 +46,7 @@ pub fn build(deps: Deps) -> Result<Parts, Fault> {
     let floor = FloorServiceServer::from_arc(api).max_decoding_message_size(MAX_MESSAGE_BYTES);
     let replays = ReplayServiceServer::new(api::replay::Replays::new(deps.clone()));
     let sites = SiteServiceServer::new(api::Sites::new(deps.clone(), desks.clone()));
+    let notes = IntakeServiceServer::new(api::Notes::new(deps.clone(), desks.clone()));
     // Made of its scenario alone, a simulation is run by whichever replica it comes to.
     let simulations =
         SimulationServiceServer::new(api::Simulations::new()).max_decoding_message_size(MAX_MESSAGE_BYTES);
@@ -53,6 +55,7 @@ pub fn build(deps: Deps) -> Result<Parts, Fault> {
             .add_service(passing::Passing::new(floor, desks.clone(), deps.replicas.clone()))
             .add_service(passing::Passing::new(replays, desks, deps.replicas))
             .add_service(sites)
+            .add_service(notes)
             .add_service(simulations),
         workers: vec![Worker::new("engines", move |stop| house.run(stop))],
         events: Some((&["tenants", "tickets"], Arc::new(WithSellers { inner: handler, terms: deps.terms }))),

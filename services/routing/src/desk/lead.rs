@@ -18,7 +18,7 @@ use super::leading::{self, Leading};
 use super::once::{self, Answers, Requests};
 use super::{Frames, Pace, Seat, Work, frames, notes, tell};
 use crate::store::lease::Lease;
-use crate::store::{actions, commit, credits, intake, lease, sellers, snapshot};
+use crate::store::{actions, commit, credits, intake, lease, sellers, set_aside, snapshot};
 use engine::ids::{AgentId, At, SellerId};
 use engine::journal::Page;
 use engine::refusal::Refusal;
@@ -93,6 +93,17 @@ enum Trouble {
     Fault(#[from] Fault),
 }
 
+impl Trouble {
+    /// What a note is set aside for that leads to it.
+    fn word(&self) -> &'static str {
+        match self {
+            Trouble::Failed(tenantdb::Failure::Inconsistent(_)) => "INCONSISTENT",
+            Trouble::Fenced | Trouble::Failed(_) => "INTERNAL",
+            Trouble::Fault(fault) => fault.reason(),
+        }
+    }
+}
+
 /// What earlier rounds teach: after repeated trouble one thing at a time is
 /// done, and a note that fails alone is set aside, so that it stops nobody.
 #[derive(Default)]
@@ -125,7 +136,7 @@ impl Care {
         let Some(note) = self.suspect.take().filter(|_| !transient) else { return };
         let set_aside = async {
             let mut tx = deps.db.begin(&Scope::provider(provider)).await?;
-            intake::set_aside(&mut tx, note).await?;
+            set_aside::put_aside(&mut tx, note, trouble.word(), At::of(deps.clock.now())).await?;
             tx.commit().await
         };
         match set_aside.await {
@@ -176,6 +187,9 @@ async fn look_at_lease(
     let stands_still = seen.is_some_and(|(before, since)| *before == now && since.elapsed() >= pace.lease);
     let free = now.holder.is_none_or(|holder| holder == me) || stands_still;
     let taken = if free { lease::take(&mut tx, &now, me, deps.replicas.here()).await? } else { None };
+    if taken.is_some() {
+        set_aside::read_anew(&mut tx).await?;
+    }
     tx.commit().await?;
     Ok(taken.ok_or(now))
 }
@@ -342,8 +356,24 @@ impl Leader<'_> {
         let most = care.batch();
         let mut tx = self.deps.db.begin(&Scope::provider(self.provider)).await?;
         let notes = intake::waiting(&mut tx, i64::try_from(most).unwrap_or(1)).await?;
-        care.suspect = if most == 1 { notes.first().map(|note| note.id) } else { None };
-        Ok(notes)
+        let (mut readable, mut unreadable) = (Vec::with_capacity(notes.len()), false);
+        for intake::Waiting { id, note } in notes {
+            match note {
+                Ok(note) => readable.push(note),
+                Err(error) => {
+                    tracing::error!(provider.id = %self.provider, note.id = %id, error = kit::fault::chain(&error), "a note to the engine could not be read and was set aside");
+                    set_aside::put_aside(&mut tx, id, set_aside::UNREADABLE, self.now()).await?;
+                    unreadable = true;
+                }
+            }
+        }
+        if unreadable {
+            tx.commit().await?;
+            // there may be more behind it
+            self.looked = None;
+        }
+        care.suspect = if most == 1 { readable.first().map(|note| note.id) } else { None };
+        Ok(readable)
     }
 
     /// One round: decide, commit, answer, tell.

@@ -18,6 +18,7 @@ pub mod lease;
 pub mod pauses;
 pub mod policies;
 pub mod sellers;
+pub mod set_aside;
 pub mod sites;
 pub mod snapshot;
 
