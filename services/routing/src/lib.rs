@@ -34,11 +34,13 @@ use tenantdb::events::WithSellers;
 use tenantdb::service::{Deps, Parts, Worker};
 use tonic::service::Routes;
 
+pub use desk::forgetting::Kept;
+
 /// The schema of the service.
 pub static MIGRATOR: Migrator = sqlx::migrate!();
 
 /// Puts the service together.
-pub fn build(deps: Deps) -> Result<Parts, Fault> {
+pub fn build(deps: Deps, kept: Kept) -> Result<Parts, Fault> {
     let (desks, house) = desk::Desks::new(deps.clone());
     let api = Arc::new(api::Api::new(deps.clone(), desks.clone()));
     let handler = events::Listener::new(deps.clone(), desks.clone());
@@ -57,7 +59,7 @@ pub fn build(deps: Deps) -> Result<Parts, Fault> {
             .add_service(sites)
             .add_service(notes)
             .add_service(simulations),
-        workers: vec![Worker::new("engines", move |stop| house.run(stop))],
+        workers: vec![Worker::new("engines", move |stop| house.keeping(kept).run(stop))],
         events: Some((&["tenants", "tickets"], Arc::new(WithSellers { inner: handler, terms: deps.terms }))),
     })
 }

@@ -67,7 +67,8 @@ impl Engine {
         }
         let contact = self.jobs[job].contact.id;
         let Some(explanation) = self.explain(contact, None, usize::MAX) else { return };
-        let fed = matches!(rule, Rule::Deadline | Rule::LateShare | Rule::MaximumWait | Rule::BelowFloor | Rule::Weight);
+        let fed =
+            matches!(rule, Rule::Deadline | Rule::LateShare | Rule::MaximumWait | Rule::BelowFloor | Rule::Weight);
         let rivals = agent.filter(|_| fed).map(|agent| self.rivals(agent)).unwrap_or_default();
         if let Some(probe) = &mut self.probe {
             probe.sight = Some(Sight { explanation, rivals });

@@ -123,7 +123,11 @@ impl Engine {
     /// What sellers have to their credit, in millionths of a contact, of those for whom it changed since the last call.
     pub fn take_credits(&mut self) -> Vec<(SellerId, i64)> {
         let changed = std::mem::take(&mut self.credited);
-        changed.iter().map(|seller| &self.sellers[seller as usize]).map(|slot| (slot.terms.seller, slot.credit)).collect()
+        changed
+            .iter()
+            .map(|seller| &self.sellers[seller as usize])
+            .map(|slot| (slot.terms.seller, slot.credit))
+            .collect()
     }
 }
 

@@ -3,9 +3,7 @@
 use anyhow::{anyhow, bail};
 use clap::{Args, Subcommand};
 use proto::routing::v1::intake_service_client::IntakeServiceClient;
-use proto::routing::v1::{
-    DropSetAsideNoteRequest, ListSetAsideNotesRequest, RetrySetAsideNoteRequest, SetAsideNote,
-};
+use proto::routing::v1::{DropSetAsideNoteRequest, ListSetAsideNotesRequest, RetrySetAsideNoteRequest, SetAsideNote};
 
 use super::At;
 use super::client::{Session, Transport, told};
@@ -129,6 +127,7 @@ fn line(note: &SetAsideNote) -> String {
     let since = note.set_aside_at.as_ref().and_then(kit::wire::instant);
     let since = since.map(|at| at.to_string()).unwrap_or_default();
     let SetAsideNote { note_id, kind, failure, seller_id, contact_id, agent_id, .. } = note;
-    let named: Vec<&str> = [seller_id, contact_id, agent_id].into_iter().map(String::as_str).filter(|id| !id.is_empty()).collect();
+    let named: Vec<&str> =
+        [seller_id, contact_id, agent_id].into_iter().map(String::as_str).filter(|id| !id.is_empty()).collect();
     format!("{note_id}\t{kind}\t{failure}\t{since}\t{}", named.join(" "))
 }

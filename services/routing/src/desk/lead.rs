@@ -13,7 +13,8 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::floor::{Floor, Shown, Turns};
-use super::journal::{self, Journal};
+use super::forgetting::{self, Kept};
+use super::journal::Journal;
 use super::leading::{self, Leading};
 use super::once::{self, Answers, Requests};
 use super::{Frames, Pace, Seat, Work, frames, notes, tell};
@@ -34,7 +35,7 @@ const BATCH: usize = 100;
 const CREDITS: Duration = Duration::from_secs(5);
 
 /// Stands ready for a provider and leads whenever nobody else does.
-pub(super) async fn lead(deps: Deps, me: Uuid, mut seat: Seat, pace: Pace, stop: CancellationToken) {
+pub(super) async fn lead(deps: Deps, me: Uuid, mut seat: Seat, pace: Pace, kept: Kept, stop: CancellationToken) {
     let mut care = Care::default();
     loop {
         let Some(taken) = take_lease(&deps, me, &seat, pace, &stop).await else { return };
@@ -46,6 +47,7 @@ pub(super) async fn lead(deps: Deps, me: Uuid, mut seat: Seat, pace: Pace, stop:
                     me,
                     provider: seat.provider,
                     pace,
+                    kept,
                     engine,
                     floor,
                     journal,
@@ -261,6 +263,7 @@ struct Leader<'a> {
     me: Uuid,
     provider: ProviderId,
     pace: Pace,
+    kept: Kept,
     engine: Engine,
     floor: Floor,
     journal: Journal,
@@ -338,7 +341,8 @@ impl Leader<'_> {
     }
 
     fn forget_old(&self, stop: &CancellationToken) {
-        tokio::spawn(journal::forget_old(self.deps.clone(), self.provider, self.now(), stop.clone()));
+        let forgetting = forgetting::forget_old(self.deps.clone(), self.provider, self.now(), self.kept, stop.clone());
+        tokio::spawn(forgetting);
     }
 
     fn now(&self) -> At {

@@ -12,6 +12,7 @@ pub mod commit;
 pub mod contacts;
 pub mod credits;
 pub mod decisions;
+pub mod history;
 pub mod intake;
 pub mod journal;
 pub mod lease;

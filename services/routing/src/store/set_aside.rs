@@ -124,12 +124,11 @@ pub async fn list(tx: &mut TenantTx, after: Option<Uuid>, most: i64) -> Result<V
 /// One of them, locked until the commit.
 pub async fn lock(tx: &mut TenantTx, note: NoteId) -> Result<Option<SetAside>, Failure> {
     let provider = tx.provider();
-    let row: Option<Row> =
-        sqlx::query_as(columns!("where provider_id = $1 and intake_id = $2 and failed for update"))
-            .bind(provider.0)
-            .bind(note.0)
-            .fetch_optional(tx.conn())
-            .await?;
+    let row: Option<Row> = sqlx::query_as(columns!("where provider_id = $1 and intake_id = $2 and failed for update"))
+        .bind(provider.0)
+        .bind(note.0)
+        .fetch_optional(tx.conn())
+        .await?;
     Ok(row.map(SetAside::from))
 }
 
