@@ -38,13 +38,16 @@ struct Matching {
     order: Vec<(u32, Rule)>,
 }
 
+/// Classes by the contact that goes first of what is left of them.
+type Heap = BinaryHeap<Reverse<(Key, u32)>>;
+
 /// The classes that take part, by the head of what is left of them.
 #[derive(Default)]
 struct Line {
-    any: [BinaryHeap<Reverse<(Key, u32)>>; 3],
-    below_floor: [BinaryHeap<Reverse<(Key, u32)>>; 3],
+    any: [Heap; 3],
+    below_floor: [Heap; 3],
     /// Those of `any` once more that are of sellers with a weight, by seller.
-    weighted: [BTreeMap<u32, BinaryHeap<Reverse<(Key, u32)>>>; 3],
+    weighted: [BTreeMap<u32, Heap>; 3],
     /// Jobs that were taken from one of the two and still stand in the other.
     gone: HashSet<u32>,
 }
@@ -60,7 +63,7 @@ struct Next {
 
 impl Line {
     /// Forgets the foremost entries that were taken already.
-    fn tidy(heap: &mut BinaryHeap<Reverse<(Key, u32)>>, gone: &HashSet<u32>) {
+    fn tidy(heap: &mut Heap, gone: &HashSet<u32>) {
         while heap.peek().is_some_and(|Reverse((key, _))| gone.contains(&key.job)) {
             heap.pop();
         }
@@ -73,7 +76,7 @@ impl Line {
             Line::tidy(heap, gone);
             !heap.is_empty()
         });
-        let first = |heap: &BinaryHeap<Reverse<(Key, u32)>>| heap.peek().map(|Reverse((key, _))| key.at);
+        let first = |heap: &Heap| heap.peek().map(|Reverse((key, _))| key.at);
         of_sellers.iter().filter_map(|(seller, heap)| Some((*seller, first(heap)?))).collect()
     }
 }
@@ -242,9 +245,7 @@ impl Engine {
             Line::tidy(&mut line.any[tier as usize], &line.gone);
         }
         let forced = Tier::Forced as usize;
-        let first = |heaps: &[BinaryHeap<Reverse<(Key, u32)>>; 3], tier: Tier| {
-            heaps[tier as usize].peek().map(|Reverse((key, _))| *key)
-        };
+        let first = |heaps: &[Heap; 3], tier: Tier| heaps[tier as usize].peek().map(|Reverse((key, _))| *key);
         let forced_below = [&mut line.below_floor[forced], &mut line.any[forced]];
         if let Some(heap) =
             forced_below.into_iter().filter(|heap| !heap.is_empty()).max_by_key(|heap| heap.peek().copied())
