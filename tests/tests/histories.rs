@@ -13,15 +13,18 @@ use engine::agent::{Presence, Profile};
 use engine::contact::{Contact, ContactState, NewContact};
 use engine::ids::{AgentId, At, ContactId, OfferId};
 use engine::needs::{Channel, Channels, Language, Level, Needs, Priority};
+use engine::policy::Policy;
 use engine::refusal::Refusal;
 use engine::{Completion, Event, Reply};
 use kit::keys::SigningKey;
 use kit::page::Pager;
 use kit::peers::{Calls, Peers};
 use kit::replicas::Replicas;
-use kit::{Clock, ProviderId, Scope, SellerId};
+use kit::{Clock, ProviderId, Scope, SellerId, UserId};
+use routing::desk::forgetting::{self, Kept};
 use routing::desk::{Desks, Pace};
 use routing::store::intake::{Handed, Note, Told, Why};
+use routing::store::policies::{self, Stored};
 use routing::store::{agents, contacts, decisions, intake, journal, snapshot};
 use scratch::TemporaryCluster;
 use sqlx::postgres::PgPoolOptions;
@@ -203,7 +206,14 @@ impl History {
             };
             let mut tx = world.db.begin(&scope).await.expect("a transaction");
             tenantdb::sellers::keep(&mut tx, seller, &terms).await.expect("kept");
-            intake::leave(&mut tx, &[note(&world.clock, Told::Seller(seller))]);
+            // every second provider's sellers share by weight
+            let weight =
+                if seed.is_multiple_of(2) { u32::try_from(history.chance.below(5)).expect("small") } else { 0 };
+            let policy = Policy { version: 1, weight, ..Policy::default() };
+            let (created_at, created_by) = (world.clock.now(), UserId(world.clock.new_uuid()));
+            policies::insert(&mut tx, seller, &Stored { policy, created_at, created_by }).await.expect("kept");
+            let told = [Told::Seller(seller), Told::Policy(seller)].map(|told| note(&world.clock, told));
+            intake::leave(&mut tx, &told);
             tx.commit().await.expect("committed");
         }
         for n in 0..=AGENTS {
@@ -758,4 +768,57 @@ async fn no_history_loses_a_contact_or_offers_one_twice() {
     for kind in ["offered", "accepted", "done", "rejected", "timed_out", "rescinded", "cancelled"] {
         assert!(of(kind) != 0, "nothing was {kind}: {decided:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_ended_long_ago_is_forgotten_in_pieces_and_nothing_else() {
+    let world = Arc::new(World::start().await);
+    let history = History::begin(&world, 3).await;
+    let (provider, seller) = (history.provider.0, history.sellers[0].0);
+    // so many contacts that ended so long ago, each with an offer and two decisions, and the time that went to them
+    for (many, days) in [(1_203, 401), (7, 399)] {
+        sqlx::raw_sql(sqlx::AssertSqlSafe(format!(
+            "create temporary table old on commit drop as
+                 select gen_random_uuid() as id, timestamptz '2027-03-01T08:00:00Z' - interval '{days} days' as at, n
+                   from generate_series(1, {many}) as n;
+             insert into routing.contact (provider_id, seller_id, contact_id, ticket_number, channel, language,
+                 minimum_level, required_skills, preferred_skills, priority, waiting_since, due_at, state, queued_at,
+                 ended_at, offers_made, dropped, version)
+             select '{provider}', '{seller}', id, '', 'email', 'it', 'b2', '{{}}', '{{}}', 'normal', at, at, 'done', at, at,
+                    1, 0, 3 from old;
+             insert into routing.offer (provider_id, seller_id, offer_id, contact_id, agent_id, state, rule, offered_at,
+                 expires_at, ended_at, reason, epoch)
+             select '{provider}', '{seller}', gen_random_uuid(), id, id, 'accepted', 'deadline', at,
+                    at + interval '1 minute', at, '', 1 from old;
+             insert into routing.decision (provider_id, seller_id, sequence, epoch, decided_at, contact_id, kind, rule,
+                 policy_version, eligible_agents, available_agents, competing_contacts, waited_us, slack_us, reason)
+             select '{provider}', '{seller}', -{days} * 10000 - 2 * n - twice, 1, at, id, 'done', 'agent', 0, 0, 0, 0, 0, 0, ''
+               from old, generate_series(0, 1) as twice;
+             insert into routing.presence_interval (provider_id, agent_id, started_at, ended_at, activity, reason)
+             select '{provider}', id, at - interval '1 hour', at, 'working', '' from old",
+        )))
+        .execute(&world.raw)
+        .await
+        .expect("rows");
+    }
+    let counts = || async {
+        let counts: (i64, i64, i64, i64) = sqlx::query_as(
+            "select (select count(*) from routing.contact where provider_id = $1),
+                    (select count(*) from routing.offer where provider_id = $1),
+                    (select count(*) from routing.decision where provider_id = $1 and sequence < 0),
+                    (select count(*) from routing.presence_interval where provider_id = $1)",
+        )
+        .bind(provider)
+        .fetch_one(&world.raw)
+        .await
+        .expect("counts");
+        counts
+    };
+    assert_eq!(counts().await, (1_210, 1_210, 2_420, 1_210));
+    let deps = deps(&world.db, &world.clock);
+    let forget = || forgetting::forget_some(&deps, history.provider, world.now(), Kept::default());
+    assert!(forget().await.expect("it can be"));
+    assert_eq!(counts().await, (710, 710, 1_420, 710), "a piece at a time");
+    while forget().await.expect("it can be") {}
+    assert_eq!(counts().await, (7, 7, 14, 7), "and the rest stays");
 }

@@ -71,6 +71,12 @@ pub struct Policy {
     pub floor: u32,
     /// Contacts at work beyond which nothing more is offered; 0 = none.
     pub ceiling: u32,
+    /// Its part of the contacts that several sellers with a weight contest, beside
+    /// theirs; 0 = its contacts go by deadlines alone.
+    pub weight: u32,
+    /// Contacts due within this time of each other count as due alike for weights,
+    /// while the first of them has more than that left or something is late already.
+    pub weight_window_seconds: i64,
     /// Percent of picks that go to late contacts while others can be saved.
     pub late_share_percent: u32,
     /// Time until due for a contact without a promise.
@@ -107,6 +113,8 @@ pub struct Policy {
     pub skill_rules: Vec<SkillRule>,
 }
 
+/// Greatest weight of a seller.
+pub const WEIGHT_MAX: u32 = 1_000;
 /// Most home sites of a seller.
 pub const HOME_SITES_MAX: usize = 8;
 
@@ -125,6 +133,8 @@ impl Default for Policy {
             orphan_seconds: 900,
             floor: 0,
             ceiling: 0,
+            weight: 0,
+            weight_window_seconds: 900,
             late_share_percent: 20,
             default_due_seconds: 86_400,
             agent_order: AgentOrder::LeastFlexible,
@@ -172,6 +182,8 @@ impl Policy {
         within("orphan_seconds", self.orphan_seconds, 0, 86_400);
         within("floor", i64::from(self.floor), 0, 10_000);
         within("ceiling", i64::from(self.ceiling), 0, 100_000);
+        within("weight", i64::from(self.weight), 0, i64::from(WEIGHT_MAX));
+        within("weight_window_seconds", self.weight_window_seconds, 0, 86_400);
         within("late_share_percent", i64::from(self.late_share_percent), 0, 100);
         within("idle_reserve", i64::from(self.idle_reserve), 0, 10_000);
         within("default_due_seconds", self.default_due_seconds, 60, 2_592_000);

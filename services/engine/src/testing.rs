@@ -85,6 +85,7 @@ pub struct Desk {
     pub terms: BTreeMap<SellerId, SellerTerms>,
     pub pauses: BTreeMap<SellerId, Pause>,
     pub sites: Vec<SiteHours>,
+    pub credits: BTreeMap<SellerId, i64>,
     pub decisions: Vec<Decision>,
     pub pages: Vec<(Page, Vec<Round>)>,
     pub seconds_recorded: i64,
@@ -106,6 +107,7 @@ impl Desk {
             terms: BTreeMap::new(),
             pauses: BTreeMap::new(),
             sites: Vec::new(),
+            credits: BTreeMap::new(),
             decisions: Vec::new(),
             pages: vec![(first, Vec::new())],
             seconds_recorded: 0,
@@ -190,6 +192,7 @@ impl Desk {
             assert!(interval.end > interval.start);
             self.seconds_recorded += interval.end.since(interval.start) / 1_000_000;
         }
+        self.credits.extend(self.engine.take_credits());
         self.decisions.extend(changes.decisions);
     }
 
@@ -208,6 +211,7 @@ impl Desk {
             offers: self.offers.values().filter(|o| o.state == OfferState::Pending).cloned().collect(),
             pauses: self.pauses.iter().map(|(s, p)| (*s, p.clone())).collect(),
             sites: self.sites.clone(),
+            credits: self.credits.iter().map(|(seller, credit)| (*seller, *credit)).collect(),
             refusals: refusals.filter(|(_, _, until)| *until > self.now).collect(),
         }
     }

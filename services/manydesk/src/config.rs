@@ -47,6 +47,8 @@ pub struct Config {
     pub connections: u32,
     /// NATS JetStream as the bus between services; none = PostgreSQL.
     pub bus: Option<jetstream::Settings>,
+    /// For how many days routing keeps what.
+    pub routing: routing::Kept,
     /// How mail is sent and received.
     pub mail: tickets::mail::Settings,
 }
@@ -90,7 +92,7 @@ impl Config {
         let millis = |reader: &mut Reader<'_>, name, default: u64| {
             Duration::from_millis(reader.parsed(name, default, "a number of milliseconds"))
         };
-        let (bus, mail) = (bus(&mut reader), mail(&mut reader));
+        let (bus, mail, routing) = (bus(&mut reader), mail(&mut reader), routing(&mut reader));
         let tls = tls(&mut reader);
         let config = Config {
             listen,
@@ -111,6 +113,7 @@ impl Config {
             trust_forwarded: reader.parsed("MANYDESK_TRUST_FORWARDED", false, "true or false"),
             connections: reader.parsed("MANYDESK_CONNECTIONS", 6, "a number"),
             bus,
+            routing,
             mail,
         };
         if !(1..=200).contains(&config.connections) {
@@ -166,6 +169,22 @@ fn bus(reader: &mut Reader<'_>) -> Option<jetstream::Settings> {
         reader.wrong("MANYDESK_NATS_REPLICAS", "must be 1 to 5");
     }
     Some(settings)
+}
+
+/// For how many days routing keeps what.
+fn routing(reader: &mut Reader<'_>) -> routing::Kept {
+    let usual = routing::Kept::default();
+    let kept = routing::Kept {
+        journal_days: reader.parsed("MANYDESK_ROUTING_JOURNAL_DAYS", usual.journal_days, "a number of days"),
+        history_days: reader.parsed("MANYDESK_ROUTING_HISTORY_DAYS", usual.history_days, "a number of days"),
+    };
+    if !kept.is_sound() {
+        reader.wrong(
+            "MANYDESK_ROUTING_HISTORY_DAYS",
+            "must be at most 3660 and more than MANYDESK_ROUTING_JOURNAL_DAYS, which must be 1 to 90",
+        );
+    }
+    kept
 }
 
 /// How mail is sent and received; each service that has master keys gets them apart.

@@ -129,7 +129,7 @@ impl Platform {
                 replicas: Replicas::default(),
             };
             let masters = crate::master::of_installation(&secrets, service);
-            let parts = build(service, &deps, &issuer, Some(&masters), &config.mail, &keyring, &revoked).await?;
+            let parts = build(service, &deps, &issuer, Some(&masters), config, &keyring, &revoked).await?;
             let verifier =
                 Verifier::new(keyring.clone(), revoked.clone(), clock.clone(), &issuer, &[AUDIENCE, service]);
             let stack = Stack { name: service, verifier, in_flight: config.in_flight, longest: config.call_timeout };
@@ -338,7 +338,7 @@ pub async fn build(
     deps: &Deps,
     issuer: &str,
     masters: Option<&tenants::MasterKeys>,
-    mail: &tickets::mail::Settings,
+    config: &Config,
     keyring: &Keyring,
     revoked: &Revoked,
 ) -> anyhow::Result<Parts> {
@@ -356,12 +356,16 @@ pub async fn build(
         }
         "tickets" => {
             let public_url = issuer.trim_end_matches('/').to_owned();
-            tickets::build(deps, tickets::mail::Settings { master_keys: masters.cloned(), public_url, ..mail.clone() })?
+            tickets::build(
+                deps,
+                tickets::mail::Settings { master_keys: masters.cloned(), public_url, ..config.mail.clone() },
+            )?
         }
-        "routing" => routing::build(deps)?,
+        "routing" => routing::build(deps, config.routing)?,
         "workforce" => workforce::build(deps)?,
         "billing" => {
-            let mail = billing::mail::Settings {
+            let mail = &config.mail;
+            let settings = billing::mail::Settings {
                 master_keys: masters.cloned(),
                 internal_servers: mail.internal_servers,
                 authorities: mail.authorities.clone(),
@@ -370,7 +374,7 @@ pub async fn build(
                 attempts: mail.attempts,
                 attempt_limit: mail.attempt_limit,
             };
-            billing::build(deps, mail)?
+            billing::build(deps, settings)?
         }
         other => return Err(anyhow!("there is no service {other}")),
     })

@@ -231,7 +231,7 @@ async fn serve_one(
         let readiness = follow::Readiness { databases: vec![db.clone()], keyring: keyring.clone() };
         tasks.spawn(follow::serve_metrics(bind(address).await?, readiness, stop.clone()));
     }
-    let parts = build(alone.name, &deps, &issuer, alone.masters.as_ref(), &config.mail, &keyring, &revoked).await?;
+    let parts = build(alone.name, &deps, &issuer, alone.masters.as_ref(), config, &keyring, &revoked).await?;
     let verifier = Verifier::new(keyring, revoked, clock, &issuer, &[AUDIENCE, alone.name]);
     let stack = Stack { name: alone.name, verifier, in_flight: config.in_flight, longest: config.call_timeout };
     let local = kit::serve::stack(parts.routes.clone(), &stack);

@@ -24,6 +24,7 @@ use std::sync::Arc;
 use kit::Fault;
 use kit::serve::MAX_MESSAGE_BYTES;
 use proto::routing::v1::floor_service_server::FloorServiceServer;
+use proto::routing::v1::intake_service_server::IntakeServiceServer;
 use proto::routing::v1::replay_service_server::ReplayServiceServer;
 use proto::routing::v1::routing_service_server::RoutingServiceServer;
 use proto::routing::v1::simulation_service_server::SimulationServiceServer;
@@ -33,11 +34,13 @@ use tenantdb::events::WithSellers;
 use tenantdb::service::{Deps, Parts, Worker};
 use tonic::service::Routes;
 
+pub use desk::forgetting::Kept;
+
 /// The schema of the service.
 pub static MIGRATOR: Migrator = sqlx::migrate!();
 
 /// Puts the service together.
-pub fn build(deps: Deps) -> Result<Parts, Fault> {
+pub fn build(deps: Deps, kept: Kept) -> Result<Parts, Fault> {
     let (desks, house) = desk::Desks::new(deps.clone());
     let api = Arc::new(api::Api::new(deps.clone(), desks.clone()));
     let handler = events::Listener::new(deps.clone(), desks.clone());
@@ -45,6 +48,7 @@ pub fn build(deps: Deps) -> Result<Parts, Fault> {
     let floor = FloorServiceServer::from_arc(api).max_decoding_message_size(MAX_MESSAGE_BYTES);
     let replays = ReplayServiceServer::new(api::replay::Replays::new(deps.clone()));
     let sites = SiteServiceServer::new(api::Sites::new(deps.clone(), desks.clone()));
+    let notes = IntakeServiceServer::new(api::Notes::new(deps.clone(), desks.clone()));
     // Made of its scenario alone, a simulation is run by whichever replica it comes to.
     let simulations =
         SimulationServiceServer::new(api::Simulations::new()).max_decoding_message_size(MAX_MESSAGE_BYTES);
@@ -53,8 +57,9 @@ pub fn build(deps: Deps) -> Result<Parts, Fault> {
             .add_service(passing::Passing::new(floor, desks.clone(), deps.replicas.clone()))
             .add_service(passing::Passing::new(replays, desks, deps.replicas))
             .add_service(sites)
+            .add_service(notes)
             .add_service(simulations),
-        workers: vec![Worker::new("engines", move |stop| house.run(stop))],
+        workers: vec![Worker::new("engines", move |stop| house.keeping(kept).run(stop))],
         events: Some((&["tenants", "tickets"], Arc::new(WithSellers { inner: handler, terms: deps.terms }))),
     })
 }

@@ -281,6 +281,7 @@ fn summary(decision: &Decision) -> String {
         Rule::LateShare => "it was late, and late contacts get a share of the picks",
         Rule::MaximumWait => "it had waited as long as anything may",
         Rule::BelowFloor => "its seller had less at work than its floor",
+        Rule::Weight => "others were of the same standing, and by weight it was its seller's turn",
         Rule::Manual => "somebody did it by hand",
         Rule::Agent => "the agent did",
         Rule::Withdrawn => "it was no longer needed",

@@ -144,6 +144,8 @@ pub struct PolicyPart {
     pub promise: Option<Span>,
     pub floor: Option<u32>,
     pub ceiling: Option<u32>,
+    pub weight: Option<u32>,
+    pub weight_window: Option<Span>,
     pub idle_reserve: Option<u32>,
     pub late_share_percent: Option<u32>,
     pub maximum_wait: Option<Span>,

@@ -148,6 +148,20 @@ fn a_contact_is_kept_for_the_site_that_opens_soon_or_overflows_by_the_policy() {
 }
 
 #[test]
+fn what_is_not_enough_for_two_is_divided_by_their_weights() {
+    let text = include_str!("../scenarios/weights-3-to-1.toml").replace("replications = 20", "replications = 4");
+    let served = |text: &str| {
+        let outcome = run(text, 1);
+        ["A", "B"].map(|of| outcome.figure(of, "served").expect("a figure").value)
+    };
+    let [a, b] = served(&text);
+    assert!((2.7..3.3).contains(&(a / b)), "{a} to {b}");
+    let [one, other] = served(&text.replace("weight = 3", "weight = 0").replace("weight = 1", "weight = 0"));
+    assert!((0.9..1.1).contains(&(one / other)), "{one} to {other} without weights");
+    assert!((a + b) / (one + other) > 0.97, "nobody is idle for weights: {a} + {b}, {one} + {other}");
+}
+
+#[test]
 fn everybody_who_came_is_served_or_gone() {
     for end in ["drain", "stop", "flow"] {
         let outcome = run(&BUSY.replace("interval = \"1 h\"", &format!("interval = \"1 h\"\nend = \"{end}\"")), 2);

@@ -36,6 +36,10 @@ pub struct Explanation {
     pub eligible: u32,
     /// Of those, agents with room now.
     pub available: u32,
+    /// Its seller's weight; 0 = none.
+    pub weight: u32,
+    /// What its seller has to its credit of contacts that weights divide, in millionths of a contact.
+    pub credit: i64,
     /// Agents, those who would be tried first first.
     pub verdicts: Vec<Verdict>,
 }
@@ -78,6 +82,8 @@ impl Engine {
             contact: self.jobs[job].contact.clone(),
             eligible: class.eligible_count,
             available: class.eligible.count_both(room),
+            weight: policy.weight,
+            credit: self.sellers[self.jobs[job].seller as usize].credit,
             verdicts,
         })
     }

@@ -31,6 +31,7 @@ impl Engine {
             classes: Vec::new(),
             granted: BitSet::default(),
             paused: None,
+            credit: 0,
             told: false,
         });
         self.seller_index.insert(seller, number);
@@ -69,6 +70,7 @@ impl Engine {
         self.below_floor.put(seller, slot.is_below_floor());
         self.reserving.put(seller, slot.policy.idle_reserve != 0);
         self.primary_first.put(seller, slot.policy.primary_first);
+        self.weighted.put(seller, slot.policy.weight != 0);
     }
 
     pub(super) fn enqueue(&mut self, new: NewContact) -> Result<Reply, Refusal> {

@@ -6,6 +6,7 @@ use super::classes::Class;
 use super::model::AgentSlot;
 use super::queue::{Key, NOBODY, Tier};
 use super::record::Rule;
+use super::weights::{Contest, Head};
 use crate::agent::Presence;
 use crate::contact::ContactState;
 use crate::ids::{AgentId, At};
@@ -56,11 +57,13 @@ struct Pick {
     key: Key,
 }
 
-/// The best waiting contact of each kind for one agent: by tier, among all sellers and among those below their floor.
+/// The best waiting contact of each kind for one agent: by tier, among all sellers and among those below their floor;
+/// and the first contacts of sellers with a weight.
 #[derive(Debug, Default)]
 struct Best {
     any: [Option<Pick>; 3],
     below_floor: [Option<Pick>; 3],
+    weighted: [Vec<Head>; 3],
     competing: u32,
 }
 
@@ -89,7 +92,7 @@ impl Engine {
         if self.deferred {
             return;
         }
-        if self.to_place.len() > 1 || self.to_feed.len() > 1 {
+        if self.to_place.len() + self.to_feed.len() > 1 {
             self.match_together();
         }
         loop {
@@ -174,8 +177,11 @@ impl Engine {
             return;
         }
         let best = self.best_for(agent);
-        match self.choose(&best) {
-            Some((key, rule)) => self.make_offer(key.job, agent, rule, best.competing),
+        match self.choose(agent, &best) {
+            Some((key, rule, contest)) => {
+                self.make_offer(key.job, agent, rule, best.competing);
+                contest.iter().for_each(|contest| self.charge(contest));
+            }
             None => self.offer_what_she_refused(agent),
         }
     }
@@ -225,18 +231,16 @@ impl Engine {
                     _ if self.primary_first.has(seller) => speaks_worse(slot, &self.classes[number]),
                     _ => u8::MAX,
                 };
+                if tier != Tier::Forced && self.weighted.has(seller) {
+                    let refused = !slot.refused.is_empty();
+                    let at = if refused { self.first_for(slot, number, tier).map(|key| key.at) } else { Some(at) };
+                    let head = |at| Head { seller, class: number, speaks_worse, at };
+                    best.weighted[tier as usize].extend(at.map(head));
+                }
                 if !best.might_keep(tier, below_floor, speaks_worse, at) {
                     continue;
                 }
-                let queue = &self.classes[number].queue;
-                // What she let go of is passed over; seldom anybody has let go of anything.
-                let head = match queue.head(tier) {
-                    Some(head) if slot.refused.contains(&head.job) => {
-                        queue.tier(tier).find(|key| !slot.refused.contains(&key.job)).copied()
-                    }
-                    head => head,
-                };
-                if let Some(key) = head {
+                if let Some(key) = self.first_for(slot, number, tier) {
                     best.keep(tier, below_floor, Pick { speaks_worse, key });
                 }
             }
@@ -254,17 +258,27 @@ impl Engine {
 
     /// What has waited too long goes first; then sellers below their floor;
     /// then the earliest due of those that can still be saved, with a share of
-    /// the picks for those that are late already.
-    fn choose(&mut self, best: &Best) -> Option<(Key, Rule)> {
+    /// the picks for those that are late already; and among those of the same standing the one whose seller's turn it
+    /// is by weight.
+    fn choose(&mut self, agent: u32, best: &Best) -> Option<(Key, Rule, Option<Contest>)> {
         let [forced, savable, late] = best.any.map(|pick| pick.map(|pick| pick.key));
         if let Some(key) = forced {
-            return Some((key, Rule::MaximumWait));
+            return Some((key, Rule::MaximumWait, None));
         }
         let [_, savable_below, late_below] = best.below_floor.map(|pick| pick.map(|pick| pick.key));
         if savable_below.is_some() || late_below.is_some() {
-            return self.savable_or_late(savable_below, late_below).map(|(key, _)| (key, Rule::BelowFloor));
+            return self.savable_or_late(savable_below, late_below).map(|(key, _)| (key, Rule::BelowFloor, None));
         }
-        self.savable_or_late(savable, late)
+        let (key, rule) = self.savable_or_late(savable, late)?;
+        let tier = if savable == Some(key) { Tier::Savable } else { Tier::Late };
+        let (record, pick) = (&self.jobs[key.job], best.any[tier as usize]?);
+        let first =
+            Head { seller: record.seller, class: record.class, speaks_worse: pick.speaks_worse, at: pick.key.at };
+        let late = !best.weighted[Tier::Late as usize].is_empty();
+        match self.by_weight(agent, tier, first, &best.weighted[tier as usize], late) {
+            Some((key, contest)) => Some((key, Rule::Weight, Some(contest))),
+            None => Some((key, rule, None)),
+        }
     }
 
     pub(super) fn savable_or_late(&mut self, savable: Option<Key>, late: Option<Key>) -> Option<(Key, Rule)> {

@@ -37,6 +37,7 @@ mod standing;
 mod supervise;
 mod timers;
 mod together;
+mod weights;
 
 #[cfg(test)]
 mod tests;
@@ -62,6 +63,7 @@ pub use probe::{Rival, Sight};
 pub use record::{Changes, Decision, Kind, Rule};
 pub use restore::Snapshot;
 pub use standing::{Standing, Step};
+pub use weights::{CONTACT, MOST_CONTACTS};
 
 use classes::Classes;
 use model::{AgentSlot, Jobs, SellerSlot};
@@ -185,6 +187,9 @@ pub struct Engine {
     /// Sellers that keep agents free for others, and those whose contacts are looked at by who speaks best.
     reserving: BitSet,
     primary_first: BitSet,
+    /// Sellers with a weight, and those whose credit is other than when it was last asked for.
+    weighted: BitSet,
+    credited: BitSet,
     sites: Sites,
     timers: Timers,
     /// Contacts to find an agent for, agents to find contacts for, and sellers
@@ -232,6 +237,8 @@ impl Engine {
             below_floor: BitSet::default(),
             reserving: BitSet::default(),
             primary_first: BitSet::default(),
+            weighted: BitSet::default(),
+            credited: BitSet::default(),
             sites: Sites::default(),
             timers: Timers::default(),
             to_place: VecDeque::new(),

@@ -28,6 +28,8 @@ pub struct SellerSlot {
     pub granted: BitSet,
     /// A hand lets nothing new of it be offered.
     pub paused: Option<Pause>,
+    /// What it has to its credit of contacts that its weight was to divide, in millionths.
+    pub credit: i64,
     /// Whether its terms were told, rather than only its name mentioned.
     pub told: bool,
 }

@@ -24,6 +24,10 @@ pub struct Rival {
     pub priority: Priority,
     /// Whether its seller had less at work than its floor.
     pub below_floor: bool,
+    /// Its seller's weight; 0 = none.
+    pub weight: u32,
+    /// What its seller had to its credit, in millionths of a contact.
+    pub credit: i64,
     /// Place in its tier, from 1.
     pub place: u32,
 }
@@ -63,7 +67,8 @@ impl Engine {
         }
         let contact = self.jobs[job].contact.id;
         let Some(explanation) = self.explain(contact, None, usize::MAX) else { return };
-        let fed = matches!(rule, Rule::Deadline | Rule::LateShare | Rule::MaximumWait | Rule::BelowFloor);
+        let fed =
+            matches!(rule, Rule::Deadline | Rule::LateShare | Rule::MaximumWait | Rule::BelowFloor | Rule::Weight);
         let rivals = agent.filter(|_| fed).map(|agent| self.rivals(agent)).unwrap_or_default();
         if let Some(probe) = &mut self.probe {
             probe.sight = Some(Sight { explanation, rivals });
@@ -91,6 +96,7 @@ impl Engine {
         let rival = |(tier, key, below_floor): (u8, super::queue::Key, bool)| {
             places[usize::from(tier)] += 1;
             let contact = &self.jobs[key.job].contact;
+            let seller = &self.sellers[self.jobs[key.job].seller as usize];
             Rival {
                 contact: contact.id,
                 seller: contact.seller,
@@ -99,6 +105,8 @@ impl Engine {
                 waiting_since: contact.waiting_since,
                 priority: contact.priority,
                 below_floor,
+                weight: seller.policy.weight,
+                credit: seller.credit,
                 place: places[usize::from(tier)],
             }
         };

@@ -118,6 +118,8 @@ pub enum Rule {
     MaximumWait,
     /// Its seller had less at work than its floor.
     BelowFloor,
+    /// Several sellers had contacts of the same standing, and it was its seller's turn by weight.
+    Weight,
     /// A hand did it.
     Manual,
     /// The agent did it.
@@ -136,7 +138,7 @@ pub enum Rule {
 
 impl Rule {
     /// Every rule.
-    pub const ALL: [Rule; 15] = [
+    pub const ALL: [Rule; 16] = [
         Rule::Intake,
         Rule::Affinity,
         Rule::LeastFlexible,
@@ -145,6 +147,7 @@ impl Rule {
         Rule::LateShare,
         Rule::MaximumWait,
         Rule::BelowFloor,
+        Rule::Weight,
         Rule::Manual,
         Rule::Agent,
         Rule::Withdrawn,
@@ -166,6 +169,7 @@ impl Rule {
             Rule::LateShare => "late_share",
             Rule::MaximumWait => "maximum_wait",
             Rule::BelowFloor => "below_floor",
+            Rule::Weight => "weight",
             Rule::Manual => "manual",
             Rule::Agent => "agent",
             Rule::Withdrawn => "withdrawn",

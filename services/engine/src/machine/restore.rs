@@ -35,6 +35,9 @@ pub struct Snapshot {
     /// When sites are open.
     #[serde(default)]
     pub sites: Vec<SiteHours>,
+    /// What sellers have to their credit of contacts that weights divide, in millionths of a contact.
+    #[serde(default)]
+    pub credits: Vec<(SellerId, i64)>,
     /// Refusals that still count, with their end.
     pub refusals: Vec<(ContactId, AgentId, At)>,
 }
@@ -70,6 +73,10 @@ impl Engine {
         for (seller, policy) in stored.policies {
             let seller = engine.seller_slot(seller);
             engine.sellers[seller as usize].policy = policy;
+        }
+        for (seller, credit) in stored.credits {
+            let seller = engine.seller_slot(seller);
+            engine.sellers[seller as usize].credit = credit;
         }
         for (seller, pause) in stored.pauses {
             engine.keep_pause(seller, pause);

@@ -9,12 +9,13 @@
 //! many contacts somebody as any matching could.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet, VecDeque};
 
 use super::Engine;
 use super::matching::Turn;
 use super::queue::{Key, NOBODY, Tier};
 use super::record::Rule;
+use super::weights::Contest;
 use crate::bits::BitSet;
 use crate::contact::ContactState;
 use crate::ids::At;
@@ -37,11 +38,47 @@ struct Matching {
     order: Vec<(u32, Rule)>,
 }
 
+/// Classes by the contact that goes first of what is left of them.
+type Heap = BinaryHeap<Reverse<(Key, u32)>>;
+
 /// The classes that take part, by the head of what is left of them.
 #[derive(Default)]
 struct Line {
-    any: [BinaryHeap<Reverse<(Key, u32)>>; 3],
-    below_floor: [BinaryHeap<Reverse<(Key, u32)>>; 3],
+    any: [Heap; 3],
+    below_floor: [Heap; 3],
+    /// Those of `any` once more that are of sellers with a weight, by seller.
+    weighted: [BTreeMap<u32, Heap>; 3],
+    /// Jobs that were taken from one of the two and still stand in the other.
+    gone: HashSet<u32>,
+}
+
+/// A contact whose turn it is.
+struct Next {
+    key: Key,
+    class: u32,
+    tier: Tier,
+    rule: Rule,
+    contest: Option<Contest>,
+}
+
+impl Line {
+    /// Forgets the foremost entries that were taken already.
+    fn tidy(heap: &mut Heap, gone: &HashSet<u32>) {
+        while heap.peek().is_some_and(|Reverse((key, _))| gone.contains(&key.job)) {
+            heap.pop();
+        }
+    }
+
+    /// The first contact of each seller with a weight in a tier.
+    fn heads(&mut self, tier: Tier) -> Vec<(u32, At)> {
+        let (of_sellers, gone) = (&mut self.weighted[tier as usize], &self.gone);
+        of_sellers.retain(|_, heap| {
+            Line::tidy(heap, gone);
+            !heap.is_empty()
+        });
+        let first = |heap: &Heap| heap.peek().map(|Reverse((key, _))| key.at);
+        of_sellers.iter().filter_map(|(seller, heap)| Some((*seller, first(heap)?))).collect()
+    }
 }
 
 impl Engine {
@@ -74,7 +111,8 @@ impl Engine {
         let agents: BTreeSet<u32> = self.to_feed.iter().copied().filter(free).collect();
         let waits = |job: &u32| self.jobs.has(*job) && self.jobs[*job].contact.state == ContactState::Queued;
         let jobs: BTreeSet<u32> = self.to_place.iter().copied().filter(waits).collect();
-        if agents.len() < 2 && jobs.len() < 2 {
+        // Whoever is alone looks around alone; but one who came in and one who became free meet in the order of the policy.
+        if agents.len() + jobs.len() < 2 {
             return;
         }
         let mut matching = Matching {
@@ -88,7 +126,7 @@ impl Engine {
         self.match_kept(&mut matching, &agents, &jobs);
         let mut line = self.line(&agents, &jobs);
         let competing = u32::try_from(line.any.iter().chain(&line.below_floor).map(BinaryHeap::len).sum::<usize>());
-        while let Some((key, class, tier, rule)) = self.next_in(&mut line, &matching) {
+        while let Some(Next { key, class, tier, rule, contest }) = self.next_in(&mut line, &matching) {
             let seller = self.classes.sellers[class as usize];
             if self.is_full_with(seller, &matching) {
                 continue; // the class is left: what is matched stays matched
@@ -98,6 +136,7 @@ impl Engine {
             if matched && !kept {
                 *matching.at_work.entry(seller).or_default() += 1;
                 matching.order.push((key.job, rule));
+                contest.iter().for_each(|contest| self.charge(contest));
             }
             // If nobody is left for it, nobody is left for those behind it: only refusals differ within a class.
             if (matched || !self.jobs[key.job].refused.is_empty())
@@ -160,8 +199,7 @@ impl Engine {
             for tier in Tier::ALL {
                 if let Some(head) = self.classes[class].queue.head(tier) {
                     let below = self.below_floor.has(self.classes.sellers[class as usize]);
-                    let heaps = if below { &mut line.below_floor } else { &mut line.any };
-                    heaps[tier as usize].push(Reverse((head, class)));
+                    self.put_in(&mut line, tier, head, class, below);
                 }
             }
         }
@@ -170,8 +208,19 @@ impl Engine {
 
     fn stand_in(&self, line: &mut Line, tier: Tier, key: Key, class: u32, matching: &Matching) {
         let below = self.is_below_floor_with(self.classes.sellers[class as usize], matching);
-        let heaps = if below { &mut line.below_floor } else { &mut line.any };
-        heaps[tier as usize].push(Reverse((key, class)));
+        self.put_in(line, tier, key, class, below);
+    }
+
+    fn put_in(&self, line: &mut Line, tier: Tier, key: Key, class: u32, below_floor: bool) {
+        let entry = Reverse((key, class));
+        if below_floor {
+            return line.below_floor[tier as usize].push(entry);
+        }
+        let seller = self.classes.sellers[class as usize];
+        if tier != Tier::Forced && self.weighted.has(seller) {
+            line.weighted[tier as usize].entry(seller).or_default().push(entry);
+        }
+        line.any[tier as usize].push(entry);
     }
 
     fn is_full_with(&self, seller: u32, matching: &Matching) -> bool {
@@ -183,7 +232,7 @@ impl Engine {
     }
 
     /// The contact whose turn it is, by the same order as when a single agent is free.
-    fn next_in(&mut self, line: &mut Line, matching: &Matching) -> Option<(Key, u32, Tier, Rule)> {
+    fn next_in(&mut self, line: &mut Line, matching: &Matching) -> Option<Next> {
         // Those that reached their floor by what was matched stand with the others from then on.
         for tier in Tier::ALL {
             while let Some(Reverse((key, class))) = line.below_floor[tier as usize].peek().copied() {
@@ -191,27 +240,50 @@ impl Engine {
                     break;
                 }
                 line.below_floor[tier as usize].pop();
-                line.any[tier as usize].push(Reverse((key, class)));
+                self.put_in(line, tier, key, class, false);
             }
+            Line::tidy(&mut line.any[tier as usize], &line.gone);
         }
         let forced = Tier::Forced as usize;
-        let first = |heaps: &[BinaryHeap<Reverse<(Key, u32)>>; 3], tier: Tier| {
-            heaps[tier as usize].peek().map(|Reverse((key, _))| *key)
-        };
+        let first = |heaps: &[Heap; 3], tier: Tier| heaps[tier as usize].peek().map(|Reverse((key, _))| *key);
         let forced_below = [&mut line.below_floor[forced], &mut line.any[forced]];
         if let Some(heap) =
             forced_below.into_iter().filter(|heap| !heap.is_empty()).max_by_key(|heap| heap.peek().copied())
         {
             let Reverse((key, class)) = heap.pop()?;
-            return Some((key, class, Tier::Forced, Rule::MaximumWait));
+            return Some(Next { key, class, tier: Tier::Forced, rule: Rule::MaximumWait, contest: None });
         }
         let floor = Tier::ALL.into_iter().any(|tier| !line.below_floor[tier as usize].is_empty());
         let heaps = if floor { &mut line.below_floor } else { &mut line.any };
         let (savable, late) = (first(heaps, Tier::Savable), first(heaps, Tier::Late));
         let (key, rule) = self.savable_or_late(savable, late)?;
         let tier = if savable == Some(key) { Tier::Savable } else { Tier::Late };
-        let Reverse((key, class)) = heaps[tier as usize].pop()?;
-        Some((key, class, tier, if floor { Rule::BelowFloor } else { rule }))
+        if floor {
+            let Reverse((key, class)) = heaps[tier as usize].pop()?;
+            return Some(Next { key, class, tier, rule: Rule::BelowFloor, contest: None });
+        }
+        if let Some(contest) = self.contest_in(line, tier, key) {
+            let Reverse((key, class)) = line.weighted[tier as usize].get_mut(&contest.winner)?.pop()?;
+            line.gone.insert(key.job);
+            return Some(Next { key, class, tier, rule: Rule::Weight, contest: Some(contest) });
+        }
+        let Reverse((key, class)) = line.any[tier as usize].pop()?;
+        if self.weighted.has(self.classes.sellers[class as usize]) {
+            line.gone.insert(key.job);
+        }
+        Some(Next { key, class, tier, rule, contest: None })
+    }
+
+    /// The sellers that contest the turn of the first contact of a tier by their weights.
+    fn contest_in(&self, line: &mut Line, tier: Tier, first: Key) -> Option<Contest> {
+        let seller = self.jobs[first.job].seller;
+        if !self.weighted.has(seller) {
+            return None;
+        }
+        let late = !line.heads(Tier::Late).is_empty();
+        let until = self.due_alike(tier, seller, first.at, late)?;
+        let contenders: Vec<(u32, At)> = line.heads(tier).into_iter().filter(|(_, at)| *at <= until).collect();
+        self.contest(&contenders)
     }
 
     /// Finds an agent for a contact, by moving others that are only matched so far if need be.

@@ -12,6 +12,7 @@ mod past;
 mod provider;
 mod replay;
 mod roster;
+mod set_aside;
 mod simulate;
 mod up;
 
@@ -78,6 +79,9 @@ enum Command {
     /// Events that a service could not apply.
     #[command(subcommand)]
     DeadLetters(dead_letters::DeadLetters),
+    /// What the routing engine was told and could not carry out.
+    #[command(subcommand)]
+    SetAside(set_aside::SetAside),
     /// Show figures.
     #[command(subcommand)]
     Report(Report),
@@ -243,6 +247,7 @@ impl Cli {
             Command::Erasures(Erasures::Export { file, at }) => erasures::export(&at, &file).await,
             Command::Erasures(Erasures::Replay { file, at }) => erasures::replay(&at, &file).await,
             Command::DeadLetters(command) => dead_letters::run(command).await,
+            Command::SetAside(command) => set_aside::run(command).await,
             Command::Report(Report::Conversations { json, all, at }) => conversations::report(&at, json, all).await,
             Command::ReplayRouting { day, provider, json, at } => {
                 replay::replay(&at, provider.as_deref(), &day, json).await

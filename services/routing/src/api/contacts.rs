@@ -134,6 +134,21 @@ impl Api {
     }
 }
 
+/// What its seller's weight means for a contact that waits.
+fn turn(why: &Explanation) -> String {
+    if why.weight == 0 {
+        return String::new();
+    }
+    let (weight, thousandths) = (why.weight, why.credit / 1_000);
+    let stands = if thousandths < 0 { "ahead of" } else { "behind" };
+    let by = thousandths.unsigned_abs();
+    format!(
+        " Its seller has weight {weight} and is {}.{:03} contacts {stands} its share of what was contested.",
+        by / 1_000,
+        by % 1_000
+    )
+}
+
 fn summary(contact: &Contact, why: Option<&Explanation>, now: At) -> String {
     let waited = now.since(contact.waiting_since) / 1_000_000;
     match (contact.state, why) {
@@ -143,8 +158,10 @@ fn summary(contact: &Contact, why: Option<&Explanation>, now: At) -> String {
         (ContactState::Queued, Some(why)) => match contact.blocked {
             Some(block) => format!("It waits since {waited} s, because nobody at all can take it: {}.", block.word()),
             None => format!(
-                "It waits since {waited} s: {} agents could take it, {} of them have room now.",
-                why.eligible, why.available
+                "It waits since {waited} s: {} agents could take it, {} of them have room now.{}",
+                why.eligible,
+                why.available,
+                turn(why)
             ),
         },
         (ContactState::Queued, None) => format!("It waits since {waited} s and has not reached the engine yet."),

@@ -15,6 +15,7 @@ mod queue;
 mod refusal;
 pub mod replay;
 mod session;
+mod set_aside;
 mod simulation;
 mod sites;
 
@@ -31,6 +32,7 @@ use tonic::{Request, Response, Status, Streaming};
 use crate::desk::{Desk, Desks};
 use engine::ids::AgentId;
 
+pub use set_aside::Notes;
 pub use simulation::Simulations;
 pub use sites::Sites;
 

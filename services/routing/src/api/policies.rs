@@ -163,6 +163,7 @@ fn read(checks: &mut Checks, policy: Option<&wire::RoutingPolicy>, base_version:
         u32::try_from(n).unwrap_or(0)
     };
     let (floor, ceiling) = (count("policy.floor", policy.floor), count("policy.ceiling", policy.ceiling));
+    let weight = count("policy.weight", policy.weight);
     let late_share_percent = count("policy.late_share_percent", policy.late_share_percent);
     let idle_reserve = count("policy.idle_reserve", policy.idle_reserve);
     let skill_rules = out::skill_rules_in(checks, &policy.skill_rules);
@@ -179,6 +180,8 @@ fn read(checks: &mut Checks, policy: Option<&wire::RoutingPolicy>, base_version:
         orphan_seconds: policy.orphan_seconds,
         floor,
         ceiling,
+        weight,
+        weight_window_seconds: policy.weight_window_seconds,
         late_share_percent,
         default_due_seconds: policy.default_due_seconds,
         agent_order: order.unwrap_or_default(),
@@ -237,6 +240,8 @@ fn answer(seller: SellerId, stored: Option<&Stored>) -> wire::RoutingPolicy {
         orphan_seconds: policy.orphan_seconds,
         floor: count(policy.floor),
         ceiling: count(policy.ceiling),
+        weight: count(policy.weight),
+        weight_window_seconds: policy.weight_window_seconds,
         late_share_percent: count(policy.late_share_percent),
         default_due_seconds: policy.default_due_seconds,
         agent_order: out::agent_order(policy.agent_order) as i32,

@@ -177,6 +177,8 @@ impl Replays {
                     waiting_since: Some(out::at(rival.waiting_since)),
                     priority: rival.priority.word().to_owned(),
                     below_floor: rival.below_floor,
+                    weight: i32::try_from(rival.weight).unwrap_or(i32::MAX),
+                    credit_millis: rival.credit / 1_000,
                     place: i32::try_from(rival.place).unwrap_or(i32::MAX),
                     chosen: rival.contact == decision.contact,
                 })

@@ -1,25 +1,13 @@
 //! The journal of one leader: what its engine is told goes into the commit of
 //! what it decides.
 
-use std::time::Duration;
-
 use jiff::Timestamp;
-use kit::{ProviderId, Scope};
-use tenantdb::service::Deps;
 use tenantdb::{Failure, TenantTx};
-use tokio_util::sync::CancellationToken;
 
 use crate::store::journal;
 use engine::Engine;
 use engine::ids::At;
 use engine::journal::{Page, Round};
-
-/// For how long the journal is kept.
-pub const KEPT_DAYS: i64 = 14;
-/// How long others get between two epochs that are forgotten, and after a new
-/// one began: then there is more urgent work.
-const BREATH: Duration = Duration::from_millis(50);
-const FIRST_BREATH: Duration = Duration::from_secs(30);
 
 /// The journal of an epoch.
 pub struct Journal {
@@ -93,32 +81,6 @@ impl Journal {
 /// The day of an instant, in UTC.
 fn day(at: Timestamp) -> i64 {
     at.as_second().div_euclid(86_400)
-}
-
-/// Forgets epochs that are too old.
-pub async fn forget_old(deps: Deps, provider: ProviderId, now: At, stop: CancellationToken) {
-    let before = now.plus_seconds(-KEPT_DAYS * 86_400);
-    let mut pause = FIRST_BREATH;
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(pause) => pause = BREATH,
-        }
-        let one = async {
-            let mut tx = deps.db.begin(&Scope::provider(provider)).await?;
-            let more = journal::forget(&mut tx, before).await?;
-            tx.commit().await?;
-            Ok::<bool, Failure>(more)
-        };
-        match one.await {
-            Ok(true) => {}
-            Ok(false) => return,
-            Err(error) => {
-                tracing::warn!(provider.id = %provider, error = kit::fault::chain(&error), "an old journal was not forgotten");
-                return;
-            }
-        }
-    }
 }
 
 #[cfg(test)]

@@ -13,12 +13,13 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::floor::{Floor, Shown, Turns};
-use super::journal::{self, Journal};
+use super::forgetting::{self, Kept};
+use super::journal::Journal;
 use super::leading::{self, Leading};
 use super::once::{self, Answers, Requests};
 use super::{Frames, Pace, Seat, Work, frames, notes, tell};
 use crate::store::lease::Lease;
-use crate::store::{actions, commit, intake, lease, sellers, snapshot};
+use crate::store::{actions, commit, credits, intake, lease, sellers, set_aside, snapshot};
 use engine::ids::{AgentId, At, SellerId};
 use engine::journal::Page;
 use engine::refusal::Refusal;
@@ -30,9 +31,11 @@ const LOOK: Duration = Duration::from_millis(500);
 const NAP: Duration = Duration::from_millis(200);
 /// Commands and notes decided and committed at once.
 const BATCH: usize = 100;
+/// How late at most it is kept what sellers have to their credit.
+const CREDITS: Duration = Duration::from_secs(5);
 
 /// Stands ready for a provider and leads whenever nobody else does.
-pub(super) async fn lead(deps: Deps, me: Uuid, mut seat: Seat, pace: Pace, stop: CancellationToken) {
+pub(super) async fn lead(deps: Deps, me: Uuid, mut seat: Seat, pace: Pace, kept: Kept, stop: CancellationToken) {
     let mut care = Care::default();
     loop {
         let Some(taken) = take_lease(&deps, me, &seat, pace, &stop).await else { return };
@@ -44,11 +47,13 @@ pub(super) async fn lead(deps: Deps, me: Uuid, mut seat: Seat, pace: Pace, stop:
                     me,
                     provider: seat.provider,
                     pace,
+                    kept,
                     engine,
                     floor,
                     journal,
                     streams: HashMap::new(),
                     beaten: Instant::now(),
+                    credited: Instant::now(),
                     looked: None,
                 };
                 leading::tell(&seat.leads, Leading::Here(taken.epoch));
@@ -90,6 +95,17 @@ enum Trouble {
     Fault(#[from] Fault),
 }
 
+impl Trouble {
+    /// What a note is set aside for that leads to it.
+    fn word(&self) -> &'static str {
+        match self {
+            Trouble::Failed(tenantdb::Failure::Inconsistent(_)) => "INCONSISTENT",
+            Trouble::Fenced | Trouble::Failed(_) => "INTERNAL",
+            Trouble::Fault(fault) => fault.reason(),
+        }
+    }
+}
+
 /// What earlier rounds teach: after repeated trouble one thing at a time is
 /// done, and a note that fails alone is set aside, so that it stops nobody.
 #[derive(Default)]
@@ -122,7 +138,7 @@ impl Care {
         let Some(note) = self.suspect.take().filter(|_| !transient) else { return };
         let set_aside = async {
             let mut tx = deps.db.begin(&Scope::provider(provider)).await?;
-            intake::set_aside(&mut tx, note).await?;
+            set_aside::put_aside(&mut tx, note, trouble.word(), At::of(deps.clock.now())).await?;
             tx.commit().await
         };
         match set_aside.await {
@@ -173,6 +189,9 @@ async fn look_at_lease(
     let stands_still = seen.is_some_and(|(before, since)| *before == now && since.elapsed() >= pace.lease);
     let free = now.holder.is_none_or(|holder| holder == me) || stands_still;
     let taken = if free { lease::take(&mut tx, &now, me, deps.replicas.here()).await? } else { None };
+    if taken.is_some() {
+        set_aside::read_anew(&mut tx).await?;
+    }
     tx.commit().await?;
     Ok(taken.ok_or(now))
 }
@@ -244,12 +263,15 @@ struct Leader<'a> {
     me: Uuid,
     provider: ProviderId,
     pace: Pace,
+    kept: Kept,
     engine: Engine,
     floor: Floor,
     journal: Journal,
     streams: HashMap<AgentId, Frames>,
     /// When the beat was last moved, and notes were last looked for.
     beaten: Instant,
+    /// When it was last kept what sellers have to their credit.
+    credited: Instant,
     looked: Option<Instant>,
 }
 
@@ -319,7 +341,8 @@ impl Leader<'_> {
     }
 
     fn forget_old(&self, stop: &CancellationToken) {
-        tokio::spawn(journal::forget_old(self.deps.clone(), self.provider, self.now(), stop.clone()));
+        let forgetting = forgetting::forget_old(self.deps.clone(), self.provider, self.now(), self.kept, stop.clone());
+        tokio::spawn(forgetting);
     }
 
     fn now(&self) -> At {
@@ -337,8 +360,24 @@ impl Leader<'_> {
         let most = care.batch();
         let mut tx = self.deps.db.begin(&Scope::provider(self.provider)).await?;
         let notes = intake::waiting(&mut tx, i64::try_from(most).unwrap_or(1)).await?;
-        care.suspect = if most == 1 { notes.first().map(|note| note.id) } else { None };
-        Ok(notes)
+        let (mut readable, mut unreadable) = (Vec::with_capacity(notes.len()), false);
+        for intake::Waiting { id, note } in notes {
+            match note {
+                Ok(note) => readable.push(note),
+                Err(error) => {
+                    tracing::error!(provider.id = %self.provider, note.id = %id, error = kit::fault::chain(&error), "a note to the engine could not be read and was set aside");
+                    set_aside::put_aside(&mut tx, id, set_aside::UNREADABLE, self.now()).await?;
+                    unreadable = true;
+                }
+            }
+        }
+        if unreadable {
+            tx.commit().await?;
+            // there may be more behind it
+            self.looked = None;
+        }
+        care.suspect = if most == 1 { readable.first().map(|note| note.id) } else { None };
+        Ok(readable)
     }
 
     /// One round: decide, commit, answer, tell.
@@ -427,6 +466,8 @@ impl Leader<'_> {
         touched.extend(by_hand.iter().filter_map(|action| action.seller));
         touched.extend(alerts.sellers());
         touched.extend(changes.pauses.iter().map(|(seller, _)| *seller));
+        let credits = if CREDITS <= self.credited.elapsed() { self.engine.take_credits() } else { Vec::new() };
+        touched.extend(credits.iter().map(|(seller, _)| *seller));
         touched.sort_unstable();
         touched.dedup();
         let epoch = self.engine.epoch();
@@ -436,6 +477,10 @@ impl Leader<'_> {
             return Err(Trouble::Fenced);
         }
         commit::keep(&mut tx, changes, epoch).await?;
+        if !credits.is_empty() {
+            credits::keep(&mut tx, &credits);
+            self.credited = Instant::now();
+        }
         actions::keep(&mut tx, &by_hand).await?;
         tx.keep(&once.kept());
         tell::others(&mut tx, changes)?;

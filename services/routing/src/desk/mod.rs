@@ -3,6 +3,7 @@
 //! the engine through a [`Desk`]; where another leads, the desk says which.
 
 pub(crate) mod floor;
+pub mod forgetting;
 pub(crate) mod frames;
 pub(crate) mod hand;
 pub(crate) mod journal;
@@ -30,6 +31,7 @@ use tonic::Status;
 use uuid::Uuid;
 
 use self::floor::Shown;
+use self::forgetting::Kept;
 use self::hand::Hand;
 use self::leading::Leading;
 use self::once::{Denied, Once};
@@ -113,6 +115,7 @@ pub struct House {
     seats: mpsc::UnboundedReceiver<Seat>,
     me: Uuid,
     pace: Pace,
+    kept: Kept,
 }
 
 impl Desks {
@@ -122,7 +125,7 @@ impl Desks {
         let (sender, seats) = mpsc::unbounded_channel();
         let desks = Desks { desks: Arc::default(), seats: sender };
         let me = deps.clock.new_uuid();
-        (desks.clone(), House { deps, desks, seats, me, pace: Pace::default() })
+        (desks.clone(), House { deps, desks, seats, me, pace: Pace::default(), kept: Kept::default() })
     }
 
     /// The way to a provider's engine.
@@ -247,6 +250,12 @@ impl House {
         House { pace, ..self }
     }
 
+    /// With so many days kept.
+    #[must_use]
+    pub fn keeping(self, kept: Kept) -> House {
+        House { kept, ..self }
+    }
+
     /// Leads engines until told to stop, then lets go of their leases.
     pub async fn run(mut self, stop: CancellationToken) {
         let mut engines = JoinSet::new();
@@ -256,7 +265,7 @@ impl House {
             tokio::select! {
                 () = stop.cancelled() => break,
                 Some(seat) = self.seats.recv() => {
-                    engines.spawn(lead::lead(self.deps.clone(), self.me, seat, self.pace, stop.clone()));
+                    engines.spawn(lead::lead(self.deps.clone(), self.me, seat, self.pace, self.kept, stop.clone()));
                 }
                 Some(ended) = engines.join_next(), if !engines.is_empty() => {
                     if let Err(error) = ended {

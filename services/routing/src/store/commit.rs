@@ -20,7 +20,7 @@ pub async fn keep(tx: &mut TenantTx, changes: &Changes, epoch: i64) -> Result<()
 }
 
 /// What an insert sets of rows that are there.
-fn set(constraint: &str, names: &[&str]) -> String {
+pub(super) fn set(constraint: &str, names: &[&str]) -> String {
     let set: Vec<String> = names.iter().map(|name| format!("{name} = excluded.{name}")).collect();
     format!(" on conflict on constraint {constraint} do update set {}", set.join(", "))
 }

@@ -287,6 +287,7 @@ pub async fn erase(tx: &mut TenantTx, seller: SellerId) -> Result<i64, Failure> 
     let mut rows = 0;
     for statement in [
         "delete from routing.floor_action where provider_id = $1 and seller_id = $2",
+        "delete from routing.credit where provider_id = $1 and seller_id = $2",
         "delete from routing.queue_pause where provider_id = $1 and seller_id = $2",
         "delete from routing.alert where provider_id = $1 and seller_id = $2",
         "delete from routing.alert_policy where provider_id = $1 and seller_id = $2",

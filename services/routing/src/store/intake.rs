@@ -4,8 +4,9 @@
 use jiff_sqlx::Timestamp;
 use kit::SellerId;
 use serde::{Deserialize, Serialize};
-use sqlx::FromRow;
+use sqlx::postgres::PgRow;
 use sqlx::types::Json;
+use sqlx::{FromRow, Row as _};
 use tenantdb::{Failure, TenantTx};
 use uuid::Uuid;
 
@@ -188,10 +189,18 @@ impl TryFrom<Row> for Note {
     }
 }
 
-/// The next notes, oldest first.
-pub async fn waiting(tx: &mut TenantTx, most: i64) -> Result<Vec<Note>, Failure> {
+/// A note that waits.
+pub struct Waiting {
+    /// Its id.
+    pub id: Uuid,
+    /// The note, unless this version cannot read it.
+    pub note: Result<Note, Failure>,
+}
+
+/// The next notes, oldest first; one that cannot be read says nothing about the others.
+pub async fn waiting(tx: &mut TenantTx, most: i64) -> Result<Vec<Waiting>, Failure> {
     let provider = tx.provider();
-    let rows: Vec<Row> = sqlx::query_as(
+    let rows: Vec<PgRow> = sqlx::query(
         "select intake_id, kind, of_seller, subject_id, agent_id, waiting_since, due_at, reason, content
            from routing.intake where provider_id = $1 and not failed order by intake_id limit $2",
     )
@@ -199,7 +208,8 @@ pub async fn waiting(tx: &mut TenantTx, most: i64) -> Result<Vec<Note>, Failure>
     .bind(most)
     .fetch_all(tx.conn())
     .await?;
-    rows.into_iter().map(Note::try_from).collect()
+    let read = |row: &PgRow| Note::try_from(Row::from_row(row)?);
+    rows.iter().map(|row| Ok(Waiting { id: row.try_get(0)?, note: read(row) })).collect()
 }
 
 /// Deletes notes, in the commit of their effect.
@@ -211,13 +221,4 @@ pub fn delete(tx: &mut TenantTx, notes: &[Uuid]) {
     let writes = tx.writes();
     let (provider, notes) = (writes.bind("uuid", provider), writes.bind("uuid[]", notes));
     writes.push(format!("delete from routing.intake where provider_id = {provider} and intake_id = any({notes})"));
-}
-
-/// Sets a note aside that cannot be carried out, so that those behind it go on.
-pub async fn set_aside(tx: &mut TenantTx, note: Uuid) -> Result<(), Failure> {
-    let provider = tx.provider();
-    sqlx::query!("update routing.intake set failed = true where provider_id = $1 and intake_id = $2", provider.0, note)
-        .execute(tx.conn())
-        .await?;
-    Ok(())
 }

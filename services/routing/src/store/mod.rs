@@ -10,13 +10,16 @@ pub mod alerts;
 mod columns;
 pub mod commit;
 pub mod contacts;
+pub mod credits;
 pub mod decisions;
+pub mod history;
 pub mod intake;
 pub mod journal;
 pub mod lease;
 pub mod pauses;
 pub mod policies;
 pub mod sellers;
+pub mod set_aside;
 pub mod sites;
 pub mod snapshot;
 

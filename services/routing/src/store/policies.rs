@@ -39,6 +39,8 @@ struct Row {
     orphan_seconds: i64,
     floor_contacts: i32,
     ceiling_contacts: i32,
+    weight: i32,
+    weight_window_seconds: i64,
     late_share_percent: i32,
     default_due_seconds: i64,
     agent_order: String,
@@ -73,6 +75,8 @@ impl TryFrom<Row> for (SellerId, Stored) {
             orphan_seconds: row.orphan_seconds,
             floor: count(row.floor_contacts)?,
             ceiling: count(row.ceiling_contacts)?,
+            weight: count(row.weight)?,
+            weight_window_seconds: row.weight_window_seconds,
             late_share_percent: count(row.late_share_percent)?,
             default_due_seconds: row.default_due_seconds,
             agent_order: word(&AgentOrder::ALL, AgentOrder::word, &row.agent_order)?,
@@ -98,7 +102,7 @@ pub async fn newest(tx: &mut TenantTx) -> Result<Vec<(SellerId, Stored)>, Failur
                 preferred_skills_seconds, affinity_seconds, refusal_seconds, maximum_wait_seconds, expire_seconds,
                 orphan_seconds, floor_contacts, ceiling_contacts, late_share_percent, default_due_seconds, agent_order,
                 primary_first, idle_reserve, native_seconds, home_sites, overflow_seconds, opening_hold_seconds,
-                overflow_before_due_seconds, skill_rules, created_at, created_by
+                overflow_before_due_seconds, skill_rules, weight, weight_window_seconds, created_at, created_by
            from routing.policy where provider_id = $1 order by seller_id, version desc",
     )
     .bind(provider.0)
@@ -115,16 +119,16 @@ pub async fn of_seller(tx: &mut TenantTx, seller: SellerId) -> Result<Option<Sto
 /// Keeps a new version; false if somebody else has made this version.
 pub async fn insert(tx: &mut TenantTx, seller: SellerId, stored: &Stored) -> Result<bool, Failure> {
     let provider = tx.provider();
-    let Policy { floor, ceiling, late_share_percent, idle_reserve, .. } = stored.policy;
+    let Policy { floor, ceiling, weight, late_share_percent, idle_reserve, .. } = stored.policy;
     let count = |n: u32| i32::try_from(n).unwrap_or(i32::MAX);
     let inserted = sqlx::query!(
         "insert into routing.policy (provider_id, seller_id, version, minimum_level, offer_seconds, wrap_seconds,
              preferred_skills_seconds, affinity_seconds, refusal_seconds, maximum_wait_seconds, expire_seconds, orphan_seconds,
              floor_contacts, ceiling_contacts, late_share_percent, default_due_seconds, agent_order, primary_first,
              idle_reserve, native_seconds, home_sites, overflow_seconds, opening_hold_seconds, overflow_before_due_seconds,
-             skill_rules, created_at, created_by)
+             skill_rules, created_at, created_by, weight, weight_window_seconds)
          values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23,
-                 $24, $25, $26, $27)
+                 $24, $25, $26, $27, $28, $29)
          on conflict on constraint policy_pk do nothing",
         provider.0,
         seller.0,
@@ -153,6 +157,8 @@ pub async fn insert(tx: &mut TenantTx, seller: SellerId, stored: &Stored) -> Res
         Json(&stored.policy.skill_rules) as _,
         stored.created_at.to_sqlx() as _,
         stored.created_by.0,
+        count(weight),
+        stored.policy.weight_window_seconds,
     )
     .execute(tx.conn())
     .await?;

@@ -7,7 +7,7 @@ use sqlx::FromRow;
 use tenantdb::{Failure, TenantDb, TenantTx};
 use uuid::Uuid;
 
-use super::{agents, contacts, get, pauses, policies, sites, word};
+use super::{agents, contacts, credits, get, pauses, policies, sites, word};
 use engine::ids::{AgentId, At, ContactId, OfferId};
 use engine::offer::{Offer, OfferState};
 use engine::{Rule, Snapshot};
@@ -72,6 +72,7 @@ pub async fn read(tx: &mut TenantTx, clock: Timestamp) -> Result<Snapshot, Failu
         offers: Vec::new(),
         pauses: pauses::all(tx).await?,
         sites: Vec::new(),
+        credits: credits::all(tx).await?,
         refusals: Vec::new(),
     };
     snapshot.sites = sites::list(tx, None, MOST).await?.iter().map(|site| site.hours(clock)).collect();

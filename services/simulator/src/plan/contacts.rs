@@ -83,6 +83,12 @@ pub(super) fn sellers(checks: &mut Checks, scenario: &Scenario) -> Vec<(String, 
                 ),
                 floor: own.floor.or(all.floor).unwrap_or(0),
                 ceiling: own.ceiling.or(all.ceiling).unwrap_or(0),
+                weight: own.weight.or(all.weight).unwrap_or(0),
+                weight_window_seconds: whole(
+                    checks,
+                    "weight_window",
+                    seconds(own.weight_window.or(all.weight_window), 900.0),
+                ),
                 idle_reserve: own.idle_reserve.or(all.idle_reserve).unwrap_or(0),
                 late_share_percent: own.late_share_percent.or(all.late_share_percent).unwrap_or(20),
                 agent_order: match own.agent_order.or(all.agent_order) {

@@ -6,3 +6,4 @@ mod random;
 mod replay;
 mod soft;
 mod supervise;
+mod weights;

@@ -126,6 +126,8 @@ fn event(desk: &Desk, step: &Step, turn: i64) -> Event {
             policy.ceiling = u32::from(step.which % 4);
             policy.floor = policy.ceiling.min(1);
             policy.affinity_seconds = i64::from(step.which) * 3;
+            policy.weight = u32::from(step.who);
+            policy.weight_window_seconds = i64::from(step.which) * 5;
             policy.wrap_seconds = i64::from(step.who) * 10;
             policy.preferred_skills_seconds = 20;
             policy.maximum_wait_seconds = 60 + i64::from(step.which) * 10;
