@@ -53,6 +53,7 @@ mod uploads;
 mod webhooks;
 mod workflow;
 mod workforce;
+mod workforce_activities;
 mod workforce_breaks;
 mod workforce_changes;
 mod workforce_day;
