@@ -55,6 +55,7 @@ mod webhooks;
 mod weights;
 mod workflow;
 mod workforce;
+mod workforce_activities;
 mod workforce_breaks;
 mod workforce_changes;
 mod workforce_day;

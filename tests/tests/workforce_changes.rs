@@ -214,7 +214,10 @@ async fn a_sick_call_proposes_who_covers_and_changes_nothing_else() {
     assert_eq!(causes, [(1, ChangeCause::Sickness), (1, ChangeCause::Sickness), (2, ChangeCause::Planner)]);
     let rest = ListShiftChangesRequest { page_token: page.next_page_token, ..listed };
     let rest = planning.list_shift_changes(rest).await.expect("listed").into_inner().changes;
-    assert_eq!((rest.len(), rest[0].revision, rest[0].before, rest[0].after), (1, 3, None, time(3, 9, 14)));
+    assert_eq!(
+        (rest.len(), rest[0].revision, rest[0].before.clone(), rest[0].after.clone()),
+        (1, 3, None, time(3, 9, 14))
+    );
     assert!(rest[0].changed_by.starts_with("user_"));
 
     let empty = week(&tenant, &seller, &[&anna], &[]).await;

@@ -37,7 +37,7 @@ pub(crate) fn bare(prefix: &str, id: &str) -> Uuid {
     decode(prefix, id).expect("an id")
 }
 
-async fn present(rows: &mut PgConnection, tenant: &Tenant, user: &str, from: i64, to: i64, state: &str) {
+pub(crate) async fn present(rows: &mut PgConnection, tenant: &Tenant, user: &str, from: i64, to: i64, state: &str) {
     sqlx::query("insert into workforce.presence values ($1, $2, $3, $4, $5, '')")
         .bind(bare("prov", &tenant.provider_id))
         .bind(bare("user", user))

@@ -2,7 +2,8 @@
 //!
 //!     cargo run --release -p workforce --example schedule -- PEOPLE SECONDS [LOAD [SEED [PROBLEM.json ANSWER.json]]]
 //!
-//! With the word `breaks` everybody has a lunch and two paid breaks a day. LOAD is what is required as percent of the hours that contracts owe (96). Four weeks in half hours, three sites in
+//! With the word `breaks` everybody has a lunch and two paid breaks a day, with the word `activities` a training and
+//! weekly meetings. LOAD is what is required as percent of the hours that contracts owe (96). Four weeks in half hours, three sites in
 //! three zones, six languages, over the end of summer time. The problem and the answer are written as JSON where files
 //! are named, for other solvers to read. Two threads.
 
@@ -10,16 +11,18 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
+use workforce::domain::activity;
 use workforce::domain::check;
 use workforce::domain::civil;
 use workforce::domain::model::Model;
-use workforce::domain::sample::{DAYS, STEP, breaks, sample};
+use workforce::domain::sample::{DAYS, STEP, activities, breaks, sample};
 use workforce::domain::solve::{Effort, solve};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments: Vec<String> = std::env::args().skip(1).collect();
     let has_breaks = arguments.iter().any(|text| text == "breaks");
-    arguments.retain(|text| text != "breaks");
+    let has_activities = arguments.iter().any(|text| text == "activities");
+    arguments.retain(|text| text != "breaks" && text != "activities");
     let number = |index: usize, usual: u64| arguments.get(index).map_or(Ok(usual), |text| text.parse::<u64>());
     let (people, seconds) = (number(0, 200)? as usize, number(1, 300)? as f64);
     let (load, seed) = (number(2, 96)? as u32, number(3, 1)?);
@@ -28,7 +31,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         sample.agents.iter_mut().for_each(|agent| agent.break_plan = breaks());
     }
     let started = Instant::now();
-    let model = Model::build(sample.first, DAYS, STEP, sample.needs, &sample.agents)?;
+    let mut model = Model::build(sample.first, DAYS, STEP, sample.needs, &sample.agents)?;
+    let activities = if has_activities { activities(&sample.agents, sample.first) } else { Vec::new() };
+    model.gather(&sample.agents, &activities);
     let owed: i64 = model.people.iter().flat_map(|person| &person.owed).sum();
     println!(
         "{} people, {} needs, {} sets of skills, {} shapes; {} hours required of {} owed; {:.1} s to build",
@@ -71,9 +76,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let last = civil::later(model.first, DAYS as i64 - 1);
     let mut broken = 0;
+    let mut roster = Vec::new();
     for (index, person) in model.people.iter().enumerate() {
         let duties = plan.duties(&model, index);
         broken += check::broken(&sample.agents[person.agent], &duties, model.first, last).len();
+        roster.push((sample.agents[person.agent].user, duties));
     }
     println!(
         "cost {} bound {} gap {:.2}% uncovered {:.1} h of {:.1} h (at least {:.1} h) idle {:.1} h; {} rules broken",
@@ -85,6 +92,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         hours(progress.bound),
         hours(progress.idle),
         broken,
+    );
+    let roster: Vec<_> = roster.iter().map(|(user, duties)| (*user, &duties[..])).collect();
+    let unheld = activity::unheld(&activities, &roster);
+    let (missing, misplaced) = (unheld.iter().map(|one| one.missing.len()), unheld.iter().filter(|one| one.misplaced));
+    println!(
+        "{} activities, {} do not attend one, {} misplaced",
+        activities.len(),
+        missing.sum::<usize>(),
+        misplaced.count()
     );
     println!("{elapsed:.1} s on the clock, {} at most, {}", memory(), processor());
     if let Some(path) = arguments.get(5) {

@@ -11,6 +11,7 @@ use proto::events::v1::{ChangedShifts, SchedulePublished, ShiftsChanged};
 use tenantdb::service::Deps;
 use tenantdb::{Failure, TenantTx};
 
+use crate::domain::activity::Session;
 use crate::domain::agent::{Absence, Agent, Duty};
 use crate::domain::change::{self, Difference, Worker, differences};
 use crate::domain::civil;
@@ -93,6 +94,7 @@ pub async fn apply(
     edits: &[Edit],
     why: Why,
 ) -> Result<(i32, Vec<Shift>), Fault> {
+    let edits = &attending(edits, why.cause)?;
     let agents = judge(tx, schedule, edits).await?;
     let now = deps.clock.now();
     let mut days: BTreeMap<(UserId, Date), (Option<Duty>, Option<Duty>)> = BTreeMap::new();
@@ -158,6 +160,28 @@ pub async fn apply(
     };
     tx.emit_for_provider(schedule.id, Body::SchedulePublished(told), now);
     Ok((revision, placed))
+}
+
+/// The same changes with what everybody attends: a shift that is changed keeps what its new time holds, and nobody
+/// attends anything for somebody else. What is attended is not given away by choice.
+fn attending(edits: &[Edit], cause: &str) -> Result<Vec<Edit>, Refusal> {
+    let mut edits = edits.to_vec();
+    let mut attended: BTreeMap<UserId, Vec<Session>> = BTreeMap::new();
+    for edit in &edits {
+        let sessions = edit.removed.iter().flat_map(|shift| shift.duty.activities.iter().cloned());
+        attended.entry(edit.user).or_default().extend(sessions);
+    }
+    for edit in &mut edits {
+        let Some(duty) = &mut edit.added else { continue };
+        let left = attended.entry(edit.user).or_default();
+        let (kept, gone) = std::mem::take(left).into_iter().partition(|session| change::holds(duty, session));
+        (duty.activities, *left) = (kept, gone);
+    }
+    let by_choice = matches!(cause, "swap" | "time_off_early");
+    match attended.into_values().flatten().next().filter(|_| by_choice) {
+        Some(session) => Err(Refusal::Attends { title: session.title.to_string() }),
+        None => Ok(edits),
+    }
 }
 
 /// Notes the first version of a schedule: what it changes of those that it replaces.

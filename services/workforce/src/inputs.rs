@@ -3,16 +3,18 @@
 use std::collections::BTreeMap;
 
 use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use kit::UserId;
 use tenantdb::{Failure, TenantTx};
 
+use crate::domain::activity::Activity;
 use crate::domain::agent::{Agent, Duty};
 use crate::domain::civil;
 use crate::domain::model::MAX_PEOPLE;
 use crate::domain::record::{ScheduleId, Shift, TimeOff};
 use crate::domain::taste::{self, Given, Wish};
 use crate::store::people::{self, TimeOffFilter};
-use crate::store::{shift, wishes};
+use crate::store::{activities, shift, wishes};
 
 /// Days around a schedule whose published shifts matter to it.
 const AROUND_DAYS: i64 = 16;
@@ -53,6 +55,27 @@ pub async fn agents(
         }
     }
     Ok(agents)
+}
+
+/// What is to be attended around the days from `first` to `last`, with those agents who attend.
+pub async fn activities(
+    tx: &mut TenantTx,
+    agents: &[Agent],
+    first: Date,
+    last: Date,
+) -> Result<Vec<Activity>, Failure> {
+    // Days of some zone begin half a day before those of UTC, and shifts of the last day end on the next.
+    let at = |day: Date| civil::midnight(day, &TimeZone::UTC);
+    let span = (Some(at(civil::later(first, -1))), Some(at(civil::later(last, 3))));
+    let kept = activities::list(tx, None, span, None, LIMIT).await?;
+    if kept.is_empty() {
+        return Ok(Vec::new());
+    }
+    let users: Vec<UserId> = agents.iter().map(|agent| agent.user).collect();
+    let staff = people::staff_of(tx, &users).await?;
+    let sites: BTreeMap<UserId, String> = staff.into_iter().map(|staff| (staff.user, staff.site)).collect();
+    let attended = kept.iter().map(|one| one.attended(agents, &sites));
+    Ok(attended.filter(|one| !one.users.is_empty()).collect())
 }
 
 /// Shifts published for an agent on days that are planned anew give way.

@@ -25,6 +25,7 @@ mod worker;
 use std::sync::Arc;
 
 use kit::Fault;
+use proto::workforce::v1::activities_service_server::ActivitiesServiceServer;
 use proto::workforce::v1::forecast_inputs_service_server::ForecastInputsServiceServer;
 use proto::workforce::v1::intraday_service_server::IntradayServiceServer;
 use proto::workforce::v1::leave_service_server::LeaveServiceServer;
@@ -53,6 +54,7 @@ pub fn build(deps: Deps) -> Result<Parts, Fault> {
     let api = Arc::new(api::Api { deps: deps.clone(), wake: wake.clone(), wake_proofs: wake_proofs.clone() });
     let most = kit::serve::MAX_MESSAGE_BYTES;
     let routes = Routes::new(WorkforceServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
+        .add_service(ActivitiesServiceServer::from_arc(api.clone()))
         .add_service(ForecastInputsServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
         .add_service(IntradayServiceServer::from_arc(api.clone()))
         .add_service(LeaveServiceServer::from_arc(api.clone()))

@@ -5,6 +5,7 @@ use jiff::civil::Date;
 use kit::ids::Uuid;
 use kit::wire::{etag, timestamp};
 use kit::{Caller, Checks, Fault, Id, UserId};
+use proto::types::v1::TimeRange;
 use proto::workforce::v1 as wire;
 use proto::workforce::v1::shift_changes_service_server::ShiftChangesService;
 use tenantdb::TenantTx;
@@ -13,6 +14,7 @@ use tonic::{Request, Response, Status};
 use super::{Api, convert, unary_service};
 use crate::changing::{self, Edit, Why};
 use crate::domain::agent::{Absence, Duty};
+use crate::domain::breaks::MOST as MOST_BREAKS;
 use crate::domain::change::{Difference, differences};
 use crate::domain::civil;
 use crate::domain::record::{
@@ -340,7 +342,21 @@ pub(super) fn read_time(checks: &mut Checks, time: &wire::PlannedTime) -> Duty {
             vec![(from, to)]
         }
     };
-    Duty { start, end, breaks, ..Duty::default() }
+    let mut inside = |field: &'static str, given: &[TimeRange]| -> Vec<(i64, i64)> {
+        checks.count(field, given.len(), 0..=MOST_BREAKS);
+        let mut ranges = Vec::new();
+        for range in given.iter().take(MOST_BREAKS) {
+            let from = checks.instant(field, range.start.as_ref()).as_second();
+            let to = checks.instant(field, range.end.as_ref()).as_second();
+            checks.require(start < from && from < to && to < end, field, "must lie inside the shift");
+            ranges.push((from, to));
+        }
+        ranges
+    };
+    let all = inside("time.breaks", &time.breaks);
+    let paid_breaks = inside("time.paid_breaks", &time.paid_breaks);
+    let breaks = if all.is_empty() { breaks } else { all };
+    Duty { start, end, breaks, paid_breaks, ..Duty::default() }
 }
 
 pub(super) fn time(of: &Duty) -> wire::PlannedTime {
@@ -349,6 +365,9 @@ pub(super) fn time(of: &Duty) -> wire::PlannedTime {
         end_time: Some(convert::second(of.end)),
         break_start_time: of.breaks.first().map(|range| convert::second(range.0)),
         break_end_time: of.breaks.first().map(|range| convert::second(range.1)),
+        breaks: convert::ranges(&of.breaks),
+        paid_breaks: convert::ranges(&of.paid_breaks),
+        activities: of.activities.iter().map(convert::session).collect(),
     }
 }
 

@@ -5,6 +5,7 @@ use kit::wire::{etag, timestamp};
 use proto::types::v1::TimeRange;
 use proto::workforce::v1 as wire;
 
+use crate::domain::activity::{Kind, Session};
 use crate::domain::breaks::PlannedBreak;
 use crate::domain::civil;
 use crate::domain::record::{
@@ -12,6 +13,32 @@ use crate::domain::record::{
     Staff, TimeOff, Volume,
 };
 use crate::domain::rules::RuleSet;
+
+/// The instant of so many seconds.
+pub fn stamp(at: i64) -> Timestamp {
+    Timestamp::from_second(at).unwrap_or(Timestamp::MAX)
+}
+
+pub fn activity_kind(of: Kind) -> wire::ActivityKind {
+    match of {
+        Kind::Training => wire::ActivityKind::Training,
+        Kind::Meeting => wire::ActivityKind::Meeting,
+    }
+}
+
+pub fn session(of: &Session) -> wire::ShiftActivity {
+    wire::ShiftActivity {
+        activity_id: of.activity.to_string(),
+        kind: activity_kind(of.kind).into(),
+        title: of.title.to_string(),
+        start_time: Some(second(of.from)),
+        end_time: Some(second(of.to)),
+    }
+}
+
+pub fn ranges(of: &[(i64, i64)]) -> Vec<TimeRange> {
+    of.iter().map(|(from, to)| TimeRange { start: Some(second(*from)), end: Some(second(*to)) }).collect()
+}
 
 /// An instant of whole seconds.
 pub fn second(at: i64) -> prost_types::Timestamp {
@@ -87,6 +114,12 @@ pub fn rule_set(rules: &RuleSet) -> wire::RuleSet {
         max_days_in_week: rules.max_days_in_week,
         min_break_part_seconds: rules.min_break_part,
         weekly_rest_inside_seconds: rules.weekly_rest_inside,
+        night: rules.night.map(|night| wire::NightRule {
+            start: civil::clock_text(night.from),
+            end: civil::clock_text(night.until),
+            work_above_seconds: night.work_above,
+            max_day_seconds: night.max_day,
+        }),
     }
 }
 
@@ -258,7 +291,6 @@ pub fn shift(of: &Shift) -> wire::Shift {
         let civil = zone.to_datetime(Timestamp::from_second(at).unwrap_or(Timestamp::MAX));
         format!("{:02}:{:02}", civil.hour(), civil.minute())
     };
-    let range = |(from, to): &(i64, i64)| TimeRange { start: Some(second(*from)), end: Some(second(*to)) };
     wire::Shift {
         shift_id: of.id.to_string(),
         schedule_id: of.schedule.to_string(),
@@ -269,8 +301,9 @@ pub fn shift(of: &Shift) -> wire::Shift {
         local_end: clock(of.duty.end),
         start_time: Some(second(of.duty.start)),
         end_time: Some(second(of.duty.end)),
-        breaks: of.duty.breaks.iter().map(range).collect(),
+        breaks: ranges(&of.duty.breaks),
         work_seconds: of.duty.work(),
-        paid_breaks: of.duty.paid_breaks.iter().map(range).collect(),
+        paid_breaks: ranges(&of.duty.paid_breaks),
+        activities: of.duty.activities.iter().map(session).collect(),
     }
 }

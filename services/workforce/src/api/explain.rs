@@ -25,6 +25,8 @@ impl Explain for Refusal {
             | Refusal::OfferUnfit
             | Refusal::Full { .. }
             | Refusal::NoSeat { .. }
+            | Refusal::Unattended { .. }
+            | Refusal::Attends { .. }
             | Refusal::FixedShifts { .. }
             | Refusal::Overlap { .. } => Code::FailedPrecondition,
         }
@@ -49,6 +51,8 @@ impl Explain for Refusal {
             Refusal::OfferUnfit => "OFFER_UNFIT",
             Refusal::Full { .. } => "LIMIT_REACHED",
             Refusal::NoSeat { .. } => "NO_SEAT",
+            Refusal::Unattended { .. } => "UNATTENDED",
+            Refusal::Attends { .. } => "ATTENDS_ACTIVITY",
             Refusal::FixedShifts { .. } => "FIXED_SHIFTS",
             Refusal::Overlap { .. } => "SCHEDULE_OVERLAP",
         }
@@ -73,6 +77,7 @@ impl Explain for Refusal {
             Refusal::RulesBroken { user, rule, day } => {
                 vec![("user_id", user.to_string()), ("rule", rule.name().to_owned()), ("day", day.to_string())]
             }
+            Refusal::Unattended { title, .. } | Refusal::Attends { title } => vec![("activity", title.clone())],
             Refusal::NoSeat { site, at } => vec![("site", site.clone()), ("time", at.to_string())],
             Refusal::FixedShifts { user, rule, limit, shifts } => vec![
                 ("user_id", user.to_string()),

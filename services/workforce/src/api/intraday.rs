@@ -429,6 +429,8 @@ fn state(of: State) -> wire::AdherenceState {
         State::Off => wire::AdherenceState::Unspecified,
         State::Adherent => wire::AdherenceState::Adherent,
         State::OnBreak => wire::AdherenceState::OnBreak,
+        State::InTraining => wire::AdherenceState::InTraining,
+        State::InMeeting => wire::AdherenceState::InMeeting,
         State::Excused => wire::AdherenceState::Excused,
         State::Late => wire::AdherenceState::Late,
         State::Absent => wire::AdherenceState::Absent,

@@ -1,5 +1,6 @@
 //! The calls of the service: read, decide, keep, reply.
 
+mod activities;
 mod changes;
 mod convert;
 mod erlang;

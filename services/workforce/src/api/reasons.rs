@@ -528,6 +528,7 @@ fn reason(of: Reason) -> wire::AbsenceReason {
     match of {
         Reason::AtWork => wire::AbsenceReason::AtWork,
         Reason::Break => wire::AbsenceReason::Break,
+        Reason::Attends => wire::AbsenceReason::Activity,
         Reason::TimeOff => wire::AbsenceReason::TimeOff,
         Reason::NoContract => wire::AbsenceReason::NoContract,
         Reason::Unavailable => wire::AbsenceReason::Unavailable,

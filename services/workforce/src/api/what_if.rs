@@ -190,7 +190,7 @@ fn read(checks: &mut Checks, request: &wire::AnalyseWhatIfRequest) -> Trial {
         let field = |name: &str| format!("added[{index}].{name}");
         let people = checks.range(field("people"), one.people.into(), 1..=500);
         let days = checks.range(field("days"), one.days.into(), 0..=28).max(1);
-        let duty = read_time(checks, &one.time.unwrap_or_default());
+        let duty = read_time(checks, &one.time.clone().unwrap_or_default());
         checks.count(field("languages"), one.languages.len(), 1..=20);
         checks.count(field("seller_ids"), one.seller_ids.len(), 1..=50);
         let languages = one.languages.iter().take(20).map(|tag| checks.language(field("languages"), tag)).collect();

@@ -6,6 +6,7 @@ use jiff::tz::TimeZone;
 use kit::{SellerId, UserId};
 use thiserror::Error;
 
+use super::activity::Session;
 use super::breaks::BreakPlan;
 use super::civil::{self, Gap, Window};
 use super::model::Grid;
@@ -24,6 +25,8 @@ pub struct Duty {
     pub breaks: Vec<(i64, i64)>,
     /// Paid breaks inside, in order: working time off the phones.
     pub paid_breaks: Vec<(i64, i64)>,
+    /// Training and meetings inside, by start: working time off the phones too.
+    pub activities: Vec<Session>,
 }
 
 impl Duty {
@@ -41,7 +44,8 @@ impl Duty {
             let (from, to) = (grid.start + interval * grid.step, grid.start + (interval + 1) * grid.step);
             let overlap = |start: i64, end: i64| (end.min(to) - start.max(from)).max(0);
             let pauses = self.breaks.iter().chain(&self.paid_breaks);
-            let breaks: i64 = pauses.map(|(start, end)| overlap(*start, *end)).sum();
+            let sessions = self.activities.iter().map(|session| overlap(session.from, session.to));
+            let breaks: i64 = pauses.map(|(start, end)| overlap(*start, *end)).chain(sessions).sum();
             let present = overlap(self.start, self.end) - breaks;
             (interval as usize, (present * 100 / grid.step) as u32)
         })

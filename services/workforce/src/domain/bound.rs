@@ -115,7 +115,7 @@ impl Prices for Dearest<'_> {
 
 impl Bound {
     /// Starts from a plan: a row of shapes for each person.
-    pub fn new(model: &Model, rows: &[Vec<u32>]) -> Bound {
+    pub fn new(model: &Model, rows: &[Vec<u32>], starts: &[Vec<i64>]) -> Bound {
         let (needs, count) = (model.needs.len(), model.grid.count);
         let (mut wanted, mut sizes) = (vec![0.0; needs * count], vec![[(0.0, 0.0); 3]; needs * count]);
         for (need, known) in model.needs.iter().enumerate() {
@@ -163,6 +163,13 @@ impl Bound {
             let people = bound.classes[class].people.clone();
             for person in people {
                 bound.start(model, class, &rows[person]);
+            }
+        }
+        for (index, person) in model.people.iter().enumerate() {
+            for (day, session) in model.held(person, &rows[index], &starts[index]).into_iter().flatten() {
+                for (interval, units) in model.grid.units(session.from, session.to) {
+                    bound.leave(person.group[day] as usize, interval, f64::from(units));
+                }
             }
         }
         bound
@@ -221,6 +228,7 @@ impl Bound {
             let price = self.prices[cell].max(FLOOR);
             value += sizes.iter().map(|(size, top)| size * top.min(price)).sum::<f64>();
         }
+        value += self.sessions(model);
         let Some(found) = self.ask(model, threads, stop, None, &|_| true) else { return };
         for (class, roster) in found {
             value += roster.cost * self.classes[class].people.len() as f64;
@@ -386,7 +394,8 @@ impl Bound {
                 let person = &model.people[self.classes[*class].people[0]];
                 let taste = person.taste.as_ref().filter(|_| whole.is_none());
                 let burdens = taste.map(|taste| model.tastes.tangent(taste).0);
-                let ask = Ask { prices: &prices, bans: &[], contracts: whole.is_none(), burdens, closed: &[] };
+                let ask =
+                    Ask { prices: &prices, bans: &[], contracts: whole.is_none(), burdens, closed: &[], sits: &[] };
                 found.push((*class, paths.best(model, person, ask)));
             }
             found
@@ -401,6 +410,31 @@ impl Bound {
         found.sort_by_key(|(class, _)| *class);
         let answered = found.len() == asked.len() && found.iter().all(|(_, roster)| roster.cost.is_finite());
         answered.then_some(found)
+    }
+
+    /// What training and meetings cost at least at the prices: everybody is off the phones when she is worth least, be
+    /// she at work then or not, and others with her or not.
+    fn sessions(&self, model: &Model) -> f64 {
+        let mut sum = 0.0;
+        for gathering in &model.gatherings {
+            let mut known: HashMap<Vec<u32>, f64> = HashMap::new();
+            for person in &gathering.people {
+                let mut groups = model.people[*person].group.clone();
+                groups.sort_unstable();
+                groups.dedup();
+                sum += *known.entry(groups).or_insert_with_key(|groups| {
+                    let missed = cost::missed(gathering.length, model.grid.step) as f64;
+                    let off = |start: &i64| -> f64 {
+                        let intervals = model.grid.units(*start, start + gathering.length);
+                        let worth =
+                            |at| groups.iter().map(|group| self.worth(*group as usize, at)).fold(f64::MAX, f64::min);
+                        intervals.map(|(at, units)| f64::from(units) * worth(at)).sum()
+                    };
+                    gathering.starts.iter().map(off).fold(missed, f64::min)
+                });
+            }
+        }
+        sum
     }
 
     fn worth(&self, group: usize, interval: usize) -> f64 {

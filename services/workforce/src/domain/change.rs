@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::civil::Date;
 use kit::UserId;
 
+use super::activity::Session;
 use super::agent::{Agent, Duty};
 use super::check::{self, Broken, Rule};
 use super::civil;
@@ -35,6 +36,14 @@ pub fn broken(agent: &Agent, removed: &[Duty], added: &[Duty]) -> Vec<Broken> {
     found
 }
 
+/// Whether a shift has room for a session: inside it, and outside its breaks.
+pub fn holds(duty: &Duty, session: &Session) -> bool {
+    let mut pauses = duty.breaks.iter().chain(&duty.paid_breaks);
+    duty.start <= session.from
+        && session.to <= duty.end
+        && pauses.all(|(from, to)| session.to <= *from || *to <= session.from)
+}
+
 /// Who covers a shift that somebody cannot work.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cover {
@@ -57,6 +66,8 @@ pub fn covers(workers: &[Worker], needs: &[Need], made: &Grid, away: UserId, los
     }
     let mut covers = Vec::with_capacity(lost.len());
     for duty in lost {
+        // What its agent would have attended nobody attends for her.
+        let duty = &Duty { activities: Vec::new(), ..duty.clone() };
         let window = Window::of(made, needs, duty);
         let without = window.uncovered(&workers, None);
         let mut candidates: Vec<((i64, i64), usize)> = workers
@@ -209,7 +220,9 @@ pub fn shortened(duty: &Duty, time: &Duty) -> Result<Option<Duty>, Unfit> {
     }
     let inside =
         |ranges: &[(i64, i64)]| ranges.iter().filter(|(from, to)| start < *from && *to < end).copied().collect();
-    Ok(Some(Duty { start, end, breaks: inside(&duty.breaks), paid_breaks: inside(&duty.paid_breaks) }))
+    let attended = duty.activities.iter().filter(|session| start <= session.from && session.to <= end);
+    let activities = attended.cloned().collect();
+    Ok(Some(Duty { start, end, breaks: inside(&duty.breaks), paid_breaks: inside(&duty.paid_breaks), activities }))
 }
 
 /// Time that does not fit a shift.

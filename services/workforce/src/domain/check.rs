@@ -20,6 +20,8 @@ pub enum Rule {
     WeeklyRest,
     /// Work in one shift.
     DayWork,
+    /// Work in one shift with much of it at night.
+    NightWork,
     /// Work in one week.
     WeekWork,
     /// Work without a break.
@@ -28,6 +30,8 @@ pub enum Rule {
     Breaks,
     /// The breaks that the contract plans.
     PlannedBreaks,
+    /// Training and meetings: inside the shift, each for itself, and not in a break.
+    Activities,
     /// Shift lengths of the contract.
     ShiftLength,
     /// Working days in a row.
@@ -49,10 +53,12 @@ impl Rule {
             Rule::DailyRest => "daily_rest",
             Rule::WeeklyRest => "weekly_rest",
             Rule::DayWork => "day_work",
+            Rule::NightWork => "night_work",
             Rule::WeekWork => "week_work",
             Rule::Stretch => "work_without_break",
             Rule::Breaks => "breaks",
             Rule::PlannedBreaks => "planned_breaks",
+            Rule::Activities => "activities",
             Rule::ShiftLength => "shift_length",
             Rule::DaysInRow => "days_in_row",
             Rule::DaysInWeek => "days_in_week",
@@ -111,9 +117,29 @@ fn one_duty(agent: &Agent, duty: &Duty, found: &mut Vec<Broken>) {
         at = to;
     }
     note(sound, Rule::Shape);
+    let (mut at, mut clear) = (duty.start, true);
+    for session in &duty.activities {
+        let rests = duty.breaks.iter().chain(&duty.paid_breaks);
+        clear &= rests.into_iter().all(|(start, end)| session.to <= *start || *end <= session.from);
+        clear &= at <= session.from && session.from < session.to && session.to <= duty.end;
+        at = session.to;
+    }
+    note(clear, Rule::Activities);
     let work: i64 = stretches.iter().sum();
     note(work <= agent.rules.max_day, Rule::DayWork);
     note(agent.contract.min_shift <= work && work <= agent.contract.max_shift, Rule::ShiftLength);
+    if let Some(night) = &agent.rules.night {
+        // Night time of the evening before, and of the evening on which the shift starts.
+        let at = |on, minutes| civil::instant(on, minutes, &agent.zone, civil::Gap::Forward).map(|at| at.as_second());
+        let mut at_night = 0;
+        for on in [civil::later(day, -1), day, civil::later(day, 1)] {
+            let (Some(from), Some(to)) = (at(on, night.from), at(civil::later(on, 1), night.until)) else { continue };
+            let overlap = |start: i64, end: i64| (end.min(to) - start.max(from)).max(0);
+            at_night += overlap(duty.start, duty.end);
+            at_night -= duty.breaks.iter().map(|(start, end)| overlap(*start, *end)).sum::<i64>();
+        }
+        note(at_night <= night.work_above || work <= night.max_day, Rule::NightWork);
+    }
     note(stretches.iter().all(|stretch| *stretch <= agent.rules.max_stretch), Rule::Stretch);
     let mut needed = 0;
     for rule in agent.rules.breaks {

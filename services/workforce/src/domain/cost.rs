@@ -7,6 +7,8 @@
 
 /// Owed by contract and not planned.
 pub const OWED: i64 = 100;
+/// Training or a meeting that somebody should attend and does not: more than all that her time could be worth elsewhere.
+pub const MISSED: i64 = 400;
 /// At work and not needed.
 pub const IDLE: i64 = 1;
 /// Uncovered: people up to so many percent of the need cost so much each, from the cheapest on. A
@@ -73,6 +75,11 @@ impl Steps {
 /// The price of seconds owed and not planned in one person's week.
 pub fn owed(missing: i64, step: i64) -> i64 {
     if missing <= 0 { 0 } else { (missing * 100 + step - 1) / step * OWED }
+}
+
+/// The price of so many seconds that somebody should attend something and does not.
+pub fn missed(seconds: i64, step: i64) -> i64 {
+    (seconds * 100 + step - 1) / step * MISSED
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use super::civil;
 use super::record::Shift;
 
 /// Columns of the table.
-const COLUMNS: [&str; 13] = [
+const COLUMNS: [&str; 16] = [
     "user_id",
     "name",
     "day",
@@ -23,6 +23,9 @@ const COLUMNS: [&str; 13] = [
     "work_seconds",
     "paid_break_start_utc",
     "paid_break_end_utc",
+    "activity",
+    "activity_start_utc",
+    "activity_end_utc",
 ];
 
 /// Shifts as a calendar: instants in UTC, one event a shift with an id that stays, breaks in its text. `name` says
@@ -45,8 +48,13 @@ pub fn calendar<'a>(title: &str, shifts: impl Iterator<Item = (&'a Shift, Option
             .chain(&shift.duty.paid_breaks)
             .map(|(from, to)| format!("Break {}-{} ({})", clock(shift, *from), clock(shift, *to), shift.zone))
             .collect();
-        if !breaks.is_empty() {
-            event.add_property("DESCRIPTION", breaks.join("\n"));
+        let sessions = shift.duty.activities.iter().map(|session| {
+            let (from, to) = (clock(shift, session.from), clock(shift, session.to));
+            format!("{} {from}-{to} ({})", session.title, shift.zone)
+        });
+        let inside: Vec<String> = breaks.into_iter().chain(sessions).collect();
+        if !inside.is_empty() {
+            event.add_property("DESCRIPTION", inside.join("\n"));
         }
         calendar.push(event.done());
     }
@@ -64,7 +72,9 @@ pub fn table<'a>(shifts: impl Iterator<Item = (&'a Shift, &'a str)>, with_head: 
         // Several breaks share a cell.
         let starts = |ranges: &[(i64, i64)]| ranges.iter().map(|range| utc(range.0)).collect::<Vec<_>>().join(";");
         let ends = |ranges: &[(i64, i64)]| ranges.iter().map(|range| utc(range.1)).collect::<Vec<_>>().join(";");
-        let Duty { breaks, paid_breaks, .. } = &shift.duty;
+        let Duty { breaks, paid_breaks, activities, .. } = &shift.duty;
+        let titles: Vec<&str> = activities.iter().map(|session| &*session.title).collect();
+        let sessions: Vec<(i64, i64)> = activities.iter().map(|session| (session.from, session.to)).collect();
         writer.write_record([
             shift.user.to_string(),
             safe(name),
@@ -79,6 +89,9 @@ pub fn table<'a>(shifts: impl Iterator<Item = (&'a Shift, &'a str)>, with_head: 
             shift.duty.work().to_string(),
             starts(paid_breaks),
             ends(paid_breaks),
+            safe(&titles.join(";")),
+            starts(&sessions),
+            ends(&sessions),
         ])?;
     }
     writer.into_inner().map_err(|failed| csv::Error::from(failed.into_error()))
@@ -128,6 +141,7 @@ mod tests {
                 end: start + 7 * 3_600,
                 breaks: vec![(start + 10_800, start + 12_600)],
                 paid_breaks: vec![(start + 3_600, start + 4_500), (start + 18_000, start + 18_900)],
+                ..Duty::default()
             },
         }
     }

@@ -69,6 +69,8 @@ fn moved(duty: &Duty, zone: &TimeZone, from: Date, to: Date) -> Option<Duty> {
         end: at(duty.end)?,
         breaks: all(&duty.breaks)?,
         paid_breaks: all(&duty.paid_breaks)?,
+        // What was attended then is not attended again.
+        activities: Vec::new(),
     };
     (moved.start < moved.end).then_some(moved)
 }

@@ -1,10 +1,11 @@
 //! The rules of workforce planning: pure functions and types, no clock, no I/O.
 //!
 //! Reading order: what comes in (forecast), whom it needs (erlang, spread, requirement), what is
-//! lawful (rules, agent, breaks, check, seats), who should come (shape, model, taste, former, cost, cover, path, bound, search,
+//! lawful (rules, agent, breaks, activity, check, seats), who should come (shape, model, taste, former, cost, cover, path, bound, search,
 //! solve, why, conflict, words; sample makes up problems to measure them with), who came (coverage,
 //! adherence, realtime, paid), how the day goes (intraday; proof simulates it beforehand), and what changes afterwards (change, leave).
 
+pub mod activity;
 pub mod adherence;
 pub mod agent;
 pub mod bound;

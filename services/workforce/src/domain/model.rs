@@ -4,16 +4,19 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
 use kit::SellerId;
 use thiserror::Error;
 
+use super::activity::{Activity, Kind, Session};
 use super::agent::{Agent, Duty};
 use super::breaks::BreakPlan;
 use super::civil;
 use super::path::OFF;
+use super::record::ActivityId;
 use super::shape::{self, Shape};
 use super::taste::{Given, Taste, Tastes};
 
@@ -40,6 +43,11 @@ impl Grid {
         let start = (utc - 14 * 3_600).div_euclid(step) * step;
         let end = utc + days * 86_400 + (12 + 26) * 3_600;
         Grid { start, step, count: ((end - start + step - 1) / step) as usize }
+    }
+
+    /// The intervals that a stretch of time touches, with hundredths of a person in each.
+    pub fn units(&self, from: i64, to: i64) -> impl Iterator<Item = (usize, u32)> {
+        Duty { start: from, end: to, ..Duty::default() }.cover(self).collect::<Vec<_>>().into_iter()
     }
 
     /// The interval that holds an instant.
@@ -95,6 +103,29 @@ pub struct Person {
     pub taste: Option<Taste>,
     /// Which of [`Model::seats`] she takes one of; none where there are enough.
     pub site: Option<u32>,
+    /// Which of [`Model::gatherings`] she attends.
+    pub attends: Vec<u32>,
+}
+
+/// Something that people of the model attend: training, or a meeting.
+#[derive(Debug, Clone)]
+pub struct Gathering {
+    /// Which.
+    pub activity: ActivityId,
+    /// What it is.
+    pub kind: Kind,
+    /// What it is called.
+    pub title: Arc<str>,
+    /// The seller whose time it is, if it is one's alone.
+    pub charged: Option<SellerId>,
+    /// When it may start.
+    pub starts: Vec<i64>,
+    /// How long it is.
+    pub length: i64,
+    /// Whether all attend at the same time.
+    pub together: bool,
+    /// Who attends.
+    pub people: Vec<usize>,
 }
 
 impl Person {
@@ -140,6 +171,8 @@ pub struct Model {
     pub tastes: Tastes,
     /// For each site with too few seats for all: how many may be there, by interval.
     pub seats: Vec<Vec<u32>>,
+    /// What people attend.
+    pub gatherings: Vec<Gathering>,
 }
 
 /// Why there is no model.
@@ -181,6 +214,7 @@ impl Model {
             people: Vec::new(),
             tastes: Tastes::default(),
             seats: Vec::new(),
+            gatherings: Vec::new(),
         };
         let mut classes = Classes::default();
         for (index, agent) in agents.iter().enumerate() {
@@ -216,6 +250,79 @@ impl Model {
                 person.forced |= 1 << day;
             }
         }
+    }
+
+    /// Activities are attended from now on, by everybody who can be there at some time and was not already.
+    pub fn gather(&mut self, agents: &[Agent], activities: &[Activity]) {
+        let (start, end) = (self.grid.start, self.grid.start + self.grid.count as i64 * self.grid.step);
+        for activity in activities {
+            let starts = activity.starts(start, end);
+            let mut people = Vec::new();
+            for (index, person) in self.people.iter().enumerate() {
+                let agent = &agents[person.agent];
+                let attended = agent.published.iter().flat_map(|duty| &duty.activities);
+                if !activity.users.contains(&agent.user)
+                    || attended.into_iter().any(|session| session.activity == activity.id)
+                    || !starts.iter().any(|from| self.day_for(person, *from, from + activity.length).is_some())
+                {
+                    continue;
+                }
+                people.push(index);
+            }
+            if people.is_empty() {
+                continue;
+            }
+            let gathering = self.gatherings.len() as u32;
+            people.iter().for_each(|person| self.people[*person].attends.push(gathering));
+            self.gatherings.push(Gathering {
+                activity: activity.id,
+                kind: activity.kind,
+                title: activity.title.clone(),
+                charged: activity.charged,
+                starts,
+                length: activity.length,
+                together: activity.together,
+                people,
+            });
+        }
+    }
+
+    /// The day on which a person can have a shift that holds a stretch of time.
+    pub fn day_for(&self, person: &Person, from: i64, to: i64) -> Option<usize> {
+        let about = (from - person.weeks[0]).div_euclid(86_400);
+        // The shift of a night begins the day before; and a day is an hour longer when the clocks change.
+        let days = [about, about - 1, about + 1].into_iter().filter_map(|day| usize::try_from(day).ok());
+        days.filter(|day| *day < self.days).find(|day| {
+            let mut places = self.choices[person.options[*day] as usize].iter();
+            places.any(|place| {
+                place.start <= from
+                    && to <= place.end
+                    && place.shapes.clone().any(|shape| self.shapes[shape as usize].is_free(from, to))
+            })
+        })
+    }
+
+    /// The sessions that a row holds where a person's gatherings start at these instants: on which day, or none.
+    pub fn held(&self, person: &Person, row: &[u32], starts: &[i64]) -> Vec<Option<(usize, Session)>> {
+        let mut taken: Vec<(i64, i64)> = Vec::with_capacity(starts.len());
+        let held = person.attends.iter().zip(starts).map(|(gathering, from)| {
+            let gathering = &self.gatherings[*gathering as usize];
+            let to = from + gathering.length;
+            let holds = |day: &usize| row[*day] != OFF && self.shapes[row[*day] as usize].holds(*from, to);
+            let clear = taken.iter().all(|(start, end)| to <= *start || end <= from);
+            let day = (0..self.days).find(holds).filter(|_| clear)?;
+            taken.push((*from, to));
+            let session = Session {
+                from: *from,
+                to,
+                activity: gathering.activity,
+                kind: gathering.kind,
+                title: gathering.title.clone(),
+                charged: gathering.charged,
+            };
+            Some((day, session))
+        });
+        held.collect()
     }
 
     /// The row of a person who works what is given and nothing else.
@@ -314,6 +421,7 @@ impl Model {
             forced: 0,
             taste: None,
             site: None,
+            attends: Vec::new(),
         }
     }
 

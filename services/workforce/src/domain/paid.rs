@@ -1,6 +1,10 @@
 //! Paid hours: an agent's paid time of a day, divided among the sellers she worked for.
 
+use std::collections::BTreeMap;
+
+use super::activity::Session;
 use super::agent::Duty;
+use super::realtime::work_of;
 
 /// The paid breaks that are paid: those of shifts in which she worked both before and after them. Who does not come, or
 /// leaves and does not come back, rests at her own cost.
@@ -14,6 +18,14 @@ pub fn paid_breaks(planned: &[Duty], presence: &[(i64, i64)]) -> Vec<(i64, i64)>
     earned
 }
 
+/// Sessions of shifts in which she was there at all, or that are nothing but sessions: attended, as far as is known.
+pub fn attended(planned: &[Duty], presence: &[(i64, i64)]) -> Vec<Session> {
+    let came = |duty: &&Duty| {
+        work_of(duty).is_empty() || presence.iter().any(|(start, end)| (*start).max(duty.start) < (*end).min(duty.end))
+    };
+    planned.iter().filter(came).flat_map(|duty| duty.activities.iter().cloned()).collect()
+}
+
 /// One seller's part of a day. Seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Part<K> {
@@ -23,6 +35,16 @@ pub struct Part<K> {
     pub paid: i64,
     /// Time on contacts inside it.
     pub productive: i64,
+}
+
+/// Adds the time that is charged to single sellers to what was divided.
+pub fn charge<K: Copy + Ord>(parts: Vec<Part<K>>, charged: &[(K, i64)]) -> Vec<Part<K>> {
+    let mut all: BTreeMap<K, Part<K>> = parts.into_iter().map(|part| (part.seller, part)).collect();
+    for (seller, seconds) in charged.iter().filter(|(_, seconds)| 0 < *seconds) {
+        let part = all.entry(*seller).or_insert(Part { seller: *seller, paid: 0, productive: 0 });
+        part.paid += seconds;
+    }
+    all.into_values().collect()
 }
 
 /// Divides paid seconds in proportion to the handled seconds of each seller, whole seconds, with
@@ -58,6 +80,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::domain::activity::Kind;
+    use crate::domain::record::ActivityId;
 
     proptest! {
         #[test]
@@ -82,6 +106,25 @@ mod tests {
         assert_eq!(paid(&[(0, 3_600), (4_500, 10_800)]), [(3_600, 4_500)]);
         assert_eq!(paid(&[(4_500, 14_400)]), [(10_800, 11_700)]);
         assert_eq!(paid(&[(-900, 0), (14_400, 15_000)]), []);
+    }
+
+    #[test]
+    fn what_is_attended_is_paid_and_charged_to_whom_it_belongs() {
+        let session = |from, to| Session {
+            from,
+            to,
+            activity: ActivityId(kit::ids::Uuid::from_u128(1)),
+            kind: Kind::Training,
+            title: "phones".into(),
+            charged: None,
+        };
+        let half = Duty { start: 0, end: 7_200, activities: vec![session(3_600, 7_200)], ..Duty::default() };
+        let whole = Duty { start: 0, end: 3_600, activities: vec![session(0, 3_600)], ..Duty::default() };
+        let count = |duty: &Duty, presence: &[(i64, i64)]| attended(std::slice::from_ref(duty), presence).len();
+        assert_eq!([count(&half, &[(0, 3_000)]), count(&half, &[]), count(&whole, &[])], [1, 0, 1]);
+        let parts = charge(divide(7_200, &[('a', 60), ('b', 60)]), &[('b', 900), ('c', 600), ('d', 0)]);
+        let paid: Vec<(char, i64, i64)> = parts.iter().map(|part| (part.seller, part.paid, part.productive)).collect();
+        assert_eq!(paid, [('a', 3_600, 60), ('b', 4_500, 60), ('c', 600, 0)]);
     }
 
     #[test]

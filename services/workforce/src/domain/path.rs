@@ -47,6 +47,8 @@ pub struct Ask<'a> {
     pub burdens: Option<[f64; BURDENS]>,
     /// How many intervals without a free seat there are before each; empty where seats do not matter.
     pub closed: &'a [u32],
+    /// What she attends: on which day, from when to when. The shift of that day holds it outside its breaks.
+    pub sits: &'a [(usize, i64, i64)],
 }
 
 /// A place of a day with the break that is best at the prices.
@@ -111,6 +113,8 @@ pub struct Paths {
     ends: Vec<Vec<i64>>,
     /// For each day: cost by slot, run and units.
     costs: Vec<Vec<f64>>,
+    /// Whether she must come on a day.
+    must: Vec<bool>,
     lowest: Vec<f64>,
 }
 
@@ -199,6 +203,9 @@ impl Paths {
         self.sums.clear();
         self.entries.resize_with(model.days, Vec::new);
         self.ends.resize_with(model.days, Vec::new);
+        self.must.clear();
+        self.must.resize(model.days, false);
+        ask.sits.iter().for_each(|(day, ..)| self.must[*day] = true);
         for day in window.days.clone() {
             let places = &model.choices[person.options[day] as usize];
             self.entries[day].clear();
@@ -223,13 +230,20 @@ impl Paths {
             };
             let (ends, mut from) = (&self.ends[day], 0);
             let earlier: &[i64] = if day == window.days.start { &[] } else { &self.ends[day - 1] };
+            let sits = || ask.sits.iter().filter(|(on, ..)| *on == day);
             for place in places.iter().filter(allowed) {
+                if !sits().all(|(_, start, end)| place.start <= *start && *end <= place.end) {
+                    continue;
+                }
                 while from < earlier.len() && earlier[from] + person.daily_rest <= place.start {
                     from += 1;
                 }
                 let mut best = (f64::NEG_INFINITY, OFF);
                 for index in place.shapes.clone() {
                     let shape = &model.shapes[index as usize];
+                    if !sits().all(|(_, start, end)| shape.is_free(*start, *end)) {
+                        continue;
+                    }
                     let mut worth = 100.0 * (sums[shape.first + shape.cover.len()] - sums[shape.first]);
                     for (interval, hole) in &shape.holes {
                         let interval = *interval as usize;
@@ -238,6 +252,9 @@ impl Paths {
                     if best.0 < worth {
                         best = (worth, index);
                     }
+                }
+                if best.1 == OFF {
+                    continue;
                 }
                 let slot = ends.partition_point(|end| *end < place.end) + 1;
                 let units = (place.work / size.unit) as usize;
@@ -323,7 +340,7 @@ impl Paths {
                 }
             }
         }
-        if !person.is_forced(day) {
+        if !person.is_forced(day) && !self.must[day] {
             let all = &lowest[lowest.len() - layer..];
             for runs in all.chunks(size.units) {
                 for (to, from) in costs[..size.units].iter_mut().zip(runs) {

@@ -1,5 +1,6 @@
 //! Where an agent stands against her schedule at one instant.
 
+use super::activity::Kind;
 use super::adherence::merged;
 use super::agent::Duty;
 
@@ -31,6 +32,10 @@ pub enum State {
     Adherent,
     /// In a planned break.
     OnBreak,
+    /// In training, as planned.
+    InTraining,
+    /// In a meeting, as planned.
+    InMeeting,
     /// Excused.
     Excused,
     /// Not there yet.
@@ -57,6 +62,7 @@ impl State {
             State::EarlyLeave => Some("early_leave"),
             State::UnscheduledWork => Some("unscheduled_work"),
             State::Off | State::Adherent | State::OnBreak | State::Excused | State::OnLeave => None,
+            State::InTraining | State::InMeeting => None,
         }
     }
 }
@@ -141,6 +147,16 @@ fn state(
             _ => (State::OnBreak, from),
         };
     }
+    if let Some(session) = duty.activities.iter().find(|session| session.from <= at && at < session.to) {
+        let attends = match session.kind {
+            Kind::Training => State::InTraining,
+            Kind::Meeting => State::InMeeting,
+        };
+        return match at_work.map(|since| since.max(session.from)) {
+            Some(since) if tolerance.away < at - since => (State::UnscheduledWork, since),
+            _ => (attends, session.from),
+        };
+    }
     let Some((begun, _)) = holding(planned) else { return (State::Adherent, at) };
     if let Some(since) = at_work {
         return (State::Adherent, since.max(begun));
@@ -172,7 +188,8 @@ pub fn work_of(duty: &Duty) -> Vec<(i64, i64)> {
         at = *to;
     }
     work.push((at, duty.end));
-    minus(&work, &duty.paid_breaks)
+    let attends = duty.activities.iter().map(|session| (session.from, session.to));
+    minus(&work, &duty.paid_breaks.iter().copied().chain(attends).collect::<Vec<_>>())
 }
 
 /// Ranges without what others cover.

@@ -1,10 +1,13 @@
 //! What is kept: staff, contracts, forecasts, requirements, schedules, shifts.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use jiff::Timestamp;
 use jiff::civil::Date;
 use kit::ids::Uuid;
 use kit::{SellerId, UserId};
 
+use super::activity::{Activity, Kind};
 use super::agent::{Absence, Agent, Contract, Duty, Level, Skills};
 use super::breaks::BreakPlan;
 use super::civil::{self, Window};
@@ -26,6 +29,7 @@ kit::id!(LeaveId, "leave", "A request for leave.");
 kit::id!(ProposalId, "proposal", "How a published schedule could change.");
 kit::id!(SwapId, "swap", "Two agents exchange shifts.");
 kit::id!(OfferId, "shiftoffer", "Time that is offered to agents.");
+kit::id!(ActivityId, "activity", "A training or a meeting.");
 kit::id!(WishId, "wish", "When an agent would rather work, or not.");
 kit::id!(AlertId, "wfalert", "Something a planner should look at.");
 
@@ -793,4 +797,71 @@ pub struct Offer {
     pub open: bool,
     /// When it was made.
     pub created_at: Timestamp,
+}
+
+/// Agents by what they are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ActivityGroup {
+    /// Their site; empty = whatever.
+    pub site: String,
+    /// A seller that they may work for; none = whichever.
+    pub seller: Option<SellerId>,
+    /// A language that they speak; empty = whatever.
+    pub language: String,
+}
+
+/// A training or a meeting as a planner wants it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptActivity {
+    /// Which.
+    pub id: ActivityId,
+    /// Rises with every change.
+    pub version: i64,
+    /// What it is.
+    pub kind: Kind,
+    /// What it is called.
+    pub title: String,
+    /// How long, in seconds.
+    pub length: i64,
+    /// Between which instants it lies.
+    pub window: (i64, i64),
+    /// Whether all attend at the same time.
+    pub together: bool,
+    /// How many must attend at least; 0 = everybody who attends.
+    pub minimum: u32,
+    /// Who attends by name.
+    pub users: BTreeSet<UserId>,
+    /// Who else attends.
+    pub group: Option<ActivityGroup>,
+    /// Whose time it is.
+    pub charged: Option<SellerId>,
+    /// Last change.
+    pub updated_at: Timestamp,
+}
+
+impl KeptActivity {
+    /// With those agents who attend; `sites` tells where they are.
+    pub fn attended(&self, agents: &[Agent], sites: &BTreeMap<UserId, String>) -> Activity {
+        let begins = Timestamp::from_second(self.window.0).unwrap_or(Timestamp::MAX);
+        let belongs = |agent: &&Agent| {
+            self.users.contains(&agent.user)
+                || self.group.as_ref().is_some_and(|group| {
+                    let seller = group.seller.is_none_or(|seller| agent.skills.admitted(seller, false, begins));
+                    (group.site.is_empty() || sites.get(&agent.user) == Some(&group.site))
+                        && seller
+                        && (group.language.is_empty() || agent.skills.speaks(&group.language))
+                })
+        };
+        Activity {
+            id: self.id,
+            kind: self.kind,
+            title: self.title.as_str().into(),
+            charged: self.charged,
+            length: self.length,
+            window: self.window,
+            together: self.together,
+            minimum: self.minimum,
+            users: agents.iter().filter(belongs).map(|agent| agent.user).collect(),
+        }
+    }
 }

@@ -90,6 +90,20 @@ pub enum Refusal {
     /// Offered time that does not fit.
     #[error("the agent has no shift that the offered time fits")]
     OfferUnfit,
+    /// An activity that too few can attend.
+    #[error("too few can attend {title:?} in a lawful shift: {}", named(users))]
+    Unattended {
+        /// What it is called.
+        title: String,
+        /// Who cannot.
+        users: Vec<UserId>,
+    },
+    /// Somebody who has something to attend in a shift.
+    #[error("{title:?} is attended in that shift")]
+    Attends {
+        /// What it is called.
+        title: String,
+    },
     /// A site has too few seats.
     #[error("the site {site} has no seat left at {at}")]
     NoSeat {
@@ -116,4 +130,16 @@ pub enum Refusal {
         /// Which.
         other: ScheduleId,
     },
+}
+
+/// People in words, the first of many.
+fn named(users: &[UserId]) -> String {
+    let first: Vec<String> = users.iter().take(10).map(ToString::to_string).collect();
+    let more = users.len().saturating_sub(first.len());
+    let first = first.join(", ");
+    match (first.is_empty(), more) {
+        (true, _) => "nobody else is there".to_owned(),
+        (_, 0) => format!("{first} cannot"),
+        _ => format!("{first} and {more} others cannot"),
+    }
 }

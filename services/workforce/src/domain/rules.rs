@@ -36,6 +36,22 @@ pub struct RuleSet {
     pub min_break_part: i64,
     /// Breaks by work in the shift, shortest work first.
     pub breaks: &'static [BreakRule],
+    /// Limits of work at night.
+    pub night: Option<NightRule>,
+}
+
+/// What a shift with work at night is limited to. The laws limit the average of those who work at night as a rule; here
+/// every such shift keeps to it, whoever works it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct NightRule {
+    /// Night time by the clock, in minutes of the day; it ends on the next one.
+    pub from: i32,
+    /// Its end.
+    pub until: i32,
+    /// A shift with more work than this in it is a night shift, in seconds.
+    pub work_above: i64,
+    /// Work in a night shift.
+    pub max_day: i64,
 }
 
 /// How much break a shift needs.
@@ -72,6 +88,27 @@ pub const RULE_SETS: &[RuleSet] = &[
             BreakRule { work_above: 6 * HOUR, breaks: 30 * MINUTE },
             BreakRule { work_above: 9 * HOUR, breaks: 45 * MINUTE },
         ],
+        night: None,
+    },
+    RuleSet {
+        code: "de-arbzg",
+        version: 2,
+        title: "Germany: Arbeitszeitgesetz §§ 2-6, 11 (10 h a day, 8 h at night, 48 h a week planned, breaks 30/45 min)",
+        daily_rest: 11 * HOUR,
+        weekly_rest: 35 * HOUR,
+        weekly_rest_inside: 24 * HOUR,
+        max_days_in_week: 7,
+        max_day: 10 * HOUR,
+        max_week: 48 * HOUR,
+        max_stretch: 6 * HOUR,
+        min_break_part: 15 * MINUTE,
+        breaks: &[
+            BreakRule { work_above: 6 * HOUR, breaks: 30 * MINUTE },
+            BreakRule { work_above: 9 * HOUR, breaks: 45 * MINUTE },
+        ],
+        // § 2 (3), (4): more than two hours between 23 and 6 o'clock; § 6 (2): eight hours a working day, ten only where a
+        // month's average is eight.
+        night: Some(NightRule { from: 23 * 60, until: 6 * 60, work_above: 2 * HOUR, max_day: 8 * HOUR }),
     },
     RuleSet {
         code: "es-estatuto",
@@ -90,6 +127,7 @@ pub const RULE_SETS: &[RuleSet] = &[
         // Article 34 (4).
         min_break_part: 15 * MINUTE,
         breaks: &[BreakRule { work_above: 6 * HOUR, breaks: 15 * MINUTE }],
+        night: None,
     },
     RuleSet {
         code: "eu-wtd",
@@ -105,6 +143,25 @@ pub const RULE_SETS: &[RuleSet] = &[
         min_break_part: 15 * MINUTE,
         // The directive leaves the length to each country; 20 minutes is the least in use.
         breaks: &[BreakRule { work_above: 6 * HOUR, breaks: 20 * MINUTE }],
+        night: None,
+    },
+    RuleSet {
+        code: "eu-wtd",
+        version: 2,
+        title: "European Union: Directive 2003/88/EC Articles 2-6, 8 (11 h daily and 24 h + 11 h weekly rest, 48 h, 8 h at night)",
+        daily_rest: 11 * HOUR,
+        weekly_rest: 35 * HOUR,
+        weekly_rest_inside: 24 * HOUR,
+        max_days_in_week: 7,
+        max_day: 13 * HOUR,
+        max_week: 48 * HOUR,
+        max_stretch: 6 * HOUR,
+        min_break_part: 15 * MINUTE,
+        // The directive leaves the length to each country; 20 minutes is the least in use.
+        breaks: &[BreakRule { work_above: 6 * HOUR, breaks: 20 * MINUTE }],
+        // Article 2 (3), (4): at least three hours of night time, which has seven hours with those from 0 to 5 o'clock in
+        // them; Article 8 (a): eight hours on average.
+        night: Some(NightRule { from: 23 * 60, until: 6 * 60, work_above: 3 * HOUR - 1, max_day: 8 * HOUR }),
     },
     RuleSet {
         code: "fr-code-travail",
@@ -124,6 +181,7 @@ pub const RULE_SETS: &[RuleSet] = &[
         // L3121-16: twenty minutes in a row, as soon as the day's work reaches six hours.
         min_break_part: 20 * MINUTE,
         breaks: &[BreakRule { work_above: 6 * HOUR - 1, breaks: 20 * MINUTE }],
+        night: None,
     },
     RuleSet {
         code: "gb-wtr",
@@ -141,6 +199,7 @@ pub const RULE_SETS: &[RuleSet] = &[
         // Regulation 12 (3): an uninterrupted period of not less than 20 minutes.
         min_break_part: 20 * MINUTE,
         breaks: &[BreakRule { work_above: 6 * HOUR, breaks: 20 * MINUTE }],
+        night: None,
     },
     RuleSet {
         code: "it-dlgs-66",
@@ -158,6 +217,7 @@ pub const RULE_SETS: &[RuleSet] = &[
         // Article 8 (2): ten minutes where no collective agreement says more.
         min_break_part: 10 * MINUTE,
         breaks: &[BreakRule { work_above: 6 * HOUR, breaks: 10 * MINUTE }],
+        night: None,
     },
     RuleSet {
         code: "pt-codigo-trabalho",
@@ -175,6 +235,7 @@ pub const RULE_SETS: &[RuleSet] = &[
         max_stretch: 5 * HOUR,
         min_break_part: HOUR,
         breaks: &[BreakRule { work_above: 5 * HOUR, breaks: HOUR }],
+        night: None,
     },
 ];
 
@@ -197,7 +258,8 @@ mod tests {
         let rules = find("de-arbzg", 0).expect("known");
         let minutes = |hours: i64, extra: i64| rules.breaks_for(hours * HOUR + extra) / MINUTE;
         assert_eq!([minutes(6, 0), minutes(6, 1), minutes(9, 0), minutes(9, 1)], [0, 30, 30, 45]);
-        assert_eq!(find("de-arbzg", 1), Some(rules));
+        assert_eq!(find("de-arbzg", 2), Some(rules));
+        assert_eq!(find("de-arbzg", 1).map(|rules| rules.night), Some(None));
         assert_eq!(find("de-arbzg", 7), None);
     }
 

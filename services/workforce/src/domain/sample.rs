@@ -1,16 +1,20 @@
 //! A contact center made up for measurements: people at three sites, sellers in six languages, and
 //! four weeks of demand over the end of summer time. The same seed makes the same one.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use kit::ids::Uuid;
 use kit::{SellerId, UserId};
 
+use super::activity::{Activity, Kind};
 use super::agent::{Absence, Agent, Contract, Level, Skills};
 use super::breaks::{BreakPlan, PlannedBreak};
 use super::civil::{self, Window};
 use super::model::{Grid, Need};
 use super::random::Random;
+use super::record::ActivityId;
 use super::rules;
 
 const HOUR: i64 = 3_600;
@@ -107,6 +111,45 @@ pub fn breaks() -> BreakPlan {
     let lunch =
         PlannedBreak { length: 1_800, paid: false, work_above: 6 * HOUR, window: Some((690, 870)), ..quarter.clone() };
     BreakPlan { breaks: vec![quarter.clone(), lunch, quarter], before: HOUR, between: HOUR, after: HOUR / 2 }
+}
+
+/// What they attend: a training of two hours in the second or third week, each when it suits, and every week an hour with
+/// those of their site and first language, some time from Tuesday to Thursday.
+pub fn activities(agents: &[Agent], first: Date) -> Vec<Activity> {
+    let mut teams: BTreeMap<(&str, &str), BTreeSet<UserId>> = BTreeMap::new();
+    for agent in agents {
+        let language = agent.skills.languages.first().map_or("", |(language, _)| language);
+        teams.entry((&agent.zone_name, language)).or_default().insert(agent.user);
+    }
+    let mut number = 0;
+    let mut activity = |kind, length, window, users| {
+        number += 1;
+        Activity {
+            id: ActivityId(Uuid::from_u128(number)),
+            kind,
+            title: "".into(),
+            charged: None,
+            length,
+            window,
+            together: kind == Kind::Meeting,
+            minimum: 0,
+            users,
+        }
+    };
+    let at = |day: i64, hour: i64, zone: &TimeZone| {
+        civil::midnight(civil::later(first, day), zone).as_second() + hour * HOUR
+    };
+    let all = agents.iter().map(|agent| agent.user).collect();
+    let utc = TimeZone::UTC;
+    let mut found = vec![activity(Kind::Training, 2 * HOUR, (at(7, 0, &utc), at(21, 0, &utc)), all)];
+    for ((zone, _), team) in teams {
+        let zone = civil::zone(zone).unwrap_or(TimeZone::UTC);
+        for week in 0..DAYS as i64 / 7 {
+            let window = (at(7 * week + 1, 8, &zone), at(7 * week + 3, 18, &zone));
+            found.push(activity(Kind::Meeting, HOUR, window, team.clone()));
+        }
+    }
+    found
 }
 
 fn agent(number: usize, people: usize, sellers: &[Seller], random: &mut Random) -> Agent {

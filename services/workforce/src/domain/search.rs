@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::agent::Duty;
 use super::cost;
 use super::cover::Cover;
-use super::model::{Model, Person};
+use super::model::{Model, Need, Person};
 use super::path::{Ask, Ban, OFF, Paths, Prices};
 use super::random::Random;
 use super::taste::Load;
@@ -15,6 +15,9 @@ use super::taste::Load;
 const ATTEMPTS: usize = 4;
 /// Most people of one move.
 const MOST: usize = 4;
+/// Of a hundred moves, those of what is attended, and times tried in one.
+const CONVENED: usize = 8;
+const SUITED: usize = 8;
 /// Points by which a price may be off, for each degree.
 const NOISE: f64 = 0.03;
 
@@ -25,6 +28,9 @@ pub struct Search<'m> {
     rows: Vec<Vec<u32>>,
     /// What is owed and not planned, priced.
     owed: i64,
+    /// When what everybody attends starts, in the order of what she attends; and what nobody attends, priced.
+    starts: Vec<Vec<i64>>,
+    missed: i64,
     /// What the plan puts on everybody, and what that costs.
     loads: Vec<Load>,
     disliked: Disliked,
@@ -55,7 +61,7 @@ pub struct Parts {
     pub missing: i64,
     /// At work and not needed.
     pub idle: i64,
-    /// Owed by contracts and not planned.
+    /// Owed by contracts and not planned, and to be attended and not attended.
     pub owed: i64,
     /// Work against wishes.
     pub wishes: i64,
@@ -104,6 +110,8 @@ impl<'m> Search<'m> {
             loads: vec![Load::default(); model.people.len()],
             disliked: Disliked::default(),
             seated: vec![vec![0; count]; model.seats.len()],
+            starts: model.people.iter().map(|person| vec![i64::MIN / 4; person.attends.len()]).collect(),
+            missed: model.people.iter().map(|person| missed(model, person)).sum(),
             over: 0,
             cover: Cover::new(model),
             rows: vec![vec![OFF; model.days]; model.people.len()],
@@ -126,7 +134,12 @@ impl<'m> Search<'m> {
 
     /// What the plan costs.
     pub fn cost(&self) -> i64 {
-        self.owed + self.cover.price() + self.disliked.wishes + self.disliked.changes + self.disliked.unfairness
+        self.owed
+            + self.missed
+            + self.cover.price()
+            + self.disliked.wishes
+            + self.disliked.changes
+            + self.disliked.unfairness
     }
 
     /// The same by what costs it.
@@ -135,7 +148,7 @@ impl<'m> Search<'m> {
         Parts {
             missing: self.cover.price() - idle,
             idle,
-            owed: self.owed,
+            owed: self.owed + self.missed,
             wishes: self.disliked.wishes,
             unfairness: self.disliked.unfairness,
             changes: self.disliked.changes,
@@ -180,6 +193,151 @@ impl<'m> Search<'m> {
         &self.rows
     }
 
+    /// When what everybody attends starts.
+    pub fn starts(&self) -> &[Vec<i64>] {
+        &self.starts
+    }
+
+    /// What is attended starts as in a plan; where that does not say, when most can be there and least is needed.
+    pub fn convene(&mut self, known: Option<&[Vec<i64>]>) {
+        let model = self.model;
+        for (index, gathering) in model.gatherings.iter().enumerate() {
+            let ends = |start: &i64| start + gathering.length;
+            let load = |start: &i64| -> u64 {
+                let needs = model.needs.iter();
+                let at = |need: &Need| -> u64 {
+                    model.grid.units(*start, ends(start)).map(|(at, _)| u64::from(need.people[at])).sum()
+                };
+                needs.map(at).sum()
+            };
+            let loads: Vec<u64> = gathering.starts.iter().map(load).collect();
+            let can = |person: usize, start: &i64| model.day_for(&model.people[person], *start, ends(start)).is_some();
+            let quietest = |able: &dyn Fn(&i64) -> usize| {
+                let starts = gathering.starts.iter().zip(&loads);
+                starts.max_by_key(|(start, load)| (able(start), std::cmp::Reverse(**load))).map(|(start, _)| *start)
+            };
+            let able = |start: &i64| gathering.people.iter().filter(|person| can(**person, start)).count();
+            let all = if gathering.together { quietest(&able) } else { None };
+            for person in &gathering.people {
+                let nth = nth(&model.people[*person], index);
+                let kept = known.and_then(|known| known.get(*person)?.get(nth)).copied();
+                let kept = kept.filter(|start| gathering.starts.contains(start));
+                let others = self.starts[*person].clone();
+                let own = |start: &i64| {
+                    let clear = others.iter().all(|other| (other - start).abs() < gathering.length);
+                    usize::from(can(*person, start)) * (1 + usize::from(!clear))
+                };
+                if let Some(start) = kept.or(all).or_else(|| quietest(&own)) {
+                    self.start_at(*person, nth, start);
+                }
+            }
+        }
+        self.settle();
+    }
+
+    /// Takes over a plan and when what it attends starts.
+    pub fn adopt_all(&mut self, rows: &[Vec<u32>], starts: &[Vec<i64>]) {
+        for (person, starts) in starts.iter().enumerate() {
+            for (nth, start) in starts.iter().enumerate() {
+                self.start_at(person, nth, *start);
+            }
+        }
+        self.adopt(rows);
+    }
+
+    /// Everybody whose shifts hold what she attends at another time attends it then.
+    pub fn reconvene(&mut self) {
+        for gathering in 0..self.model.gatherings.len() {
+            for person in self.model.gatherings[gathering].people.clone() {
+                self.suit(person, gathering, usize::MAX);
+            }
+        }
+        self.settle();
+    }
+
+    /// Moves what a person attends for herself to the best of so many times that her shifts hold.
+    fn suit(&mut self, person: usize, index: usize, most: usize) {
+        let gathering = &self.model.gatherings[index];
+        if gathering.together {
+            return;
+        }
+        let nth = nth(&self.model.people[person], index);
+        let mut best = (self.cost(), self.starts[person][nth]);
+        for tried in 0..gathering.starts.len().min(most) {
+            let at = if most < gathering.starts.len() { self.random.below(gathering.starts.len()) } else { tried };
+            self.start_at(person, nth, gathering.starts[at]);
+            if self.cost() < best.0 {
+                best = (self.cost(), gathering.starts[at]);
+            }
+        }
+        self.start_at(person, nth, best.1);
+    }
+
+    /// One move of something that is attended: to another time, with new shifts for those whose shifts do not hold it
+    /// then.
+    fn convene_anew(&mut self, worse: f64) {
+        let model = self.model;
+        let index = self.random.below(model.gatherings.len());
+        let gathering = &model.gatherings[index];
+        let one = gathering.people[self.random.below(gathering.people.len())];
+        if !gathering.together && self.random.chance(70) {
+            return self.suit(one, index, SUITED);
+        }
+        let start = gathering.starts[self.random.below(gathering.starts.len())];
+        let moved = if gathering.together { gathering.people.clone() } else { vec![one] };
+        let (before, over) = (self.cost(), self.over);
+        let mut old = Vec::with_capacity(moved.len());
+        for person in moved {
+            let nth = nth(&model.people[person], index);
+            old.push((person, nth, self.rows[person].clone(), self.starts[person][nth]));
+            self.start_at(person, nth, start);
+            let known = &model.people[person];
+            let is_held = model.held(known, &self.rows[person], &self.starts[person])[nth].is_some();
+            let day = model.day_for(known, start, start + gathering.length).filter(|_| !is_held);
+            if let Some(week) = day.map(|day| day / 7) {
+                self.renew(person, week * 7..week * 7 + 7, 0.0);
+            }
+        }
+        if worse < (self.cost() - before) as f64 || over < self.over {
+            for (person, nth, row, start) in old {
+                self.swap(person, &row);
+                self.start_at(person, nth, start);
+            }
+        }
+    }
+
+    fn start_at(&mut self, person: usize, nth: usize, start: i64) {
+        self.count_sessions(person, -1);
+        self.starts[person][nth] = start;
+        self.count_sessions(person, 1);
+    }
+
+    /// What a person attends takes her off the phones, or is missed; counted, or taken back.
+    fn count_sessions(&mut self, person: usize, sign: i64) {
+        let model = self.model;
+        let known = &model.people[person];
+        if known.attends.is_empty() {
+            return;
+        }
+        let held = model.held(known, &self.rows[person], &self.starts[person]);
+        for (held, gathering) in held.into_iter().zip(&known.attends) {
+            let Some((day, session)) = held else {
+                let length = model.gatherings[*gathering as usize].length;
+                self.missed += sign * cost::missed(length, model.grid.step);
+                continue;
+            };
+            let group = known.group[day];
+            for (interval, units) in model.grid.units(session.from, session.to) {
+                if 0 < sign {
+                    self.cover.remove(interval, group, units);
+                } else {
+                    self.cover.add(interval, group, units);
+                }
+                self.gains.touch(interval, -sign * i64::from(units) * (1 + i64::from(group) * 1_000_003));
+            }
+        }
+    }
+
     /// Takes over a plan.
     pub fn adopt(&mut self, rows: &[Vec<u32>]) {
         for (person, row) in rows.iter().enumerate() {
@@ -201,6 +359,11 @@ impl<'m> Search<'m> {
     /// be off, and a plan that is a little worse is kept.
     pub fn step(&mut self, heat: f64) {
         self.moves += 1;
+        if !self.model.gatherings.is_empty() && self.random.chance(CONVENED) {
+            let worse = -heat * self.random.share().max(1e-12).ln();
+            self.convene_anew(worse);
+            return self.settle();
+        }
         let people = 1 + self.random.below(MOST);
         let noise = if self.random.chance(34) { 0.0 } else { heat * NOISE };
         let worse = -heat * self.random.share().max(1e-12).ln();
@@ -253,12 +416,19 @@ impl<'m> Search<'m> {
         self.look(known, days.clone(), noise);
         let closed = self.closed(known);
         let mut bans = Vec::new();
-        for _ in 0..ATTEMPTS {
+        let mut sits = self.sits(person, &days);
+        for _ in 0..2 * ATTEMPTS {
             let prices = Asked(&self.gains);
-            let ask = Ask { prices: &prices, bans: &bans, contracts: true, burdens, closed: &closed };
+            let ask = Ask { prices: &prices, bans: &bans, contracts: true, burdens, closed: &closed, sits: &sits };
             let found = self.paths.within(model, known, ask, (days.clone(), &row));
             if !found.cost.is_finite() {
-                break;
+                if sits.is_empty() {
+                    break;
+                }
+                // What cannot be attended lawfully is missed.
+                sits.clear();
+                bans.clear();
+                continue;
             }
             match unlawful(model, known, &found.row) {
                 None => {
@@ -270,6 +440,17 @@ impl<'m> Search<'m> {
         }
         self.swap(person, &old);
         unlawful(model, known, &old).is_none()
+    }
+
+    /// What a person attends in some days, on which of them, and when.
+    fn sits(&self, person: usize, days: &Range<usize>) -> Vec<(usize, i64, i64)> {
+        let known = &self.model.people[person];
+        let attended = known.attends.iter().zip(&self.starts[person]);
+        let sits = attended.filter_map(|(gathering, from)| {
+            let to = from + self.model.gatherings[*gathering as usize].length;
+            Some((self.model.day_for(known, *from, to)?, *from, to))
+        });
+        sits.filter(|(day, ..)| days.contains(day)).collect()
     }
 
     /// A person's row with nothing in some days but what is given.
@@ -343,6 +524,7 @@ impl<'m> Search<'m> {
             return;
         }
         self.count_taste(person, -1);
+        self.count_sessions(person, -1);
         for (day, new) in row.iter().copied().enumerate() {
             let old = self.rows[person][day];
             if old == new {
@@ -378,6 +560,7 @@ impl<'m> Search<'m> {
             self.rows[person][day] = new;
             self.owed += cost::owed(known.owed[week] - work(&self.rows[person]), step);
         }
+        self.count_sessions(person, 1);
         self.count_taste(person, 1);
     }
 
@@ -403,6 +586,17 @@ impl Gains {
         }
         self.net[interval] += change;
     }
+}
+
+/// Which of those that a person attends something is.
+fn nth(person: &Person, gathering: usize) -> usize {
+    person.attends.iter().position(|own| *own as usize == gathering).unwrap_or(0)
+}
+
+/// What it costs that a person attends nothing.
+fn missed(model: &Model, person: &Person) -> i64 {
+    let lengths = person.attends.iter().map(|gathering| model.gatherings[*gathering as usize].length);
+    lengths.map(|length| cost::missed(length, model.grid.step)).sum()
 }
 
 /// A rule that a path does not see.

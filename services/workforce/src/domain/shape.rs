@@ -10,6 +10,7 @@ use super::agent::{Contract, Duty};
 use super::breaks::{BreakPlan, PlannedBreak};
 use super::civil::{self, Gap};
 use super::model::Grid;
+use super::realtime::{common, minus};
 use super::rules::RuleSet;
 
 /// Civil minutes between two possible starts.
@@ -46,6 +47,17 @@ impl Shape {
         Some(Shape { work: duty.work(), duty, first, cover, holes })
     }
 
+    /// Whether no break touches a stretch of time.
+    pub fn is_free(&self, from: i64, to: i64) -> bool {
+        let mut pauses = self.duty.breaks.iter().chain(&self.duty.paid_breaks);
+        pauses.all(|(start, end)| to <= *start || *end <= from)
+    }
+
+    /// Whether somebody in this shift can attend something from an instant to another.
+    pub fn holds(&self, from: i64, to: i64) -> bool {
+        self.duty.start <= from && to <= self.duty.end && self.is_free(from, to)
+    }
+
     /// The intervals of the grid that it touches, with hundredths of a person in each.
     pub fn intervals(&self) -> impl Iterator<Item = (usize, u32)> {
         (self.first..).zip(self.cover.iter().map(|units| u32::from(*units)))
@@ -77,7 +89,9 @@ pub fn shapes(
             let (pauses, length) = pauses(start, work, rules, plan);
             for starts in placed(start, length, &pauses) {
                 let duty = civil_duty(day, zone, (start, start + length), &pauses, &starts);
-                let duty = duty.filter(|duty| lawful(duty, contract, rules) && planned(duty, work, plan));
+                let duty = duty.filter(|duty| {
+                    lawful(duty, contract, rules) && nightly(duty, day, zone, rules) && planned(duty, work, plan)
+                });
                 found.extend(duty.and_then(|duty| Shape::new(duty, grid)));
             }
         }
@@ -240,6 +254,18 @@ fn planned(duty: &Duty, work: i64, plan: &BreakPlan) -> bool {
         && first.is_none_or(|(from, _)| plan.before <= from - duty.start)
         && last.is_none_or(|(_, to)| plan.after <= duty.end - to)
         && plan.breaks.iter().all(|one| (one.work_above < work) == (one.work_above < duty.work()))
+}
+
+/// Whether a shift with much work at night is short enough.
+fn nightly(duty: &Duty, day: Date, zone: &TimeZone, rules: &RuleSet) -> bool {
+    let Some(rule) = rules.night.filter(|rule| rule.max_day < duty.work()) else { return true };
+    // The shift may reach into the nights before and after its day.
+    let nights = [-1_440, 0].map(|earlier| (earlier + rule.from, earlier + 1_440 + rule.until));
+    let at = |minutes| civil::instant(day, minutes, zone, Gap::Forward).map(|instant| instant.as_second());
+    let nights = nights.into_iter().filter_map(|(from, until)| at(from).zip(at(until)));
+    let stretches = minus(&[(duty.start, duty.end)], &duty.breaks);
+    let night: i64 = common(&stretches, &nights.collect::<Vec<_>>()).iter().map(|(from, to)| to - from).sum();
+    night <= rule.work_above
 }
 
 fn lawful(duty: &Duty, contract: &Contract, rules: &RuleSet) -> bool {

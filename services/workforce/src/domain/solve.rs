@@ -71,12 +71,26 @@ impl Progress {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
     rows: Vec<Vec<u32>>,
+    /// When what each person attends starts.
+    starts: Vec<Vec<i64>>,
 }
 
 impl Plan {
     /// A plan of rows of a model.
     pub fn of(rows: Vec<Vec<u32>>) -> Plan {
-        Plan { rows }
+        Plan { rows, starts: Vec::new() }
+    }
+
+    /// The same with what is attended where shifts, by agent, have it.
+    pub fn attending(mut self, model: &Model, duties: &[Vec<Duty>]) -> Plan {
+        let start = |person: &Person, gathering: &u32| {
+            let mut sessions = duties[person.agent].iter().flat_map(|duty| &duty.activities);
+            let wanted = model.gatherings[*gathering as usize].activity;
+            sessions.find(|session| session.activity == wanted).map_or(i64::MIN / 4, |session| session.from)
+        };
+        let of = |person: &Person| person.attends.iter().map(|gathering| start(person, gathering)).collect();
+        self.starts = model.people.iter().map(of).collect();
+        self
     }
 
     /// For each person and day: a shape of the model, or [`OFF`].
@@ -86,8 +100,17 @@ impl Plan {
 
     /// The shifts of a person of the model, by day.
     pub fn duties(&self, model: &Model, person: usize) -> Vec<Duty> {
-        let row = self.rows[person].iter().filter(|shape| **shape != OFF);
-        row.map(|shape| model.shapes[*shape as usize].duty.clone()).collect()
+        let known = &model.people[person];
+        let held = self.starts.get(person).map(|starts| model.held(known, &self.rows[person], starts));
+        let held: Vec<_> = held.into_iter().flatten().flatten().collect();
+        let worked = self.rows[person].iter().enumerate().filter(|(_, shape)| **shape != OFF);
+        let duties = worked.map(|(day, shape)| {
+            let mut duty = model.shapes[*shape as usize].duty.clone();
+            duty.activities.extend(held.iter().filter(|(on, _)| *on == day).map(|(_, session)| session.clone()));
+            duty.activities.sort_unstable();
+            duty
+        });
+        duties.collect()
     }
 
     /// Seconds missing to what is owed, by week.
@@ -119,6 +142,7 @@ pub fn solve(
         search: Search::new(model, effort.seed),
         random: Random::new(effort.seed.wrapping_add(1)),
         best: Vec::new(),
+        best_starts: Vec::new(),
         progress: Progress { required: model.required(), ..Progress::default() },
         used: 0.0,
         last_gain: 0,
@@ -129,7 +153,7 @@ pub fn solve(
     if run.construct(start) {
         run.improve();
     }
-    (Plan { rows: run.best }, run.progress)
+    (Plan { rows: run.best, starts: run.best_starts }, run.progress)
 }
 
 struct Run<'m, 'g> {
@@ -139,6 +163,7 @@ struct Run<'m, 'g> {
     search: Search<'m>,
     random: Random,
     best: Vec<Vec<u32>>,
+    best_starts: Vec<Vec<i64>>,
     progress: Progress,
     used: f64,
     last_gain: u64,
@@ -154,6 +179,7 @@ impl Run<'_, '_> {
         let model = self.model;
         let bare: Vec<Vec<u32>> = (0..model.people.len()).map(|person| model.bare(person)).collect();
         self.search.adopt(&bare);
+        self.search.convene(start.map(|plan| &plan.starts[..]));
         self.base = self.search.over();
         self.keep();
         if let Some(plan) = start.filter(|plan| plan.rows.len() == model.people.len()) {
@@ -187,7 +213,7 @@ impl Run<'_, '_> {
 
     /// Bound, mixture and search, until it is enough.
     fn improve(&mut self) {
-        let mut bound = Bound::new(self.model, self.search.rows());
+        let mut bound = Bound::new(self.model, self.search.rows(), self.search.starts());
         let stopped = self.rounds(&mut bound);
         if !stopped {
             bound.finish(self.model, self.effort.threads);
@@ -284,7 +310,7 @@ impl Run<'_, '_> {
         };
         let Some(mut rows) = rows else { return false };
         self.random = random;
-        let before = self.search.rows().to_vec();
+        let (before, starts) = (self.search.rows().to_vec(), self.search.starts().to_vec());
         let unsound = |person: &usize| unlawful(model, &model.people[*person], &rows[*person]).is_some();
         let unsound: Vec<usize> = (0..rows.len()).filter(unsound).collect();
         for person in &unsound {
@@ -293,6 +319,7 @@ impl Run<'_, '_> {
         let cost = self.progress.cost;
         self.search.adopt(&rows);
         let sent = self.search.relieve();
+        self.search.reconvene();
         unsound.into_iter().chain(sent).for_each(|person| self.search.choose(person));
         for _ in 0..2 {
             for person in 0..model.people.len() {
@@ -303,7 +330,7 @@ impl Run<'_, '_> {
             }
         }
         if cost < self.search.cost() || self.base < self.search.over() {
-            self.search.adopt(&before);
+            self.search.adopt_all(&before, &starts);
         }
         self.ask()
     }
@@ -339,6 +366,7 @@ impl Run<'_, '_> {
         self.progress.moves = self.search.moves;
         if self.best.is_empty() || (cost < self.progress.cost && self.search.over() <= self.base) {
             self.best = self.search.rows().to_vec();
+            self.best_starts = self.search.starts().to_vec();
             self.progress.cost = cost;
             self.progress.uncovered = self.search.cover().uncovered();
             self.progress.idle = self.search.cover().idle();

@@ -214,3 +214,47 @@ fn every_rule_set_leaves_shifts_to_choose_from() {
         }
     }
 }
+
+/// A shift of so many minutes of work from a minute of the day on, with an hour of rest in its middle.
+fn with_rest(start: i32, work: i32) -> Duty {
+    let middle = start + work / 2;
+    shift(1, start, start + work + 60, &[(middle, middle + 60)])
+}
+
+fn at_night(code: &str, version: i32, duty: &Duty) -> bool {
+    let agent = Agent { rules: find(code, version).expect("known"), ..agent(code) };
+    let (first, last) = (Date::constant(2026, 6, 1), Date::constant(2026, 6, 14));
+    let found = broken(&agent, std::slice::from_ref(duty), first, last);
+    let day = Date::constant(2026, 6, 1);
+    let grid = Grid::around(day, 7, 1_800);
+    let contract = Contract { min_shift: duty.work(), max_shift: duty.work(), ..agent.contract };
+    let shapes = shape::shapes(&grid, day, &agent.zone, &contract, agent.rules, &BreakPlan::default());
+    // What is made for such a contract is lawful to who judges it.
+    for made in &shapes {
+        let found = broken(&agent, std::slice::from_ref(&made.duty), first, last);
+        assert!(found.iter().all(|broken| broken.rule != Rule::NightWork), "{code} {version}: {made:?}");
+    }
+    found.iter().any(|broken| broken.rule == Rule::NightWork)
+}
+
+#[test]
+fn arbzg_6_2_limits_shifts_with_more_than_two_hours_between_23_and_6_to_eight_hours() {
+    // From 16 o'clock eight and a half hours of work end at half past one: two hours and a half at night.
+    assert!(at_night("de-arbzg", 2, &with_rest(16 * 60, 8 * 60 + 30)));
+    assert!(!at_night("de-arbzg", 2, &with_rest(15 * 60 + 30, 8 * 60 + 30)));
+    assert!(!at_night("de-arbzg", 2, &with_rest(22 * 60, 8 * 60)));
+    assert!(at_night("de-arbzg", 2, &with_rest(22 * 60, 8 * 60 + 15)));
+    // The night before counts too: from half past three to six, and to four.
+    assert!(at_night("de-arbzg", 2, &with_rest(3 * 60 + 30, 9 * 60)));
+    assert!(!at_night("de-arbzg", 2, &with_rest(4 * 60, 9 * 60)));
+    assert!(!at_night("de-arbzg", 1, &with_rest(22 * 60, 9 * 60)));
+}
+
+#[test]
+fn wtd_8_a_limits_shifts_with_three_hours_of_night_time_to_eight_hours() {
+    // From 16 o'clock nine hours of work end at two: three hours at night.
+    assert!(at_night("eu-wtd", 2, &with_rest(16 * 60, 9 * 60)));
+    assert!(!at_night("eu-wtd", 2, &with_rest(15 * 60 + 30, 9 * 60)));
+    assert!(!at_night("eu-wtd", 2, &with_rest(16 * 60, 8 * 60)));
+    assert!(!at_night("eu-wtd", 1, &with_rest(22 * 60, 10 * 60)));
+}

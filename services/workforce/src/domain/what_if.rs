@@ -116,6 +116,7 @@ pub fn daily(duty: &Duty, days: i64) -> Vec<Duty> {
             end: duty.end + seconds,
             breaks: all(&duty.breaks),
             paid_breaks: all(&duty.paid_breaks),
+            activities: Vec::new(),
         }
     };
     (0..days).map(|day| later(day * 86_400)).collect()

@@ -16,6 +16,8 @@ pub enum Reason {
     AtWork,
     /// Her break is then.
     Break,
+    /// In training or a meeting then.
+    Attends,
     /// Time off.
     TimeOff,
     /// The contract does not run then.
@@ -156,7 +158,12 @@ fn reason(
     for duty in &duties {
         if duty.start < to && from < duty.end {
             let is_break = duty.breaks.iter().chain(&duty.paid_breaks).any(|(start, end)| *start <= from && to <= *end);
-            let reason = if is_break { Reason::Break } else { Reason::AtWork };
+            let attends = duty.activities.iter().any(|session| session.from <= from && to <= session.to);
+            let reason = match (is_break, attends) {
+                (true, _) => Reason::Break,
+                (_, true) => Reason::Attends,
+                _ => Reason::AtWork,
+            };
             return (reason, Some((duty.start, duty.end)));
         }
     }

@@ -112,9 +112,16 @@ pub fn rule(rule: Rule, agent: &Agent) -> String {
         Rule::DailyRest => format!("{} of rest between two shifts", length(rules.daily_rest)),
         Rule::WeeklyRest => format!("{} of rest in every week", length(rules.weekly_rest)),
         Rule::DayWork => format!("at most {} of work in a shift", length(rules.max_day)),
+        Rule::NightWork => {
+            format!(
+                "at most {} of work in a shift at night",
+                length(rules.night.map_or(rules.max_day, |night| night.max_day))
+            )
+        }
         Rule::WeekWork => format!("at most {} of work in a week", length(contract.max_week.min(rules.max_week))),
         Rule::Stretch => format!("at most {} of work without a break", length(rules.max_stretch)),
         Rule::Breaks => "breaks as long as the law asks for".to_owned(),
+        Rule::Activities => "training and meetings inside the shift, one at a time, and not in a break".to_owned(),
         Rule::PlannedBreaks => "the breaks that the contract plans, each where it belongs".to_owned(),
         Rule::ShiftLength => {
             format!("shifts of {} to {}", length(contract.min_shift), length(contract.max_shift))
@@ -136,6 +143,7 @@ pub fn limit(reason: Reason, agent: &Agent) -> i64 {
         Reason::DaysInWeek => i64::from(agent.rules.max_days_in_week),
         Reason::AtWork
         | Reason::Break
+        | Reason::Attends
         | Reason::TimeOff
         | Reason::NoContract
         | Reason::Unavailable
@@ -151,6 +159,7 @@ pub fn reason(reason: Reason, agent: &Agent, shift: Option<(i64, i64)>) -> Strin
     match reason {
         Reason::AtWork => format!("at work: {shift}"),
         Reason::Break => format!("on a break of {shift}"),
+        Reason::Attends => format!("in training or a meeting in {shift}"),
         Reason::TimeOff => "time off".to_owned(),
         Reason::NoContract => term(Term::Employment, agent, agent.starts_on),
         Reason::Unavailable => term(Term::Availability, agent, agent.starts_on),

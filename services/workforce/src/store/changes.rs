@@ -6,9 +6,9 @@ use kit::UserId;
 use kit::ids::Uuid;
 use tenantdb::{At, Failure, TenantTx, ToSqlx};
 
-use super::inconsistent;
 use super::planning::NewestKey;
 use super::shift::{edges, ranges};
+use super::{inconsistent, inside};
 use crate::domain::agent::Duty;
 use crate::domain::change::Difference;
 use crate::domain::record::{Proposal, ProposalId, ProposalLine, ProposalState, ScheduleId, Shift, ShiftId};
@@ -85,16 +85,19 @@ pub async fn note(
     let after: Side = |change| &change.after;
     let starts: fn(&Duty) -> Option<i64> = |duty| Some(duty.start);
     let ends: fn(&Duty) -> Option<i64> = |duty| Some(duty.end);
+    let insides = |of: Side| -> Vec<Option<serde_json::Value>> {
+        changes.iter().map(|change| of(change).as_ref().map(inside::of)).collect()
+    };
     let break_starts: fn(&Duty) -> Option<i64> = |duty| duty.breaks.first().map(|range| range.0);
     let break_ends: fn(&Duty) -> Option<i64> = |duty| duty.breaks.first().map(|range| range.1);
     sqlx::query!(
         "insert into workforce.shift_change
                 (provider_id, schedule_id, revision, user_id, day, before_starts_at, before_ends_at,
                  before_break_starts_at, before_break_ends_at, after_starts_at, after_ends_at, after_break_starts_at,
-                 after_break_ends_at)
+                 after_break_ends_at, before_inside, after_inside)
          select $1, $2, $3, c.* from unnest($4::uuid[], $5::date[], $6::timestamptz[], $7::timestamptz[],
                 $8::timestamptz[], $9::timestamptz[], $10::timestamptz[], $11::timestamptz[], $12::timestamptz[],
-                $13::timestamptz[]) as c",
+                $13::timestamptz[], $14::jsonb[], $15::jsonb[]) as c",
         provider.0,
         schedule.0,
         revision,
@@ -108,6 +111,8 @@ pub async fn note(
         &edge(after, ends) as _,
         &edge(after, break_starts) as _,
         &edge(after, break_ends) as _,
+        &insides(before) as _,
+        &insides(after) as _,
     )
     .execute(tx.conn())
     .await?;
@@ -138,7 +143,7 @@ pub async fn noted(
     let rows = sqlx::query!(
         r#"select c.revision, r.cause, r.changed_by, r.changed_at, c.user_id, c.day, c.before_starts_at, c.before_ends_at,
                 c.before_break_starts_at, c.before_break_ends_at, c.after_starts_at, c.after_ends_at,
-                c.after_break_starts_at, c.after_break_ends_at
+                c.after_break_starts_at, c.after_break_ends_at, c.before_inside, c.after_inside
            from workforce.shift_change c
            join workforce.schedule_revision r
              on r.provider_id = c.provider_id and r.schedule_id = c.schedule_id and r.revision = c.revision
@@ -155,29 +160,37 @@ pub async fn noted(
     )
     .fetch_all(tx.conn())
     .await?;
-    let list = rows.into_iter().map(|row| Noted {
-        revision: row.revision,
-        cause: row.cause,
-        by: row.changed_by,
-        at: row.changed_at.to_jiff(),
-        change: Difference {
-            user: UserId(row.user_id),
-            day: row.day.to_jiff(),
-            before: noted_time(
-                row.before_starts_at,
-                row.before_ends_at,
-                row.before_break_starts_at,
-                row.before_break_ends_at,
-            ),
-            after: noted_time(
-                row.after_starts_at,
-                row.after_ends_at,
-                row.after_break_starts_at,
-                row.after_break_ends_at,
-            ),
-        },
+    let list = rows.into_iter().map(|row| {
+        Ok(Noted {
+            revision: row.revision,
+            cause: row.cause,
+            by: row.changed_by,
+            at: row.changed_at.to_jiff(),
+            change: Difference {
+                user: UserId(row.user_id),
+                day: row.day.to_jiff(),
+                before: inside::laid(
+                    noted_time(
+                        row.before_starts_at,
+                        row.before_ends_at,
+                        row.before_break_starts_at,
+                        row.before_break_ends_at,
+                    ),
+                    row.before_inside,
+                )?,
+                after: inside::laid(
+                    noted_time(
+                        row.after_starts_at,
+                        row.after_ends_at,
+                        row.after_break_starts_at,
+                        row.after_break_ends_at,
+                    ),
+                    row.after_inside,
+                )?,
+            },
+        })
     });
-    Ok(list.collect())
+    list.collect()
 }
 
 /// Shifts of a published schedule by their ids.
@@ -205,6 +218,7 @@ pub async fn shifts(tx: &mut TenantTx, ids: &[ShiftId]) -> Result<Vec<Shift>, Fa
             end: second(row.ends_at),
             breaks: ranges(row.break_starts, row.break_ends),
             paid_breaks: ranges(row.paid_break_starts, row.paid_break_ends),
+            activities: Vec::new(),
         },
     });
     Ok(list.collect())
@@ -289,6 +303,7 @@ pub async fn proposal_lines(tx: &mut TenantTx, id: ProposalId) -> Result<Vec<Pro
             end: second(row.ends_at),
             breaks: ranges(row.break_starts, row.break_ends),
             paid_breaks: ranges(row.paid_break_starts, row.paid_break_ends),
+            activities: Vec::new(),
         },
     });
     Ok(list.collect())

@@ -6,6 +6,7 @@ use kit::ids::Uuid;
 use tenantdb::{At, Failure, TenantTx, ToSqlx};
 
 use super::inconsistent;
+use super::inside;
 use super::planning::NewestKey;
 use crate::domain::agent::Duty;
 use crate::domain::record::{BidState, Offer, OfferId, OfferKind, ScheduleId, ShiftId, Swap, SwapId, SwapState};
@@ -166,8 +167,8 @@ pub async fn insert_offer(tx: &mut TenantTx, offer: &Offer) -> Result<(), Failur
     sqlx::query!(
         "insert into workforce.shift_offer
                 (provider_id, offer_id, schedule_id, kind, starts_at, ends_at, break_starts_at, break_ends_at, places,
-                 user_ids, auto_award, created_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+                 user_ids, auto_award, created_at, inside)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
         provider.0,
         offer.id.0,
         offer.schedule.0,
@@ -180,6 +181,7 @@ pub async fn insert_offer(tx: &mut TenantTx, offer: &Offer) -> Result<(), Failur
         &users,
         offer.auto_award,
         offer.created_at.to_sqlx() as _,
+        inside::of(&offer.time),
     )
     .execute(tx.conn())
     .await?;
@@ -197,7 +199,7 @@ pub async fn offers(
     let provider = tx.provider();
     let rows = sqlx::query!(
         "select offer_id, schedule_id, kind, starts_at, ends_at, break_starts_at, break_ends_at, places, taken, user_ids,
-                auto_award, open, created_at
+                auto_award, open, created_at, inside
            from workforce.shift_offer
           where provider_id = $1 and ($2::uuid is null or offer_id = $2)
             and ($3::uuid is null or user_ids = '{}' or $3 = any (user_ids))
@@ -216,16 +218,13 @@ pub async fn offers(
     let mut list = Vec::with_capacity(rows.len());
     for row in rows {
         let pause = row.break_starts_at.map(second).zip(row.break_ends_at.map(second));
+        let (start, end) = (second(row.starts_at), second(row.ends_at));
+        let time = Duty { start, end, breaks: pause.into_iter().collect(), ..Duty::default() };
         list.push(Offer {
             id: OfferId(row.offer_id),
             schedule: ScheduleId(row.schedule_id),
             kind: OfferKind::of(&row.kind).ok_or_else(|| inconsistent("kind of an offer"))?,
-            time: Duty {
-                start: second(row.starts_at),
-                end: second(row.ends_at),
-                breaks: pause.into_iter().collect(),
-                ..Duty::default()
-            },
+            time: inside::laid(Some(time), row.inside)?.unwrap_or_default(),
             places: row.places,
             taken: row.taken,
             users: row.user_ids.into_iter().map(UserId).collect(),

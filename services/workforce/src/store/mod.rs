@@ -1,11 +1,13 @@
 //! The SQL of workforce: one function a statement, domain types in and out.
 
+pub mod activities;
 pub mod changes;
 pub mod erase;
 pub mod exchange;
 pub mod feed;
 pub mod floor;
 pub mod forecasting;
+mod inside;
 pub mod leave;
 pub mod notices;
 pub mod paid;

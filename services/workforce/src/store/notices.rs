@@ -7,6 +7,7 @@ use kit::ids::Uuid;
 use tenantdb::{Failure, TenantTx, ToSqlx};
 
 use super::changes::{Noted, noted_time};
+use super::inside;
 use crate::domain::change::Difference;
 use crate::domain::record::ScheduleId;
 
@@ -21,7 +22,7 @@ pub async fn unseen(
     let rows = sqlx::query!(
         r#"select c.schedule_id, c.revision, r.cause, r.changed_at, c.day, c.before_starts_at, c.before_ends_at,
                 c.before_break_starts_at, c.before_break_ends_at, c.after_starts_at, c.after_ends_at,
-                c.after_break_starts_at, c.after_break_ends_at
+                c.after_break_starts_at, c.after_break_ends_at, c.before_inside, c.after_inside
            from workforce.shift_change c
            join workforce.schedule_revision r
              on r.provider_id = c.provider_id and r.schedule_id = c.schedule_id and r.revision = c.revision
@@ -44,24 +45,25 @@ pub async fn unseen(
         let change = Difference {
             user,
             day: row.day.to_jiff(),
-            before: noted_time(
-                row.before_starts_at,
-                row.before_ends_at,
-                row.before_break_starts_at,
-                row.before_break_ends_at,
-            ),
-            after: noted_time(
-                row.after_starts_at,
-                row.after_ends_at,
-                row.after_break_starts_at,
-                row.after_break_ends_at,
-            ),
+            before: inside::laid(
+                noted_time(
+                    row.before_starts_at,
+                    row.before_ends_at,
+                    row.before_break_starts_at,
+                    row.before_break_ends_at,
+                ),
+                row.before_inside,
+            )?,
+            after: inside::laid(
+                noted_time(row.after_starts_at, row.after_ends_at, row.after_break_starts_at, row.after_break_ends_at),
+                row.after_inside,
+            )?,
         };
         let at = row.changed_at.to_jiff();
         let noted = Noted { revision: row.revision, cause: row.cause, by: None, at, change };
-        (ScheduleId(row.schedule_id), noted)
+        Ok((ScheduleId(row.schedule_id), noted))
     });
-    Ok(list.collect())
+    list.collect()
 }
 
 /// Notes what an agent has seen, of schedules that are there. Less than before changes nothing.

@@ -139,9 +139,12 @@ pub async fn keep_part(
 ) -> Result<Option<i64>, Failure> {
     let provider = tx.provider();
     let revision = sqlx::query_scalar!(
-        "update workforce.paid_part set paid_seconds = $5, productive_seconds = $6, revision = revision + 1
-          where provider_id = $1 and user_id = $2 and day = $3 and for_seller_id = $4
-            and (paid_seconds, productive_seconds) is distinct from ($5, $6)
+        "insert into workforce.paid_part as p
+                (provider_id, user_id, day, for_seller_id, handled_seconds, paid_seconds, productive_seconds, revision)
+         values ($1, $2, $3, $4, 0, $5, $6, 1)
+         on conflict on constraint paid_part_pk do update
+            set paid_seconds = $5, productive_seconds = $6, revision = p.revision + 1
+          where (p.paid_seconds, p.productive_seconds) is distinct from ($5, $6)
          returning revision",
         provider.0,
         user.0,

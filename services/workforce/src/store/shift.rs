@@ -2,12 +2,13 @@
 
 use jiff::Timestamp;
 use jiff::civil::Date;
-use kit::UserId;
 use kit::ids::Uuid;
+use kit::{SellerId, UserId};
 use tenantdb::{At, Failure, TenantTx, ToSqlx};
 
+use crate::domain::activity::{Kind, Session};
 use crate::domain::agent::Duty;
-use crate::domain::record::{ScheduleId, Shift, ShiftId};
+use crate::domain::record::{ActivityId, ScheduleId, Shift, ShiftId};
 
 fn stamp(second: i64) -> At {
     Timestamp::from_second(second).unwrap_or(Timestamp::MAX).to_sqlx()
@@ -24,16 +25,58 @@ pub(super) fn ranges(starts: Vec<At>, ends: Vec<At>) -> Vec<(i64, i64)> {
     starts.into_iter().zip(ends).map(|(from, to)| (second(from), second(to))).collect()
 }
 
+/// Sessions as they are kept: one entry each.
+#[derive(Default)]
+struct Attended {
+    ids: Vec<Uuid>,
+    kinds: Vec<String>,
+    titles: Vec<String>,
+    starts: Vec<At>,
+    ends: Vec<At>,
+    sellers: Vec<Option<Uuid>>,
+}
+
+impl Attended {
+    fn of(sessions: &[Session]) -> Attended {
+        let mut kept = Attended::default();
+        for session in sessions {
+            kept.ids.push(session.activity.0);
+            kept.kinds.push(session.kind.word().to_owned());
+            kept.titles.push(session.title.to_string());
+            kept.starts.push(stamp(session.from));
+            kept.ends.push(stamp(session.to));
+            kept.sellers.push(session.charged.map(|seller| seller.0));
+        }
+        kept
+    }
+
+    fn sessions(self) -> Vec<Session> {
+        let times = ranges(self.starts, self.ends).into_iter();
+        let named = self.ids.into_iter().zip(self.kinds).zip(self.titles.into_iter().zip(self.sellers));
+        let sessions = times.zip(named).map(|((from, to), ((id, kind), (title, seller)))| Session {
+            from,
+            to,
+            activity: ActivityId(id),
+            kind: Kind::of(&kind),
+            title: title.into(),
+            charged: seller.map(SellerId),
+        });
+        sessions.collect()
+    }
+}
+
 /// Keeps a shift of a draft, or of a schedule that is published.
 pub async fn insert(tx: &mut TenantTx, shift: &Shift, is_live: bool) -> Result<(), Failure> {
     let provider = tx.provider();
     let (starts, ends) = edges(&shift.duty.breaks);
     let (paid_starts, paid_ends) = edges(&shift.duty.paid_breaks);
+    let attended = Attended::of(&shift.duty.activities);
     sqlx::query!(
         "insert into workforce.shift
                 (provider_id, shift_id, schedule_id, user_id, day, zone, starts_at, ends_at, break_starts, break_ends,
-                 paid_break_starts, paid_break_ends, work_seconds, live)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+                 paid_break_starts, paid_break_ends, work_seconds, live, activity_ids, activity_kinds, activity_titles,
+                 activity_starts, activity_ends, activity_sellers)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)",
         provider.0,
         shift.id.0,
         shift.schedule.0,
@@ -48,6 +91,12 @@ pub async fn insert(tx: &mut TenantTx, shift: &Shift, is_live: bool) -> Result<(
         &paid_ends as _,
         shift.duty.work(),
         is_live,
+        &attended.ids,
+        &attended.kinds,
+        &attended.titles,
+        &attended.starts as _,
+        &attended.ends as _,
+        &attended.sellers as _,
     )
     .execute(tx.conn())
     .await?;
@@ -70,7 +119,9 @@ pub async fn of_schedule(
         Row,
         r#"select shift_id, schedule_id, user_id, day, zone, starts_at, ends_at,
                   break_starts as "break_starts: Vec<At>", break_ends as "break_ends: Vec<At>",
-                  paid_break_starts as "paid_break_starts: Vec<At>", paid_break_ends as "paid_break_ends: Vec<At>"
+                  paid_break_starts as "paid_break_starts: Vec<At>", paid_break_ends as "paid_break_ends: Vec<At>",
+                  activity_ids, activity_kinds, activity_titles, activity_starts as "activity_starts: Vec<At>",
+                  activity_ends as "activity_ends: Vec<At>", activity_sellers as "activity_sellers: Vec<Option<Uuid>>"
              from workforce.shift
             where provider_id = $1 and schedule_id = $2 and ($3::uuid is null or user_id = $3)
               and ($4::timestamptz is null or ($4, $5::uuid) < (starts_at, shift_id))
@@ -103,7 +154,9 @@ pub async fn live(
         Row,
         r#"select shift_id, schedule_id, user_id, day, zone, starts_at, ends_at,
                   break_starts as "break_starts: Vec<At>", break_ends as "break_ends: Vec<At>",
-                  paid_break_starts as "paid_break_starts: Vec<At>", paid_break_ends as "paid_break_ends: Vec<At>"
+                  paid_break_starts as "paid_break_starts: Vec<At>", paid_break_ends as "paid_break_ends: Vec<At>",
+                  activity_ids, activity_kinds, activity_titles, activity_starts as "activity_starts: Vec<At>",
+                  activity_ends as "activity_ends: Vec<At>", activity_sellers as "activity_sellers: Vec<Option<Uuid>>"
              from workforce.shift
             where provider_id = $1 and live and ($2::uuid[] = '{}' or user_id = any ($2))
               and $3 <= day and day <= $4 and ($5::uuid is null or ($5, $6::date) < (user_id, day))
@@ -201,6 +254,12 @@ struct Row {
     break_ends: Vec<At>,
     paid_break_starts: Vec<At>,
     paid_break_ends: Vec<At>,
+    activity_ids: Vec<Uuid>,
+    activity_kinds: Vec<String>,
+    activity_titles: Vec<String>,
+    activity_starts: Vec<At>,
+    activity_ends: Vec<At>,
+    activity_sellers: Vec<Option<Uuid>>,
 }
 
 impl From<Row> for Shift {
@@ -217,6 +276,15 @@ impl From<Row> for Shift {
                 end: second(row.ends_at),
                 breaks: ranges(row.break_starts, row.break_ends),
                 paid_breaks: ranges(row.paid_break_starts, row.paid_break_ends),
+                activities: Attended {
+                    ids: row.activity_ids,
+                    kinds: row.activity_kinds,
+                    titles: row.activity_titles,
+                    starts: row.activity_starts,
+                    ends: row.activity_ends,
+                    sellers: row.activity_sellers,
+                }
+                .sessions(),
             },
         }
     }

@@ -6,16 +6,18 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::civil::{Date, Weekday};
 use jiff::tz::TimeZone;
-use kit::Scope;
+use kit::{Scope, SellerId};
 use proto::events::v1::envelope::Body;
 use proto::events::v1::{AgentDaySettled, HandledTime, PaidHoursRecorded};
 use tenantdb::service::Deps;
 use tenantdb::{Due, Failure, TenantTx};
 use tokio_util::sync::CancellationToken;
 
+use crate::domain::activity::Session;
 use crate::domain::adherence::merged;
 use crate::domain::agent::Duty;
-use crate::domain::realtime::{common, work_of};
+use crate::domain::paid::Part;
+use crate::domain::realtime::{common, minus};
 use crate::domain::record::Exception;
 use crate::domain::{civil, paid as divide};
 use crate::store::floor::{self, ExceptionFilter};
@@ -78,9 +80,22 @@ async fn settle(deps: &Deps, due: &Due) -> Result<(), Failure> {
     let rested = divide::paid_breaks(&planned, &presence);
     // Excused and paid time counts where it was planned, as if she had been there; so do the paid breaks of shifts that
     // she worked.
-    let ranges = merged(presence.into_iter().chain(excused).chain(rested).map(clip).collect());
+    let sessions = divide::attended(&planned, &presence);
+    let in_sessions = sessions.iter().map(|session| (session.from, session.to));
+    let ranges = merged(presence.into_iter().chain(excused).chain(rested).chain(in_sessions).map(clip).collect());
     let worked: i64 = ranges.iter().map(|(from, to)| to - from).sum();
-    for part in divide::divide(worked, &handled) {
+    // What is attended for one seller is that seller's; the rest is divided.
+    let length = |session: &Session| clip((session.from, session.to));
+    let charged = sessions.iter().filter_map(|session| Some((session.charged?, length(session))));
+    let charged: Vec<(SellerId, i64)> = charged.map(|(seller, (from, to))| (seller, (to - from).max(0))).collect();
+    let alone: i64 = charged.iter().map(|(_, seconds)| seconds).sum();
+    let mut parts = divide::charge(divide::divide(worked - alone, &handled), &charged);
+    // Who was charged before a correction, and is not any more.
+    let known = |parts: &[Part<SellerId>], seller: &SellerId| parts.iter().any(|part| part.seller == *seller);
+    let gone = handled.iter().map(|(seller, _)| *seller).filter(|seller| !known(&parts, seller));
+    let gone: Vec<_> = gone.map(|seller| Part { seller, paid: 0, productive: 0 }).collect();
+    parts.extend(gone);
+    for part in parts {
         // One seller a transaction, so that the event is the seller's. Told again after a crash,
         // an unchanged part tells nothing.
         let mut tx = deps.db.begin(&Scope::of_event(due.provider, Some(part.seller))).await?;
@@ -108,7 +123,7 @@ async fn settle(deps: &Deps, due: &Due) -> Result<(), Failure> {
     let told = AgentDaySettled {
         user_id: day.user.to_string(),
         date: day.day.to_string(),
-        paid_seconds: worked.max(0),
+        paid_seconds: (worked - alone).max(0),
         parts,
         hour_class: hour_class(day.day).to_owned(),
         revision: day.touched,
@@ -136,6 +151,6 @@ async fn excused(
     let range = |one: &Exception| (one.starts_at.as_second(), one.ends_at.as_second());
     let excused: Vec<(i64, i64)> = exceptions.iter().filter(counts).map(range).collect();
     let planned: Vec<(i64, i64)> =
-        planned.iter().flat_map(|duty| work_of(duty).into_iter().chain(duty.paid_breaks.iter().copied())).collect();
+        planned.iter().flat_map(|duty| minus(&[(duty.start, duty.end)], &duty.breaks)).collect();
     Ok(common(&planned, &excused))
 }

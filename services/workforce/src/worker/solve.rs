@@ -15,10 +15,12 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::domain::activity::{self, Activity};
 use crate::domain::agent::{Agent, Duty};
 use crate::domain::former::{self, Comparison};
 use crate::domain::model::{Model, Need};
 use crate::domain::record::{Schedule, ScheduleId, Shift, ShiftId, Shortfall, Solved};
+use crate::domain::refusal::Refusal;
 use crate::domain::search::Parts;
 use crate::domain::solve::{Effort, Plan, Progress, solve};
 use crate::domain::taste::Given;
@@ -83,6 +85,7 @@ async fn take(deps: &Deps, due: &Due, stop: &CancellationToken) -> Result<(), Fa
     given.change = found.change_weight.into();
     let users: Vec<UserId> = agents.iter().map(|agent| agent.user).collect();
     let without = Without { agents: Some((&users, found.first_day, found.last_day())), ..Without::default() };
+    let activities = inputs::activities(&mut tx, &agents, found.first_day, found.last_day()).await?;
     let seating = seating::read(&mut tx, (found.first_day, found.last_day()), &users, without).await?;
     tx.commit().await?;
     if MAX_ATTEMPTS < attempts {
@@ -99,7 +102,7 @@ async fn take(deps: &Deps, due: &Due, stop: &CancellationToken) -> Result<(), Fa
     }
     let people = agents.len() as i32;
     let job = Job { deps, due, claim, schedule: &found, people };
-    let given = Wanted { given, start, seating };
+    let given = Wanted { given, start, activities, seating };
     match job.solve(agents, needs, given.clone(), stop).await? {
         Outcome::Solved(plan) => job.keep(*plan, &given).await,
         Outcome::Refused(why) => give_up(deps, due, claim, &why).await,
@@ -130,6 +133,7 @@ struct Job<'a> {
 struct Wanted {
     given: Given,
     start: Start,
+    activities: Vec<Activity>,
     seating: Option<Seating>,
 }
 
@@ -175,9 +179,18 @@ impl Job<'_> {
             if let Some(seating) = &wanted.seating {
                 seating.seat(&mut model, &agents, &BTreeMap::new());
             }
-            model.fix(&agents, &wanted.start.fixed(&agents));
+            model.gather(&agents, &wanted.activities);
+            // When things are attended is decided anew, and begins with how it was.
+            let bare = |mut duties: Vec<Vec<Duty>>| {
+                duties.iter_mut().flatten().for_each(|duty| duty.activities.clear());
+                duties
+            };
+            model.fix(&agents, &bare(wanted.start.fixed(&agents)));
             let former = wanted.start.by_agent(&agents);
-            let former = (!wanted.start.former.is_empty()).then(|| Plan::of(model.rows(&agents, &former)));
+            let former = (!wanted.start.former.is_empty()).then(|| {
+                let rows = model.rows(&agents, &bare(former.clone()));
+                Plan::of(rows).attending(&model, &former)
+            });
             let effort = Effort { seed, threads, steady: most != 0 };
             let (plan, progress) = solve(&model, effort, former.as_ref(), &halted, &mut |progress| {
                 let elapsed = started.elapsed();
@@ -255,6 +268,9 @@ impl Job<'_> {
                 duty,
             }));
         }
+        if let Some(refusal) = unattended(&wanted.activities, &solution.agents, &shifts) {
+            return give_up(self.deps, self.due, self.claim, &refusal.to_string()).await;
+        }
         let placed: Vec<(UserId, Duty)> = shifts.iter().map(|one| (one.user, one.duty.clone())).collect();
         if let Some(Err(refusal)) = wanted.seating.as_ref().map(|seating| seating.refuse(&placed)) {
             tracing::error!(schedule.id = %id, "the solver placed more people than there are seats");
@@ -291,6 +307,23 @@ impl Job<'_> {
         schedule::insert_shortfalls(&mut tx, id, &shortfalls).await?;
         tx.commit().await
     }
+}
+
+/// The first activity that too few can attend, counting those who attend it in shifts published around the days; or one
+/// that the plan misplaces.
+fn unattended(activities: &[Activity], agents: &[Agent], shifts: &[Shift]) -> Option<Refusal> {
+    let mut duties: BTreeMap<UserId, Vec<Duty>> =
+        agents.iter().map(|agent| (agent.user, agent.published.clone())).collect();
+    for one in shifts {
+        duties.entry(one.user).or_default().push(one.duty.clone());
+    }
+    let roster: Vec<(UserId, &[Duty])> = duties.iter().map(|(user, duties)| (*user, &duties[..])).collect();
+    let found = activity::unheld(activities, &roster).into_iter().find(|one| one.too_few || one.misplaced)?;
+    if found.misplaced {
+        tracing::error!(activity.id = %found.activity, "the solver misplaced an activity");
+    }
+    let title = activities.iter().find(|one| one.id == found.activity).map(|one| one.title.to_string());
+    Some(Refusal::Unattended { title: title.unwrap_or_default(), users: found.missing })
 }
 
 fn solved(progress: &Progress, elapsed: Duration, step: i64) -> Solved {
