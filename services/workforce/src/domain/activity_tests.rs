@@ -180,7 +180,7 @@ fn who_cannot_be_there_is_named_and_the_minimum_lets_some_stay_away() {
     }
     assert!(unheld(std::slice::from_ref(&meeting), &roster(&agents, &apart))[0].misplaced);
     let wide = Activity { window: (noon, noon + 3 * HOUR), ..meeting };
-    assert!(unheld(&[wide.clone()], &roster(&agents, &apart))[0].misplaced);
+    assert!(unheld(std::slice::from_ref(&wide), &roster(&agents, &apart))[0].misplaced);
     assert!(!unheld(&[Activity { together: false, ..wide }], &roster(&agents, &apart))[0].misplaced);
 }
 
