@@ -7,8 +7,12 @@ use proto::routing::v1::routing_service_client::RoutingServiceClient;
 use proto::routing::v1::*;
 use proto::tenants::v1::users_service_client::UsersServiceClient;
 use proto::tenants::v1::{AgentProfile, LanguageLevel as Spoken, LanguageProficiency, UpdateAgentProfileRequest};
+use proto::tickets::v1::action::Action as Do;
 use proto::tickets::v1::tickets_service_client::TicketsServiceClient;
-use proto::tickets::v1::{Author, ReceiveMessageRequest};
+use proto::tickets::v1::workflow_service_client::WorkflowServiceClient;
+use proto::tickets::v1::{
+    Action as TicketAction, Author, BulkEditTicketsRequest, GetTicketRequest, ReceiveMessageRequest,
+};
 use tests::{Person, Tenant, desk, eventually, reason, violated};
 use tonic::{Code, Status};
 
@@ -168,4 +172,53 @@ async fn an_agent_is_given_no_more_than_her_capacity_and_only_her_channels() {
     equip(&mut tenant, &trainee, on(&[], 0)).await.expect("a profile");
     let offer = stream.hear(|frame| if let Down::Offer(offer) = frame { Some(offer) } else { None }).await;
     assert!([&third.id, &chat.id].contains(&&offer.contact.expect("a contact").id));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_skill_that_a_ticket_asks_for_withdraws_the_offer_from_who_lacks_it() {
+    let mut tenant = desk().await.provider("Asked skills").await;
+    let seller = tenant.seller("masque").await;
+    let account = tenant.account(&seller, "web_form", "shop").await;
+    let mut boss = tenant.person("Boss", Role::Supervisor, &[&seller]).await;
+    let mut paula = tenant.agent("Paula", "it", &[&seller]).await;
+    let mut hans = tenant.agent("Hans", "it", &[&seller]).await;
+    let skills = vec!["jewellery".to_owned()];
+    equip(&mut tenant, &paula, AgentProfile { skills, ..AgentProfile::default() }).await.expect("a profile");
+
+    let (mut hans_stream, welcome) = Stream::open(&mut hans.session).await;
+    write(&mut tenant, &seller, &account, "ring").await;
+    let offer = hans_stream.offer(welcome).await;
+    let ticket_id = offer.contact.as_ref().expect("a contact").ticket_id.clone();
+
+    let mut workflow = WorkflowServiceClient::new(boss.session.transport().await.expect("a token"));
+    let edit = |id: &str, action| BulkEditTicketsRequest {
+        seller_id: seller.clone(),
+        request_id: id.into(),
+        ticket_ids: vec![ticket_id.clone()],
+        actions: vec![TicketAction { action: Some(action) }],
+    };
+    let refused = workflow.bulk_edit_tickets(edit("bad", Do::RequireSkill("Gold!".into()))).await.expect_err("bad");
+    assert_eq!(violated(&refused), ["actions[0]"]);
+    let done = workflow.bulk_edit_tickets(edit("ask", Do::RequireSkill("jewellery".into()))).await.expect("done");
+    assert!(done.into_inner().results[0].done);
+    let ended = hans_stream.hear(|frame| if let Down::OfferEnded(ended) = frame { Some(ended) } else { None }).await;
+    assert_eq!((ended.state(), ended.offer_id), (OfferState::Rescinded, offer.id));
+
+    let (mut stream, welcome) = Stream::open(&mut paula.session).await;
+    let contact = stream.offer(welcome).await.contact.expect("a contact");
+    assert_eq!(contact.ticket_id, ticket_id);
+    assert_eq!(contact.needs.map(|needs| needs.required_skills), Some(vec!["jewellery".to_owned()]));
+    let mut tickets = TicketsServiceClient::new(boss.session.transport().await.expect("a token"));
+    let asked = GetTicketRequest { ticket_id: ticket_id.clone(), ..GetTicketRequest::default() };
+    let shown = tickets.get_ticket(asked).await.expect("a ticket").into_inner().ticket.expect("a ticket");
+    assert_eq!(shown.required_skills, ["jewellery"]);
+
+    // Paula goes, and it is asked for no more: anybody may have it again
+    stream
+        .say(Up::Presence(PresenceChange { state: PresenceState::Offline.into(), ..PresenceChange::default() }))
+        .await;
+    stream.done().await;
+    workflow.bulk_edit_tickets(edit("drop", Do::DropSkill("jewellery".into()))).await.expect("done");
+    let again = hans_stream.hear(|frame| if let Down::Offer(offer) = frame { Some(offer) } else { None }).await;
+    assert_eq!(again.contact.expect("a contact").ticket_id, ticket_id);
 }

@@ -1,6 +1,8 @@
 //! What other services tell. Contacts are stored here and now; everything else
 //! becomes a note for the engine, in the transaction of the event.
 
+use std::collections::BTreeSet;
+
 use futures_util::future::BoxFuture;
 use kit::{Fault, Id, ProviderId, SellerId};
 use proto::events::v1::envelope::Body;
@@ -17,7 +19,7 @@ use crate::store::{agents, contacts, intake, policies};
 use engine::agent::Profile;
 use engine::contact::{Contact, NewContact};
 use engine::ids::{AgentId, At, ContactId, TicketId};
-use engine::needs::{Channel, Channels, FULL_UNITS, Language, Level, Needs, Priority};
+use engine::needs::{Channel, Channels, FULL_UNITS, Language, Level, Needs, Priority, SKILLS_MAX};
 use engine::policy::Policy;
 use engine::skills::{self, Facts};
 
@@ -128,8 +130,12 @@ fn contact_of(seller: SellerId, work: &TicketNeedsWork, policy: &Policy, now: At
     let (marketplace, country) = (work.marketplace.trim().to_lowercase(), work.country.trim().to_uppercase());
     let channel = work.channel.parse::<Channel>().map_err(|e| Fault::invalid("channel", e.to_string()))?;
     let facts = Facts { channel, marketplace: &marketplace, country: &country, kind: &work.kind };
-    let (mut required, mut preferred) = skills::asked(&policy.skill_rules, &facts);
-    required.extend(work.skills.iter().cloned());
+    let (required, mut preferred) = skills::asked(&policy.skill_rules, &facts);
+    // What people asked for counts before what rules do.
+    let own: BTreeSet<String> = work.skills.iter().map(|skill| skill.to_lowercase()).collect();
+    let ruled = required.iter().filter(|skill| !own.contains(*skill));
+    let required: BTreeSet<String> = own.iter().chain(ruled).take(SKILLS_MAX).cloned().collect();
+    preferred.retain(|skill| !required.contains(skill));
     // Whoever knows the marketplace is asked first.
     preferred.extend(Some(marketplace).filter(|name| !name.is_empty() && !required.contains(name)));
     Ok(NewContact {
@@ -293,6 +299,9 @@ mod tests {
             (Vec::from_iter(contact.needs.required), Vec::from_iter(contact.needs.preferred))
         };
         assert_eq!(needs(&work), (vec!["returns".to_owned()], vec!["ebay".to_owned(), "fashion".to_owned()]));
+        let own = TicketNeedsWork { skills: vec!["jewellery".to_owned(), "fashion".to_owned()], ..work.clone() };
+        let all = ["fashion", "jewellery", "returns"].map(str::to_owned);
+        assert_eq!(needs(&own), (all.to_vec(), vec!["ebay".to_owned()]), "what is required is not preferred as well");
         let question = TicketNeedsWork { kind: "question".to_owned(), ..work };
         assert_eq!(needs(&question), (vec![], vec!["ebay".to_owned()]));
     }

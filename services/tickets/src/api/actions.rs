@@ -6,7 +6,7 @@ use proto::tickets::v1::action::Action as Named;
 
 use super::wire;
 use crate::domain::case::{self, Action, LONGEST_SNOOZE};
-use crate::domain::field::{is_key, is_tag};
+use crate::domain::field::{is_key, is_skill, is_tag};
 use crate::domain::ticket::State;
 
 /// What one does that is done by a person, and what a trigger may do besides.
@@ -53,6 +53,8 @@ fn one(checks: &mut Checks, at: &str, action: &pb::Action, by: By) -> Option<Act
         Named::Solve(true) => Action::Solve,
         Named::Note(text) => Action::Note(checks.text(format!("{at}.note"), text, 1..=4_000)),
         Named::ReplyTemplateKey(key) if by == By::Triggers && is_template_key(key) => Action::Reply(key.clone()),
+        Named::RequireSkill(skill) => Action::RequireSkill(is_skill(skill).then(|| skill.clone())?),
+        Named::DropSkill(skill) => Action::DropSkill(is_skill(skill).then(|| skill.clone())?),
         _ => return None,
     })
 }
@@ -77,6 +79,8 @@ pub fn shown(action: &Action) -> pb::Action {
         Action::Solve => Named::Solve(true),
         Action::Note(text) => Named::Note(text.clone()),
         Action::Reply(key) => Named::ReplyTemplateKey(key.clone()),
+        Action::RequireSkill(skill) => Named::RequireSkill(skill.clone()),
+        Action::DropSkill(skill) => Named::DropSkill(skill.clone()),
     };
     pb::Action { action: Some(named) }
 }

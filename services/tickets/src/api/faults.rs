@@ -85,7 +85,7 @@ impl Explain for case::Refusal {
     fn code(&self) -> Code {
         match self {
             case::Refusal::Ticket(refusal) => refusal.code(),
-            case::Refusal::TooManyTags => Code::FailedPrecondition,
+            case::Refusal::TooManyTags | case::Refusal::TooManySkills => Code::FailedPrecondition,
             case::Refusal::NoSuchField(_) | case::Refusal::BadValue { .. } | case::Refusal::BadMoment => {
                 Code::InvalidArgument
             }
@@ -96,6 +96,7 @@ impl Explain for case::Refusal {
         match self {
             case::Refusal::Ticket(refusal) => refusal.reason(),
             case::Refusal::TooManyTags => "TOO_MANY_TAGS",
+            case::Refusal::TooManySkills => "TOO_MANY_SKILLS",
             case::Refusal::NoSuchField(_) => "NO_SUCH_FIELD",
             case::Refusal::BadValue { .. } => "FIELD_VALUE",
             case::Refusal::BadMoment => "BAD_MOMENT",
@@ -105,7 +106,7 @@ impl Explain for case::Refusal {
     fn metadata(&self) -> Vec<(&'static str, String)> {
         match self {
             case::Refusal::Ticket(refusal) => refusal.metadata(),
-            case::Refusal::TooManyTags | case::Refusal::BadMoment => Vec::new(),
+            case::Refusal::TooManyTags | case::Refusal::TooManySkills | case::Refusal::BadMoment => Vec::new(),
             case::Refusal::NoSuchField(key) | case::Refusal::BadValue { key, .. } => vec![("key", key.clone())],
         }
     }

@@ -50,6 +50,7 @@ pub fn ticket(seller: SellerId, ticket: &Ticket, sees_all: bool) -> pb::Ticket {
         kind: kind(ticket.kind).into(),
         merged_into_ticket_id: ticket.merged_into.map(|target| target.to_string()).unwrap_or_default(),
         contact_ended: ticket.contact_ended.map(Ended::name).unwrap_or_default().into(),
+        required_skills: ticket.skills.iter().cloned().collect(),
     }
 }
 

@@ -16,6 +16,8 @@ use super::ticket::{self, Kind, Priority, State};
 
 /// Tags of a ticket.
 pub const TAGS_LIMIT: usize = 50;
+/// Skills that a ticket asks for.
+pub const SKILLS_LIMIT: usize = 8;
 /// The longest wait, in seconds.
 pub const LONGEST_SNOOZE: i64 = 366 * 24 * 3_600;
 
@@ -56,6 +58,9 @@ pub enum Action {
     Note(String),
     /// An automatic answer with the template of this key.
     Reply(String),
+    /// Only who has this skill is offered it.
+    RequireSkill(String),
+    DropSkill(String),
 }
 
 /// Why an action is refused.
@@ -65,6 +70,8 @@ pub enum Refusal {
     Ticket(#[from] ticket::Refusal),
     #[error("a ticket has at most {TAGS_LIMIT} tags")]
     TooManyTags,
+    #[error("a ticket asks for at most {SKILLS_LIMIT} skills")]
+    TooManySkills,
     #[error("the seller has no such active field")]
     NoSuchField(String),
     #[error("the field {key} {problem}")]
@@ -130,6 +137,8 @@ impl Case {
                 self.dossier.noted(note)?;
                 Ok(true)
             }
+            Action::RequireSkill(skill) => self.require_skill(act, skill, hands.automatic),
+            Action::DropSkill(skill) => Ok(self.dossier.drop_skill(act, skill, hands.automatic)?),
             Action::Reply(key) => {
                 let Some(text) = hands.replies.get(key) else { return Ok(false) };
                 let id = MessageId((hands.new_uuid)());
@@ -153,6 +162,15 @@ impl Case {
         self.dossier.mark(act, Kind::Tagged, automatic, tag)?;
         self.extras.tags.insert(tag.to_owned());
         Ok(true)
+    }
+
+    /// Asks for a skill of who works on the ticket; one it asks for already changes nothing.
+    fn require_skill(&mut self, act: Act, skill: &str, automatic: bool) -> Result<bool, Refusal> {
+        let asked = &self.dossier.ticket.skills;
+        if SKILLS_LIMIT <= asked.len() && !asked.contains(skill) {
+            return Err(Refusal::TooManySkills);
+        }
+        Ok(self.dossier.require_skill(act, skill, automatic)?)
     }
 
     /// Removes a tag; one it does not have changes nothing.

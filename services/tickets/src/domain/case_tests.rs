@@ -45,6 +45,7 @@ pub fn case(state: State) -> Case {
         last_user: None,
         merged_into: None,
         contact_ended: None,
+        skills: BTreeSet::new(),
         version: 1,
     };
     Case::new(Dossier::stored(ticket, Vec::new(), Vec::new()), Extras::default())
@@ -111,6 +112,10 @@ fn every_change_is_in_the_history_and_none_is_there_twice() {
         (Action::SetField { key: "size".into(), value: String::new() }, true),
         (Action::RemoveTag("late".into()), true),
         (Action::RemoveTag("late".into()), false),
+        (Action::DropSkill("jewellery".into()), false),
+        (Action::RequireSkill("jewellery".into()), true),
+        (Action::RequireSkill("jewellery".into()), false),
+        (Action::DropSkill("jewellery".into()), true),
         (Action::Unassign, false),
         (Action::Solve, true),
         (Action::Solve, false),
@@ -123,6 +128,8 @@ fn every_change_is_in_the_history_and_none_is_there_twice() {
         (Kind::FieldSet, "size=42"),
         (Kind::FieldSet, "size="),
         (Kind::Untagged, "late"),
+        (Kind::SkillRequired, "jewellery"),
+        (Kind::SkillDropped, "jewellery"),
         (Kind::Solved, ""),
     ];
     assert_eq!(history(&case), want.map(|(kind, detail)| (kind, detail.to_owned())));
@@ -138,6 +145,8 @@ fn a_closed_ticket_takes_no_action() {
         Action::Snooze(60),
         Action::Note("x".into()),
         Action::Reply("hello".into()),
+        Action::RequireSkill("jewellery".into()),
+        Action::DropSkill("jewellery".into()),
         Action::Solve,
     ];
     for action in actions {
@@ -158,6 +167,11 @@ fn values_are_checked_and_tags_are_bounded() {
         apply(&mut case, 1, Action::AddTag(format!("t{n}"))).unwrap();
     }
     assert_eq!(apply(&mut case, 1, Action::AddTag("more".into())), Err(Refusal::TooManyTags));
+    for n in 0..SKILLS_LIMIT {
+        apply(&mut case, 1, Action::RequireSkill(format!("s{n}"))).unwrap();
+    }
+    assert_eq!(apply(&mut case, 1, Action::RequireSkill("s9".into())), Err(Refusal::TooManySkills));
+    assert_eq!(apply(&mut case, 1, Action::RequireSkill("s0".into())), Ok(false));
 }
 
 #[test]

@@ -89,6 +89,11 @@ pub fn is_key(text: &str) -> bool {
         && text.starts_with(|c: char| c.is_ascii_lowercase())
 }
 
+/// Whether a text can name a skill, as rules of routing and profiles of agents write them.
+pub fn is_skill(text: &str) -> bool {
+    text.len() <= 40 && is_word(text, |c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_'))
+}
+
 fn is_word(text: &str, letter: impl Fn(char) -> bool) -> bool {
     (1..=WORD_CHARS).contains(&text.len()) && text.chars().all(letter)
 }

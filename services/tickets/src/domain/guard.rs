@@ -10,6 +10,7 @@
 use std::collections::BTreeSet;
 
 use aws_lc_rs::hmac;
+use unicode_normalization::char::{compose, is_combining_mark};
 
 use super::ids::SellerId;
 use super::intake::language;
@@ -175,7 +176,7 @@ pub fn marks(identity: &Identity) -> BTreeSet<Mark> {
         marks.insert(Mark { kind, form });
     };
     for name in &identity.names {
-        let mut words: Vec<String> = words(name).into_iter().map(|word| word.form).collect();
+        let mut words = forms(name);
         while words.len() > 1 && words.last().is_some_and(|last| COMPANY_FORMS.contains(&last.as_str())) {
             words.pop();
         }
@@ -185,7 +186,8 @@ pub fn marks(identity: &Identity) -> BTreeSet<Mark> {
         }
     }
     for alias in &identity.aliases {
-        let words: Vec<String> = words(alias).into_iter().map(|word| word.form).take(NAME_WORDS).collect();
+        let mut words = forms(alias);
+        words.truncate(NAME_WORDS);
         // A first name alone is anybody's.
         if 2 <= words.len() {
             add(Kind::Alias, words.join(" "));
@@ -232,10 +234,11 @@ pub fn order_mark(pattern: &str) -> Option<Mark> {
 
 /// Everything in a text that could be a mark.
 pub fn grams(text: &str) -> Vec<Gram> {
+    let letters = letters(text);
     let mut grams = Vec::new();
-    names(text, &mut grams);
-    tokens(text, &mut grams);
-    phones(text, &mut grams);
+    names(&letters, &mut grams);
+    tokens(&letters, &mut grams);
+    phones(&letters, &mut grams);
     grams
 }
 
@@ -261,8 +264,9 @@ fn is_date(form: &str) -> bool {
 pub fn said_in<'a>(texts: impl IntoIterator<Item = &'a str>) -> BTreeSet<String> {
     let mut grams = Vec::new();
     for text in texts {
-        names(text, &mut grams);
-        tokens(text, &mut grams);
+        let letters = letters(text);
+        names(&letters, &mut grams);
+        tokens(&letters, &mut grams);
     }
     let is_said = |gram: &Gram| matches!(gram.mark.kind, Kind::Name | Kind::Alias | Kind::Order);
     grams.into_iter().filter(is_said).map(|gram| gram.mark.form).collect()
@@ -292,6 +296,32 @@ pub fn judge(hits: &[(&Gram, bool)], said: &BTreeSet<String>) -> Vec<Finding> {
     findings
 }
 
+/// A character as it is read, and where it stands.
+#[derive(Clone, Copy)]
+struct Letter {
+    c: char,
+    start: usize,
+    end: usize,
+}
+
+/// A text as it is read: accents that stand apart belong to their letter, and what is not seen is not there.
+fn letters(text: &str) -> Vec<Letter> {
+    let mut letters: Vec<Letter> = Vec::with_capacity(text.len());
+    for (place, c) in text.chars().enumerate() {
+        if matches!(c, '\u{ad}' | '\u{200b}'..='\u{200d}' | '\u{2060}' | '\u{feff}') {
+            continue;
+        }
+        match letters.last_mut() {
+            Some(last) if is_combining_mark(c) => {
+                last.c = compose(last.c, c).unwrap_or(last.c);
+                last.end = place + 1;
+            }
+            _ => letters.push(Letter { c, start: place, end: place + 1 }),
+        }
+    }
+    letters
+}
+
 struct Word {
     form: String,
     start: usize,
@@ -300,25 +330,30 @@ struct Word {
     named: bool,
 }
 
-fn words(text: &str) -> Vec<Word> {
+fn words(letters: &[Letter]) -> Vec<Word> {
     let mut words: Vec<Word> = Vec::new();
     let mut open = false;
-    for (place, c) in text.chars().enumerate() {
+    for Letter { c, start, end } in letters.iter().copied() {
         if !c.is_alphanumeric() {
             open = open && matches!(c, '\'' | '’');
             continue;
         }
         if !open {
             let named = c.is_uppercase() || c.is_numeric() || !c.is_lowercase();
-            words.push(Word { form: String::new(), start: place, end: place, named });
+            words.push(Word { form: String::new(), start, end, named });
             open = true;
         }
         if let Some(word) = words.last_mut() {
             fold(c, &mut word.form);
-            word.end = place + 1;
+            word.end = end;
         }
     }
     words
+}
+
+/// The words of a name, in the form that is compared.
+fn forms(name: &str) -> Vec<String> {
+    words(&letters(name)).into_iter().map(|word| word.form).collect()
 }
 
 /// A letter in lower case without its accent.
@@ -356,8 +391,8 @@ fn is_distinctive(words: &[String]) -> bool {
     }
 }
 
-fn names(text: &str, grams: &mut Vec<Gram>) {
-    let words = words(text);
+fn names(letters: &[Letter], grams: &mut Vec<Gram>) {
+    let words = words(letters);
     for first in 0..words.len() {
         for length in 1..=NAME_WORDS.min(words.len() - first) {
             let run = &words[first..first + length];
@@ -376,55 +411,72 @@ fn names(text: &str, grams: &mut Vec<Gram>) {
 }
 
 /// Addresses, domains, ticket numbers and order ids.
-fn tokens(text: &str, grams: &mut Vec<Gram>) {
-    let letters: Vec<char> = text.chars().collect();
-    let inside = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | '@' | '+');
-    let mut place = 0;
-    while place < letters.len() {
-        if !inside(letters[place]) {
-            place += 1;
-            continue;
-        }
-        let start = place;
-        while place < letters.len() && inside(letters[place]) {
-            place += 1;
-        }
-        let mut end = place;
-        while start < end && matches!(letters[end - 1], '.' | '-' | '_' | '+') {
-            end -= 1;
-        }
-        if 320 < end - start {
-            continue;
-        }
-        let token: String = letters[start..end].iter().collect::<String>().to_lowercase();
-        let mut add = |kind, form: String| grams.push(Gram { mark: Mark { kind, form }, start, end });
-        let host = match token.rsplit_once('@') {
-            Some(("", _)) => {
-                add(Kind::Address, token.clone());
-                None
-            }
-            Some((_, host)) => {
-                add(Kind::Address, without_plus(&token));
-                Some(host)
-            }
-            None => Some(token.as_str()),
-        };
-        if let Some(host) = host.filter(|host| host.contains('.')) {
-            let labels: Vec<&str> = host.split('.').collect();
-            for from in 0..labels.len().saturating_sub(1).min(6) {
-                add(Kind::Domain, labels[from..].join("."));
+fn tokens(letters: &[Letter], grams: &mut Vec<Gram>) {
+    let inside = |letter: &Letter| letter.c.is_alphanumeric() || matches!(letter.c, '.' | '-' | '_' | '@' | '+');
+    for token in letters.split(|letter| !inside(letter)).map(bare).filter(|token| (1..=320).contains(&token.len())) {
+        addresses(token, grams);
+        numbers(token, grams);
+        // Also where something stands beside it: the ending of a file's name, the next sentence, what makes it bold.
+        for apart in [&['.'][..], &['_'], &['.', '_']] {
+            let beside = |letter: &Letter| apart.contains(&letter.c);
+            if token.iter().any(beside) {
+                token.split(beside).map(bare).for_each(|part| numbers(part, grams));
             }
         }
-        if let Some((prefix, digits)) = token.split_once('-')
-            && 4 <= digits.len()
-            && digits.bytes().all(|b| b.is_ascii_digit())
-        {
-            add(Kind::TicketNumber, prefix.to_owned());
+    }
+}
+
+/// A token without the signs around it.
+fn bare(token: &[Letter]) -> &[Letter] {
+    let sign = |letter: &Letter| matches!(letter.c, '.' | '-' | '_' | '+');
+    let start = token.iter().position(|letter| !sign(letter)).unwrap_or(token.len());
+    let end = token.iter().rposition(|letter| !sign(letter)).map_or(start, |last| last + 1);
+    &token[start..end]
+}
+
+/// Adds what a token could be, where it stands.
+fn add(token: &[Letter], kind: Kind, form: String, grams: &mut Vec<Gram>) {
+    if let (Some(first), Some(last)) = (token.first(), token.last()) {
+        grams.push(Gram { mark: Mark { kind, form }, start: first.start, end: last.end });
+    }
+}
+
+fn lower(token: &[Letter]) -> String {
+    token.iter().flat_map(|letter| letter.c.to_lowercase()).collect()
+}
+
+fn addresses(token: &[Letter], grams: &mut Vec<Gram>) {
+    let text = lower(token);
+    let host = match text.rsplit_once('@') {
+        Some(("", _)) => {
+            add(token, Kind::Address, text.clone(), grams);
+            None
         }
-        shapes(&token, &mut add);
-        if let Some(order) = known_order(&token) {
-            add(order.kind, order.form);
+        Some((_, host)) => {
+            add(token, Kind::Address, without_plus(&text), grams);
+            Some(host)
         }
+        None => Some(text.as_str()),
+    };
+    if let Some(host) = host.filter(|host| host.contains('.')) {
+        let labels: Vec<&str> = host.split('.').collect();
+        for from in 0..labels.len().saturating_sub(1).min(6) {
+            add(token, Kind::Domain, labels[from..].join("."), grams);
+        }
+    }
+}
+
+fn numbers(token: &[Letter], grams: &mut Vec<Gram>) {
+    let text = lower(token);
+    if let Some((prefix, digits)) = text.split_once('-')
+        && 4 <= digits.len()
+        && digits.bytes().all(|b| b.is_ascii_digit())
+    {
+        add(token, Kind::TicketNumber, prefix.to_owned(), grams);
+    }
+    shapes(&text, &mut |kind, form| add(token, kind, form, grams));
+    if let Some(order) = known_order(&text) {
+        add(token, order.kind, order.form, grams);
     }
 }
 
@@ -454,7 +506,7 @@ fn is_order_letter(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '/')
 }
 
-fn phones(text: &str, grams: &mut Vec<Gram>) {
+fn phones(letters: &[Letter], grams: &mut Vec<Gram>) {
     let (mut start, mut end, mut digits) = (0, 0, String::new());
     let mut close = |start: usize, end: usize, digits: &mut String| {
         if PHONE_DIGITS <= digits.len() && digits.len() <= 15 {
@@ -462,18 +514,18 @@ fn phones(text: &str, grams: &mut Vec<Gram>) {
         }
         digits.clear();
     };
-    for (place, c) in text.chars().enumerate() {
-        match c {
+    for letter in letters {
+        match letter.c {
             '+' => {
                 close(start, end, &mut digits);
-                (start, end) = (place, place + 1);
+                (start, end) = (letter.start, letter.end);
             }
             c if c.is_ascii_digit() => {
-                if digits.is_empty() && end != place {
-                    start = place;
+                if digits.is_empty() && end != letter.start {
+                    start = letter.start;
                 }
                 digits.push(c);
-                end = place + 1;
+                end = letter.end;
             }
             ' ' | '(' | ')' | '-' | '.' | '/' | '\u{a0}' if !digits.is_empty() => {}
             _ => close(start, end, &mut digits),

@@ -57,10 +57,27 @@ fn what_belongs_to_another_seller_is_found_where_it_stands() {
         ("order bk-204511 was sent", Kind::OrderId, "bk-204511"),
         ("Bestellung 302-7654321-7654321.", Kind::Order, "302-7654321-7654321"),
         ("order #2934567890 has left", Kind::Order, "2934567890"),
+        // with something beside it: in the name of a file, in bold, after a dash, before the next sentence
+        ("302-7654321-7654321.pdf", Kind::Order, "302-7654321-7654321"),
+        ("Rechnung_bk-204511.pdf", Kind::OrderId, "bk-204511"),
+        ("BER-1042.tar.gz", Kind::TicketNumber, "BER-1042"),
+        ("_bergkind.de_", Kind::Domain, "bergkind.de"),
+        ("-302-7654321-7654321", Kind::Order, "302-7654321-7654321"),
+        ("Ihre 302-7654321-7654321.Danke", Kind::Order, "302-7654321-7654321"),
+        // with a hyphen that is not seen
+        ("Ihr Berg\u{ad}kind", Kind::Name, "Berg\u{ad}kind"),
     ];
     for (text, kind, words) in cases {
         assert_eq!(found(text, ""), [(kind, words.to_owned())], "{text}");
     }
+}
+
+#[test]
+fn accents_that_stand_apart_belong_to_their_letter() {
+    let forms = |text: &str| words(&letters(text)).into_iter().map(|word| word.form).collect::<Vec<_>>();
+    assert_eq!(forms("Mu\u{308}ller & So\u{308}hne"), forms("Müller & Söhne"));
+    let apart = words(&letters("x Mu\u{308}ller"));
+    assert_eq!((apart[1].start, apart[1].end), (2, 9));
 }
 
 #[test]

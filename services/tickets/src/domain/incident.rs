@@ -281,6 +281,7 @@ impl Telling<'_> {
             last_user: None,
             merged_into: None,
             contact_ended: None,
+            skills: BTreeSet::new(),
             version: 1,
         }
     }

@@ -183,6 +183,7 @@ pub const TABLES: [Table; 91] = [
             "country",
             "kind",
             "contact_ended",
+            "skills",
         ],
         ..table(
             "ticket",

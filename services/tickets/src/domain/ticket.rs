@@ -134,10 +134,14 @@ pub enum Kind {
     ContactEnded,
     /// The seller is no longer asked.
     QuestionWithdrawn,
+    /// Who works on it must know something.
+    SkillRequired,
+    /// Who works on it need not know it any more.
+    SkillDropped,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 35] = [
+    pub const ALL: [Kind; 37] = [
         Kind::CustomerWrote,
         Kind::Answered,
         Kind::Noted,
@@ -173,6 +177,8 @@ impl Kind {
         Kind::PastAnswered,
         Kind::ContactEnded,
         Kind::QuestionWithdrawn,
+        Kind::SkillRequired,
+        Kind::SkillDropped,
     ];
 
     pub fn name(self) -> &'static str {
@@ -212,6 +218,8 @@ impl Kind {
             Kind::PastAnswered => "past_answered",
             Kind::ContactEnded => "contact_ended",
             Kind::QuestionWithdrawn => "question_withdrawn",
+            Kind::SkillRequired => "skill_required",
+            Kind::SkillDropped => "skill_dropped",
         }
     }
 

@@ -190,6 +190,7 @@ fn tickets(tx: &mut TenantTx, tickets: &[&Ticket]) -> Result<(), Failure> {
         .column("last_user_id", "uuid", column(tickets, |t| bare(t.last_user)))
         .column("merged_into_id", "uuid", column(tickets, |t| t.merged_into.map(|target| target.0)))
         .column("contact_ended", "text", column(tickets, |t| t.contact_ended.map(Ended::name)))
+        .column("skills", "text", column(tickets, |t| Vec::from_iter(t.skills.iter().map(String::as_str)).join(",")))
         .column("version", "int8", column(tickets, |t| t.version))
         .insert_or_set(
             "ticket_pk",
@@ -220,6 +221,7 @@ fn tickets(tx: &mut TenantTx, tickets: &[&Ticket]) -> Result<(), Failure> {
                 "last_user_id",
                 "merged_into_id",
                 "contact_ended",
+                "skills",
                 "version",
                 // of the transaction that writes it, by its default
                 "changed_in",

@@ -1,5 +1,7 @@
 //! Rows and the domain values they stand for.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use tenantdb::{At, Failure, ToSqlx};
 
@@ -19,7 +21,8 @@ macro_rules! ticket_columns {
          t.external_thread_id, t.language, t.customer_id, t.tier, t.assignee_id, t.order_id, t.marketplace, t.country, t.kind,
          t.historical, t.created_at, t.updated_at, t.first_response_at, t.solved_at, t.due_at, t.look_at, t.first_message_at,
          t.first_outbound_at, t.inbound_count, t.outbound_count, t.message_count, t.event_count, t.contact_id,
-         t.contact_since, t.contact_messages, t.contact_assigned_at, t.last_user_id, t.merged_into_id, t.contact_ended, t.version"
+         t.contact_since, t.contact_messages, t.contact_assigned_at, t.last_user_id, t.merged_into_id, t.contact_ended, t.skills,
+         t.version"
     };
 }
 pub(crate) use ticket_columns;
@@ -63,6 +66,7 @@ pub struct TicketRow {
     last_user_id: Option<Uuid>,
     merged_into_id: Option<Uuid>,
     contact_ended: Option<String>,
+    skills: String,
     version: i64,
 }
 
@@ -117,10 +121,16 @@ impl TryFrom<TicketRow> for OfSeller<Ticket> {
             last_user: row.last_user_id.map(UserId),
             merged_into: row.merged_into_id.map(TicketId),
             contact_ended: row.contact_ended.map(|how| known("contact_ended", Ended::named(&how))).transpose()?,
+            skills: skills(&row.skills),
             version: row.version,
         };
         Ok(OfSeller { seller: SellerId(row.seller_id), value: ticket })
     }
+}
+
+/// Skills, with commas between them; a skill has none in it.
+fn skills(names: &str) -> BTreeSet<String> {
+    names.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }
 
 /// States by their names, with commas between them.

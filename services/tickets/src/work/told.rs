@@ -80,7 +80,7 @@ fn body(ticket: &Ticket, told: &Told) -> (Body, Timestamp) {
                 due_at: due_at.map(timestamp),
                 waiting_since: Some(timestamp(contact.since)),
                 last_user_id: ticket.last_user.map(|user| user.to_string()).unwrap_or_default(),
-                skills: Vec::new(),
+                skills: ticket.skills.iter().cloned().collect(),
                 ticket_number: ticket.number.clone(),
                 wrote_again: *wrote_again,
                 changed: *changed,

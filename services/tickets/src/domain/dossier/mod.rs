@@ -9,6 +9,8 @@ mod parts;
 mod recording;
 mod settling;
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -54,11 +56,17 @@ struct Needs {
     due_at: Option<Timestamp>,
     priority: Priority,
     language: Option<String>,
+    skills: BTreeSet<String>,
 }
 
 impl Needs {
     fn of(ticket: &Ticket) -> Needs {
-        Needs { due_at: ticket.due_at, priority: ticket.priority, language: ticket.language.clone() }
+        Needs {
+            due_at: ticket.due_at,
+            priority: ticket.priority,
+            language: ticket.language.clone(),
+            skills: ticket.skills.clone(),
+        }
     }
 }
 
@@ -363,6 +371,27 @@ impl Dossier {
             clock.priority = Some(priority);
         }
         self.mark(act, Kind::Prioritized, automatic, priority.name())?;
+        Ok(true)
+    }
+
+    /// Asks for a skill of who works on it; whether it did not yet.
+    pub fn require_skill(&mut self, act: Act, skill: &str, automatic: bool) -> Result<bool, Refusal> {
+        ticket::next(self.ticket.state, Step::Mark)?;
+        if self.ticket.skills.contains(skill) {
+            return Ok(false);
+        }
+        self.ticket.skills.insert(skill.to_owned());
+        self.mark(act, Kind::SkillRequired, automatic, skill)?;
+        Ok(true)
+    }
+
+    /// Asks for a skill no more; whether it did.
+    pub fn drop_skill(&mut self, act: Act, skill: &str, automatic: bool) -> Result<bool, Refusal> {
+        ticket::next(self.ticket.state, Step::Mark)?;
+        if !self.ticket.skills.remove(skill) {
+            return Ok(false);
+        }
+        self.mark(act, Kind::SkillDropped, automatic, skill)?;
         Ok(true)
     }
 

@@ -1,5 +1,7 @@
 //! What a ticket consists of.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
 use crate::domain::ids::{ChannelAccountId, ContactId, CustomerId, MessageId, TicketId, UserId};
@@ -53,6 +55,8 @@ pub struct Ticket {
     pub merged_into: Option<TicketId>,
     /// How the last unit of work ended, where that was without an answer and nothing followed.
     pub contact_ended: Option<Ended>,
+    /// What who works on it must know, beside what the policy of routing asks for.
+    pub skills: BTreeSet<String>,
     pub version: i64,
 }
 

@@ -1,6 +1,6 @@
 //! What steps do to a ticket, its contact and its clocks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::tz::TimeZone;
 
@@ -78,6 +78,7 @@ fn ticket(historical: bool, marketplace: &str) -> Dossier {
         last_user: None,
         merged_into: None,
         contact_ended: None,
+        skills: BTreeSet::new(),
         version: 1,
     })
 }
@@ -542,6 +543,15 @@ fn what_changes_about_open_work_is_told_again_once_a_transaction() {
     next.ticket.language = Some("fr".into());
     next.settle(&settings(1_800), at(6));
     assert_eq!(kinds(&next), ["needs_work"]);
+    let mut next = fresh(&next);
+    assert!(next.require_skill(act(7), "jewellery", false).unwrap());
+    next.settle(&settings(1_800), at(7));
+    let Told::NeedsWork { changed, wrote_again, .. } = &next.told[0] else { panic!("{:?}", kinds(&next)) };
+    assert!(*changed && !wrote_again);
+    let mut next = fresh(&next);
+    assert!(!next.require_skill(act(8), "jewellery", false).unwrap(), "it is asked for already");
+    next.settle(&settings(1_800), at(8));
+    assert!(next.told.is_empty(), "{:?}", kinds(&next));
 }
 
 #[test]

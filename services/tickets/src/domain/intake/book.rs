@@ -4,7 +4,7 @@
 //! what changed is written at once: one message and five hundred take the same round trips and the
 //! same code.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use aws_lc_rs::digest;
@@ -551,6 +551,7 @@ fn begin(
         last_user: None,
         merged_into: None,
         contact_ended: None,
+        skills: BTreeSet::new(),
         version: 1,
     }
 }
