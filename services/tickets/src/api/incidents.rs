@@ -62,6 +62,8 @@ struct Decided {
     all: Vec<(Affected, Told)>,
     /// Every text that somebody would get.
     texts: Texts,
+    /// The subjects that they leave under, by language.
+    titles: Texts,
 }
 
 impl Decided {
@@ -71,11 +73,18 @@ impl Decided {
     }
 
     fn used(&self) -> BTreeSet<&String> {
-        let used = self.all.iter().filter_map(|(_, told)| match told {
-            Told::With(language) => self.texts.get(language),
+        self.languages().filter_map(|language| self.texts.get(language)).collect()
+    }
+
+    fn used_titles(&self) -> BTreeSet<&String> {
+        self.languages().filter_map(|language| self.titles.get(language)).collect()
+    }
+
+    fn languages(&self) -> impl Iterator<Item = &String> {
+        self.all.iter().filter_map(|(_, told)| match told {
+            Told::With(language) => Some(language),
             _ => None,
-        });
-        used.collect()
+        })
     }
 }
 
@@ -520,6 +529,7 @@ async fn decided(tx: &mut TenantTx, incident: &Incident) -> Result<Decided, Faul
         return Err(Refusal::TooLarge.into());
     }
     let templates = store::templates::of_key(tx, &incident.plan.template_key).await?;
+    let titles = templates.iter().map(|template| (template.language.clone(), template.title.clone())).collect();
     let texts: Texts = templates.into_iter().map(|template| (template.language, template.body)).collect();
     let fallback = &incident.plan.fallback_language;
     let all = affected
@@ -529,7 +539,7 @@ async fn decided(tx: &mut TenantTx, incident: &Incident) -> Result<Decided, Faul
             (one, told)
         })
         .collect();
-    Ok(Decided { all, texts })
+    Ok(Decided { all, texts, titles })
 }
 
 /// Refuses texts that hold what has no value in them, or that name another seller.
@@ -544,7 +554,7 @@ async fn check_texts(tx: &mut TenantTx, incident: &Incident, decided: &Decided) 
         return Err(Refusal::Variables(strange).into());
     }
     let seller = tx.seller()?;
-    for text in texts {
+    for text in texts.into_iter().chain(decided.used_titles()) {
         let grams = guard::grams(text);
         let hits = store::guard::hits(tx, seller, &grams).await?;
         if !guard::judge(&hits, &BTreeSet::new()).is_empty() {

@@ -6,6 +6,7 @@ use proto::tickets::v1 as pb;
 
 use super::{Api, fields};
 use crate::domain::ids::TicketId;
+use crate::domain::ticket::{Refusal, State};
 use crate::store;
 use crate::store::writing::{Draft, Signature};
 
@@ -26,7 +27,11 @@ impl Api {
         if let Some(answer) = tx.replayed(caller, "PutDraft", &request.request_id, &request).await? {
             return Ok(answer);
         }
-        store::read::ticket(&mut tx, ticket).await?.ok_or(Fault::NotFound("ticket"))?;
+        // Held, so that nothing is written to one that is being erased; no answer leaves from one that is closed.
+        let held = store::load::dossier(&mut tx, ticket).await?.ok_or(Fault::NotFound("ticket"))?;
+        if held.ticket.state == State::Closed {
+            return Err(Refusal::Closed.into());
+        }
         let before = store::writing::draft(&mut tx, ticket, user).await?;
         fields::matches(&request.etag, before.as_ref().map_or(0, |before| before.version))?;
         let version = before.map_or(1, |before| before.version + 1);

@@ -7,7 +7,7 @@ use tenantdb::{Failure, TenantTx, ToSqlx};
 
 use super::rows::{at_second, decisions_text};
 use crate::domain::customer;
-use crate::domain::dossier::{Clock, Dossier, Ended, Message, Ticket, bare};
+use crate::domain::dossier::{Clock, Dossier, Ended, Message, Ticket, Told, bare};
 use crate::domain::guard::known_order;
 use crate::domain::ids::{ImportId, MessageId, TicketId, Uuid};
 use crate::domain::intake::book::{Book, Customer};
@@ -16,6 +16,7 @@ use crate::domain::intake::kind::MessageKind;
 use crate::domain::intake::mail::report::Report;
 use crate::domain::sla::alert::Alert;
 use crate::domain::sla::clock::Verdict;
+use crate::domain::sla::policy::{Family, Metric};
 use crate::domain::ticket::{Priority, State};
 
 /// Numbers begin after this one.
@@ -66,6 +67,9 @@ pub async fn dossiers(tx: &mut TenantTx, dossiers: &mut [Dossier]) -> Result<(),
     }
     for dossier in changed.iter_mut().filter(|dossier| !dossier.is_new) {
         dossier.ticket.version += 1;
+    }
+    for dossier in changed.iter_mut().filter(|dossier| dossier.renewed) {
+        tell_once(tx, dossier).await?;
     }
     let changed: Vec<&Dossier> = changed.into_iter().map(|dossier| &*dossier).collect();
     drop_clocks(tx, &changed).await?;
@@ -341,6 +345,44 @@ fn clocks(tx: &mut TenantTx, dossiers: &[&Dossier]) -> Result<(), Failure> {
 }
 
 /// Removes the clocks that run without a promise.
+/// Takes out of what is told what was told before: a clock that its policy dropped and another brought back begins
+/// without knowing.
+async fn tell_once(tx: &mut TenantTx, dossier: &mut Dossier) -> Result<(), Failure> {
+    if dossier.verdicts.is_empty() && dossier.alerts.is_empty() {
+        return Ok(());
+    }
+    let (provider, seller) = (tx.provider().0, tx.seller()?.0);
+    let told: Vec<(String, String, i32, String)> = sqlx::query_as(
+        "select family, metric, cycle, verdict from tickets.verdict
+          where provider_id = $1 and seller_id = $2 and ticket_id = $3
+         union all
+         select family, metric, cycle, percent::text from tickets.sla_alert
+          where provider_id = $1 and seller_id = $2 and ticket_id = $3",
+    )
+    .bind(provider)
+    .bind(seller)
+    .bind(dossier.ticket.id.0)
+    .fetch_all(tx.conn())
+    .await?;
+    if told.is_empty() {
+        return Ok(());
+    }
+    let knows = |family: Family, metric: Metric, cycle: i32, what: &str| {
+        told.iter()
+            .any(|(f, m, c, w)| (f.as_str(), m.as_str(), *c, w.as_str()) == (family.name(), metric.name(), cycle, what))
+    };
+    let of_clock = |clock: &Clock| knows(clock.family, clock.metric, clock.cycle, clock.verdict.name());
+    let of_alert = |alert: &Alert| knows(alert.family, alert.metric, alert.cycle, &alert.percent.to_string());
+    dossier.verdicts.retain(|(clock, _)| !of_clock(clock));
+    dossier.alerts.retain(|alert| !of_alert(alert));
+    dossier.told.retain(|told| match told {
+        Told::Reached { clock, .. } => !of_clock(clock),
+        Told::Warned { alert } => !of_alert(alert),
+        _ => true,
+    });
+    Ok(())
+}
+
 async fn drop_clocks(tx: &mut TenantTx, dossiers: &[&Dossier]) -> Result<(), Failure> {
     let (provider, seller) = (tx.provider().0, tx.seller()?.0);
     let dropped: Vec<(Uuid, &str, &str, i32)> = dossiers

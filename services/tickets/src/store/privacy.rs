@@ -6,7 +6,7 @@ use sqlx::AssertSqlSafe;
 use tenantdb::{At, Failure, TenantTx, ToSqlx};
 
 use super::read::{Place, sellers};
-use crate::domain::ids::{CustomerId, ErasureId, QuarantineId, SellerId, TicketId, UserId, Uuid};
+use crate::domain::ids::{CustomerId, ErasureId, MessageId, QuarantineId, SellerId, TicketId, UserId, Uuid};
 use crate::domain::privacy::{Done, Fate, Holds, Reason, TABLES, Table};
 
 /// By what everything of some customers and tickets is found.
@@ -18,6 +18,8 @@ pub struct Subject {
     pub quarantined: Vec<Uuid>,
     /// Messages that the customers wrote in tickets of others.
     pub authored: Vec<Uuid>,
+    /// Messages of the tickets.
+    pub messages: Vec<Uuid>,
 }
 
 /// A customer and all who were joined into it.
@@ -142,23 +144,13 @@ pub async fn subject(
     .bind(everywhere)
     .fetch_all(tx.conn())
     .await?;
-    let files = sqlx::query_scalar(
-        "select distinct a.sha256 from tickets.message m
-           join tickets.attachment a on a.provider_id = m.provider_id and a.seller_id = m.seller_id
-                                    and a.message_id = m.message_id
-          where m.provider_id = $1 and m.seller_id = $2 and m.ticket_id = any ($3)
-         union
-         select a.sha256 from tickets.attachment a
-          where a.provider_id = $1 and a.seller_id = $2 and a.message_id = any ($4)
-         union
-         select u.sha256 from tickets.upload u
-          where u.provider_id = $1 and u.seller_id = $2 and u.ticket_id = any ($3)
-          order by 1",
+    let messages = sqlx::query_scalar(
+        "select message_id from tickets.message
+          where provider_id = $1 and seller_id = $2 and ticket_id = any ($3) order by 1",
     )
     .bind(provider)
     .bind(seller.0)
     .bind(&tickets)
-    .bind(&authored)
     .fetch_all(tx.conn())
     .await?;
     let quarantined = sqlx::query_scalar(
@@ -184,7 +176,75 @@ pub async fn subject(
     .bind(&authored)
     .fetch_all(tx.conn())
     .await?;
-    Ok(Subject { customers, tickets, files, quarantined, authored })
+    let mut subject = Subject { customers, tickets, files: Vec::new(), quarantined, authored, messages };
+    subject.files = files(tx, seller, &subject).await?;
+    Ok(subject)
+}
+
+/// The files of messages and of answers that were begun.
+async fn files(tx: &mut TenantTx, seller: SellerId, subject: &Subject) -> Result<Vec<Vec<u8>>, Failure> {
+    let files = sqlx::query_scalar(
+        "select a.sha256 from tickets.attachment a
+          where a.provider_id = $1 and a.seller_id = $2 and a.message_id = any ($4)
+         union
+         select a.sha256 from tickets.attachment a
+          where a.provider_id = $1 and a.seller_id = $2 and a.message_id = any ($5)
+         union
+         select u.sha256 from tickets.upload u
+          where u.provider_id = $1 and u.seller_id = $2 and u.ticket_id = any ($3)
+          order by 1",
+    )
+    .bind(tx.provider().0)
+    .bind(seller.0)
+    .bind(&subject.tickets)
+    .bind(&subject.authored)
+    .bind(&subject.messages)
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(files)
+}
+
+/// Holds what somebody may be writing to just now without holding the ticket - files that are being fetched, claims and
+/// returns - and looks again for files: what was written before is found, what comes later finds nothing to write to.
+pub async fn hold_what_grows(tx: &mut TenantTx, seller: SellerId, subject: &mut Subject) -> Result<(), Failure> {
+    let provider = tx.provider().0;
+    let messages: Vec<Uuid> = subject.messages.iter().chain(&subject.authored).copied().collect();
+    for (statement, ids) in [
+        (
+            "select 1 from tickets.awaited_file where provider_id = $1 and seller_id = $2 and message_id = any ($3)
+              order by attachment_id for update",
+            &messages,
+        ),
+        (
+            "select 1 from tickets.claim where provider_id = $1 and seller_id = $2 and ticket_id = any ($3)
+              order by claim_id for update",
+            &subject.tickets,
+        ),
+        (
+            "select 1 from tickets.goods_return where provider_id = $1 and seller_id = $2 and ticket_id = any ($3)
+              order by return_id for update",
+            &subject.tickets,
+        ),
+    ] {
+        sqlx::query(statement).bind(provider).bind(seller.0).bind(ids).execute(tx.conn()).await?;
+    }
+    subject.files = files(tx, seller, subject).await?;
+    Ok(())
+}
+
+/// Whether what was kept of a ticket was erased.
+pub async fn is_erased(tx: &mut TenantTx, ticket: TicketId) -> Result<bool, Failure> {
+    let (provider, seller) = (tx.provider().0, tx.seller()?.0);
+    let erased = sqlx::query_scalar(
+        "select erased_at is not null from tickets.ticket
+          where provider_id = $1 and seller_id = $2 and ticket_id = $3",
+    )
+    .bind(provider)
+    .bind(seller)
+    .bind(ticket.0)
+    .fetch_optional(tx.conn())
+    .await?;
+    Ok(erased.unwrap_or(false))
 }
 
 /// Which ids a condition is about.
@@ -205,6 +265,9 @@ fn conditions(table: &Table) -> Vec<(&'static str, Ids)> {
     match table.holds {
         Holds::Customer => vec![("t.customer_id = any ($3)", Ids::Customers)],
         Holds::Ticket if table.name == "message" => vec![("t.ticket_id = any ($3)", Ids::Tickets), authored],
+        Holds::Ticket if table.name == "translation" => {
+            vec![("t.ticket_id = any ($3)", Ids::Tickets), ("t.source_id = any ($3)", Ids::Authored)]
+        }
         Holds::Ticket => vec![("t.ticket_id = any ($3)", Ids::Tickets)],
         Holds::Message => vec![
             (
@@ -219,7 +282,7 @@ fn conditions(table: &Table) -> Vec<(&'static str, Ids)> {
         // Ids stand in answers as the wire writes them.
         Holds::Answer => vec![(
             "t.response <> '' and exists (
-                select from regexp_matches(encode(t.response, 'escape'), '(?:customer|ticket|quarantine)_[0-9a-z]{26}', 'g') as m (found)
+                select from regexp_matches(encode(t.response, 'escape'), '(?:customer|ticket|quarantine|message)_[0-9a-z]{26}', 'g') as m (found)
                  where m.found[1] = any ($3))",
             Ids::Names,
         )],
@@ -248,7 +311,8 @@ impl Subject {
         let customers = self.customers.iter().map(|id| CustomerId(*id).to_string());
         let tickets = self.tickets.iter().map(|id| TicketId(*id).to_string());
         let mails = self.quarantined.iter().map(|id| QuarantineId(*id).to_string());
-        customers.chain(tickets).chain(mails).collect()
+        let messages = self.messages.iter().chain(&self.authored).map(|id| MessageId(*id).to_string());
+        customers.chain(tickets).chain(mails).chain(messages).collect()
     }
 }
 
@@ -270,12 +334,16 @@ pub async fn erase(tx: &mut TenantTx, subject: &Subject, answers: bool) -> Resul
         "select order_id from tickets.message
           where provider_id = $1 and seller_id = $2 and ticket_id = any ($3) and order_id is not null
          union
+         select order_id from tickets.message
+          where provider_id = $1 and seller_id = $2 and message_id = any ($4) and order_id is not null
+         union
          select order_id from tickets.ticket
           where provider_id = $1 and seller_id = $2 and ticket_id = any ($3) and order_id is not null",
     )
     .bind(provider)
     .bind(seller)
     .bind(&subject.tickets)
+    .bind(&subject.authored)
     .fetch_all(tx.conn())
     .await?;
     let mut out = Vec::new();
@@ -322,11 +390,13 @@ pub async fn erase(tx: &mut TenantTx, subject: &Subject, answers: bool) -> Resul
         }
         out.push(done);
     }
-    // An order that another ticket tells of is still the seller's.
+    // An order that another ticket or message tells of is still the seller's.
     let gone: Vec<String> = sqlx::query_scalar(
         "select o from unnest($3::text[]) as o
           where not exists (select from tickets.ticket t
-                             where t.provider_id = $1 and t.seller_id = $2 and t.order_id = o)",
+                             where t.provider_id = $1 and t.seller_id = $2 and t.order_id = o)
+            and not exists (select from tickets.message m
+                             where m.provider_id = $1 and m.seller_id = $2 and m.order_id = o)",
     )
     .bind(provider)
     .bind(seller)
@@ -636,6 +706,29 @@ pub async fn old(tx: &mut TenantTx, before: Timestamp, limit: i64) -> Result<Vec
     .bind(seller)
     .bind(before.to_sqlx())
     .bind(limit)
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(rows.into_iter().map(|(ticket, customer)| (TicketId(ticket), CustomerId(customer))).collect())
+}
+
+/// Which of these tickets are still over and were last changed before a moment; held until the end. Of one that somebody
+/// writes to just now the writing is waited for.
+pub async fn still_old(
+    tx: &mut TenantTx,
+    tickets: &[TicketId],
+    before: Timestamp,
+) -> Result<Vec<(TicketId, CustomerId)>, Failure> {
+    let (provider, seller) = (tx.provider().0, tx.seller()?.0);
+    let rows: Vec<(Uuid, Uuid)> = sqlx::query_as(
+        "select ticket_id, customer_id from tickets.ticket
+          where provider_id = $1 and seller_id = $2 and ticket_id = any ($3) and erased_at is null
+            and state in ('solved', 'closed') and updated_at < $4
+          order by ticket_id for update",
+    )
+    .bind(provider)
+    .bind(seller)
+    .bind(tickets.iter().map(|id| id.0).collect::<Vec<_>>())
+    .bind(before.to_sqlx())
     .fetch_all(tx.conn())
     .await?;
     Ok(rows.into_iter().map(|(ticket, customer)| (TicketId(ticket), CustomerId(customer))).collect())

@@ -38,7 +38,9 @@ pub async fn erase(desk: &Desk, tx: &mut TenantTx, settings: &Settings, wanted: 
     for some in tickets.chunks(AT_ONCE) {
         close(desk, tx, settings, some, Act { user: wanted.user, at: now }).await?;
     }
-    let subject = store::privacy::subject(tx, seller, &customers, &tickets, wanted.reason == Reason::Requested).await?;
+    let mut subject =
+        store::privacy::subject(tx, seller, &customers, &tickets, wanted.reason == Reason::Requested).await?;
+    store::privacy::hold_what_grows(tx, seller, &mut subject).await?;
     let answers = wanted.reason == Reason::Requested || newest.is_some_and(|at| is_answered(at, now));
     let done = store::privacy::erase(tx, &subject, answers).await?;
     Ok(Certificate {

@@ -137,7 +137,8 @@ async fn said(
     let Ok(variables) = template::check(text) else { return Ok(Err(NotTold::TextUnresolved)) };
     let values = desk.values(tx, None, voices, &dossier.ticket, settings, &variables).await?;
     let Ok(Ok(body)) = template::render(text, &values) else { return Ok(Err(NotTold::TextUnresolved)) };
-    let (seller, grams) = (tx.seller()?, guard::grams(&body));
+    // The subject leaves with it.
+    let (seller, grams) = (tx.seller()?, guard::grams(&format!("{}\n{body}", dossier.ticket.subject)));
     let hits = store::guard::hits(tx, seller, &grams).await?;
     let before = store::guard::said(tx, dossier.ticket.id).await?;
     if !guard::judge(&hits, &before).is_empty() {

@@ -2,6 +2,7 @@
 //! say. Every seller has a moment at which it is looked at next, found by an index and taken by one
 //! replica; a look erases a batch, and says when the next is.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -82,9 +83,13 @@ async fn look_at(desk: &Desk, seller: Due) -> Result<bool, Fault> {
     };
     let before = now.checked_sub(kept).unwrap_or(Timestamp::MIN);
     let old = store::privacy::old(&mut tx, before, BATCH).await?;
-    if !old.is_empty() {
-        let tickets: Vec<TicketId> = old.iter().map(|(ticket, _)| *ticket).collect();
-        let customers = without_others(&mut tx, &old, &tickets).await?;
+    // Held before it is looked again: a customer may be answering one of them just now.
+    store::privacy::hold(&mut tx, &customers_of(&old)).await?;
+    let tickets: Vec<TicketId> = old.iter().map(|(ticket, _)| *ticket).collect();
+    let still = store::privacy::still_old(&mut tx, &tickets, before).await?;
+    if !still.is_empty() {
+        let tickets: Vec<TicketId> = still.iter().map(|(ticket, _)| *ticket).collect();
+        let customers = without_others(&mut tx, &still, &tickets).await?;
         let wanted =
             erasing::Wanted { id: desk.deps.clock.new_id(), reason: Reason::Retention, customers, tickets, user: None };
         let certificate = erasing::erase(desk, &mut tx, &settings, &wanted).await?;
@@ -105,17 +110,18 @@ async fn look_at(desk: &Desk, seller: Due) -> Result<bool, Fault> {
     Ok(!old.is_empty())
 }
 
-/// The customers of old tickets who have no others: they go too, with all who were joined into them.
+fn customers_of(old: &[(TicketId, CustomerId)]) -> Vec<CustomerId> {
+    let customers: BTreeSet<CustomerId> = old.iter().map(|(_, customer)| *customer).collect();
+    customers.into_iter().collect()
+}
+
+/// The customers of old tickets, who are held, that have no others: they go too, with all who were joined into them.
 async fn without_others(
     tx: &mut tenantdb::TenantTx,
     old: &[(TicketId, CustomerId)],
     tickets: &[TicketId],
 ) -> Result<Vec<CustomerId>, Fault> {
-    let mut customers: Vec<CustomerId> = old.iter().map(|(_, customer)| *customer).collect();
-    customers.sort_unstable();
-    customers.dedup();
-    // Held before it is looked, so that nobody writes in between.
-    store::privacy::hold(tx, &customers).await?;
+    let customers = customers_of(old);
     let others = store::privacy::with_other_tickets(tx, &customers, tickets).await?;
     let seller = tx.seller()?;
     let mut out = Vec::new();

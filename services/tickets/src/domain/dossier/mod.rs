@@ -35,6 +35,8 @@ pub struct Dossier {
     pub new_messages: Vec<Message>,
     /// Clocks that ran and have no promise any more.
     pub dropped: Vec<(Family, Metric, i32)>,
+    /// Clocks were begun of a ticket that is stored: one of them may have been told of before it was dropped.
+    pub renewed: bool,
     /// Verdicts reached, with when.
     pub verdicts: Vec<(Clock, Timestamp)>,
     /// What people are warned of.
@@ -91,6 +93,7 @@ impl Dossier {
             new_events: Vec::new(),
             new_messages: Vec::new(),
             dropped: Vec::new(),
+            renewed: false,
             verdicts: Vec::new(),
             alerts: Vec::new(),
             told: Vec::new(),

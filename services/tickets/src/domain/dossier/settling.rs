@@ -7,7 +7,8 @@ use super::{Act, Clock, Dossier, Needs, Told};
 use crate::domain::settings::Settings;
 use crate::domain::sla::alert;
 use crate::domain::sla::clock::{self, Hand, Reading, Verdict};
-use crate::domain::sla::policy::About;
+use crate::domain::sla::explain;
+use crate::domain::sla::policy::{About, Family};
 use crate::domain::ticket::{Kind, Priority};
 
 impl Dossier {
@@ -106,8 +107,32 @@ impl Dossier {
                 readings
             })
             .collect();
+        self.read_on_what_was_missed(settings, now, &mut readings);
         readings.sort_by_key(|reading| (reading.family, reading.metric, reading.cycle));
         readings
+    }
+
+    /// What was told to be missed is read on by the promise that it missed, whatever another language, tier or
+    /// priority promises now. Another version of the policy takes back what it promises no longer.
+    fn read_on_what_was_missed(&self, settings: &Settings, now: Timestamp, readings: &mut Vec<Reading>) {
+        let runs = |clock: &&Clock| {
+            clock.family == Family::Contract && clock.hand != Hand::Stopped && clock.is_missed_for_good()
+        };
+        for missed in self.clocks.iter().filter(runs).filter(|_| !self.ticket.historical) {
+            let is_it = |r: &Reading| (r.family, r.metric, r.cycle) == (missed.family, missed.metric, missed.cycle);
+            let same_policy = missed.version == settings.policy.version;
+            if !same_policy && !readings.iter().any(is_it) {
+                continue;
+            }
+            let Some(calendar) = explain::calendar_of(missed, &settings.policy) else { continue };
+            let promise = explain::promised(missed, calendar, same_policy.then_some(&settings.policy));
+            let mut read = clock::read(std::slice::from_ref(&promise), &self.facts, now.as_second());
+            read.retain(is_it);
+            if !read.is_empty() {
+                readings.retain(|reading| !is_it(reading));
+                readings.extend(read);
+            }
+        }
     }
 
     fn settle_once(&mut self, settings: &Settings, now: Timestamp) {
@@ -208,6 +233,7 @@ impl Dossier {
             }
             None => {
                 self.clocks.push(clock);
+                self.renewed |= !self.is_new;
                 self.is_changed = true;
             }
         }

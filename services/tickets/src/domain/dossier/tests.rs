@@ -417,6 +417,70 @@ fn a_miss_that_was_told_is_not_taken_back() {
 }
 
 #[test]
+fn a_miss_that_was_told_stays_when_nothing_is_promised_any_more() {
+    let mut settings = settings(3_600);
+    for target in &mut settings.policy.targets {
+        (target.catch_all, target.languages) = (false, vec!["de".into()]);
+    }
+    let mut dossier = ticket(false, "");
+    dossier.ticket.language = Some("de".into());
+    inbound(&mut dossier, 10, 0);
+    dossier.settle(&settings, at(70));
+    assert_eq!(dossier.verdicts.len(), 1);
+    // the next word is in another language, for which nothing is promised
+    dossier.ticket.language = Some("en".into());
+    dossier.settle(&settings, at(80));
+    let first = |dossier: &Dossier| dossier.clocks.iter().find(|c| c.metric == Metric::FirstResponse).cloned();
+    assert_eq!(first(&dossier).map(|clock| (clock.verdict, clock.hand)), Some((Verdict::Missed, Hand::Running)));
+    assert!(dossier.dropped.iter().all(|(_, metric, _)| *metric != Metric::FirstResponse), "{:?}", dossier.dropped);
+    assert_eq!(dossier.ticket.due_at, Some(at(60)));
+    dossier.answered(message(11, Direction::Outbound, 90), false, false).unwrap();
+    dossier.settle(&settings, at(90));
+    dossier.ticket.language = Some("de".into());
+    dossier.settle(&settings, at(95));
+    let clock = first(&dossier).unwrap();
+    assert_eq!((clock.verdict, clock.hand, clock.elapsed), (Verdict::Missed, Hand::Stopped, 90 * 60));
+    assert_eq!(dossier.verdicts.len(), 1, "told once: {:?}", kinds(&dossier));
+    // another policy that promises nothing takes even that back (rules 17 and 18)
+    let mut gone = ticket(false, "");
+    gone.ticket.language = Some("de".into());
+    inbound(&mut gone, 10, 0);
+    gone.settle(&settings, at(70));
+    gone.ticket.language = Some("en".into());
+    settings.policy.version += 1;
+    gone.settle(&settings, at(80));
+    assert!(gone.clocks.is_empty() && gone.ticket.due_at.is_none());
+}
+
+#[test]
+fn how_long_a_miss_took_is_counted_by_what_judged_it() {
+    let mut settings = settings(3_600);
+    settings.policy.targets[0].pauses = Some(vec![State::OnHold]);
+    let by_low = Target {
+        priorities: vec![Priority::Low],
+        catch_all: false,
+        pauses: Some(Vec::new()),
+        ..Target::for_all(Metric::FirstResponse, 6 * 3_600, "")
+    };
+    settings.policy.targets.insert(0, by_low);
+    let mut dossier = ticket(false, "");
+    inbound(&mut dossier, 10, 0);
+    dossier.settle(&settings, at(70));
+    dossier.hold(act(70), State::OnHold).unwrap();
+    dossier.prioritize(act(75), Priority::Low, false).unwrap();
+    dossier.settle(&settings, at(75));
+    dossier.resume(act(100)).unwrap();
+    dossier.answered(message(11, Direction::Outbound, 110), false, false).unwrap();
+    dossier.settle(&settings, at(110));
+    let clock = dossier.clocks.iter().find(|c| c.metric == Metric::FirstResponse).unwrap();
+    assert_eq!(
+        (clock.target, clock.elapsed),
+        (3_600, 80 * 60),
+        "half an hour on hold did not count where it was missed"
+    );
+}
+
+#[test]
 fn a_ticket_waits_for_its_seller_while_a_question_is_asked() {
     let mut dossier = ticket(false, "");
     inbound(&mut dossier, 10, 0);

@@ -42,7 +42,7 @@ pub fn readings(
     out
 }
 
-fn calendar_of(judged: &Clock, policy: &Policy) -> Option<Arc<Calendar>> {
+pub(in crate::domain) fn calendar_of(judged: &Clock, policy: &Policy) -> Option<Arc<Calendar>> {
     match judged.calendar.as_str() {
         "" => Some(Arc::new(Calendar::around_the_clock())),
         name => policy.calendars.get(name).map(Arc::clone),
@@ -51,7 +51,7 @@ fn calendar_of(judged: &Clock, policy: &Policy) -> Option<Arc<Calendar>> {
 
 /// The promise that judged a clock, as its row has it. In which states it stood was not always kept: the first
 /// target of its policy that is the same tells.
-fn promised(judged: &Clock, calendar: Arc<Calendar>, policy: Option<&Policy>) -> Promise {
+pub(in crate::domain) fn promised(judged: &Clock, calendar: Arc<Calendar>, policy: Option<&Policy>) -> Promise {
     let of_policy = || {
         let mut targets = policy.into_iter().flat_map(|policy| &policy.targets);
         let same = targets
