@@ -145,3 +145,57 @@ async fn what_is_disputed_is_not_due_and_what_is_accepted_is_credited_to_the_cen
         assert_eq!(entry.postings.iter().map(cents).sum::<i64>(), 0, "{:?}", entry.postings);
     }
 }
+
+/// A credit note over what is named.
+fn credit(invoice: &Invoice, lines: &[(i32, &str)], request_id: &str) -> CreateCreditNoteRequest {
+    CreateCreditNoteRequest {
+        seller_id: invoice.seller_id.clone(),
+        invoice_id: invoice.invoice_id.clone(),
+        lines: lines.iter().map(|(n, amount)| CreditLine { line_number: *n, amount: (*amount).into() }).collect(),
+        reason: "Goodwill".into(),
+        request_id: request_id.into(),
+    }
+}
+
+#[tokio::test]
+async fn a_dispute_stays_held_beside_credits_and_an_invoice_corrected_to_nothing_is_not_void() {
+    let mut tenant = desk().await.provider("Disputes beside credits").await;
+    let seller = billed(&mut tenant, "beside").await;
+    let day = last_month();
+    let items = (0..7).map(|n| contact(&format!("c{n}"), day.saturating_add(n.days()), "it")).collect();
+    recorded(&mut tenant, &seller, items).await;
+    let invoice = finalized(&mut tenant, &seller).await;
+    let events = behind(&mut tenant, &invoice).await;
+    let mut billing = BillingServiceClient::new(tenant.admin.transport().await.expect("a token"));
+    let mut theirs = tenant.person("Dora Disputer", Role::SellerAdmin, &[&seller]).await;
+    let mut client = disputes!(theirs.session);
+    let opened =
+        |answer: OpenDisputeResponse| (answer.dispute.expect("a dispute"), answer.invoice.expect("the invoice"));
+    let first = client.open_dispute(open(&invoice, &[&events[0], &events[1]], "a")).await.expect("a dispute");
+    let (first, _) = opened(first.into_inner());
+    let second = client.open_dispute(open(&invoice, &[&events[2]], "b")).await.expect("a dispute");
+    let (second, both) = opened(second.into_inner());
+    assert_eq!((first.disputed_amount.as_str(), both.disputed_amount.as_str()), ("2.67", "4.01"));
+
+    // all but 2.68 is given back: no more than that can be disputed, and when one dispute ends the other still is
+    let given = billing.create_credit_note(credit(&invoice, &[(1, ""), (2, "4.00")], "given")).await.expect("a note");
+    let after = given.into_inner().invoice.expect("the invoice");
+    assert_eq!((after.open_amount.as_str(), after.disputed_amount.as_str()), ("2.68", "2.68"));
+    let withdraw = WithdrawDisputeRequest {
+        seller_id: seller.clone(),
+        dispute_id: first.dispute_id.clone(),
+        request_id: "withdraw-a".into(),
+    };
+    let after = client.withdraw_dispute(withdraw).await.expect("withdrawn").into_inner().invoice.expect("the invoice");
+    assert_eq!((after.disputed_amount.as_str(), after.due_amount.as_str()), ("1.34", "1.34"));
+
+    // what is left goes with what is accepted: corrected to nothing, and still the period's invoice
+    let mut ours = disputes!(tenant.admin);
+    ours.resolve_dispute(resolve(&second, &[&events[2]], "accept-b")).await.expect("accepted");
+    let rest = client.open_dispute(open(&invoice, &[&events[0], &events[1]], "c")).await.expect("a dispute");
+    let (rest, _) = opened(rest.into_inner());
+    let done = ours.resolve_dispute(resolve(&rest, &[&events[0], &events[1]], "accept-c")).await.expect("accepted");
+    let after = done.into_inner().invoice.expect("the invoice");
+    assert_eq!((after.open_amount.as_str(), after.state()), ("0.00", InvoiceState::Paid));
+    assert_eq!(after.credited_amount, after.total_amount);
+}

@@ -13,8 +13,8 @@ use super::refusals::{Refusal, unbalanced};
 use super::wire_invoice::{invoice_out, stored_invoice};
 use super::{Api, money, number as plain};
 use crate::domain::dunning::{Closing, OpenCharge, settle};
-use crate::domain::ids::{ChargeId, EntryId, InvoiceId, PaymentId};
-use crate::domain::invoice::{Credit, Creditable, State, credit, number, open, settled};
+use crate::domain::ids::{ChargeId, DisputeId, EntryId, InvoiceId, PaymentId};
+use crate::domain::invoice::{Credit, Creditable, State, cancelled, credit, number, open, settled};
 use crate::domain::ledger::{self, Account, Kind};
 use crate::domain::money::{Currency, parse_decimal};
 use crate::domain::period::{local_date, parse_zone};
@@ -24,6 +24,37 @@ use crate::store;
 use crate::store::invoice::Head;
 use crate::store::lines::Line;
 use crate::store::payment::Payment;
+
+/// Why a credit note is issued.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Occasion {
+    /// The whole document was wrong.
+    Cancels,
+    /// Some of it was.
+    Corrects,
+    /// A dispute is decided.
+    Decides(DisputeId),
+}
+
+impl Occasion {
+    fn decided(self) -> Option<DisputeId> {
+        match self {
+            Occasion::Decides(dispute) => Some(dispute),
+            Occasion::Cancels | Occasion::Corrects => None,
+        }
+    }
+}
+
+/// What is disputed of a locked invoice: what its open disputes hold, besides one that is being decided, and no more than
+/// what is owed.
+pub(super) async fn still_disputed(
+    tx: &mut TenantTx,
+    invoice: &Head,
+    decided: Option<DisputeId>,
+) -> Result<Decimal, Fault> {
+    let held = store::dispute::held(tx, invoice.seller, invoice.invoice_id, decided).await?;
+    Ok(held.min(open(invoice.total, invoice.paid, invoice.credited)))
+}
 
 impl Api {
     pub(super) async fn pay(
@@ -136,7 +167,8 @@ impl Api {
         payable(&head)?;
         let (creditable, left) = creditable(&mut tx, &head).await?;
         let noted = credit(head.state, &creditable, &wanted, &left, head.currency)?;
-        let note = self.issue_credit(&mut tx, &mut head, &noted, reason, now).await?;
+        let occasion = if cancelled(&creditable, &noted) { Occasion::Cancels } else { Occasion::Corrects };
+        let note = self.issue_credit(&mut tx, &mut head, &noted, (reason, occasion), now).await?;
         let invoice = stored_invoice(&mut tx, Some(one.seller.0), id).await?;
         let response = wire::CreateCreditNoteResponse { credit_note: Some(note), invoice: Some(invoice) };
         tx.commit_with(&response).await?;
@@ -148,11 +180,11 @@ impl Api {
         tx: &mut TenantTx,
         invoice: &mut Head,
         noted: &Credit,
-        reason: String,
+        why: (String, Occasion),
         now: Timestamp,
     ) -> Result<wire::Invoice, Fault> {
         let lines = credit_lines(invoice, noted);
-        self.issue_note(tx, invoice, noted, lines, reason, now).await
+        self.issue_note(tx, invoice, noted, lines, why, now).await
     }
 
     /// Issues a credit note with lines that say more than what they correct.
@@ -162,7 +194,7 @@ impl Api {
         invoice: &mut Head,
         noted: &Credit,
         lines: Vec<Line>,
-        reason: String,
+        (reason, occasion): (String, Occasion),
         now: Timestamp,
     ) -> Result<wire::Invoice, Fault> {
         let issuer = store::profile::issuer(tx, invoice.issuer_id).await?.ok_or(Fault::NotFound("issuer"))?;
@@ -204,9 +236,13 @@ impl Api {
         let source = (issuer.issuer_id, invoice_id.0);
         store::ledger::post(tx, entry_id, source, &entry, issue_date, now).await?;
         invoice.credited += note.total;
-        // Nothing is disputed of what is not owed any more.
-        invoice.disputed = invoice.disputed.min(open(invoice.total, invoice.paid, invoice.credited));
-        invoice.state = settled(invoice.state, invoice.total, invoice.paid, invoice.credited);
+        invoice.disputed = still_disputed(tx, invoice, occasion.decided()).await?;
+        invoice.state = match occasion {
+            Occasion::Cancels => State::Void,
+            Occasion::Corrects | Occasion::Decides(_) => {
+                settled(invoice.state, invoice.total, invoice.paid, invoice.credited)
+            }
+        };
         store::invoice::update(tx, invoice).await?;
         if invoice.state == State::Void {
             // Nothing was owed, so nothing was late.

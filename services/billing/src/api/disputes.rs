@@ -12,7 +12,7 @@ use tenantdb::TenantTx;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
-use super::credits::creditable;
+use super::credits::{Occasion, creditable, still_disputed};
 use super::drafting::{Ground, LAST_DATE, rated_without};
 use super::invoices::payable;
 use super::usage::behind;
@@ -20,7 +20,7 @@ use super::wire_invoice::stored_invoice;
 use super::{Api, One, answer, money};
 use crate::domain::dispute::{DisputeError, State, cost, disputable};
 use crate::domain::ids::{DisputeId, InvoiceId, UsageId};
-use crate::domain::invoice::credit;
+use crate::domain::invoice::{credit, net_left};
 use crate::domain::plan::LatePolicy;
 use crate::domain::rating::LineKind;
 use crate::domain::tax::tax_on;
@@ -97,7 +97,7 @@ impl Api {
             accepted_events: 0,
         };
         store::dispute::insert(&mut tx, &dispute, &items).await?;
-        head.disputed += dispute.disputed;
+        head.disputed = still_disputed(&mut tx, &head, None).await?;
         store::invoice::update(&mut tx, &head).await?;
         let invoice = stored_invoice(&mut tx, Some(one.seller.0), invoice_id).await?;
         let response =
@@ -168,21 +168,23 @@ impl Api {
             return Err(Fault::invalid("accepted_usage_ids", "must be items of the dispute"));
         }
         let accepted: Vec<Uuid> = accepted.into_iter().collect();
-        dispute.accepted_net = self.owed_back(&mut tx, &one, &head, &dispute, &accepted).await?;
+        let (lines, left) = creditable(&mut tx, &head).await?;
+        let owed = self.owed_back(&mut tx, &one, &head, &dispute, &accepted).await?;
+        // Lines that take something off stand against the disputed one.
+        dispute.accepted_net = owed.min(net_left(&lines)?);
         dispute.state = State::Resolved;
         dispute.note = note.clone();
         dispute.closed_at = Some(now);
         // What is not accepted is due again, and what is accepted is credited: neither is disputed any more.
-        head.disputed = (head.disputed - dispute.disputed).max(Decimal::ZERO);
+        head.disputed = still_disputed(&mut tx, &head, Some(id)).await?;
         let credit_note = if dispute.accepted_net.is_zero() {
             store::invoice::update(&mut tx, &head).await?;
             None
         } else {
-            let (lines, left) = creditable(&mut tx, &head).await?;
             let wanted = [(dispute.line_number, Some(dispute.accepted_net))];
             let noted = credit(head.state, &lines, &wanted, &left, head.currency)?;
             dispute.credited = noted.total;
-            Some(self.issue_credit(&mut tx, &mut head, &noted, note, now).await?)
+            Some(self.issue_credit(&mut tx, &mut head, &noted, (note, Occasion::Decides(id)), now).await?)
         };
         let issued = credit_note.as_ref().map(|n| kit::Id::parse("credit_note_id", &n.invoice_id)).transpose()?;
         dispute.credit_note = issued;
@@ -236,7 +238,7 @@ impl Api {
         let (mut head, mut dispute) = open_one(&mut tx, &one, id).await?;
         dispute.state = State::Withdrawn;
         dispute.closed_at = Some(self.deps.clock.now());
-        head.disputed = (head.disputed - dispute.disputed).max(Decimal::ZERO);
+        head.disputed = still_disputed(&mut tx, &head, Some(id)).await?;
         store::invoice::update(&mut tx, &head).await?;
         store::dispute::close(&mut tx, &dispute, &[]).await?;
         let response = wire::WithdrawDisputeResponse {

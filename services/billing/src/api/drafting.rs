@@ -340,6 +340,7 @@ pub async fn foreseen(tx: &mut TenantTx, ground: &Ground, period: Dates, passed:
     }
     remember(tx, ground, &mut parts, period).await?;
     let rows = usage(tx, ground, &parts, (period, period.until), &[]).await?;
+    recall(tx, ground, &mut parts, &rows, (period, period.until)).await?;
     let now = rate(&parts, period, &rows)?;
     let rows = rows.into_iter().map(|row| passed.foreseen(row)).collect::<Result<Vec<_>, _>>()?;
     let then = rate(&parts, period, &rows)?;

@@ -12,13 +12,13 @@ use rust_decimal::Decimal;
 use tenantdb::TenantTx;
 use tonic::{Request, Response, Status};
 
-use super::credits::creditable;
+use super::credits::{Occasion, creditable};
 use super::drafting::{Ground, LAST_DATE, difference, late_periods, supplement};
 use super::refusals::Refusal;
 use super::usage::event_out;
 use super::{Api, answer};
 use crate::domain::ids::InvoiceId;
-use crate::domain::invoice::credit;
+use crate::domain::invoice::{credit, net_left};
 use crate::domain::period::Dates;
 use crate::domain::plan::LatePolicy;
 use crate::domain::rating::{Line, LineKind};
@@ -164,6 +164,8 @@ impl Api {
             }
             let Some(mut head) = store::invoice::lock(tx, invoice_id).await? else { continue };
             let (lines, taxes) = creditable(tx, &head).await?;
+            // Lines that take something off stand against the others: no more goes back than all of it.
+            let mut all_left = net_left(&lines)?;
             let (mut wanted, mut written) = (Vec::new(), Vec::new());
             for carrier in carried {
                 let left = lines.iter().find(|l| l.line_number == carrier.line_number);
@@ -172,11 +174,12 @@ impl Api {
                     *contract == carrier.contract_id && line.charge_code == carrier.charge_code && !rest.is_zero()
                 });
                 let Some((contract, line, rest, first)) = of else { continue };
-                let part = left.min(*rest);
+                let part = left.min(*rest).min(all_left);
                 if part.is_zero() {
                     continue;
                 }
                 *rest -= part;
+                all_left -= part;
                 wanted.push((carrier.line_number, Some(part)));
                 // The quantity is told with the first part.
                 let (quantity, events) = if *first { (-line.quantity, -line.events) } else { (Decimal::ZERO, 0) };
@@ -211,7 +214,7 @@ impl Api {
                 })
                 .collect();
             let reason = format!("Usage of {} to {} that was told late", old.from, old.until);
-            notes.push(self.issue_note(tx, &mut head, &noted, credited, reason, now).await?);
+            notes.push(self.issue_note(tx, &mut head, &noted, credited, (reason, Occasion::Corrects), now).await?);
         }
         Ok(notes)
     }

@@ -244,6 +244,7 @@ impl Explain for InvoiceError {
             | InvoiceError::EarlierPeriodOpen
             | InvoiceError::Void
             | InvoiceError::MoreThanLeft { .. }
+            | InvoiceError::MoreThanAll { .. }
             | InvoiceError::NothingLeft => Code::FailedPrecondition,
             InvoiceError::NoSuchLine(_) | InvoiceError::LineTwice => Code::InvalidArgument,
             InvoiceError::Money(error) => error.code(),
@@ -255,7 +256,7 @@ impl Explain for InvoiceError {
             InvoiceError::PeriodRunning => "PERIOD_RUNNING",
             InvoiceError::EarlierPeriodOpen => "EARLIER_PERIOD_OPEN",
             InvoiceError::Void => "INVOICE_VOID",
-            InvoiceError::MoreThanLeft { .. } => "MORE_THAN_LEFT",
+            InvoiceError::MoreThanLeft { .. } | InvoiceError::MoreThanAll { .. } => "MORE_THAN_LEFT",
             InvoiceError::NothingLeft => "NOTHING_LEFT",
             InvoiceError::NoSuchLine(_) => "NO_SUCH_LINE",
             InvoiceError::LineTwice => "LINE_TWICE",
@@ -266,6 +267,7 @@ impl Explain for InvoiceError {
     fn metadata(&self) -> Vec<(&'static str, String)> {
         match self {
             InvoiceError::MoreThanLeft { line, left } => vec![("line", line.to_string()), ("left", left.to_string())],
+            InvoiceError::MoreThanAll { left } => vec![("left", left.to_string())],
             InvoiceError::NoSuchLine(line) => vec![("line", line.to_string())],
             InvoiceError::PeriodRunning
             | InvoiceError::EarlierPeriodOpen

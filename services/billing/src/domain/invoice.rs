@@ -49,6 +49,8 @@ pub enum InvoiceError {
     NoSuchLine(i32),
     #[error("line {line} has only {left} left to credit")]
     MoreThanLeft { line: i32, left: Decimal },
+    #[error("the invoice has only {left} left to credit, net")]
+    MoreThanAll { left: Decimal },
     #[error("the same line is named twice")]
     LineTwice,
     #[error("nothing is left to credit")]
@@ -102,14 +104,21 @@ pub fn open(total: Decimal, paid: Decimal, credited: Decimal) -> Decimal {
     (total - paid - credited).max(Decimal::ZERO)
 }
 
-/// The state after payments and credits changed.
+/// The state after payments and credits changed. Credits that come to the total settle it as well: it was corrected to
+/// nothing, and its period stays invoiced. Only [`cancelled`] voids it.
 pub fn settled(state: State, total: Decimal, paid: Decimal, credited: Decimal) -> State {
     match state {
-        State::Void => State::Void,
-        _ if credited == total && !total.is_zero() => State::Void,
         State::Finalized | State::Sent if open(total, paid, credited).is_zero() => State::Paid,
         other => other,
     }
+}
+
+/// Whether a credit note leaves nothing on any line: the invoice is cancelled, and its period may be invoiced again.
+pub fn cancelled(lines: &[Creditable], noted: &Credit) -> bool {
+    let of_line = |number: i32| -> Decimal {
+        noted.lines.iter().filter(|(n, ..)| *n == number).map(|(_, amount, _)| *amount).sum()
+    };
+    lines.iter().all(|line| line.amount == line.credited + of_line(line.line_number))
 }
 
 /// A credit applied to an invoice: what stays due, and what is left of the credit.
@@ -136,6 +145,11 @@ pub struct Credit {
     pub net: Decimal,
     pub tax: Decimal,
     pub total: Decimal,
+}
+
+/// What can still be credited of a document, net.
+pub fn net_left(lines: &[Creditable]) -> Result<Decimal, MoneyError> {
+    Ok(sum(lines.iter().map(|line| line.amount - line.credited))?.max(Decimal::ZERO))
 }
 
 /// Builds a credit note. `wanted` names lines and amounts (`None` = the rest of
@@ -185,6 +199,11 @@ pub fn credit(
         total.tax = credited_tax(total.taxable, total.treatment.rate, left, currency)?;
     }
     let net = sum(taken.iter().map(|(_, a, _)| *a))?;
+    // Lines that take something off stand against the others: no more goes back than the document has left.
+    let left = net_left(lines)?;
+    if left < net {
+        return Err(InvoiceError::MoreThanAll { left });
+    }
     let tax = total_tax(&taxes)?;
     let total = net.checked_add(tax).ok_or(MoneyError::TooLarge)?;
     Ok(Credit { lines: taken, taxes, net, tax, total })
@@ -230,11 +249,34 @@ mod tests {
     }
 
     #[test]
-    fn an_invoice_is_paid_when_nothing_is_open_and_void_when_all_is_credited() {
+    fn lines_that_take_something_off_stand_against_the_others() {
+        let line = |line_number, amount: &str, credited: &str| Creditable {
+            line_number,
+            amount: d(amount),
+            credited: d(credited),
+            treatment: Treatment::standard(d("20")),
+        };
+        let lines = [line(1, "100", "0"), line(2, "-40", "0")];
+        let more = credit(State::Sent, &lines, &[(1, None)], &[], eur());
+        assert_eq!(more, Err(InvoiceError::MoreThanAll { left: d("60") }));
+        let some = credit(State::Sent, &lines, &[(1, Some(d("60")))], &[], eur()).unwrap();
+        assert!(!cancelled(&lines, &some), "all of it is credited, and nothing was cancelled");
+        let all = credit(State::Sent, &lines, &[], &[], eur()).unwrap();
+        assert!(cancelled(&lines, &all));
+        let rest = [line(1, "100", "70"), line(2, "-40", "-40")];
+        assert!(
+            cancelled(&rest, &credit(State::Sent, &rest, &[], &[], eur()).unwrap()),
+            "with what was credited before"
+        );
+    }
+
+    #[test]
+    fn credits_settle_an_invoice_and_only_a_whole_one_cancels_it() {
         let total = d("119");
         assert_eq!(settled(State::Sent, total, d("100"), d("0")), State::Sent);
         assert_eq!(settled(State::Sent, total, d("100"), d("19")), State::Paid);
-        assert_eq!(settled(State::Paid, total, d("119"), d("119")), State::Void);
+        assert_eq!(settled(State::Paid, total, d("119"), d("119")), State::Paid, "corrected to nothing");
+        assert_eq!(settled(State::Sent, total, d("0"), d("119")), State::Paid);
         assert_eq!(settled(State::Finalized, d("0"), d("0"), d("0")), State::Paid);
         assert_eq!(open(total, d("200"), d("0")), d("0"));
     }

@@ -275,6 +275,27 @@ pub async fn reliefs(tx: &mut TenantTx, seller: SellerId, rated_from: Date) -> R
         .collect())
 }
 
+/// What open disputes hold of an invoice, besides one that is being decided.
+pub async fn held(
+    tx: &mut TenantTx,
+    seller: SellerId,
+    invoice: InvoiceId,
+    besides: Option<DisputeId>,
+) -> Result<Decimal, Failure> {
+    let held = sqlx::query_scalar!(
+        r#"select coalesce(sum(disputed_amount), 0) as "held!" from billing.dispute
+            where provider_id = $1 and seller_id = $2 and invoice_id = $3 and state = 'open'
+              and ($4::uuid is null or dispute_id <> $4)"#,
+        tx.provider().0,
+        seller.0,
+        invoice.0,
+        besides.map(|id| id.0),
+    )
+    .fetch_one(tx.conn())
+    .await?;
+    Ok(held)
+}
+
 /// Closes a dispute: accepted events, all others are refused.
 pub async fn close(tx: &mut TenantTx, dispute: &Dispute, accepted: &[Uuid]) -> Result<(), Failure> {
     let (provider, seller) = (tx.provider().0, tx.seller()?.0);

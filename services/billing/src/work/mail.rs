@@ -17,7 +17,8 @@ use lettre::address::Envelope;
 use lettre::message::Mailbox;
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 use lettre::{Address, Message};
-use tenantdb::Due;
+use rust_decimal::Decimal;
+use tenantdb::{Due, TenantTx};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -29,6 +30,7 @@ use crate::domain::dunning::OpenCharge;
 use crate::domain::ids::{IssuerId, MailId};
 use crate::domain::invoice::State;
 use crate::domain::mail::{Claim, Letter, Sender, written};
+use crate::domain::period::{local_date, parse_zone};
 use crate::domain::profile::language_of;
 use crate::store;
 use crate::store::invoice::Head;
@@ -160,6 +162,8 @@ struct Ready {
     sender: Option<Sender>,
     sealed: Option<Vec<u8>>,
     notice: Option<Claim>,
+    /// What the notice reminds of is not to be reminded of any more.
+    overtaken: bool,
 }
 
 /// One attempt at one mail.
@@ -203,8 +207,21 @@ async fn begin(api: &Api, due: Due, claim: uuid::Uuid) -> Result<Option<Ready>, 
             charges: OpenCharge { fee: of.fee, interest: of.interest },
         });
     }
+    let overtaken = 0 < mail.level && is_overtaken(&mut tx, &head).await?;
     tx.commit().await?;
-    Ok(Some(Ready { mail, head, sender, sealed, notice }))
+    Ok(Some(Ready { mail, head, sender, sealed, notice, overtaken }))
+}
+
+/// Whether nothing is due any more of an invoice that a notice is about, or it is held: then nobody is reminded of it.
+async fn is_overtaken(tx: &mut TenantTx, head: &Head) -> Result<bool, Fault> {
+    let living = matches!(head.state, State::Finalized | State::Sent);
+    let due = head.total - head.paid - head.credited - head.disputed;
+    let issuer = store::profile::issuer(tx, head.issuer_id).await?;
+    let issuer = issuer.ok_or_else(|| Fault::internal("an invoice without its issuer"))?;
+    let today = local_date(tx.now(), &parse_zone(&issuer.time_zone)?);
+    let held = store::dunning::held(tx, head.invoice_id).await?;
+    let holds = held.is_some_and(|until| until.is_none_or(|until| today <= until));
+    Ok(!living || due <= Decimal::ZERO || holds)
 }
 
 /// What is handed in, and where.
@@ -216,6 +233,10 @@ struct Prepared<'a> {
 
 async fn prepared<'a>(api: &Api, due: Due, ready: &'a Ready) -> Result<Result<Prepared<'a>, Trouble>, Fault> {
     let post = api.post();
+    if ready.overtaken {
+        let said = "the invoice was settled, disputed or held after the notice was raised";
+        return Ok(Err(Trouble::new(Reason::Unsendable, said)));
+    }
     let Some(sender) = &ready.sender else {
         return Ok(Err(Trouble::new(Reason::NoConnection, "the issuer has no mail server")));
     };
