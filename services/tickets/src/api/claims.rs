@@ -237,6 +237,10 @@ impl Api {
         checks.require(says, "note", "a note, a link or a file must be given");
         let named = named!(caller, "AddClaimEvidence", request);
         let mut held: Held<File> = held!(self.hold(checks, named, id, "").await?);
+        // What was erased takes no words about anybody; the claim itself goes on.
+        if store::privacy::is_erased(&mut held.tx, held.file.claim.ticket).await? {
+            return Err(Fault::NotFound("ticket"));
+        }
         let known = item == OTHER_ITEM || held.file.checklist().iter().any(|wanted| wanted.key == item);
         if !known {
             return Err(Fault::invalid("item", "must be an item of the claim's checklist, or other"));

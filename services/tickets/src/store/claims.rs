@@ -200,9 +200,6 @@ pub async fn hold(tx: &mut TenantTx, id: ClaimId) -> Result<Option<File>, Failur
     .await?;
     let Some(row) = row else { return Ok(None) };
     let claim = OfSeller::<Listed>::try_from(row)?.value.claim;
-    if super::privacy::is_erased(tx, claim.ticket).await? {
-        return Ok(None);
-    }
     let deadlines = cases::deadlines(tx, id.0).await?.into_iter().map(|listed| listed.deadline).collect();
     let evidence = evidence(tx, id).await?;
     Ok(Some(File { claim, deadlines, evidence, new_events: Vec::new() }))

@@ -204,30 +204,19 @@ async fn files(tx: &mut TenantTx, seller: SellerId, subject: &Subject) -> Result
     Ok(files)
 }
 
-/// Holds what somebody may be writing to just now without holding the ticket - files that are being fetched, claims and
-/// returns - and looks again for files: what was written before is found, what comes later finds nothing to write to.
+/// Holds the files that are being fetched just now, which nobody holds the ticket for, and looks again for files: what was
+/// fetched before is found, what comes later finds nothing to write to.
 pub async fn hold_what_grows(tx: &mut TenantTx, seller: SellerId, subject: &mut Subject) -> Result<(), Failure> {
-    let provider = tx.provider().0;
     let messages: Vec<Uuid> = subject.messages.iter().chain(&subject.authored).copied().collect();
-    for (statement, ids) in [
-        (
-            "select 1 from tickets.awaited_file where provider_id = $1 and seller_id = $2 and message_id = any ($3)
-              order by attachment_id for update",
-            &messages,
-        ),
-        (
-            "select 1 from tickets.claim where provider_id = $1 and seller_id = $2 and ticket_id = any ($3)
-              order by claim_id for update",
-            &subject.tickets,
-        ),
-        (
-            "select 1 from tickets.goods_return where provider_id = $1 and seller_id = $2 and ticket_id = any ($3)
-              order by return_id for update",
-            &subject.tickets,
-        ),
-    ] {
-        sqlx::query(statement).bind(provider).bind(seller.0).bind(ids).execute(tx.conn()).await?;
-    }
+    sqlx::query(
+        "select 1 from tickets.awaited_file where provider_id = $1 and seller_id = $2 and message_id = any ($3)
+          order by attachment_id for update",
+    )
+    .bind(tx.provider().0)
+    .bind(seller.0)
+    .bind(&messages)
+    .execute(tx.conn())
+    .await?;
     subject.files = files(tx, seller, subject).await?;
     Ok(())
 }
