@@ -20,6 +20,7 @@ macro_rules! billing {
 mod books;
 mod commitments;
 mod counted;
+mod credits;
 mod disputes;
 mod documents;
 mod dunning;

@@ -23,6 +23,7 @@ use std::sync::Arc;
 use proto::billing::v1::billing_service_server::BillingServiceServer;
 use proto::billing::v1::books_service_server::BooksServiceServer;
 use proto::billing::v1::brand_service_server::BrandServiceServer;
+use proto::billing::v1::credit_service_server::CreditServiceServer;
 use proto::billing::v1::dispute_service_server::DisputeServiceServer;
 use proto::billing::v1::dunning_service_server::DunningServiceServer;
 use proto::billing::v1::exchange_service_server::ExchangeServiceServer;
@@ -54,6 +55,7 @@ pub fn build(deps: Deps, mail: mail::Settings) -> Result<Parts, kit::Fault> {
     let routes = Routes::new(BillingServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
         .add_service(BooksServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
         .add_service(BrandServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
+        .add_service(CreditServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
         .add_service(DisputeServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
         .add_service(DunningServiceServer::from_arc(api.clone()).max_decoding_message_size(most))
         .add_service(ExchangeServiceServer::from_arc(api.clone()).max_decoding_message_size(most))

@@ -88,6 +88,10 @@ impl Visit<'_> {
                     connected = Some(connection);
                     break;
                 }
+                // A server that turns everybody away at the door refuses no mail.
+                Err(met) if matches!(met.reason, Reason::Rejected | Reason::Later) => {
+                    trouble = Trouble { reason: Reason::Unreachable, ..met };
+                }
                 Err(met) => trouble = met,
             }
         }

@@ -24,7 +24,7 @@ macro_rules! dunning {
     };
 }
 
-fn level(days_after_due: i32, fee: &str) -> DunningLevel {
+pub fn level(days_after_due: i32, fee: &str) -> DunningLevel {
     let text = |language: &str| DunningText {
         language: language.into(),
         text_key: format!("reminder-{days_after_due}-{language}"),
@@ -36,7 +36,7 @@ fn level(days_after_due: i32, fee: &str) -> DunningLevel {
     }
 }
 
-fn policy() -> DunningPolicy {
+pub fn policy() -> DunningPolicy {
     let interest = DunningInterest { annual_percent: "10".into(), ..DunningInterest::default() };
     DunningPolicy {
         levels: vec![level(7, "0"), level(14, "40")],
@@ -46,7 +46,7 @@ fn policy() -> DunningPolicy {
     }
 }
 
-async fn saved(tenant: &mut Tenant, policy: DunningPolicy, request_id: &str) -> DunningPolicy {
+pub async fn saved(tenant: &mut Tenant, policy: DunningPolicy, request_id: &str) -> DunningPolicy {
     let request = SaveDunningPolicyRequest { policy: Some(policy), request_id: request_id.into() };
     let answer = dunning!(tenant.admin).save_dunning_policy(request).await.expect("a policy");
     answer.into_inner().policy.expect("a policy")
@@ -77,7 +77,7 @@ pub async fn aged(invoice: &Invoice, overdue: i64, raised: i64) {
 }
 
 /// Waits until nothing is due to be looked at of an invoice; whether it is looked at again.
-async fn looked(invoice: &Invoice) -> bool {
+pub async fn looked(invoice: &Invoice) -> bool {
     eventually("the look at an invoice", || async {
         let sql = "select look_at is null, look_at > now() from billing.dunning where invoice_id = $1";
         let (rests, waits): (bool, Option<bool>) = sqlx::query_as(sql)
@@ -90,7 +90,7 @@ async fn looked(invoice: &Invoice) -> bool {
     .await
 }
 
-async fn notices(tenant: &mut Tenant, invoice: &Invoice) -> Vec<DunningNotice> {
+pub async fn notices(tenant: &mut Tenant, invoice: &Invoice) -> Vec<DunningNotice> {
     let request =
         ListDunningNoticesRequest { invoice_id: invoice.invoice_id.clone(), ..ListDunningNoticesRequest::default() };
     dunning!(tenant.admin).list_dunning_notices(request).await.expect("notices").into_inner().notices

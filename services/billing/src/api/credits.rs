@@ -1,4 +1,4 @@
-//! Payments, credit notes, balances and the ledger.
+//! Credit notes, balances and the ledger.
 
 use jiff::Timestamp;
 use kit::{Caller, Checks, Fault};
@@ -9,13 +9,13 @@ use tenantdb::TenantTx;
 use super::exchange::account_credit;
 use super::finalizing::content_hash;
 use super::invoices::payable;
-use super::refusals::{Refusal, unbalanced};
+use super::refusals::unbalanced;
 use super::wire_invoice::{invoice_out, stored_invoice};
 use super::{Api, money, number as plain};
-use crate::domain::dunning::{Closing, OpenCharge, settle};
-use crate::domain::ids::{ChargeId, DisputeId, EntryId, InvoiceId, PaymentId};
+use crate::domain::dunning::Closing;
+use crate::domain::ids::{ChargeId, DisputeId, EntryId, InvoiceId, PaymentId, RefundId};
 use crate::domain::invoice::{Credit, Creditable, State, cancelled, credit, number, open, settled};
-use crate::domain::ledger::{self, Account, Kind};
+use crate::domain::ledger::{self, Account, Kind, Open};
 use crate::domain::money::{Currency, parse_decimal};
 use crate::domain::period::{local_date, parse_zone};
 use crate::domain::rating::LineKind;
@@ -23,7 +23,6 @@ use crate::domain::tax::{CategoryTotal, Treatment};
 use crate::store;
 use crate::store::invoice::Head;
 use crate::store::lines::Line;
-use crate::store::payment::Payment;
 
 /// Why a credit note is issued.
 #[derive(Debug, Clone, Copy)]
@@ -57,87 +56,6 @@ pub(super) async fn still_disputed(
 }
 
 impl Api {
-    pub(super) async fn pay(
-        &self,
-        caller: &Caller,
-        request: wire::RecordPaymentRequest,
-    ) -> Result<wire::RecordPaymentResponse, Fault> {
-        let mut checks = Checks::new();
-        checks.request_id(&request.request_id);
-        let id: InvoiceId = checks.id("invoice_id", &request.invoice_id);
-        let reference = checks.line("reference", &request.reference, 1..=140);
-        let value_date = checks.date("value_date", &request.value_date);
-        let amount = parse_decimal(&request.amount, 4).unwrap_or(Decimal::ZERO);
-        let sane = amount > Decimal::ZERO && amount <= Decimal::from(1_000_000_000_000_i64);
-        checks.require(sane, "amount", "must be a decimal above 0");
-        checks.finish()?;
-        let one = self.writing(caller, &request.seller_id).await?;
-        let now = self.deps.clock.now();
-        let mut tx = self.deps.db.begin(&one.scope).await?;
-        if let Some(answer) = tx.replayed(caller, "RecordPayment", &request.request_id, &request).await? {
-            return Ok(answer);
-        }
-        let mut head = store::invoice::lock(&mut tx, id).await?.ok_or(Fault::NotFound("invoice"))?;
-        payable(&head)?;
-        head.currency.to_minor(amount)?;
-        let payment = match store::payment::find(&mut tx, id, &reference).await? {
-            Some(before) if before.amount == amount && before.value_date == value_date => before,
-            Some(_) => return Err(Refusal::ReferenceReused.into()),
-            None => {
-                let zero = Decimal::ZERO;
-                let payment_id = self.deps.clock.new_id::<PaymentId>();
-                let payment = Payment { payment_id, amount, value_date, reference, fee: zero, interest: zero };
-                self.book_payment(&mut tx, &mut head, payment, now).await?
-            }
-        };
-        let invoice = stored_invoice(&mut tx, Some(one.seller.0), id).await?;
-        let response = wire::RecordPaymentResponse {
-            payment: Some(wire::Payment {
-                payment_id: payment.payment_id.to_string(),
-                seller_id: one.seller.to_string(),
-                invoice_id: id.to_string(),
-                currency: head.currency.to_string(),
-                amount: money(head.currency, payment.amount),
-                value_date: payment.value_date.to_string(),
-                reference: payment.reference,
-                charge_amount: money(head.currency, payment.fee + payment.interest),
-            }),
-            invoice: Some(invoice),
-        };
-        tx.commit_with(&response).await?;
-        Ok(response)
-    }
-
-    async fn book_payment(
-        &self,
-        tx: &mut TenantTx,
-        head: &mut Head,
-        mut payment: Payment,
-        now: Timestamp,
-    ) -> Result<Payment, Fault> {
-        let open_before = open(head.total, head.paid, head.credited);
-        let charges = store::charge::of_invoice(tx, head.invoice_id).await?;
-        let opened: Vec<OpenCharge> = charges.iter().map(store::charge::Charge::open).collect();
-        let order = store::dunning::of_invoice(tx, head.invoice_id).await?.map(|of| of.policy.allocation);
-        let settled = settle(order.unwrap_or_default(), payment.amount, open_before, &opened);
-        (payment.fee, payment.interest) = (settled.fees(), settled.interest());
-        for (charge, paid) in charges.iter().zip(&settled.charges).filter(|(_, paid)| **paid != OpenCharge::default()) {
-            store::charge::pay(tx, charge.charge_id, *paid).await?;
-        }
-        let of_charges = payment.fee + payment.interest;
-        let entry =
-            ledger::payment(head.currency, payment.amount, settled.principal + of_charges).map_err(unbalanced)?;
-        store::payment::insert(tx, head.invoice_id, &payment, now).await?;
-        let entry_id = self.deps.clock.new_id::<EntryId>();
-        let source = (head.issuer_id, payment.payment_id.0);
-        store::ledger::post(tx, entry_id, source, &entry, payment.value_date, now).await?;
-        self.realise(tx, head, &payment, settled.principal, now).await?;
-        head.paid += payment.amount - of_charges;
-        head.state = crate::domain::invoice::settled(head.state, head.total, head.paid, head.credited);
-        store::invoice::update(tx, head).await?;
-        Ok(payment)
-    }
-
     pub(super) async fn credit(
         &self,
         caller: &Caller,
@@ -230,8 +148,11 @@ impl Api {
         if let Some(accounted) = &accounted {
             store::exchange::insert(tx, invoice_id, accounted).await?;
         }
-        let open_before = open(invoice.total, invoice.paid, invoice.credited);
-        let entry = ledger::credit_note(note.currency, note.net, note.tax, open_before).map_err(unbalanced)?;
+        let change = Open {
+            before: open(invoice.total, invoice.paid, invoice.credited),
+            after: open(invoice.total, invoice.paid, invoice.credited + note.total),
+        };
+        let entry = ledger::credit_note(note.currency, note.net, note.tax, change).map_err(unbalanced)?;
         let entry_id = self.deps.clock.new_id::<EntryId>();
         let source = (issuer.issuer_id, invoice_id.0);
         store::ledger::post(tx, entry_id, source, &entry, issue_date, now).await?;
@@ -367,8 +288,11 @@ pub(super) fn shown(currency: &str, amount: Decimal) -> String {
 fn entry_out(entry: &store::ledger::Listed) -> wire::LedgerEntry {
     let source_id = match entry.kind {
         Kind::Invoice | Kind::CreditNote => InvoiceId(entry.source_id).to_string(),
-        Kind::Payment | Kind::Exchange => PaymentId(entry.source_id).to_string(),
-        Kind::DunningCharge | Kind::DunningClosing => ChargeId(entry.source_id).to_string(),
+        Kind::Payment | Kind::Exchange | Kind::CreditApplied | Kind::PaymentReversal | Kind::ExchangeReversal => {
+            PaymentId(entry.source_id).to_string()
+        }
+        Kind::DunningCharge | Kind::DunningClosing | Kind::DunningReturn => ChargeId(entry.source_id).to_string(),
+        Kind::CreditRefund => RefundId(entry.source_id).to_string(),
     };
     wire::LedgerEntry {
         entry_id: entry.entry_id.to_string(),
@@ -398,6 +322,11 @@ pub(super) fn kind_out(kind: Kind) -> wire::LedgerKind {
         Kind::Exchange => wire::LedgerKind::Exchange,
         Kind::DunningCharge => wire::LedgerKind::DunningCharge,
         Kind::DunningClosing => wire::LedgerKind::DunningClosing,
+        Kind::DunningReturn => wire::LedgerKind::DunningReturn,
+        Kind::CreditApplied => wire::LedgerKind::CreditApplied,
+        Kind::CreditRefund => wire::LedgerKind::CreditRefund,
+        Kind::PaymentReversal => wire::LedgerKind::PaymentReversal,
+        Kind::ExchangeReversal => wire::LedgerKind::ExchangeReversal,
     }
 }
 

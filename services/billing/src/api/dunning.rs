@@ -267,7 +267,8 @@ impl Api {
         Ok(response)
     }
 
-    /// Closes what is open of a charge, and books that; nothing where nothing is open.
+    /// Closes what is open of a charge, and books that. What was paid of one that was not
+    /// owed becomes the seller's credit. Nothing where there is nothing to close.
     pub(super) async fn close_charge(
         &self,
         tx: &mut TenantTx,
@@ -276,18 +277,28 @@ impl Api {
         (closing, reason, by): (Closing, &str, Option<uuid::Uuid>),
         now: Timestamp,
     ) -> Result<(), Fault> {
+        let nothing = OpenCharge::default();
         let open = charge.open();
-        if open == OpenCharge::default() {
+        let paid = if closing == Closing::Void { charge.paid() } else { nothing };
+        if open == nothing && paid == nothing {
             return Ok(());
         }
         let issuer = store::profile::issuer(tx, head.issuer_id).await?.ok_or(Fault::NotFound("issuer"))?;
         let today = local_date(now, &parse_zone(&issuer.time_zone)?);
-        let written_off = closing == Closing::WrittenOff;
-        let entry = ledger::dunning_closing(charge.currency, open.fee, open.interest, written_off);
-        let entry = entry.map_err(unbalanced)?;
         let source = (head.issuer_id, charge.charge_id.0);
-        store::ledger::post(tx, self.deps.clock.new_id::<EntryId>(), source, &entry, today, now).await?;
-        Ok(charge::close(tx, charge.charge_id, open, closing, reason, (now, by)).await?)
+        if open != nothing {
+            let written_off = closing == Closing::WrittenOff;
+            let entry = ledger::dunning_closing(charge.currency, open.fee, open.interest, written_off);
+            let entry = entry.map_err(unbalanced)?;
+            store::ledger::post(tx, self.deps.clock.new_id::<EntryId>(), source, &entry, today, now).await?;
+            charge::close(tx, charge.charge_id, open, closing, reason, (now, by)).await?;
+        }
+        if paid != nothing {
+            let entry = ledger::dunning_return(charge.currency, paid.fee, paid.interest).map_err(unbalanced)?;
+            store::ledger::post(tx, self.deps.clock.new_id::<EntryId>(), source, &entry, today, now).await?;
+            charge::give_back(tx, charge.charge_id, reason, (now, by)).await?;
+        }
+        Ok(())
     }
 
     fn as_of(&self, text: &str) -> Result<Date, Fault> {

@@ -138,6 +138,11 @@ fn entry(of: &Journaled) -> Entry {
         Kind::Exchange => format!("Exchange difference of {}", of.invoice),
         Kind::DunningCharge => format!("Late payment of {}", of.invoice),
         Kind::DunningClosing => format!("Closed charge for late payment of {}", of.invoice),
+        Kind::DunningReturn => format!("Returned charge for late payment of {}", of.invoice),
+        Kind::CreditApplied => format!("Credit applied to {}", of.invoice),
+        Kind::CreditRefund => "Credit paid out".to_owned(),
+        Kind::PaymentReversal => format!("Payment of {} taken back", of.invoice),
+        Kind::ExchangeReversal => format!("Exchange difference of {} taken back", of.invoice),
     };
     let handle = handle(of);
     let posting = |(side, amount): &(Account, rust_decimal::Decimal)| Posting {

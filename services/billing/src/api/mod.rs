@@ -17,6 +17,7 @@ mod journals;
 mod late_usage;
 mod mails;
 mod overview;
+mod payments;
 mod plan_in;
 mod plan_out;
 mod plans;

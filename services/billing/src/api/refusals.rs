@@ -2,6 +2,7 @@
 //! not compile until it has a code and a reason.
 
 use kit::{Explain, Fault};
+use rust_decimal::Decimal;
 use tonic::Code;
 
 use crate::domain::books::BooksError;
@@ -37,6 +38,16 @@ pub enum Refusal {
     NotPayable,
     #[error("this reference was recorded on the invoice with another amount or date")]
     ReferenceReused,
+    #[error("the seller has only {0} as credit")]
+    CreditTooSmall(Decimal),
+    #[error("the seller has no credit with the issuer in this currency")]
+    NoCredit,
+    #[error("only {0} is open of the invoice and of charges for its delay")]
+    MoreThanOpen(Decimal),
+    #[error("nothing is open of the invoice, nor of charges for its delay")]
+    NothingOpen,
+    #[error("the payment was taken back")]
+    PaymentReversed,
     #[error("what was frozen does not say all that this format demands: {}", rules(.0))]
     DocumentIncomplete(Vec<documents::Violation>),
     #[error("not a whole day of the period has passed")]
@@ -66,6 +77,11 @@ impl Explain for Refusal {
             | Refusal::NotInvoiced
             | Refusal::NextInvoice
             | Refusal::NotPayable
+            | Refusal::CreditTooSmall(_)
+            | Refusal::NoCredit
+            | Refusal::MoreThanOpen(_)
+            | Refusal::NothingOpen
+            | Refusal::PaymentReversed
             | Refusal::TooEarly
             | Refusal::DocumentIncomplete(_)
             | Refusal::Logo(_) => Code::FailedPrecondition,
@@ -85,6 +101,11 @@ impl Explain for Refusal {
             Refusal::NextInvoice => "LATE_USAGE_GOES_TO_NEXT_INVOICE",
             Refusal::NotPayable => "INVOICE_NOT_PAYABLE",
             Refusal::ReferenceReused => "PAYMENT_REFERENCE_REUSED",
+            Refusal::CreditTooSmall(_) => "CREDIT_TOO_SMALL",
+            Refusal::NoCredit => "NO_CREDIT",
+            Refusal::MoreThanOpen(_) => "MORE_THAN_OPEN",
+            Refusal::NothingOpen => "NOTHING_OPEN",
+            Refusal::PaymentReversed => "PAYMENT_REVERSED",
             Refusal::DocumentIncomplete(_) => "DOCUMENT_INCOMPLETE",
             Refusal::TooEarly => "TOO_EARLY",
             Refusal::Logo(_) => "LOGO_UNFIT",
@@ -94,6 +115,7 @@ impl Explain for Refusal {
     fn metadata(&self) -> Vec<(&'static str, String)> {
         match self {
             Refusal::DocumentIncomplete(violations) => vec![("rules", rules(violations))],
+            Refusal::CreditTooSmall(left) | Refusal::MoreThanOpen(left) => vec![("left", left.to_string())],
             _ => Vec::new(),
         }
     }

@@ -122,6 +122,8 @@ pub struct Standing {
     pub raised: Option<(usize, Date)>,
     /// Whether it is held, and until which date where that is known.
     pub held: Option<Option<Date>>,
+    /// Whether the seller's credit with the issuer covers it and all that was due before it.
+    pub covered: bool,
 }
 
 /// What to do about an invoice now.
@@ -150,6 +152,9 @@ pub fn step(policy: Option<&Policy>, standing: &Standing, today: Date) -> Result
     // Without a policy, and while one runs: a version that is saved today holds from tomorrow on.
     let tomorrow = plus_days(today, 1)?;
     let Some(policy) = policy else { return Ok(Step::Wait(tomorrow)) };
+    if standing.covered {
+        return Ok(Step::Wait(tomorrow));
+    }
     let level = standing.raised.map_or(0, |(level, _)| level);
     let Some(next) = policy.levels.get(level) else { return Ok(Step::Wait(plus_days(today, AFTER_THE_LAST)?)) };
     let mut due = plus_days(standing.due_date, i64::from(next.days_after_due))?;
@@ -244,25 +249,59 @@ impl Settled {
 }
 
 /// Divides a payment over what is open of an invoice and of charges for its delay, the
-/// oldest first. What exceeds all of it settles nothing.
-pub fn settle(order: Allocation, payment: Decimal, principal: Decimal, charges: &[OpenCharge]) -> Settled {
+/// oldest first. What exceeds all of it settles nothing. Only the first `known` charges
+/// were claimed when the payment was made: the others were no debt that it could go to
+/// before the invoice, and get what is left.
+pub fn settle(
+    order: Allocation,
+    payment: Decimal,
+    principal: Decimal,
+    charges: &[OpenCharge],
+    known: usize,
+) -> Settled {
     let mut rest = payment;
-    let mut take = |open: Decimal| {
-        let part = open.min(rest).max(Decimal::ZERO);
-        rest -= part;
-        part
-    };
-    let mut settled = Settled::default();
-    if order == Allocation::PrincipalFirst {
-        settled.principal = take(principal);
+    let (before, after) = charges.split_at(known.min(charges.len()));
+    match order {
+        Allocation::PrincipalFirst => {
+            let principal = take(&mut rest, principal);
+            Settled { principal, charges: take_all(&mut rest, charges) }
+        }
+        Allocation::CostsFirst => {
+            let mut settled = take_all(&mut rest, before);
+            let principal = take(&mut rest, principal);
+            settled.extend(take_all(&mut rest, after));
+            Settled { principal, charges: settled }
+        }
     }
-    let fees: Vec<Decimal> = charges.iter().map(|charge| take(charge.fee)).collect();
-    let interest = charges.iter().map(|charge| take(charge.interest));
-    settled.charges = fees.into_iter().zip(interest).map(|(fee, interest)| OpenCharge { fee, interest }).collect();
-    if order == Allocation::CostsFirst {
-        settled.principal = take(principal);
-    }
-    settled
+}
+
+/// As much of an amount as the rest holds.
+fn take(rest: &mut Decimal, amount: Decimal) -> Decimal {
+    let part = amount.min(*rest).max(Decimal::ZERO);
+    *rest -= part;
+    part
+}
+
+/// Fees of all charges, then their interest.
+fn take_all(rest: &mut Decimal, charges: &[OpenCharge]) -> Vec<OpenCharge> {
+    let fees: Vec<Decimal> = charges.iter().map(|charge| take(rest, charge.fee)).collect();
+    let interest = charges.iter().map(|charge| take(rest, charge.interest));
+    fees.into_iter().zip(interest).map(|(fee, interest)| OpenCharge { fee, interest }).collect()
+}
+
+/// What of charges a payment that is taken back had settled, given what is paid of them
+/// and what of the payment went to fees and interest: the newest first, as what was
+/// settled last. Less than that where a charge turned out not to be owed since, and what
+/// was paid of it became the seller's credit.
+pub fn unsettle(fees: Decimal, interest: Decimal, paid: &[OpenCharge]) -> Vec<OpenCharge> {
+    let (mut fees, mut interest) = (fees, interest);
+    let mut taken: Vec<OpenCharge> = paid
+        .iter()
+        .rev()
+        .map(|charge| OpenCharge { fee: take(&mut fees, charge.fee), interest: take(&mut interest, charge.interest) })
+        .collect();
+    taken.reverse();
+    taken
 }
 
 /// How a charge is closed without payment.
@@ -363,7 +402,7 @@ mod tests {
     }
 
     fn standing(raised: Option<(usize, Date)>) -> Standing {
-        Standing { due_date: date(2026, 1, 31), due: d("100"), currency: eur(), raised, held: None }
+        Standing { due_date: date(2026, 1, 31), due: d("100"), currency: eur(), raised, held: None, covered: false }
     }
 
     #[test]
@@ -389,6 +428,8 @@ mod tests {
         assert_eq!(of(Standing { held: Some(None), ..standing(None) }), Step::Rest);
         assert_eq!(of(Standing { held: Some(Some(today)), ..standing(None) }), Step::Wait(date(2026, 6, 2)));
         assert_eq!(of(Standing { held: Some(Some(date(2026, 5, 31))), ..standing(None) }), Step::Raise(1));
+        // nobody is reminded of what the issuer owes her anyway
+        assert_eq!(of(Standing { covered: true, ..standing(None) }), Step::Wait(date(2026, 6, 2)));
         assert_eq!(step(None, &standing(None), today).unwrap(), Step::Wait(date(2026, 6, 2)));
     }
 
@@ -429,11 +470,16 @@ mod tests {
     fn a_payment_settles_in_the_order_of_the_policy() {
         let open = |fee: &str, interest: &str| OpenCharge { fee: d(fee), interest: d(interest) };
         let charges = [open("40", "3"), open("5", "2")];
-        let of = |order, payment: &str| settle(order, d(payment), d("100"), &charges);
+        let of = |order, payment: &str| settle(order, d(payment), d("100"), &charges, 2);
         let first = of(Allocation::PrincipalFirst, "143");
         assert_eq!((first.principal, first.charges), (d("100"), vec![open("40", "0"), open("3", "0")]));
         let costs = of(Allocation::CostsFirst, "49");
         assert_eq!((costs.principal, costs.charges), (d("0"), vec![open("40", "3"), open("5", "1")]));
+        // § 367 BGB is about costs that are owed: those of a notice that came later are not
+        let late = settle(Allocation::CostsFirst, d("110"), d("100"), &charges, 0);
+        assert_eq!((late.principal, late.charges), (d("100"), vec![open("10", "0"), open("0", "0")]));
+        let partly = settle(Allocation::CostsFirst, d("110"), d("100"), &charges, 1);
+        assert_eq!((partly.principal, partly.charges), (d("67"), vec![open("40", "3"), open("0", "0")]));
         let all = of(Allocation::CostsFirst, "1000");
         assert_eq!((all.principal, all.fees(), all.interest()), (d("100"), d("45"), d("5")));
     }
@@ -473,7 +519,9 @@ mod tests {
             let charges: Vec<_> = open.iter().map(|(f, i)| OpenCharge { fee: cents(*f), interest: cents(*i) }).collect();
             let all: i64 = principal + open.iter().map(|(f, i)| f + i).sum::<i64>();
             for order in [Allocation::PrincipalFirst, Allocation::CostsFirst] {
-                let settled = settle(order, cents(payment), cents(principal), &charges);
+                let settled = settle(order, cents(payment), cents(principal), &charges, open.len() / 2);
+                prop_assert_eq!(settled.charges.len(), charges.len());
+                prop_assert_eq!(&unsettle(settled.fees(), settled.interest(), &settled.charges), &settled.charges);
                 prop_assert_eq!(settled.principal + settled.fees() + settled.interest(), cents(payment.min(all)));
                 prop_assert!(settled.charges.iter().zip(&charges).all(|(s, c)| s.fee <= c.fee && s.interest <= c.interest));
             }

@@ -6,6 +6,7 @@ kit::id!(IssuerId, "issuer", "A legal entity that issues invoices.");
 kit::id!(UsageId, "usage", "A stored usage event.");
 kit::id!(InvoiceId, "inv", "An invoice or credit note.");
 kit::id!(PaymentId, "pay", "A received payment.");
+kit::id!(RefundId, "refund", "Credit that was paid out.");
 kit::id!(EntryId, "entry", "An entry of the ledger.");
 kit::id!(PoolId, "pool", "Agents that several sellers share.");
 kit::id!(CloseId, "close", "A close of a month of the books.");

@@ -113,6 +113,16 @@ pub fn settled(state: State, total: Decimal, paid: Decimal, credited: Decimal) -
     }
 }
 
+/// The state after a payment was taken back.
+pub fn reopened(state: State, was_sent: bool, total: Decimal, paid: Decimal, credited: Decimal) -> State {
+    match state {
+        State::Paid if open(total, paid, credited).is_zero() => State::Paid,
+        State::Paid if was_sent => State::Sent,
+        State::Paid => State::Finalized,
+        other => other,
+    }
+}
+
 /// Whether a credit note leaves nothing on any line: the invoice is cancelled, and its period may be invoiced again.
 pub fn cancelled(lines: &[Creditable], noted: &Credit) -> bool {
     let of_line = |number: i32| -> Decimal {

@@ -75,6 +75,16 @@ pub enum Kind {
     DunningCharge,
     /// What of them was closed without payment.
     DunningClosing,
+    /// What of them was paid and turned out not to be owed.
+    DunningReturn,
+    /// An invoice was paid of the seller's credit.
+    CreditApplied,
+    /// The seller's credit was paid out.
+    CreditRefund,
+    /// A payment was taken back.
+    PaymentReversal,
+    /// What it gained or lost by its rate was taken back.
+    ExchangeReversal,
 }
 
 impl Kind {
@@ -87,13 +97,31 @@ impl Kind {
             Kind::Exchange => "exchange",
             Kind::DunningCharge => "dunning_charge",
             Kind::DunningClosing => "dunning_closing",
+            Kind::DunningReturn => "dunning_return",
+            Kind::CreditApplied => "credit_applied",
+            Kind::CreditRefund => "credit_refund",
+            Kind::PaymentReversal => "payment_reversal",
+            Kind::ExchangeReversal => "exchange_reversal",
         }
     }
 
     /// Reads a stored name.
     pub fn parse(name: &str) -> Option<Self> {
-        let documents = [Self::Invoice, Self::CreditNote, Self::Payment, Self::Exchange];
-        documents.into_iter().chain([Self::DunningCharge, Self::DunningClosing]).find(|k| k.name() == name)
+        [
+            Self::Invoice,
+            Self::CreditNote,
+            Self::Payment,
+            Self::Exchange,
+            Self::DunningCharge,
+            Self::DunningClosing,
+            Self::DunningReturn,
+            Self::CreditApplied,
+            Self::CreditRefund,
+            Self::PaymentReversal,
+            Self::ExchangeReversal,
+        ]
+        .into_iter()
+        .find(|k| k.name() == name)
     }
 }
 
@@ -144,25 +172,47 @@ impl Entry {
     }
 }
 
-/// A finalized invoice: the seller owes net and tax.
+/// A finalized invoice: the seller owes net and tax. One below zero is owed to the
+/// seller: its credit.
 pub fn invoice(currency: Currency, net: Decimal, tax: Decimal) -> Result<Entry, LedgerError> {
     let total = net.checked_add(tax).ok_or(MoneyError::TooLarge)?;
-    Entry::new(Kind::Invoice, currency, &[(Account::Receivable, total), (Account::Revenue, -net), (Account::Tax, -tax)])
+    Entry::new(
+        Kind::Invoice,
+        currency,
+        &[
+            (Account::Receivable, total.max(Decimal::ZERO)),
+            (Account::CustomerCredit, total.min(Decimal::ZERO)),
+            (Account::Revenue, -net),
+            (Account::Tax, -tax),
+        ],
+    )
 }
 
-/// A credit note of positive amounts. What the invoice no longer has open goes
-/// to the seller's credit.
-pub fn credit_note(currency: Currency, net: Decimal, tax: Decimal, open: Decimal) -> Result<Entry, LedgerError> {
+/// What is open of an invoice before and after something changed it.
+#[derive(Debug, Clone, Copy)]
+pub struct Open {
+    pub before: Decimal,
+    pub after: Decimal,
+}
+
+impl Open {
+    /// By how much more is owed of the invoice.
+    fn change(self) -> Decimal {
+        self.after - self.before
+    }
+}
+
+/// A credit note. What the invoice no longer has open goes to the seller's credit.
+pub fn credit_note(currency: Currency, net: Decimal, tax: Decimal, open: Open) -> Result<Entry, LedgerError> {
     let total = net.checked_add(tax).ok_or(MoneyError::TooLarge)?;
-    let settled = total.min(open.max(Decimal::ZERO));
     Entry::new(
         Kind::CreditNote,
         currency,
         &[
             (Account::Revenue, net),
             (Account::Tax, tax),
-            (Account::Receivable, -settled),
-            (Account::CustomerCredit, settled - total),
+            (Account::Receivable, open.change()),
+            (Account::CustomerCredit, -total - open.change()),
         ],
     )
 }
@@ -174,6 +224,64 @@ pub fn payment(currency: Currency, amount: Decimal, open: Decimal) -> Result<Ent
         Kind::Payment,
         currency,
         &[(Account::Cash, amount), (Account::Receivable, -settled), (Account::CustomerCredit, settled - amount)],
+    )
+}
+
+/// An invoice and its charges, paid of the seller's credit.
+pub fn credit_applied(currency: Currency, amount: Decimal) -> Result<Entry, LedgerError> {
+    Entry::new(Kind::CreditApplied, currency, &[(Account::CustomerCredit, amount), (Account::Receivable, -amount)])
+}
+
+/// The seller's credit, paid out.
+pub fn credit_refund(currency: Currency, amount: Decimal) -> Result<Entry, LedgerError> {
+    Entry::new(Kind::CreditRefund, currency, &[(Account::CustomerCredit, amount), (Account::Cash, -amount)])
+}
+
+/// What taking a payment back opens again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Reopened {
+    /// Of the invoice and of charges that are open.
+    pub owed: Decimal,
+    /// Of charges whose rest was written off.
+    pub lost: Decimal,
+}
+
+/// A payment that is taken back, of money or of the seller's credit. What it had paid
+/// beyond what is owed again had gone to the seller's credit, and comes from there;
+/// where that was used, the seller owes it.
+pub fn payment_reversal(
+    currency: Currency,
+    amount: Decimal,
+    reopened: Reopened,
+    from_credit: bool,
+) -> Result<Entry, LedgerError> {
+    let excess = amount - reopened.owed - reopened.lost;
+    let (of_credit, of_money) = if from_credit { (excess - amount, Decimal::ZERO) } else { (excess, -amount) };
+    let postings = [
+        (Account::Receivable, reopened.owed),
+        (Account::WriteOff, reopened.lost),
+        (Account::CustomerCredit, of_credit),
+        (Account::Cash, of_money),
+    ];
+    Entry::new(Kind::PaymentReversal, currency, &postings)
+}
+
+/// Takes back what a payment gained or lost by its rate.
+pub fn exchange_reversal(currency: Currency, difference: Decimal) -> Result<Entry, LedgerError> {
+    Entry::new(
+        Kind::ExchangeReversal,
+        currency,
+        &[(Account::Translation, -difference), (Account::ExchangeDifference, difference)],
+    )
+}
+
+/// Paid fees and interest that were not owed: no income any more, and the seller's credit.
+pub fn dunning_return(currency: Currency, fee: Decimal, interest: Decimal) -> Result<Entry, LedgerError> {
+    let total = fee.checked_add(interest).ok_or(MoneyError::TooLarge)?;
+    Entry::new(
+        Kind::DunningReturn,
+        currency,
+        &[(Account::DunningFee, fee), (Account::DefaultInterest, interest), (Account::CustomerCredit, -total)],
     )
 }
 
@@ -247,6 +355,42 @@ mod tests {
         assert_eq!(got, Err(LedgerError::Unbalanced));
         let fine = Decimal::new(1, 3);
         assert!(Entry::new(Kind::Payment, eur, &[(Account::Cash, fine), (Account::Receivable, -fine)]).is_err());
+    }
+
+    fn of(entry: &Entry, account: Account) -> Decimal {
+        entry.postings().iter().filter(|(of, _)| *of == account).map(|(_, amount)| *amount).sum()
+    }
+
+    #[test]
+    fn a_payment_taken_back_leaves_no_trace_but_what_was_used_of_it() {
+        let eur = Currency::parse("EUR").unwrap();
+        let n = |n: i64| Decimal::from(n);
+        // 130 came for 100 owed; then 40 of the document was credited; the bank takes the 130 back.
+        let paid = payment(eur, n(130), n(100)).unwrap();
+        let note = credit_note(eur, n(40), n(0), Open { before: n(0), after: n(0) }).unwrap();
+        let back = payment_reversal(eur, n(130), Reopened { owed: n(60), lost: n(0) }, false).unwrap();
+        let sum = |account| of(&paid, account) + of(&note, account) + of(&back, account);
+        assert_eq!((sum(Account::Cash), sum(Account::CustomerCredit)), (n(0), n(0)));
+        // 100 were owed from the invoice
+        assert_eq!(sum(Account::Receivable), n(-40));
+        // of credit: as much credit as before, without the account named twice
+        let used = credit_applied(eur, n(30)).unwrap();
+        let back = payment_reversal(eur, n(30), Reopened { owed: n(20), lost: n(10) }, true).unwrap();
+        assert_eq!(of(&used, Account::CustomerCredit) + of(&back, Account::CustomerCredit), n(0));
+        assert_eq!(of(&back, Account::WriteOff), n(10));
+        assert!(back.postings().iter().all(|(account, _)| *account != Account::Cash));
+    }
+
+    #[test]
+    fn an_invoice_below_zero_is_the_sellers_credit_until_a_note_takes_it_back() {
+        let eur = Currency::parse("EUR").unwrap();
+        let n = |n: i64| Decimal::from(n);
+        let owed = invoice(eur, n(-50), n(-10)).unwrap();
+        assert_eq!((of(&owed, Account::CustomerCredit), of(&owed, Account::Receivable)), (n(-60), n(0)));
+        let note = credit_note(eur, n(-50), n(-10), Open { before: n(0), after: n(0) }).unwrap();
+        assert_eq!((of(&note, Account::CustomerCredit), of(&note, Account::Receivable)), (n(60), n(0)));
+        let partly = credit_note(eur, n(50), n(10), Open { before: n(40), after: n(0) }).unwrap();
+        assert_eq!((of(&partly, Account::CustomerCredit), of(&partly, Account::Receivable)), (n(-20), n(-40)));
     }
 
     #[test]

@@ -55,6 +55,9 @@ pub fn faults(plan: &Plan) -> Vec<Fault> {
         if plan.charges[..index].iter().any(|other| other.code == charge.code) {
             fault(format!("charges[{index}].code"), "is used twice");
         }
+        if plan.charges[..index].iter().any(|other| is_held_twice(other, charge)) {
+            fault(format!("charges[{index}].forecast_band"), "the meter's forecast is held against another charge too");
+        }
         for (field, problem) in charge_faults(charge) {
             fault(format!("charges[{index}].{field}"), problem);
         }
@@ -107,6 +110,14 @@ pub fn faults(plan: &Plan) -> Vec<Fault> {
         }
     }
     found
+}
+
+/// Whether two charges hold their parts of a meter against its whole forecast on the same days.
+fn is_held_twice(one: &Charge, other: &Charge) -> bool {
+    let banded = one.forecast_band.is_some() && other.forecast_band.is_some() && one.meter == other.meter;
+    let ends_before =
+        |a: &Charge, b: &Charge| matches!((a.valid_until, b.valid_from), (Some(end), Some(start)) if end < start);
+    banded && !ends_before(one, other) && !ends_before(other, one)
 }
 
 fn coupon_faults(coupon: &Coupon) -> Vec<Problem> {
@@ -224,6 +235,7 @@ fn charge_faults(charge: &Charge) -> Vec<Problem> {
     if let Some(band) = &charge.forecast_band {
         check(charge.aggregation == Aggregation::Sum && !flat, "forecast_band", "only of what is added up");
         check(!charge.model.needs_singles(), "forecast_band", "not of events that are priced one by one");
+        check(charge.filters.is_empty(), "forecast_band", "only of all usage of the meter, as its forecast is");
         check(band.minimum_percent.is_none_or(|p| is_percent(p, 0, 100)), "forecast_band.minimum_percent", "0 to 100");
         check(
             band.above_percent.is_none_or(|p| is_percent(p, 100, 1_000)),
@@ -413,6 +425,30 @@ mod tests {
         ] {
             assert!(!faults(&plan(tiers(bad))).is_empty(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn a_forecast_is_held_against_all_usage_of_its_meter_once() {
+        use jiff::civil::date;
+
+        use crate::domain::forecast::ForecastBand;
+        use crate::domain::usage::Property;
+        let mut held = plan(Model::PerUnit { unit: Decimal::ONE });
+        let zero = Decimal::ZERO;
+        let band =
+            ForecastBand { minimum_percent: Some(Decimal::from(80)), above_percent: None, surcharge_percent: zero };
+        held.charges[0].forecast_band = Some(band);
+        assert!(faults(&held).is_empty());
+        let mut twice = held.clone();
+        twice.charges.push(Charge { code: "again".into(), ..twice.charges[0].clone() });
+        assert_eq!(faults(&twice)[0].field, "charges[1].forecast_band");
+        // one after the other
+        twice.charges[0].valid_until = Some(date(2026, 6, 30));
+        twice.charges[1].valid_from = Some(date(2026, 7, 1));
+        assert!(faults(&twice).is_empty());
+        let only = Filter { property: Property::Language, values: vec!["it".into()] };
+        held.charges[0].filters.push(only);
+        assert_eq!(faults(&held)[0].field, "charges[0].forecast_band");
     }
 
     #[test]

@@ -1,13 +1,15 @@
 //! Properties that hold for every plan and every usage.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use jiff::civil::{Date, date};
 use proptest::prelude::*;
 use rust_decimal::Decimal;
 
 use super::definition::{Definition, Merged, Reopened, Rule};
-use super::invoice::assemble;
-use super::ledger;
+use super::invoice::{assemble, open};
+use super::ledger::{self, Open};
 use super::money::{Currency, Rounding, allocate};
 use super::over_time::History;
 use super::period::{Dates, Interval, plus_days};
@@ -233,14 +235,26 @@ proptest! {
         prop_assert_eq!(draft.net, net);
         prop_assert_eq!(draft.total, draft.net + draft.tax);
         let payment = Decimal::new(pay, 2);
-        for entry in [
-            ledger::invoice(eur, draft.net, draft.tax),
-            ledger::payment(eur, payment, draft.total),
-            ledger::credit_note(eur, draft.net, draft.tax, draft.total - payment),
+        let zero = Decimal::ZERO;
+        let opened = |paid, credited| open(draft.total, paid, credited);
+        let change = Open { before: opened(payment, zero), after: opened(payment, draft.total) };
+        let again = ledger::Reopened { owed: opened(zero, draft.total) - change.after, lost: zero };
+        let mut sums: BTreeMap<ledger::Account, Decimal> = BTreeMap::new();
+        for (entry, owed) in [
+            (ledger::invoice(eur, draft.net, draft.tax), opened(zero, zero)),
+            (ledger::payment(eur, payment, opened(zero, zero)), opened(payment, zero)),
+            (ledger::credit_note(eur, draft.net, draft.tax, change), change.after),
+            (ledger::payment_reversal(eur, payment, again, false), zero),
         ] {
             let entry = entry.expect("balanced");
             prop_assert!(entry.postings().iter().map(|(_, a)| *a).sum::<Decimal>().is_zero());
+            for (account, amount) in entry.postings() {
+                *sums.entry(*account).or_default() += *amount;
+            }
+            // receivables are what is open, whatever came before
+            prop_assert_eq!(sums.get(&ledger::Account::Receivable).copied().unwrap_or_default(), owed);
         }
+        prop_assert!(sums.values().all(Decimal::is_zero), "{:?}", sums);
     }
 
     #[test]

@@ -70,6 +70,11 @@ impl Charge {
             interest: self.interest - self.interest_paid - self.interest_closed,
         }
     }
+
+    /// What was paid.
+    pub fn paid(&self) -> OpenCharge {
+        OpenCharge { fee: self.fee_paid, interest: self.interest_paid }
+    }
 }
 
 /// Stores a charge.
@@ -106,6 +111,55 @@ pub async fn pay(tx: &mut TenantTx, charge: ChargeId, paid: OpenCharge) -> Resul
         charge.0,
         paid.fee,
         paid.interest,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+/// Takes back what a payment had settled of a charge; where the charge was closed, that
+/// is closed with it.
+pub async fn unpay(tx: &mut TenantTx, charge: ChargeId, taken: OpenCharge, closed: bool) -> Result<(), Failure> {
+    let (provider, seller) = (tx.provider().0, tx.seller()?.0);
+    let closing = if closed { taken } else { OpenCharge::default() };
+    sqlx::query!(
+        "update billing.dunning_charge
+            set fee_paid = fee_paid - $4, interest_paid = interest_paid - $5,
+                fee_closed = fee_closed + $6, interest_closed = interest_closed + $7
+          where provider_id = $1 and seller_id = $2 and charge_id = $3",
+        provider,
+        seller,
+        charge.0,
+        taken.fee,
+        taken.interest,
+        closing.fee,
+        closing.interest,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+/// Notes that what was paid of a charge was given back: it is closed with the rest.
+pub async fn give_back(
+    tx: &mut TenantTx,
+    charge: ChargeId,
+    reason: &str,
+    (at, by): (Timestamp, Option<Uuid>),
+) -> Result<(), Failure> {
+    let (provider, seller) = (tx.provider().0, tx.seller()?.0);
+    sqlx::query!(
+        "update billing.dunning_charge
+            set fee_closed = fee_closed + fee_paid, interest_closed = interest_closed + interest_paid, fee_paid = 0,
+                interest_paid = 0, closing = $4, reason = $5, closed_at = $6, closed_by = $7
+          where provider_id = $1 and seller_id = $2 and charge_id = $3",
+        provider,
+        seller,
+        charge.0,
+        Closing::Void.name(),
+        reason,
+        at.to_sqlx(),
+        by,
     )
     .execute(tx.conn())
     .await?;

@@ -348,6 +348,18 @@ pub async fn release(tx: &mut TenantTx, hold: HoldId, at: Timestamp, by: Uuid) -
 /// Has the open invoices that a hold is about looked at.
 pub async fn wake(tx: &mut TenantTx, invoice: Option<InvoiceId>, at: Timestamp) -> Result<(), Failure> {
     let (provider, seller) = (tx.provider().0, tx.seller()?.0);
+    // Who looks at one of them now would write afterwards when it is looked at next.
+    sqlx::query!(
+        "select from billing.invoice
+          where provider_id = $1 and seller_id = $2 and kind = 'invoice' and state in ('finalized', 'sent')
+            and ($3::uuid is null or invoice_id = $3)
+          order by invoice_id for update",
+        provider,
+        seller,
+        invoice.map(|i| i.0),
+    )
+    .execute(tx.conn())
+    .await?;
     sqlx::query!(
         "update billing.dunning d set look_at = $4
            from billing.invoice i

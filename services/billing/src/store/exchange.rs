@@ -236,7 +236,22 @@ pub async fn insert_payment(tx: &mut TenantTx, of: &Realised) -> Result<(), Fail
     Ok(())
 }
 
-/// What the payments of an invoice realised, in their order.
+/// By how much a payment gained or lost by its rate, and in which currency.
+pub async fn difference(tx: &mut TenantTx, payment: PaymentId) -> Result<Option<(Currency, Decimal)>, Failure> {
+    let (provider, seller) = (tx.provider().0, tx.seller()?.0);
+    let row = sqlx::query!(
+        "select currency, difference from billing.payment_exchange
+          where provider_id = $1 and seller_id = $2 and payment_id = $3",
+        provider,
+        seller,
+        payment.0,
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    row.map(|r| Ok((currency(&r.currency)?, r.difference))).transpose()
+}
+
+/// What the payments of an invoice realised, in their order, without those that were taken back.
 pub async fn of_payments(
     tx: &mut TenantTx,
     seller: SellerId,
@@ -250,6 +265,9 @@ pub async fn of_payments(
            join billing.payment_exchange e
              on e.provider_id = p.provider_id and e.seller_id = p.seller_id and e.payment_id = p.payment_id
           where p.provider_id = $1 and p.seller_id = $2 and p.invoice_id = $3
+            and not exists (select from billing.payment_reversal r
+                             where r.provider_id = p.provider_id and r.seller_id = p.seller_id
+                               and r.payment_id = p.payment_id)
           order by e.payment_id",
         provider,
         seller.0,

@@ -59,7 +59,12 @@ pub async fn post(
     )
     .execute(tx.conn())
     .await?;
-    Ok(())
+    let of_credit: Decimal =
+        entry.postings().iter().filter(|(account, _)| *account == Account::CustomerCredit).map(|(_, a)| *a).sum();
+    if of_credit.is_zero() {
+        return Ok(());
+    }
+    super::credit::add(tx, issuer, entry.currency(), -of_credit).await
 }
 
 /// A listed entry.
@@ -136,7 +141,7 @@ pub struct Journaled {
     pub kind: Kind,
     pub currency: String,
     pub booking_date: Date,
-    /// The invoice's number; for payments the bank's reference.
+    /// The invoice's number; for payments and refunds the bank's reference.
     pub code: String,
     /// The invoice that is issued, credited, paid or dunned.
     pub invoice: String,
@@ -172,7 +177,7 @@ pub async fn journal(
     let from = after.map_or(booked.dates.from, |key| key.booking_date);
     let rows = sqlx::query!(
         r#"select e.seller_id, coalesce(s.handle, '') as "handle!", e.entry_id, e.kind, e.currency, e.booking_date,
-                  coalesce(p.reference, i.number, '') as "code!", coalesce(i.number, '') as "number!",
+                  coalesce(f.reference, p.reference, i.number, '') as "code!", coalesce(i.number, '') as "number!",
                   coalesce(i.buyer ->> 'legal_name', '') as "buyer!",
                   array(select q.account from billing.ledger_posting q
                          where q.provider_id = e.provider_id and q.seller_id = e.seller_id and q.entry_id = e.entry_id
@@ -184,6 +189,8 @@ pub async fn journal(
              left join billing.seller s on s.provider_id = e.provider_id and s.seller_id = e.seller_id
              left join billing.payment p
                on p.provider_id = e.provider_id and p.seller_id = e.seller_id and p.payment_id = e.source_id
+             left join billing.credit_refund f
+               on f.provider_id = e.provider_id and f.seller_id = e.seller_id and f.refund_id = e.source_id
              left join billing.dunning_charge c
                on c.provider_id = e.provider_id and c.seller_id = e.seller_id and c.charge_id = e.source_id
              left join billing.invoice i

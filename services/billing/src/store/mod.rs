@@ -6,6 +6,7 @@ pub mod alert;
 pub mod books;
 pub mod charge;
 pub mod contract;
+pub mod credit;
 pub mod dispute;
 pub mod document;
 pub mod dunning;

@@ -104,10 +104,12 @@ pub async fn page(tx: &mut TenantTx, of: &Of, after: Option<Key>, limit: i64) ->
                 order by r.booking_date, r.entry_id limit $9
            )
            select r.entry_id, r.booking_date, r.kind, r.amount as "amount!", r.balance as "balance!",
-                  coalesce(i.number, '') as "number!", coalesce(p.reference, '') as "reference!"
+                  coalesce(i.number, '') as "number!", coalesce(p.reference, f.reference, '') as "reference!"
              from paged r
              left join billing.payment p
                on p.provider_id = $1 and p.seller_id = $2 and p.payment_id = r.source_id
+             left join billing.credit_refund f
+               on f.provider_id = $1 and f.seller_id = $2 and f.refund_id = r.source_id
              left join billing.dunning_charge c
                on c.provider_id = $1 and c.seller_id = $2 and c.charge_id = r.source_id
              left join billing.invoice i

@@ -64,6 +64,7 @@ async fn look(deps: &Deps, due: &Due) -> Result<bool, Fault> {
         currency: head.currency,
         raised: watched.raised.filter(|(level, _)| *level > 0),
         held: store::dunning::held(&mut tx, invoice).await?,
+        covered: living && store::credit::covers(&mut tx, invoice).await?,
     };
     let level = match step(policy.as_ref().map(|p| &p.policy), &standing, today)? {
         Step::Rest => {
