@@ -233,3 +233,33 @@ fn is_of_tls(error: &Error) -> bool {
     }
     false
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_server_that_turns_everybody_away_refuses_no_mail_for_good() {
+        let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = server.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            while let Ok((mut client, _)) = server.accept().await {
+                client.write_all(b"554 5.7.1 You are on a list\r\n").await.unwrap();
+            }
+        });
+        let dial = Dial::new(true, None).unwrap();
+        let visit = Visit {
+            dial: &dial,
+            hello: "desk.example",
+            door: Door { host: "127.0.0.1", port, security: Security::None, user: "" },
+            credential: None,
+            until: Instant::now() + Duration::from_secs(20),
+        };
+        let trouble = visit.check().await.unwrap_err();
+        assert_eq!(trouble.reason, Reason::Unreachable, "{trouble:?}");
+        assert!(trouble.reason.is_of_the_account());
+    }
+}

@@ -298,8 +298,16 @@ impl Api {
     async fn receipt(&self, delivery: &Delivery<'_>, receipt: &Receipt) -> Result<(), Fault> {
         let Some(account) = self.account_of(delivery, &receipt.platform_id).await? else { return Ok(()) };
         let mut tx = self.desk.deps.db.begin(delivery.scope).await?;
+        // In this order: what ends between the two looks is found by the second.
+        let is_handing_in = receipt.action == Action::Failed && store::senders::is_handing_in(&mut tx, account).await?;
         let found = store::senders::answer(&mut tx, account, &receipt.external_id).await?;
-        let Some((message, ticket)) = found else { return Ok(()) };
+        let Some((message, ticket)) = found else {
+            // A failure is told once, and may be told before the answer's own call has returned.
+            return match is_handing_in {
+                true => Err(Fault::Unavailable("a receipt came before its answer was known".into())),
+                false => Ok(()),
+            };
+        };
         if receipt.action != Action::Failed {
             store::senders::told(&mut tx, message, receipt.action, &receipt.status).await?;
             return Ok(tx.commit().await?);

@@ -247,6 +247,21 @@ pub async fn answer(
     Ok(row.map(|row| (MessageId(row.message_id), TicketId(row.ticket_id))))
 }
 
+/// Whether an answer of an account is being handed in: its id at the other side may be told before it is known here.
+pub async fn is_handing_in(tx: &mut TenantTx, account: ChannelAccountId) -> Result<bool, Failure> {
+    let (provider, seller) = (tx.provider().0, tx.seller()?.0);
+    Ok(sqlx::query_scalar!(
+        r#"select exists (select from tickets.outgoing
+                          where provider_id = $1 and seller_id = $2 and state = 'sending'
+                            and channel_account_id = $3) as "exists!""#,
+        provider,
+        seller,
+        account.0,
+    )
+    .fetch_one(tx.conn())
+    .await?)
+}
+
 /// Notes what the other side tells of an answer; whether that is news. A failure is not taken back.
 pub async fn told(tx: &mut TenantTx, message: MessageId, action: Action, status: &str) -> Result<bool, Failure> {
     let (provider, seller) = (tx.provider().0, tx.seller()?.0);

@@ -306,13 +306,12 @@ impl<'a> Talk<'a> {
         }
         let envelope = self.session.ended();
         if hand.is_none() {
-            let Ok(Ok(taken)) = timeout(SILENCE / 2, shared.hands.acquire()).await else {
-                return self.say("451 4.3.2 too much at once, come again later").await;
-            };
-            hand = Some(taken);
+            hand = timeout(SILENCE / 2, shared.hands.acquire()).await.ok().and_then(Result::ok);
         }
+        let same = |answer| vec![answer; envelope.recipients.len()];
         let answers = match content.finish() {
-            Err(bad) => vec![bad.answer(); envelope.recipients.len()],
+            _ if hand.is_none() => same("451 4.3.2 too much at once, come again later"),
+            Err(bad) => same(bad.answer()),
             Ok(mail) => self.keep(&envelope, mail).await,
         };
         drop(hand);
