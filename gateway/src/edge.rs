@@ -23,6 +23,7 @@ use tonic::service::Routes;
 use tower::util::BoxCloneSyncService;
 use tower::{Layer, ServiceBuilder, ServiceExt};
 
+use crate::arrival::Arrivals;
 use crate::bodies::Bodies;
 use crate::forward::Forward;
 use crate::limits::{Allowance, Limiter, LimitsLayer};
@@ -63,12 +64,14 @@ pub(crate) struct Edge {
     pub verifier: Verifier,
     /// Room for bodies that are read whole.
     pub bodies: Bodies,
+    /// Calls that are on their way.
+    arrivals: Arrivals,
     trust_forwarded: bool,
 }
 
 /// The whole edge as an HTTP service.
 pub fn app(settings: &Settings) -> Result<Router, crate::rest::BadRoute> {
-    let limiter = Limiter::new(settings.clock.clone(), settings.tenant, settings.address);
+    let limiter = Limiter::new(settings.clock.clone(), settings.tenant, settings.address, settings.in_flight);
     let stack = ServiceBuilder::new()
         // outermost: even a refusal has a span and a count
         .layer(CallLayer::new("gateway"))
@@ -94,6 +97,7 @@ pub fn app(settings: &Settings) -> Result<Router, crate::rest::BadRoute> {
         transcoder: Arc::new(Transcoder::new()?),
         verifier: settings.verifier.clone(),
         bodies: Bodies::default(),
+        arrivals: Arrivals::default(),
         trust_forwarded: settings.trust_forwarded,
     };
     let router = Router::new()
@@ -131,10 +135,9 @@ async fn dispatch(
     mark_origin(&edge, from, &mut request);
     let kind = request.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
     let path = request.uri().path();
-    let mut response = if kind.starts_with("application/grpc-web") {
-        call(edge.web.clone(), request).await
-    } else if kind.starts_with("application/grpc") {
-        call(edge.calls.clone(), request).await
+    let mut response = if kind.starts_with("application/grpc") {
+        let service = if kind.starts_with("application/grpc-web") { &edge.web } else { &edge.calls };
+        call(&edge, service.clone(), request).await
     } else if path.starts_with(webhooks::PREFIX) {
         webhooks::answer(&edge, request).await
     } else if path.starts_with("/v1/") {
@@ -148,7 +151,11 @@ async fn dispatch(
     response
 }
 
-async fn call(service: Local, request: Request<axum::body::Body>) -> Response<axum::body::Body> {
+async fn call(edge: &Edge, service: Local, request: Request<axum::body::Body>) -> Response<axum::body::Body> {
+    let request = match edge.arrivals.wait(request).await {
+        Ok(request) => request,
+        Err(status) => return status.into_http(),
+    };
     let answer: Result<Response<Body>, Infallible> = service.oneshot(request.map(Body::new)).await;
     match answer {
         Ok(response) => response.map(axum::body::Body::new),

@@ -2,11 +2,12 @@
 //! HTTP; every call, however it came in, passes the same stack and is forwarded
 //! by the service's name. gRPC bodies are passed on without being decoded.
 //!
-//! Reading order: [`port`], [`tls`], [`edge`] (the stack), [`forward`], [`limits`], `linger`, then [`rest`]
+//! Reading order: [`port`], [`tls`], [`edge`] (the stack), `arrival`, [`forward`], [`limits`], `linger`, then [`rest`]
 //! (transcoding by `google.api.http`), [`connect`], [`openapi`], [`pages`], `help_page`, `survey_page`, [`webhooks`].
 //!
 //! Invariants: no SQL, no domain; a new RPC needs no change here.
 
+mod arrival;
 pub mod bodies;
 mod calendar_page;
 mod connect;

@@ -1,18 +1,20 @@
 //! The public port: accepts connections, not without end, and closes those that
-//! say nothing.
+//! say nothing, also those that said something once.
 
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
+use bytes::Bytes;
 use http::{Request, Response, Version, header};
+use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
@@ -37,6 +39,9 @@ const GOODBYE: Duration = Duration::from_secs(5);
 /// How long a request of HTTP/1.1 may take to the end of its headers, and how
 /// long a connection may idle before it.
 const HEADERS: Duration = Duration::from_secs(30);
+/// How long a connection may be open without a request at work; its client opens another
+/// when it needs one.
+const IDLE: Duration = Duration::from_secs(5 * 60);
 /// Streams open at once in one connection.
 const MOST_STREAMS: u32 = 256;
 
@@ -102,16 +107,20 @@ async fn answer<S>(stream: S, from: SocketAddr, app: Router, stop: CancellationT
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let asked = Arc::new(AtomicBool::new(false));
-    let heard = asked.clone();
+    let activity = Activity::default();
+    let seen = activity.clone();
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
-        heard.store(true, Ordering::Relaxed);
+        let at_work = seen.begin();
         request.extensions_mut().insert(ConnectInfo(from));
         // who waits to be asked for the body sends none after a refusal; in HTTP/2 a stream ends alone
         let lingers = request.version() < Version::HTTP_2 && !request.headers().contains_key(header::EXPECT);
         let wrapped = |body| if lingers { Body::new(Lingering::new(body)) } else { Body::new(body) };
         let answer = app.clone().oneshot(request.map(wrapped));
-        async move { answer.await as Result<Response<Body>, Infallible> }
+        async move {
+            let answer: Result<Response<Body>, Infallible> = answer.await;
+            // at work until the last byte of the answer is on its way
+            answer.map(|answer| answer.map(|body| Body::new(Answer { body, _at_work: at_work })))
+        }
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADERS);
@@ -122,8 +131,8 @@ where
         .keep_alive_interval(Duration::from_secs(30))
         .keep_alive_timeout(Duration::from_secs(20));
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
-    let mut patience = pin!(sleep(PATIENCE));
-    let (mut stopping, mut asked_to_go, mut is_heard) = (false, false, false);
+    let mut look = pin!(sleep(PATIENCE));
+    let (mut stopping, mut asked_to_go) = (false, false);
     loop {
         tokio::select! {
             _ = connection.as_mut() => return,
@@ -131,19 +140,93 @@ where
                 stopping = true;
                 connection.as_mut().graceful_shutdown();
             }
-            () = patience.as_mut(), if !is_heard => {
+            () = look.as_mut() => {
                 // asked here and not above: a request may have come in while this waited
-                is_heard = asked.load(Ordering::Relaxed);
-                if is_heard {
-                    continue;
+                match activity.idle_since() {
+                    Idle::Not => look.as_mut().reset(Instant::now() + IDLE),
+                    Idle::Since(at) if Instant::now() < at + IDLE => look.as_mut().reset(at + IDLE),
+                    _ if asked_to_go => return,
+                    Idle::Since(_) | Idle::Always => {
+                        asked_to_go = true;
+                        connection.as_mut().graceful_shutdown();
+                        look.as_mut().reset(Instant::now() + GOODBYE);
+                    }
                 }
-                if asked_to_go {
-                    return;
-                }
-                asked_to_go = true;
-                connection.as_mut().graceful_shutdown();
-                patience.as_mut().reset(Instant::now() + GOODBYE);
             }
+        }
+    }
+}
+
+/// What is asked over a connection.
+#[derive(Clone, Default)]
+struct Activity(Arc<Mutex<Asked>>);
+
+#[derive(Default)]
+struct Asked {
+    at_work: usize,
+    ended: Option<Instant>,
+}
+
+/// Whether nothing is asked.
+enum Idle {
+    /// Something is at work.
+    Not,
+    Since(Instant),
+    /// Nothing ever was.
+    Always,
+}
+
+/// A request that is at work, until it is dropped.
+struct AtWork(Activity);
+
+/// The body of an answer.
+struct Answer {
+    body: Body,
+    _at_work: AtWork,
+}
+
+impl http_body::Body for Answer {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Activity {
+    fn begin(&self) -> AtWork {
+        if let Ok(mut asked) = self.0.lock() {
+            asked.at_work += 1;
+        }
+        AtWork(self.clone())
+    }
+
+    fn idle_since(&self) -> Idle {
+        match self.0.lock() {
+            Ok(asked) if 0 < asked.at_work => Idle::Not,
+            Ok(asked) => asked.ended.map_or(Idle::Always, Idle::Since),
+            Err(_) => Idle::Not,
+        }
+    }
+}
+
+impl Drop for AtWork {
+    fn drop(&mut self) {
+        if let Ok(mut asked) = self.0.0.lock() {
+            asked.at_work = asked.at_work.saturating_sub(1);
+            asked.ended = Some(Instant::now());
         }
     }
 }
@@ -152,6 +235,7 @@ where
 mod tests {
     use super::*;
     use axum::routing::get;
+    use http_body_util::BodyExt;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
     /// The client's end of a connection.
@@ -180,6 +264,27 @@ mod tests {
             assert!(!answer.contains("connection: close"), "{answer}");
             sleep(PATIENCE - Duration::from_secs(1)).await;
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_asks_nothing_any_more_is_closed() {
+        let (client, server) = tokio::io::duplex(64 * 1024);
+        let app = Router::new().route("/", get(|| async { "here" }));
+        let served = tokio::spawn(answer(server, ([192, 0, 2, 7], 4711).into(), app, CancellationToken::new()));
+        let io = TokioIo::new(client);
+        let (mut sender, connection) =
+            hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await.expect("HTTP/2");
+        let driven = tokio::spawn(connection);
+        for _ in 0..3 {
+            let request = Request::get("http://desk.example/").body(Body::empty()).expect("a request");
+            let answered = sender.send_request(request).await.expect("it is open");
+            assert_eq!(answered.into_body().collect().await.expect("a body").to_bytes(), "here");
+            sleep(IDLE - Duration::from_secs(10)).await;
+        }
+        let since = Instant::now();
+        served.await.expect("it ends");
+        assert!(since.elapsed() <= Duration::from_secs(10) + GOODBYE + Duration::from_secs(1), "{:?}", since.elapsed());
+        drop(driven.await);
     }
 
     #[tokio::test]
