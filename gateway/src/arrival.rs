@@ -64,7 +64,8 @@ impl Arrivals {
             Ok(Err(_)) => Err(Fault::invalid("message", "must be complete").into()),
             Ok(Ok(Start::Whole(frames))) => Ok(Request::from_parts(head, joined(frames, Body::empty()))),
             Ok(Ok(Start::Beginning(_))) if is_open => {
-                Err(Fault::invalid("message", format!("must be at most {} KiB", START_BYTES / 1024)).into())
+                // as every other message that is too large
+                Err(Status::out_of_range(format!("the message must be at most {} KiB", START_BYTES / 1024)))
             }
             Ok(Ok(Start::Beginning(frames))) => Ok(Request::from_parts(head, joined(frames, body))),
         }
@@ -164,7 +165,7 @@ mod tests {
         // the beginning of a large one is enough, of a caller with a token
         assert!(arrivals.wait(call(GUARDED, "192.0.2.1", pieces(66, false))).await.is_ok());
         let large = arrivals.wait(call(OPEN, "192.0.2.1", pieces(66, true))).await;
-        assert_eq!(code(large), tonic::Code::InvalidArgument);
+        assert_eq!(code(large), tonic::Code::OutOfRange);
     }
 
     #[tokio::test(start_paused = true)]
