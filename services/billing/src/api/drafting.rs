@@ -351,12 +351,19 @@ pub async fn foreseen(tx: &mut TenantTx, ground: &Ground, period: Dates, passed:
 pub async fn what_if(tx: &mut TenantTx, ground: &Ground, plan: &Plan, date: Date) -> Result<Drafted, Fault> {
     let anchor = ground.account.as_ref().and_then(|a| a.cycle).map_or(first_of_month(date), |c| c.anchor);
     let period = Cycle { anchor, interval: plan.interval }.containing(date)?;
-    let mut part = [Part { contract: 0, plan, dates: period, measured: Vec::new(), history: History::default() }];
+    let forecasts = match plan.has_forecast_band() {
+        true => store::forecast::of_period(tx, ground.seller, period.from).await?,
+        false => Default::default(),
+    };
+    let history = History { forecasts, ..History::default() };
+    let mut part = [Part { contract: 0, plan, dates: period, measured: Vec::new(), history }];
     measure(tx, ground.seller, &mut part).await?;
     let rows = usage(tx, ground, &part, (period, LAST_DATE), &[]).await?;
     recall(tx, ground, &mut part, &rows, (period, LAST_DATE)).await?;
     let rated = rate(&part, period, &rows)?;
     let mut warnings = unrated_warnings(&rated);
+    warnings.extend(unlocked_warnings(&part));
+    warnings.extend(left_out_warnings(plan));
     let lines = rated.lines.into_iter().map(|l| (l, period.from)).collect();
     let treatment = treatment(ground, period, Purpose::Look, &mut warnings)?;
     finish(lines, &[None], &treatment, plan.currency, period, warnings)
@@ -561,6 +568,18 @@ fn unlocked_warnings(parts: &[Part<'_>]) -> Vec<String> {
         .flat_map(|part| part.plan.charges.iter().filter(|charge| unlocked(part, charge)))
         .map(|charge| format!("no forecast was locked for the charge {}", charge.code))
         .collect()
+}
+
+/// What depends on the periods of a contract, of which a plan that nobody signed has none.
+fn left_out_warnings(plan: &Plan) -> Vec<String> {
+    let once = plan.charges.iter().filter(|charge| charge.once);
+    let once = once
+        .map(|charge| format!("the charge {} is left out: it is due once, in a contract's first period", charge.code));
+    let rolling = plan.charges.iter().filter(|charge| charge.roll_over_periods > 0);
+    let rolling = rolling.map(|charge| format!("units that roll over to the charge {} are left out", charge.code));
+    let coupons = (!plan.coupons.is_empty()).then(|| "coupons are those of a contract's first period".to_owned());
+    let year = plan.yearly_commitment.map(|_| "the commitment of a contract's year is left out".to_owned());
+    once.chain(rolling).chain(coupons).chain(year).collect()
 }
 
 fn unrated_warnings(rated: &Rated) -> Vec<String> {

@@ -18,7 +18,7 @@ use crate::domain::mail::{Sender, State};
 use crate::store;
 use crate::store::invoice::Head;
 use crate::store::mail::{Delivery, Filter, Key, Mail};
-use crate::work::mail::{NoKey, place};
+use crate::work::mail::{NoKey, is_overtaken, place};
 
 /// Recipients of a seller's documents at most.
 const RECIPIENTS: usize = 10;
@@ -203,7 +203,10 @@ impl Api {
         let missing = || Fault::NotFound("invoice mail");
         let before = store::mail::list(&mut tx, Some(one.seller.0), filter, None, 1).await?.pop();
         let before = before.ok_or_else(missing)?;
-        store::invoice::lock(&mut tx, before.invoice_id).await?.ok_or_else(missing)?;
+        let head = store::invoice::lock(&mut tx, before.invoice_id).await?.ok_or_else(missing)?;
+        if before.level > 0 && is_overtaken(&mut tx, &head).await? {
+            return Err(Refusal::NoticeOvertaken.into());
+        }
         let delivery = store::mail::delivery(&mut tx, one.seller).await?.ok_or(Refusal::NoRecipients)?;
         store::mail::requeue(&mut tx, id, &delivery).await?;
         let mail = store::mail::list(&mut tx, Some(one.seller.0), filter, None, 1).await?.pop().ok_or_else(missing)?;

@@ -48,6 +48,8 @@ pub enum Refusal {
     NothingOpen,
     #[error("the payment was taken back")]
     PaymentReversed,
+    #[error("nothing is due of the invoice, or it is held: nobody is reminded of it")]
+    NoticeOvertaken,
     #[error("what was frozen does not say all that this format demands: {}", rules(.0))]
     DocumentIncomplete(Vec<documents::Violation>),
     #[error("not a whole day of the period has passed")]
@@ -82,6 +84,7 @@ impl Explain for Refusal {
             | Refusal::MoreThanOpen(_)
             | Refusal::NothingOpen
             | Refusal::PaymentReversed
+            | Refusal::NoticeOvertaken
             | Refusal::TooEarly
             | Refusal::DocumentIncomplete(_)
             | Refusal::Logo(_) => Code::FailedPrecondition,
@@ -106,6 +109,7 @@ impl Explain for Refusal {
             Refusal::MoreThanOpen(_) => "MORE_THAN_OPEN",
             Refusal::NothingOpen => "NOTHING_OPEN",
             Refusal::PaymentReversed => "PAYMENT_REVERSED",
+            Refusal::NoticeOvertaken => "NOTICE_OVERTAKEN",
             Refusal::DocumentIncomplete(_) => "DOCUMENT_INCOMPLETE",
             Refusal::TooEarly => "TOO_EARLY",
             Refusal::Logo(_) => "LOGO_UNFIT",

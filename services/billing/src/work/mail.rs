@@ -213,7 +213,7 @@ async fn begin(api: &Api, due: Due, claim: uuid::Uuid) -> Result<Option<Ready>, 
 }
 
 /// Whether nothing is due any more of an invoice that a notice is about, or it is held: then nobody is reminded of it.
-async fn is_overtaken(tx: &mut TenantTx, head: &Head) -> Result<bool, Fault> {
+pub(crate) async fn is_overtaken(tx: &mut TenantTx, head: &Head) -> Result<bool, Fault> {
     let living = matches!(head.state, State::Finalized | State::Sent);
     let due = head.total - head.paid - head.credited - head.disputed;
     let issuer = store::profile::issuer(tx, head.issuer_id).await?;
