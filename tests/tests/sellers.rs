@@ -19,9 +19,11 @@ use proto::tenants::v1::offboarding_service_client::OffboardingServiceClient;
 use proto::tenants::v1::onboarding_service_client::OnboardingServiceClient;
 use proto::tenants::v1::questionnaire_service_client::QuestionnaireServiceClient;
 use proto::tenants::v1::sellers_service_client::SellersServiceClient;
+use proto::tenants::v1::users_service_client::UsersServiceClient;
 use proto::tenants::v1::*;
+use proto::tickets::v1::articles_service_client::ArticlesServiceClient;
 use proto::tickets::v1::tickets_service_client::TicketsServiceClient;
-use proto::tickets::v1::{Author, ReceiveEmailRequest, ReceiveMessageRequest};
+use proto::tickets::v1::{ArticleDraft, Author, CreateArticleRequest, ReceiveEmailRequest, ReceiveMessageRequest};
 use proto::types::v1::LocalizedText;
 use sqlx::{Connection, PgConnection};
 use tenants::api::onboarding::{apply, from_file};
@@ -401,6 +403,29 @@ async fn a_leaving_seller_takes_everything_and_leaves_a_certificate() {
         (epochs >= 1 && named == 0).then_some(())
     })
     .await;
+
+    // Nothing comes after it that nobody would erase any more.
+    let draft = ArticleDraft {
+        language: "it".into(),
+        title: "Resi".into(),
+        body: "Entro trenta giorni.".into(),
+        ..ArticleDraft::default()
+    };
+    let write = CreateArticleRequest { seller_id: seller_id.clone(), request_id: "late".into(), draft: Some(draft) };
+    let mut articles = ArticlesServiceClient::new(transport(&mut tenant.admin).await);
+    let refused = articles.create_article(write).await.expect_err("the seller is erased");
+    assert_eq!((refused.code(), reason(&refused).as_str()), (Code::FailedPrecondition, "SELLER_ERASED"));
+    let invite = InviteSellerUserRequest {
+        seller_id: seller_id.clone(),
+        email: "late@masque.example".into(),
+        display_name: "Lia Late".into(),
+        role: Role::SellerViewer.into(),
+        request_id: "late".into(),
+        ..InviteSellerUserRequest::default()
+    };
+    let mut people = UsersServiceClient::new(transport(&mut tenant.admin).await);
+    let refused = people.invite_seller_user(invite).await.expect_err("the seller is erased");
+    assert_eq!(refused.code(), Code::FailedPrecondition, "{refused:?}");
 
     // A shell is left; the name is free; the seller's people are gone.
     let get = GetSellerRequest { seller_id: seller_id.clone() };

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
 use kit::peers::Calls;
-use kit::{Caller, Fault, Id, ProviderId, Scope, SellerId};
+use kit::{Caller, Explain, Fault, Id, ProviderId, Scope, SellerId};
 use prost::Message;
 use proto::events::v1::{Envelope, SellerTerms};
 use sqlx::Row;
@@ -72,6 +72,32 @@ impl Terms {
     }
 }
 
+/// Why nothing is written about a seller any more: what came after its erasure would stay for ever.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("the seller is erased or being erased: nothing can be written about it")]
+pub struct NoMore;
+
+impl Explain for NoMore {
+    fn code(&self) -> tonic::Code {
+        tonic::Code::FailedPrecondition
+    }
+
+    fn reason(&self) -> &'static str {
+        "SELLER_ERASED"
+    }
+}
+
+/// Notes that a seller is erased in this service, until its terms say so.
+pub async fn erasing(tx: &mut TenantTx, seller: SellerId) -> Result<(), Failure> {
+    let provider = tx.provider();
+    sqlx::query("update seller set state = 'erasing' where provider_id = $1 and seller_id = $2")
+        .bind(provider.0)
+        .bind(seller.0)
+        .execute(tx.conn())
+        .await?;
+    Ok(())
+}
+
 /// The stored terms of a seller.
 pub async fn read(tx: &mut TenantTx, seller: SellerId) -> Result<Option<SellerTerms>, Failure> {
     let provider = tx.provider();
@@ -95,7 +121,9 @@ pub async fn keep(tx: &mut TenantTx, seller: SellerId, terms: &SellerTerms) -> R
          values ($1, $2, $3, $4, $5, $6, $7)
          on conflict on constraint seller_pk do update
             set version = excluded.version, handle = excluded.handle, name = excluded.name,
-                state = excluded.state, terms = excluded.terms
+                state = case when seller.state = 'erasing' and excluded.state <> 'erased' then seller.state
+                             else excluded.state end,
+                terms = excluded.terms
           where seller.version < excluded.version",
     )
     .bind(provider.0)

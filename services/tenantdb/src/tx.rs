@@ -13,6 +13,7 @@ use sqlx::{AssertSqlSafe, Postgres, Row, Transaction};
 use uuid::Uuid;
 
 use crate::failure::Failure;
+use crate::sellers::NoMore;
 use crate::writes::{Writes, unnested};
 use crate::{Hints, braces};
 
@@ -38,6 +39,10 @@ struct Outgoing {
     traceparent: String,
     occurred_at: Timestamp,
 }
+
+/// Whether the seller is being erased or was. What the law has billing keep goes on: payments come in.
+const ERASED: &str = "(current_schema() <> 'billing' and exists (
+    select from seller s where s.provider_id = $1 and s.seller_id = $2 and s.state in ('erasing', 'erased')))";
 
 struct Claim {
     seller: SellerId,
@@ -162,7 +167,8 @@ impl TenantTx {
     /// Claims a request id. Some(answer) if this very request was answered
     /// before; none if the work is to be done now. The same id with another
     /// payload is refused. A concurrent twin waits here until the first is done.
-    /// Answers are kept for [`crate::retention::ANSWERS_KEPT`].
+    /// Answers are kept for [`crate::retention::ANSWERS_KEPT`]. Nothing is written about a
+    /// seller that is being erased or was; see [`crate::sellers::NoMore`].
     pub async fn replayed<Req: Message, Res: Message + Default>(
         &mut self,
         caller: &Caller,
@@ -170,16 +176,16 @@ impl TenantTx {
         request_id: &str,
         request: &Req,
     ) -> Result<Option<Res>, Fault> {
-        if request_id.is_empty() {
-            return Ok(None);
-        }
         let seller = self.scope.seller().unwrap_or(NO_SELLER);
+        if request_id.is_empty() {
+            return if self.is_of_the_erased(seller).await? { Err(NoMore.into()) } else { Ok(None) };
+        }
         let fingerprint = digest::digest(&digest::SHA256, &request.encode_to_vec());
-        let claimed = sqlx::query(
+        let claimed = sqlx::query(AssertSqlSafe(format!(
             "insert into replay (provider_id, seller_id, subject, method, request_id, fingerprint, answered_at)
-             values ($1, $2, $3, $4, $5, $6, $7)
-             on conflict on constraint replay_pk do nothing",
-        )
+                 select $1, $2, $3, $4, $5, $6, $7 where not {ERASED}
+                 on conflict on constraint replay_pk do nothing"
+        )))
         .bind(self.provider().0)
         .bind(seller.0)
         .bind(caller.subject())
@@ -204,9 +210,10 @@ impl TenantTx {
         .bind(caller.subject())
         .bind(method)
         .bind(request_id)
-        .fetch_one(&mut *self.inner)
+        .fetch_optional(&mut *self.inner)
         .await
         .map_err(Failure::from)?;
+        let Some(row) = row else { return Err(NoMore.into()) };
         let before: Vec<u8> = row.try_get(0).map_err(Failure::from)?;
         if before != fingerprint.as_ref() {
             return Err(Fault::RequestIdReused);
@@ -214,6 +221,18 @@ impl TenantTx {
         let response: Option<Vec<u8>> = row.try_get(1).map_err(Failure::from)?;
         let response = response.ok_or_else(|| Fault::internal("an answered request has no answer"))?;
         Res::decode(response.as_slice()).map(Some).map_err(|e| Fault::Internal(Box::new(e)))
+    }
+
+    async fn is_of_the_erased(&mut self, seller: SellerId) -> Result<bool, Failure> {
+        if seller == NO_SELLER {
+            return Ok(false);
+        }
+        let row = sqlx::query(AssertSqlSafe(format!("select {ERASED}")))
+            .bind(self.provider().0)
+            .bind(seller.0)
+            .fetch_one(&mut *self.inner)
+            .await?;
+        Ok(row.try_get(0)?)
     }
 
     /// Keeps the answer for retries, sends the events on their way, and commits.

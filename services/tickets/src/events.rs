@@ -142,8 +142,9 @@ impl OfOthers {
     }
 
     async fn erase(&self, tx: &mut TenantTx, erasure_id: &str) -> Result<(), Fault> {
-        let rows = store::erase::seller(tx).await?;
         let erased = tx.seller()?;
+        tenantdb::sellers::erasing(tx, erased).await?;
+        let rows = store::erase::seller(tx).await?;
         store::guard::replace(tx, erased, &Kind::ALL, &BTreeSet::new()).await?;
         let done = SellerErasureDone {
             erasure_id: erasure_id.to_owned(),

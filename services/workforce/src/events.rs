@@ -52,6 +52,8 @@ impl Handler for Listener {
                 Some(Body::TicketNeedsWork(_) | Body::ContactHandled(_)) => self.contacts(tx, &[event]).await,
                 Some(Body::AgentTimeRecorded(time)) => self.present(tx, time).await,
                 Some(Body::SellerErasureRequested(asked)) => {
+                    let seller = tx.seller()?;
+                    tenantdb::sellers::erasing(tx, seller).await?;
                     let rows = erase::erase_seller(tx).await?;
                     let done = SellerErasureDone {
                         erasure_id: asked.erasure_id.clone(),
@@ -59,7 +61,6 @@ impl Handler for Listener {
                         rows: rows as i64,
                         rows_kept: 0,
                     };
-                    let seller = tx.seller()?;
                     tx.emit(seller, Body::SellerErasureDone(done), self.clock.now())?;
                     Ok(())
                 }

@@ -86,6 +86,7 @@ fn released_because(decision: &Decision) -> &'static str {
 
 /// Deletes everything of a seller and says so.
 pub async fn erased(tx: &mut TenantTx, seller: SellerId, erasure: &str) -> Result<(), Failure> {
+    tenantdb::sellers::erasing(tx, seller).await?;
     let rows = contacts::erase(tx, seller).await?;
     let now = tx.now();
     let body = Body::SellerErasureDone(SellerErasureDone {
