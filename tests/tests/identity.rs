@@ -243,6 +243,41 @@ async fn an_invitation_works_once_and_its_secret_is_shown_once() {
 }
 
 #[tokio::test]
+async fn a_link_from_before_somebody_may_do_more_is_refused() {
+    let tenant = desk().await.provider("Outdated").await;
+    let email = format!("una@{}.example", tenant.handle);
+    let mut users = admin(&tenant).await;
+    let request = InviteUserRequest {
+        email: email.clone(),
+        display_name: "Una Ungar".into(),
+        roles: vec![Role::Planner.into()],
+        request_id: "invite-una".into(),
+        ..Default::default()
+    };
+    let invited = users.invite_user(request).await.expect("invited").into_inner();
+    let user_id = invited.user.expect("a user").user_id;
+    let roles = vec![Role::ProviderAdmin.into()];
+    let request = SetRolesRequest { user_id: user_id.clone(), roles, ..Default::default() };
+    users.set_roles(request).await.expect("promoted");
+
+    let mut auth = auth().await;
+    let accept = |token: &str| AcceptInvitationRequest {
+        invitation_token: token.into(),
+        password: PASSWORD.into(),
+        ..Default::default()
+    };
+    let look = GetInvitationRequest { invitation_token: invited.invitation_token.clone() };
+    assert_eq!(reason(&auth.get_invitation(look).await.expect_err("from before")), "LINK_OUTDATED");
+    let refused = auth.accept_invitation(accept(&invited.invitation_token)).await.expect_err("from before");
+    assert_eq!((refused.code(), reason(&refused).as_str()), (Code::Unauthenticated, "LINK_OUTDATED"));
+    assert!(sign_in(&email, PASSWORD).await.is_err(), "and no password was set");
+
+    let request = CreatePasswordLinkRequest { user_id, request_id: "again".into(), ..Default::default() };
+    let fresh = users.create_password_link(request).await.expect("a new link").into_inner();
+    auth.accept_invitation(accept(&fresh.invitation_token)).await.expect("the new link is for what she is now");
+}
+
+#[tokio::test]
 async fn a_new_password_ends_the_other_sessions_only() {
     let mut tenant = desk().await.provider("Password").await;
     let person = tenant.person("Pia", Role::Agent, &[]).await;

@@ -63,6 +63,8 @@ struct Setting {
     issuer: Issuer,
     tenant: Tenant,
     olga: String,
+    /// The token of her invitation.
+    invitation: String,
     auth: AuthServiceClient<Channel>,
     http: reqwest::Client,
 }
@@ -88,7 +90,7 @@ impl Setting {
             .put_oidc_issuer(put)
             .await
             .expect("the issuer is registered");
-        let olga = UsersServiceClient::new(tenant.admin.transport().await.expect("a token"))
+        let invited = UsersServiceClient::new(tenant.admin.transport().await.expect("a token"))
             .invite_user(InviteUserRequest {
                 email: format!("olga@{domain}"),
                 display_name: "Olga".into(),
@@ -98,13 +100,11 @@ impl Setting {
             })
             .await
             .expect("she is invited")
-            .into_inner()
-            .user
-            .expect("a user")
-            .user_id;
+            .into_inner();
+        let (olga, invitation) = (invited.user.expect("a user").user_id, invited.invitation_token);
         let auth = AuthServiceClient::new(tenant.channel().await);
         let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build();
-        Some(Setting { issuer, tenant, olga, auth, http: http.expect("an HTTP client") })
+        Some(Setting { issuer, tenant, olga, invitation, auth, http: http.expect("an HTTP client") })
     }
 
     async fn start(&mut self) -> StartOidcResponse {
@@ -178,6 +178,14 @@ async fn people_sign_in_at_their_own_issuer() {
     assert_eq!(tokens.user_id, setting.olga);
     let me = who(&tokens.access_token).await.expect("a good token");
     assert_eq!(me.user.expect("a user").state, UserState::Active as i32, "the invitation is thereby accepted");
+    let request = AcceptInvitationRequest {
+        invitation_token: setting.invitation.clone(),
+        password: "correct-horse-battery-43".into(),
+        ..AcceptInvitationRequest::default()
+    };
+    let used = setting.auth.accept_invitation(request).await.expect_err("whoever has the link is too late");
+    assert_eq!(reason(&used), "LINK_OUTDATED");
+    who(&tokens.access_token).await.expect("and her session goes on");
     assert_eq!(me.provider_handle, setting.tenant.handle);
     let again = setting.sign_in("olga").await.expect("again, now by the linked subject");
     assert_ne!(again.session_id, tokens.session_id);
