@@ -542,6 +542,97 @@ async fn a_seller_manages_its_own_people_and_no_others() {
 }
 
 #[tokio::test]
+async fn a_founding_that_broke_off_goes_on_and_a_locked_out_administrator_comes_back() {
+    let desk = desk().await;
+    let mut operator = desk.operator().await;
+    let mut providers = ProvidersServiceClient::new(operator.transport().await.expect("the operator's token"));
+    let handle = format!("broken-{}", &kit::Clock::System.new_uuid().simple().to_string()[20..]);
+    let admin_email = format!("admin@{handle}.example");
+    let request = CreateProviderRequest {
+        handle: handle.clone(),
+        name: "Broken off".into(),
+        country: "PT".into(),
+        time_zone: "Europe/Lisbon".into(),
+        admin_email: admin_email.clone(),
+        admin_name: "Ada Admin".into(),
+        request_id: format!("found-{handle}"),
+    };
+    let lost = providers.create_provider(request.clone()).await.expect("founded").into_inner();
+    let again = providers.create_provider(request.clone()).await.expect("repeated").into_inner();
+    assert_eq!((&again.provider, &again.admin_user_id), (&lost.provider, &lost.admin_user_id));
+    let accept = |token: &str, password: &str| AcceptInvitationRequest {
+        invitation_token: token.into(),
+        password: password.into(),
+        ..Default::default()
+    };
+    let mut auth = auth().await;
+    let replaced = auth.accept_invitation(accept(&lost.invitation_token, PASSWORD)).await.expect_err("replaced");
+    assert_eq!(reason(&replaced), "LINK_REFUSED");
+    auth.accept_invitation(accept(&again.invitation_token, PASSWORD)).await.expect("the new link works");
+    let after = providers.create_provider(request).await.expect("repeated").into_inner();
+    assert_eq!((after.invitation_link.as_str(), after.invitation_token.as_str()), ("", ""), "she has her password");
+
+    // the only administrator has forgotten it
+    let provider_id = lost.provider.expect("a provider").provider_id;
+    let request = CreateAdminLinkRequest {
+        provider_id: provider_id.clone(),
+        admin_email: admin_email.to_uppercase(),
+        request_id: "locked-out".into(),
+    };
+    let link = providers.create_admin_link(request.clone()).await.expect("a link").into_inner();
+    assert_eq!(link.admin_user_id, lost.admin_user_id);
+    let repeated = providers.create_admin_link(request.clone()).await.expect("a retry").into_inner();
+    assert_eq!(repeated.invitation_token, "", "what is kept for retries does not hold the secret");
+    auth.accept_invitation(accept(&link.invitation_token, "violet-harbour-77")).await.expect("accepted");
+    let token = sign_in(&admin_email, "violet-harbour-77").await.expect("she is back").access_token;
+
+    // only administrators, only by the platform
+    let mut users = users_with(&token).await;
+    let planner = InviteUserRequest {
+        email: format!("planner@{handle}.example"),
+        display_name: "Pia".into(),
+        roles: vec![Role::Planner.into()],
+        request_id: "pia".into(),
+        ..Default::default()
+    };
+    users.invite_user(planner.clone()).await.expect("invited");
+    for admin_email in [planner.email, format!("nobody@{handle}.example")] {
+        let request = CreateAdminLinkRequest { admin_email, request_id: "other".into(), ..request.clone() };
+        assert_eq!(providers.create_admin_link(request).await.expect_err("no administrator").code(), Code::NotFound);
+    }
+    let mut own = ProvidersServiceClient::new(bearing(&token).await);
+    let request = CreateAdminLinkRequest { request_id: "own".into(), ..request };
+    assert_eq!(reason(&own.create_admin_link(request).await.expect_err("not hers to call")), "ROLE_MAY_NOT");
+}
+
+#[tokio::test]
+async fn the_command_line_takes_up_a_founding_wherever_it_broke_off() {
+    let desk = desk().await;
+    let mut secrets = manydesk::secrets::Secrets::ephemeral().expect("secrets");
+    secrets.logins.insert(tests::OPERATOR.to_owned(), desk.operator_password.clone());
+    let handle = format!("halfway-{}", &kit::Clock::System.new_uuid().simple().to_string()[20..]);
+    // ended after the founding: the answer with the link is lost
+    let mut operator = desk.operator().await;
+    let request = CreateProviderRequest {
+        handle: handle.clone(),
+        name: "Half-way".into(),
+        country: "PT".into(),
+        time_zone: "Europe/Lisbon".into(),
+        admin_email: format!("admin@{handle}.example"),
+        admin_name: "Half-way admin".into(),
+        request_id: format!("found-{handle}"),
+    };
+    let mut providers = ProvidersServiceClient::new(operator.transport().await.expect("the operator's token"));
+    providers.create_provider(request).await.expect("founded");
+    manydesk::cli::ensure_provider(&desk.url, &mut secrets, &handle, "Half-way").await.expect("it goes on");
+
+    // ended after the acceptance: nothing is noted of it
+    let noted = secrets.logins.remove(&format!("admin@{handle}.example")).expect("it was noted");
+    manydesk::cli::ensure_provider(&desk.url, &mut secrets, &handle, "Half-way").await.expect("it goes on");
+    assert_eq!(secrets.logins.get(&format!("admin@{handle}.example")), Some(&noted));
+}
+
+#[tokio::test]
 async fn a_provider_is_founded_once_and_can_be_suspended() {
     let desk = desk().await;
     let tenant = desk.provider("Suspend").await;
