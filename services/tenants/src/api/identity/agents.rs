@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::users::locked;
 use super::wire as convert;
 use super::{Identity, must_be_fresh};
+use crate::api::onboarding::open;
 use crate::domain::identity::agent::Certification;
 use crate::domain::identity::user::Actor;
 use crate::domain::identity::{Refusal, Role, User};
@@ -56,8 +57,7 @@ impl Identity {
         checks.finish()?;
         let scope = caller.act_for(&request.seller_id)?;
         let mut tx = self.deps.db.begin(&scope).await?;
-        let seller = tx.seller()?;
-        must_exist(&mut tx, seller).await?;
+        let seller = open(&mut tx).await?.id;
         let mut user = locked_agent(&mut tx, id, &convert::actor(caller)).await?;
         let certification = Certification { seller, user: id, certified_at: now, valid_until };
         profiles::certify(&mut tx, &certification).await?;

@@ -93,7 +93,7 @@ impl Identity {
         if !name.is_empty() {
             user.name = name;
         }
-        user.version = users::update(&mut tx, &user, now).await?;
+        user.version = users::update(&mut tx, &user).await?;
         users::set_password(&mut tx, user.id, &hash, now).await?;
         links::close(&mut tx, user.id, now).await?;
         self.end_sessions(&mut tx, &user, None, Ending::PasswordChanged).await?;

@@ -58,8 +58,11 @@ impl Identity {
         let shown = Some(convert::provider(&provider));
         if users::any(&mut tx).await? {
             let admin = users::by_email(&mut tx, &wanted.email).await?.ok_or(Fault::RequestIdReused)?;
-            let mut response =
-                wire::CreateProviderResponse { provider: shown, admin_user_id: admin.to_string(), ..Default::default() };
+            let mut response = wire::CreateProviderResponse {
+                provider: shown,
+                admin_user_id: admin.to_string(),
+                ..Default::default()
+            };
             // the link of before may have been lost on the way: nobody else could let her in
             let invited = users::lock(&mut tx, admin).await?.filter(|user| user.state == UserState::Invited);
             if let Some(admin) = invited {

@@ -9,6 +9,7 @@ use super::Identity;
 use super::agents::must_exist;
 use super::users::shown_all;
 use super::wire as convert;
+use crate::api::onboarding::{note_kept, open};
 use crate::domain::identity::user::{State, Wanted};
 use crate::domain::identity::{Role, Roles};
 use crate::store::identity::users;
@@ -37,9 +38,9 @@ impl Identity {
         if let Some(answer) = tx.replayed(caller, "InviteSellerUser", &request.request_id, &request).await? {
             return Ok(answer);
         }
-        let seller = tx.seller()?;
-        must_exist(&mut tx, seller).await?;
+        let held = open(&mut tx).await?;
         self.keep_new(&mut tx, &user).await?;
+        note_kept(&mut tx, held, self.deps.clock.now()).await?;
         let link = self.make_link(&mut tx, &user).await?;
         let kept = wire::InviteSellerUserResponse {
             user: Some(convert::user(&user, None)),
