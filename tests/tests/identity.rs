@@ -501,6 +501,64 @@ async fn an_api_key_acts_for_its_seller_until_it_is_revoked() {
 }
 
 #[tokio::test]
+async fn an_api_key_ends_with_whoever_made_it_and_makes_nothing_itself() {
+    let mut tenant = desk().await.provider("Makers").await;
+    let seller = tenant.seller("shop").await;
+    let owner = tenant.person("Oda Owner", Role::SellerAdmin, &[&seller]).await;
+    let second = tenant.person("Sia Second", Role::SellerAdmin, &[&seller]).await;
+    let helper = tenant.person("Pat Provider", Role::ProviderAdmin, &[]).await;
+    let request = |id: &str| CreateApiKeyRequest {
+        seller_id: seller.clone(),
+        name: "shop".into(),
+        roles: vec![Role::SellerAdmin.into()],
+        request_id: id.into(),
+        ..Default::default()
+    };
+    let exchange = |key: &str| ExchangeApiKeyRequest { api_key: key.into() };
+    for maker in [&owner, &helper] {
+        let token = sign_in(&maker.email, PASSWORD).await.expect("signed in").access_token;
+        let made = users_with(&token).await.create_api_key(request(&maker.user_id)).await;
+        let made = made.expect("a person makes a key").into_inner();
+        assert_eq!(made.api_key.expect("a key").created_by, maker.user_id);
+        let granted = auth().await.exchange_api_key(exchange(&made.key)).await.expect("exchanged").into_inner();
+
+        // what a key with an administrator's role does not do
+        let mut program = users_with(&granted.access_token).await;
+        let refused = program.create_api_key(request("own")).await.expect_err("no person");
+        assert_eq!((refused.code(), reason(&refused).as_str()), (Code::PermissionDenied, "PERSON_REQUIRED"));
+        let invite = InviteSellerUserRequest {
+            seller_id: seller.clone(),
+            email: format!("late@{}.example", tenant.handle),
+            display_name: "Lea".into(),
+            role: Role::SellerAdmin.into(),
+            request_id: "late".into(),
+            ..Default::default()
+        };
+        assert_eq!(reason(&program.invite_seller_user(invite).await.expect_err("no person")), "PERSON_REQUIRED");
+        let disable = DisableSellerUserRequest {
+            seller_id: seller.clone(),
+            user_id: second.user_id.clone(),
+            request_id: String::new(),
+        };
+        assert_eq!(reason(&program.disable_seller_user(disable).await.expect_err("no person")), "PERSON_REQUIRED");
+
+        let mut users = admin(&tenant).await;
+        let disable = DisableUserRequest { user_id: maker.user_id.clone(), ..Default::default() };
+        users.disable_user(disable).await.expect("disabled");
+        assert_eq!(reason(&who(&granted.access_token).await.expect_err("void at once")), "TOKEN_REVOKED");
+        let refused = auth().await.exchange_api_key(exchange(&made.key)).await.expect_err("it ended with her");
+        assert_eq!(reason(&refused), "CREDENTIALS_WRONG");
+        let enable = EnableUserRequest { user_id: maker.user_id.clone(), ..Default::default() };
+        users.enable_user(enable).await.expect("enabled");
+        let refused = auth().await.exchange_api_key(exchange(&made.key)).await.expect_err("for good");
+        assert_eq!(reason(&refused), "CREDENTIALS_WRONG");
+    }
+    let list = ListApiKeysRequest { seller_id: seller.clone(), ..Default::default() };
+    let keys = admin(&tenant).await.list_api_keys(list).await.expect("listed").into_inner().api_keys;
+    assert!(keys.len() == 2 && keys.iter().all(|key| key.revoked_at.is_some()));
+}
+
+#[tokio::test]
 async fn a_seller_manages_its_own_people_and_no_others() {
     let mut tenant = desk().await.provider("Portal").await;
     let (mine, other) = (tenant.seller("portal-mine").await, tenant.seller("portal-other").await);

@@ -13,6 +13,7 @@ use crate::api::onboarding::{note_kept, open};
 use crate::domain::identity::user::{State, Wanted};
 use crate::domain::identity::{Role, Roles};
 use crate::store::identity::users;
+use crate::store::onboarding::sellers;
 
 impl Identity {
     pub(super) async fn invite_seller_user(
@@ -20,6 +21,7 @@ impl Identity {
         caller: &Caller,
         request: wire::InviteSellerUserRequest,
     ) -> Result<wire::InviteSellerUserResponse, Fault> {
+        caller.person()?;
         let mut checks = Checks::new();
         checks.request_id(&request.request_id);
         let role = convert::role(request.role).filter(|role| role.is_of_seller());
@@ -79,15 +81,17 @@ impl Identity {
         caller: &Caller,
         request: wire::DisableSellerUserRequest,
     ) -> Result<wire::DisableSellerUserResponse, Fault> {
+        caller.person()?;
         let id = UserId::parse("user_id", &request.user_id)?;
         let scope = caller.act_for(&request.seller_id)?;
         let mut tx = self.deps.db.begin(&scope).await?;
-        let seller = tx.seller()?;
-        must_exist(&mut tx, seller).await?;
+        // one at a time, so that two do not take each other away
+        let seller = sellers::lock(&mut tx).await?.ok_or(Fault::NotFound("seller"))?.id;
+        let others = users::other_admins_of(&mut tx, seller, id).await?;
         let user = users::lock(&mut tx, id).await?.filter(|user| user.home() == Some(seller));
         let user = user.ok_or(Fault::NotFound("user"))?;
         debug_assert!(!user.roles.has(Role::ProviderAdmin), "a seller's user has a seller's role only");
-        let user = self.disable(&mut tx, &user, &convert::actor(caller), 0).await?;
+        let user = self.disable(&mut tx, &user, &convert::actor(caller), others).await?;
         let response = wire::DisableSellerUserResponse { user: Some(convert::user(&user, None)) };
         self.commit_revoking(tx).await?;
         Ok(response)

@@ -14,7 +14,7 @@ use crate::domain::identity::user::{Actor, Change, State, Wanted};
 use crate::domain::identity::{Refusal, Role, User, password};
 use crate::domain::onboarding::life;
 use crate::store::identity::revocations::What;
-use crate::store::identity::{profiles, providers, sessions, users};
+use crate::store::identity::{api_keys, profiles, providers, sessions, users};
 
 impl Identity {
     pub(super) async fn create_user(
@@ -260,7 +260,7 @@ impl Identity {
     ) -> Result<wire::DisableUserResponse, Fault> {
         let id = UserId::parse("user_id", &request.user_id)?;
         let actor = convert::actor(caller);
-        let mut tx = self.begin(caller.provider()).await?;
+        let mut tx = self.begin_everywhere(caller).await?;
         let others = other_admins(&mut tx, id).await?;
         let user = locked(&mut tx, id, &actor).await?;
         must_be_fresh(&request.etag, user.version)?;
@@ -270,7 +270,17 @@ impl Identity {
         Ok(response)
     }
 
-    /// Disables a user and ends her sessions.
+    /// A transaction that writes every seller that the caller may act for.
+    async fn begin_everywhere(&self, caller: &Caller) -> Result<TenantTx, Fault> {
+        let tx = self.deps.db.begin(&caller.of_provider()).await?;
+        let sellers = tx.readable().to_vec();
+        drop(tx);
+        self.begin_naming(caller, &sellers).await
+    }
+
+    /// Disables a user and ends her sessions, and the API keys that she made in
+    /// the sellers that the transaction writes; in others they are not exchanged
+    /// any more.
     pub(super) async fn disable(
         &self,
         tx: &mut TenantTx,
@@ -281,6 +291,10 @@ impl Identity {
         let change = user.disabled(actor, other_admins)?;
         let user = self.keep_changed(tx, change).await?;
         self.end_sessions(tx, &user, None, Ending::Revoked).await?;
+        for key in api_keys::revoke_made_by(tx, user.id, self.deps.clock.now()).await? {
+            // tokens of keys carry revision 1
+            self.revoke(tx, key.uuid(), What::BelowRevision(2)).await?;
+        }
         Ok(user)
     }
 

@@ -252,6 +252,21 @@ pub async fn others_with_role(tx: &mut TenantTx, role: Role, aside: UserId) -> R
     Ok(count)
 }
 
+/// Active administrators of a seller among its own people, one aside. Meaningful while the seller is locked.
+pub async fn other_admins_of(tx: &mut TenantTx, seller: SellerId, aside: UserId) -> Result<i64, Failure> {
+    let count = sqlx::query_scalar!(
+        r#"select count(*) as "count!" from tenants.app_user
+            where provider_id = $1 and home_id = $2 and state = 'active' and 'seller_admin' = any (roles)
+              and user_id <> $3"#,
+        tx.provider().0,
+        seller.0,
+        aside.0
+    )
+    .fetch_one(tx.conn())
+    .await?;
+    Ok(count)
+}
+
 /// The kept hash of a user's password, if there is one.
 pub async fn password_hash(tx: &mut TenantTx, user: UserId) -> Result<Option<String>, Failure> {
     let hash = sqlx::query_scalar!(
