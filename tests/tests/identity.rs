@@ -559,6 +559,93 @@ async fn an_api_key_ends_with_whoever_made_it_and_makes_nothing_itself() {
 }
 
 #[tokio::test]
+async fn a_repeated_change_is_answered_as_before_and_not_done_again() {
+    let mut tenant = desk().await.provider("Repeated").await;
+    let seller = tenant.seller("shop").await;
+    let person = tenant.person("Ria Repeat", Role::Agent, &[]).await;
+    let user_id = person.user_id.clone();
+    let mut users = admin(&tenant).await;
+
+    let grant =
+        GrantSellersRequest { user_id: user_id.clone(), seller_ids: vec![seller.clone()], request_id: "grant".into() };
+    let first = users.grant_sellers(grant.clone()).await.expect("granted").into_inner();
+    let revoke = RevokeSellersRequest {
+        user_id: user_id.clone(),
+        seller_ids: vec![seller.clone()],
+        request_id: "revoke".into(),
+    };
+    users.revoke_sellers(revoke.clone()).await.expect("revoked");
+    assert_eq!(users.grant_sellers(grant.clone()).await.expect("a retry").into_inner(), first);
+    let now = |user: GetUserResponse| user.user.expect("a user");
+    let look = GetUserRequest { user_id: user_id.clone() };
+    let after = now(users.get_user(look.clone()).await.expect("there").into_inner());
+    assert!(after.seller_ids.is_empty(), "a late retry does not give back what was taken");
+    let me = users.who_am_i(WhoAmIRequest {}).await.expect("me").into_inner().user.expect("a user").user_id;
+    let other = GrantSellersRequest { user_id: me, ..grant };
+    assert_eq!(reason(&users.grant_sellers(other).await.expect_err("another request")), "REQUEST_ID_REUSED");
+
+    let roles = |role: Role, id: &str| SetRolesRequest {
+        user_id: user_id.clone(),
+        roles: vec![role.into()],
+        request_id: id.into(),
+        ..Default::default()
+    };
+    let planner = users.set_roles(roles(Role::Planner, "planner")).await.expect("set").into_inner();
+    users.set_roles(roles(Role::Agent, "agent")).await.expect("set");
+    assert_eq!(users.set_roles(roles(Role::Planner, "planner")).await.expect("a retry").into_inner(), planner);
+    let rename = |name: &str, id: &str| UpdateUserRequest {
+        user_id: user_id.clone(),
+        display_name: name.into(),
+        request_id: id.into(),
+        ..Default::default()
+    };
+    users.update_user(rename("One", "one")).await.expect("renamed");
+    users.update_user(rename("Two", "two")).await.expect("renamed");
+    users.update_user(rename("One", "one")).await.expect("a retry");
+    let profile = |site: &str| UpdateAgentProfileRequest {
+        user_id: user_id.clone(),
+        agent_profile: Some(AgentProfile {
+            site: site.into(),
+            time_zone: "Europe/Lisbon".into(),
+            ..Default::default()
+        }),
+        request_id: site.into(),
+        ..Default::default()
+    };
+    users.update_agent_profile(profile("lisbon")).await.expect("kept");
+    users.update_agent_profile(profile("porto")).await.expect("kept");
+    users.update_agent_profile(profile("lisbon")).await.expect("a retry");
+    let certify = CertifyAgentRequest {
+        seller_id: seller.clone(),
+        user_id: user_id.clone(),
+        request_id: "certify".into(),
+        ..Default::default()
+    };
+    users.certify_agent(certify.clone()).await.expect("certified");
+    let withdraw =
+        WithdrawCertificationRequest { seller_id: seller.clone(), user_id: user_id.clone(), ..Default::default() };
+    users.withdraw_certification(withdraw).await.expect("withdrawn");
+    users.certify_agent(certify).await.expect("a retry");
+    let after = now(users.get_user(look).await.expect("there").into_inner());
+    let agent = after.agent_profile.expect("an agent");
+    assert_eq!((after.roles, after.display_name.as_str()), (vec![i32::from(Role::Agent)], "Two"));
+    assert_eq!((agent.site.as_str(), agent.certifications.len()), ("porto", 0));
+
+    let create = |password: &str| CreateUserRequest {
+        email: format!("nora@{}.example", tenant.handle),
+        display_name: "Nora".into(),
+        roles: vec![Role::Planner.into()],
+        password: password.into(),
+        request_id: "nora".into(),
+        ..Default::default()
+    };
+    let made = users.create_user(create(PASSWORD)).await.expect("made").into_inner();
+    assert_eq!(users.create_user(create(PASSWORD)).await.expect("a retry").into_inner(), made);
+    let other = users.create_user(create("violet-harbour-77")).await.expect_err("another password");
+    assert_eq!(reason(&other), "REQUEST_ID_REUSED");
+}
+
+#[tokio::test]
 async fn a_seller_manages_its_own_people_and_no_others() {
     let mut tenant = desk().await.provider("Portal").await;
     let (mine, other) = (tenant.seller("portal-mine").await, tenant.seller("portal-other").await);

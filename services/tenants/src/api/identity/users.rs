@@ -35,9 +35,10 @@ impl Identity {
         checks.finish()?;
         let user = self.new_user(caller, wanted, State::Active)?;
         password::check(&request.password, &user.email, &user.name).map_err(explain::weak("password"))?;
-        // taken out: what is kept of the request must not tell the password
+        // a stand-in for it: what is kept of the request must not tell the password, but another one is another request
+        let stand_in = self.vault.flow_text("password of a request", request.password.as_bytes());
         let turn = self.passwords.turn().await?;
-        let hash = self.passwords.hash(&turn, std::mem::take(&mut request.password)).await?;
+        let hash = self.passwords.hash(&turn, std::mem::replace(&mut request.password, stand_in)).await?;
         drop(turn);
 
         let mut tx = self.begin_naming(caller, &user.sellers).await?;
@@ -205,6 +206,9 @@ impl Identity {
 
         let actor = convert::actor(caller);
         let mut tx = self.begin(caller.provider()).await?;
+        if let Some(answer) = tx.replayed(caller, "UpdateUser", &request.request_id, &request).await? {
+            return Ok(answer);
+        }
         let mut user = locked(&mut tx, id, &actor).await?;
         must_be_fresh(&request.etag, user.version)?;
         user.must_be_managed_by(&actor)?;
@@ -212,7 +216,7 @@ impl Identity {
         user.language = language.unwrap_or(user.language);
         let user = self.keep_changed(&mut tx, Change { user, narrows: false }).await?;
         let response = wire::UpdateUserResponse { user: Some(self.shown(&mut tx, &user).await?) };
-        tx.commit().await?;
+        tx.commit_with(&response).await?;
         Ok(response)
     }
 
@@ -233,6 +237,9 @@ impl Identity {
             false => Vec::new(),
         };
         let mut tx = self.begin_naming(caller, &home).await?;
+        if let Some(answer) = tx.replayed(caller, "SetRoles", &request.request_id, &request).await? {
+            return Ok(answer);
+        }
         must_be_open(&mut tx, &home).await?;
         let others = other_admins(&mut tx, id).await?;
         let user = locked(&mut tx, id, &actor).await?;
@@ -243,7 +250,7 @@ impl Identity {
         }
         let user = self.keep_changed(&mut tx, change).await?;
         let response = wire::SetRolesResponse { user: Some(self.shown(&mut tx, &user).await?) };
-        self.commit_revoking(tx).await?;
+        self.commit_revoking_with(tx, &response).await?;
         Ok(response)
     }
 
@@ -328,13 +335,16 @@ impl Identity {
         checks.finish()?;
         let actor = convert::actor(caller);
         let mut tx = self.begin_naming(caller, &sellers).await?;
+        if let Some(answer) = tx.replayed(caller, "GrantSellers", &request.request_id, &request).await? {
+            return Ok(answer);
+        }
         must_be_open(&mut tx, &sellers).await?;
         let user = manageable(&mut tx, id).await?;
         let change = user.granted(&sellers, &actor)?;
         let user = self.keep_changed(&mut tx, change).await?;
         users::grant(&mut tx, id, &sellers, self.deps.clock.now()).await?;
         let response = wire::GrantSellersResponse { user: Some(self.shown(&mut tx, &user).await?) };
-        tx.commit().await?;
+        tx.commit_with(&response).await?;
         Ok(response)
     }
 
@@ -350,11 +360,14 @@ impl Identity {
         checks.finish()?;
         let actor = convert::actor(caller);
         let mut tx = self.begin(caller.provider()).await?;
+        if let Some(answer) = tx.replayed(caller, "RevokeSellers", &request.request_id, &request).await? {
+            return Ok(answer);
+        }
         let user = locked(&mut tx, id, &actor).await?;
         let change = user.revoked(&sellers, &actor)?;
         let user = self.keep_changed(&mut tx, change).await?;
         let response = wire::RevokeSellersResponse { user: Some(self.shown(&mut tx, &user).await?) };
-        self.commit_revoking(tx).await?;
+        self.commit_revoking_with(tx, &response).await?;
         Ok(response)
     }
 
