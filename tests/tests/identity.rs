@@ -1,5 +1,6 @@
 //! Who may sign in, stay signed in, and do what.
 
+use kit::Id;
 use proto::Role;
 use proto::tenants::v1::auth_service_client::AuthServiceClient;
 use proto::tenants::v1::providers_service_client::ProvidersServiceClient;
@@ -643,6 +644,53 @@ async fn a_repeated_change_is_answered_as_before_and_not_done_again() {
     assert_eq!(users.create_user(create(PASSWORD)).await.expect("a retry").into_inner(), made);
     let other = users.create_user(create("violet-harbour-77")).await.expect_err("another password");
     assert_eq!(reason(&other), "REQUEST_ID_REUSED");
+}
+
+#[tokio::test]
+async fn a_change_of_password_does_not_take_back_a_reset_that_came_in_between() {
+    let mut tenant = desk().await.provider("Reset").await;
+    let person = tenant.person("Rea Reset", Role::Agent, &[]).await;
+    let here = sign_in(&person.email, PASSWORD).await.expect("signed in");
+    let user = kit::UserId::parse("user_id", &person.user_id).expect("an id");
+    let mut database = crate::support::rows::superuser(desk().await).await;
+
+    // a reset is under way: it holds the user while the change has read the password of before
+    sqlx::raw_sql("begin").execute(&mut database).await.expect("begun");
+    sqlx::query("select from tenants.app_user where user_id = $1 for update")
+        .bind(user.0)
+        .execute(&mut database)
+        .await
+        .expect("locked");
+    let mut auth = AuthServiceClient::new(bearing(&here.access_token).await);
+    let change = tokio::spawn(async move {
+        let request = ChangePasswordRequest {
+            current_password: PASSWORD.into(),
+            new_password: "violet-harbour-77".into(),
+            request_id: String::new(),
+        };
+        auth.change_password(request).await
+    });
+    tests::eventually("the change to wait for the user", || async {
+        let mut other = crate::support::rows::superuser(desk().await).await;
+        let waiting: i64 = sqlx::query_scalar(
+            "select count(*) from pg_stat_activity
+              where wait_event_type = 'Lock' and query like '%tenants.app_user%for update%' and pid <> pg_backend_pid()",
+        )
+        .fetch_one(&mut other)
+        .await
+        .expect("a count");
+        (waiting > 0).then_some(())
+    })
+    .await;
+    sqlx::query("update tenants.credential set password_hash = password_hash || 'x' where user_id = $1")
+        .bind(user.0)
+        .execute(&mut database)
+        .await
+        .expect("another password");
+    sqlx::raw_sql("commit").execute(&mut database).await.expect("reset");
+    let refused = change.await.expect("it ends").expect_err("the password of before");
+    assert_eq!(reason(&refused), "CREDENTIALS_WRONG");
+    assert!(sign_in(&person.email, "violet-harbour-77").await.is_err(), "the reset stands");
 }
 
 #[tokio::test]
