@@ -199,6 +199,43 @@ async fn people_sign_in_at_their_own_issuer() {
 }
 
 #[tokio::test]
+async fn a_client_secret_stays_until_it_is_dropped() {
+    let Some(mut setting) = Setting::make("Keeping").await else { return };
+    let known = |setting: &Setting| PutOidcIssuerRequest {
+        name: "own".into(),
+        issuer_url: setting.issuer.url.clone(),
+        client_id: "manydesk".into(),
+        redirect_uris: vec![BACK.into()],
+        email_domains: vec![format!("{}.example", setting.tenant.handle), "more.example".into()],
+        ..PutOidcIssuerRequest::default()
+    };
+    let dropped = PutOidcIssuerRequest { public_client: true, ..known(&setting) };
+    let another = PutOidcIssuerRequest { client_id: "another".into(), ..known(&setting) };
+    let both = PutOidcIssuerRequest { client_secret: "x".into(), ..dropped.clone() };
+    let mut kept = Vec::new();
+    for put in [known(&setting), another, dropped] {
+        let mut providers = ProvidersServiceClient::new(setting.tenant.admin.transport().await.expect("a token"));
+        let given = PutOidcIssuerRequest { client_secret: "a secret of the client".into(), ..known(&setting) };
+        providers.put_oidc_issuer(given).await.expect("kept with its secret");
+        providers.put_oidc_issuer(put).await.expect("changed");
+        let mut database = crate::support::rows::superuser(setting.tenant.desk).await;
+        let provider = kit::ids::decode("prov", &setting.tenant.provider_id).expect("an id");
+        let statement = "select client_secret is not null from tenants.oidc_issuer where provider_id = $1";
+        let secret = sqlx::query_scalar(statement).bind(provider).fetch_one(&mut database).await;
+        kept.push(secret.expect("an issuer"));
+        if kept == [true] {
+            let flow = setting.start().await;
+            let (code, state) = setting.browse(&flow.authorization_url, "olga").await;
+            setting.finish(&code, &state, &flow.flow_secret).await.expect("she signs in");
+            assert_eq!(setting.issuer.exchange()["secret"], true, "and it is the one of before");
+        }
+    }
+    assert_eq!(kept, [true, false, false], "the same client, another one, one that became public");
+    let mut providers = ProvidersServiceClient::new(setting.tenant.admin.transport().await.expect("a token"));
+    assert_eq!(providers.put_oidc_issuer(both).await.expect_err("both").code(), Code::InvalidArgument);
+}
+
+#[tokio::test]
 async fn whom_the_issuer_may_not_vouch_for_does_not_come_in() {
     let Some(mut setting) = Setting::make("Vouching").await else { return };
     for subject in ["unknown", "unverified", "outside"] {
