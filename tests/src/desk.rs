@@ -22,7 +22,7 @@ pub struct Desk {
     pub database: String,
     /// URL of a role of its database.
     pub role_url: Box<dyn Fn(&str) -> String + Send + Sync>,
-    pub(crate) operator_password: String,
+    pub operator_password: String,
     pub(crate) record: Recorder,
 }
 

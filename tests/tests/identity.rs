@@ -1,5 +1,6 @@
 //! Who may sign in, stay signed in, and do what.
 
+use kit::Id;
 use proto::Role;
 use proto::tenants::v1::auth_service_client::AuthServiceClient;
 use proto::tenants::v1::providers_service_client::ProvidersServiceClient;
@@ -243,6 +244,41 @@ async fn an_invitation_works_once_and_its_secret_is_shown_once() {
 }
 
 #[tokio::test]
+async fn a_link_from_before_somebody_may_do_more_is_refused() {
+    let tenant = desk().await.provider("Outdated").await;
+    let email = format!("una@{}.example", tenant.handle);
+    let mut users = admin(&tenant).await;
+    let request = InviteUserRequest {
+        email: email.clone(),
+        display_name: "Una Ungar".into(),
+        roles: vec![Role::Planner.into()],
+        request_id: "invite-una".into(),
+        ..Default::default()
+    };
+    let invited = users.invite_user(request).await.expect("invited").into_inner();
+    let user_id = invited.user.expect("a user").user_id;
+    let roles = vec![Role::ProviderAdmin.into()];
+    let request = SetRolesRequest { user_id: user_id.clone(), roles, ..Default::default() };
+    users.set_roles(request).await.expect("promoted");
+
+    let mut auth = auth().await;
+    let accept = |token: &str| AcceptInvitationRequest {
+        invitation_token: token.into(),
+        password: PASSWORD.into(),
+        ..Default::default()
+    };
+    let look = GetInvitationRequest { invitation_token: invited.invitation_token.clone() };
+    assert_eq!(reason(&auth.get_invitation(look).await.expect_err("from before")), "LINK_OUTDATED");
+    let refused = auth.accept_invitation(accept(&invited.invitation_token)).await.expect_err("from before");
+    assert_eq!((refused.code(), reason(&refused).as_str()), (Code::Unauthenticated, "LINK_OUTDATED"));
+    assert!(sign_in(&email, PASSWORD).await.is_err(), "and no password was set");
+
+    let request = CreatePasswordLinkRequest { user_id, request_id: "again".into(), ..Default::default() };
+    let fresh = users.create_password_link(request).await.expect("a new link").into_inner();
+    auth.accept_invitation(accept(&fresh.invitation_token)).await.expect("the new link is for what she is now");
+}
+
+#[tokio::test]
 async fn a_new_password_ends_the_other_sessions_only() {
     let mut tenant = desk().await.provider("Password").await;
     let person = tenant.person("Pia", Role::Agent, &[]).await;
@@ -466,6 +502,198 @@ async fn an_api_key_acts_for_its_seller_until_it_is_revoked() {
 }
 
 #[tokio::test]
+async fn an_api_key_ends_with_whoever_made_it_and_makes_nothing_itself() {
+    let mut tenant = desk().await.provider("Makers").await;
+    let seller = tenant.seller("shop").await;
+    let owner = tenant.person("Oda Owner", Role::SellerAdmin, &[&seller]).await;
+    let second = tenant.person("Sia Second", Role::SellerAdmin, &[&seller]).await;
+    let helper = tenant.person("Pat Provider", Role::ProviderAdmin, &[]).await;
+    let request = |id: &str| CreateApiKeyRequest {
+        seller_id: seller.clone(),
+        name: "shop".into(),
+        roles: vec![Role::SellerAdmin.into()],
+        request_id: id.into(),
+        ..Default::default()
+    };
+    let exchange = |key: &str| ExchangeApiKeyRequest { api_key: key.into() };
+    for maker in [&owner, &helper] {
+        let token = sign_in(&maker.email, PASSWORD).await.expect("signed in").access_token;
+        let made = users_with(&token).await.create_api_key(request(&maker.user_id)).await;
+        let made = made.expect("a person makes a key").into_inner();
+        assert_eq!(made.api_key.expect("a key").created_by, maker.user_id);
+        let granted = auth().await.exchange_api_key(exchange(&made.key)).await.expect("exchanged").into_inner();
+
+        // what a key with an administrator's role does not do
+        let mut program = users_with(&granted.access_token).await;
+        let refused = program.create_api_key(request("own")).await.expect_err("no person");
+        assert_eq!((refused.code(), reason(&refused).as_str()), (Code::PermissionDenied, "PERSON_REQUIRED"));
+        let invite = InviteSellerUserRequest {
+            seller_id: seller.clone(),
+            email: format!("late@{}.example", tenant.handle),
+            display_name: "Lea".into(),
+            role: Role::SellerAdmin.into(),
+            request_id: "late".into(),
+            ..Default::default()
+        };
+        assert_eq!(reason(&program.invite_seller_user(invite).await.expect_err("no person")), "PERSON_REQUIRED");
+        let disable = DisableSellerUserRequest {
+            seller_id: seller.clone(),
+            user_id: second.user_id.clone(),
+            request_id: String::new(),
+        };
+        assert_eq!(reason(&program.disable_seller_user(disable).await.expect_err("no person")), "PERSON_REQUIRED");
+
+        let mut users = admin(&tenant).await;
+        let disable = DisableUserRequest { user_id: maker.user_id.clone(), ..Default::default() };
+        users.disable_user(disable).await.expect("disabled");
+        assert_eq!(reason(&who(&granted.access_token).await.expect_err("void at once")), "TOKEN_REVOKED");
+        let refused = auth().await.exchange_api_key(exchange(&made.key)).await.expect_err("it ended with her");
+        assert_eq!(reason(&refused), "CREDENTIALS_WRONG");
+        let enable = EnableUserRequest { user_id: maker.user_id.clone(), ..Default::default() };
+        users.enable_user(enable).await.expect("enabled");
+        let refused = auth().await.exchange_api_key(exchange(&made.key)).await.expect_err("for good");
+        assert_eq!(reason(&refused), "CREDENTIALS_WRONG");
+    }
+    let list = ListApiKeysRequest { seller_id: seller.clone(), ..Default::default() };
+    let keys = admin(&tenant).await.list_api_keys(list).await.expect("listed").into_inner().api_keys;
+    assert!(keys.len() == 2 && keys.iter().all(|key| key.revoked_at.is_some()));
+}
+
+#[tokio::test]
+async fn a_repeated_change_is_answered_as_before_and_not_done_again() {
+    let mut tenant = desk().await.provider("Repeated").await;
+    let seller = tenant.seller("shop").await;
+    let person = tenant.person("Ria Repeat", Role::Agent, &[]).await;
+    let user_id = person.user_id.clone();
+    let mut users = admin(&tenant).await;
+
+    let grant =
+        GrantSellersRequest { user_id: user_id.clone(), seller_ids: vec![seller.clone()], request_id: "grant".into() };
+    let first = users.grant_sellers(grant.clone()).await.expect("granted").into_inner();
+    let revoke = RevokeSellersRequest {
+        user_id: user_id.clone(),
+        seller_ids: vec![seller.clone()],
+        request_id: "revoke".into(),
+    };
+    users.revoke_sellers(revoke.clone()).await.expect("revoked");
+    assert_eq!(users.grant_sellers(grant.clone()).await.expect("a retry").into_inner(), first);
+    let now = |user: GetUserResponse| user.user.expect("a user");
+    let look = GetUserRequest { user_id: user_id.clone() };
+    let after = now(users.get_user(look.clone()).await.expect("there").into_inner());
+    assert!(after.seller_ids.is_empty(), "a late retry does not give back what was taken");
+    let me = users.who_am_i(WhoAmIRequest {}).await.expect("me").into_inner().user.expect("a user").user_id;
+    let other = GrantSellersRequest { user_id: me, ..grant };
+    assert_eq!(reason(&users.grant_sellers(other).await.expect_err("another request")), "REQUEST_ID_REUSED");
+
+    let roles = |role: Role, id: &str| SetRolesRequest {
+        user_id: user_id.clone(),
+        roles: vec![role.into()],
+        request_id: id.into(),
+        ..Default::default()
+    };
+    let planner = users.set_roles(roles(Role::Planner, "planner")).await.expect("set").into_inner();
+    users.set_roles(roles(Role::Agent, "agent")).await.expect("set");
+    assert_eq!(users.set_roles(roles(Role::Planner, "planner")).await.expect("a retry").into_inner(), planner);
+    let rename = |name: &str, id: &str| UpdateUserRequest {
+        user_id: user_id.clone(),
+        display_name: name.into(),
+        request_id: id.into(),
+        ..Default::default()
+    };
+    users.update_user(rename("One", "one")).await.expect("renamed");
+    users.update_user(rename("Two", "two")).await.expect("renamed");
+    users.update_user(rename("One", "one")).await.expect("a retry");
+    let profile = |site: &str| UpdateAgentProfileRequest {
+        user_id: user_id.clone(),
+        agent_profile: Some(AgentProfile {
+            site: site.into(),
+            time_zone: "Europe/Lisbon".into(),
+            ..Default::default()
+        }),
+        request_id: site.into(),
+        ..Default::default()
+    };
+    users.update_agent_profile(profile("lisbon")).await.expect("kept");
+    users.update_agent_profile(profile("porto")).await.expect("kept");
+    users.update_agent_profile(profile("lisbon")).await.expect("a retry");
+    let certify = CertifyAgentRequest {
+        seller_id: seller.clone(),
+        user_id: user_id.clone(),
+        request_id: "certify".into(),
+        ..Default::default()
+    };
+    users.certify_agent(certify.clone()).await.expect("certified");
+    let withdraw =
+        WithdrawCertificationRequest { seller_id: seller.clone(), user_id: user_id.clone(), ..Default::default() };
+    users.withdraw_certification(withdraw).await.expect("withdrawn");
+    users.certify_agent(certify).await.expect("a retry");
+    let after = now(users.get_user(look).await.expect("there").into_inner());
+    let agent = after.agent_profile.expect("an agent");
+    assert_eq!((after.roles, after.display_name.as_str()), (vec![i32::from(Role::Agent)], "Two"));
+    assert_eq!((agent.site.as_str(), agent.certifications.len()), ("porto", 0));
+
+    let create = |password: &str| CreateUserRequest {
+        email: format!("nora@{}.example", tenant.handle),
+        display_name: "Nora".into(),
+        roles: vec![Role::Planner.into()],
+        password: password.into(),
+        request_id: "nora".into(),
+        ..Default::default()
+    };
+    let made = users.create_user(create(PASSWORD)).await.expect("made").into_inner();
+    assert_eq!(users.create_user(create(PASSWORD)).await.expect("a retry").into_inner(), made);
+    let other = users.create_user(create("violet-harbour-77")).await.expect_err("another password");
+    assert_eq!(reason(&other), "REQUEST_ID_REUSED");
+}
+
+#[tokio::test]
+async fn a_change_of_password_does_not_take_back_a_reset_that_came_in_between() {
+    let mut tenant = desk().await.provider("Reset").await;
+    let person = tenant.person("Rea Reset", Role::Agent, &[]).await;
+    let here = sign_in(&person.email, PASSWORD).await.expect("signed in");
+    let user = kit::UserId::parse("user_id", &person.user_id).expect("an id");
+    let mut database = crate::support::rows::superuser(desk().await).await;
+
+    // a reset is under way: it holds the user while the change has read the password of before
+    sqlx::raw_sql("begin").execute(&mut database).await.expect("begun");
+    sqlx::query("select from tenants.app_user where user_id = $1 for update")
+        .bind(user.0)
+        .execute(&mut database)
+        .await
+        .expect("locked");
+    let mut auth = AuthServiceClient::new(bearing(&here.access_token).await);
+    let change = tokio::spawn(async move {
+        let request = ChangePasswordRequest {
+            current_password: PASSWORD.into(),
+            new_password: "violet-harbour-77".into(),
+            request_id: String::new(),
+        };
+        auth.change_password(request).await
+    });
+    tests::eventually("the change to wait for the user", || async {
+        let mut other = crate::support::rows::superuser(desk().await).await;
+        let waiting: i64 = sqlx::query_scalar(
+            "select count(*) from pg_stat_activity
+              where wait_event_type = 'Lock' and query like '%tenants.app_user%for update%' and pid <> pg_backend_pid()",
+        )
+        .fetch_one(&mut other)
+        .await
+        .expect("a count");
+        (waiting > 0).then_some(())
+    })
+    .await;
+    sqlx::query("update tenants.credential set password_hash = password_hash || 'x' where user_id = $1")
+        .bind(user.0)
+        .execute(&mut database)
+        .await
+        .expect("another password");
+    sqlx::raw_sql("commit").execute(&mut database).await.expect("reset");
+    let refused = change.await.expect("it ends").expect_err("the password of before");
+    assert_eq!(reason(&refused), "CREDENTIALS_WRONG");
+    assert!(sign_in(&person.email, "violet-harbour-77").await.is_err(), "the reset stands");
+}
+
+#[tokio::test]
 async fn a_seller_manages_its_own_people_and_no_others() {
     let mut tenant = desk().await.provider("Portal").await;
     let (mine, other) = (tenant.seller("portal-mine").await, tenant.seller("portal-other").await);
@@ -504,6 +732,97 @@ async fn a_seller_manages_its_own_people_and_no_others() {
         Code::NotFound
     );
     users.disable_seller_user(disable(&made.user_id)).await.expect("her own");
+}
+
+#[tokio::test]
+async fn a_founding_that_broke_off_goes_on_and_a_locked_out_administrator_comes_back() {
+    let desk = desk().await;
+    let mut operator = desk.operator().await;
+    let mut providers = ProvidersServiceClient::new(operator.transport().await.expect("the operator's token"));
+    let handle = format!("broken-{}", &kit::Clock::System.new_uuid().simple().to_string()[20..]);
+    let admin_email = format!("admin@{handle}.example");
+    let request = CreateProviderRequest {
+        handle: handle.clone(),
+        name: "Broken off".into(),
+        country: "PT".into(),
+        time_zone: "Europe/Lisbon".into(),
+        admin_email: admin_email.clone(),
+        admin_name: "Ada Admin".into(),
+        request_id: format!("found-{handle}"),
+    };
+    let lost = providers.create_provider(request.clone()).await.expect("founded").into_inner();
+    let again = providers.create_provider(request.clone()).await.expect("repeated").into_inner();
+    assert_eq!((&again.provider, &again.admin_user_id), (&lost.provider, &lost.admin_user_id));
+    let accept = |token: &str, password: &str| AcceptInvitationRequest {
+        invitation_token: token.into(),
+        password: password.into(),
+        ..Default::default()
+    };
+    let mut auth = auth().await;
+    let replaced = auth.accept_invitation(accept(&lost.invitation_token, PASSWORD)).await.expect_err("replaced");
+    assert_eq!(reason(&replaced), "LINK_REFUSED");
+    auth.accept_invitation(accept(&again.invitation_token, PASSWORD)).await.expect("the new link works");
+    let after = providers.create_provider(request).await.expect("repeated").into_inner();
+    assert_eq!((after.invitation_link.as_str(), after.invitation_token.as_str()), ("", ""), "she has her password");
+
+    // the only administrator has forgotten it
+    let provider_id = lost.provider.expect("a provider").provider_id;
+    let request = CreateAdminLinkRequest {
+        provider_id: provider_id.clone(),
+        admin_email: admin_email.to_uppercase(),
+        request_id: "locked-out".into(),
+    };
+    let link = providers.create_admin_link(request.clone()).await.expect("a link").into_inner();
+    assert_eq!(link.admin_user_id, lost.admin_user_id);
+    let repeated = providers.create_admin_link(request.clone()).await.expect("a retry").into_inner();
+    assert_eq!(repeated.invitation_token, "", "what is kept for retries does not hold the secret");
+    auth.accept_invitation(accept(&link.invitation_token, "violet-harbour-77")).await.expect("accepted");
+    let token = sign_in(&admin_email, "violet-harbour-77").await.expect("she is back").access_token;
+
+    // only administrators, only by the platform
+    let mut users = users_with(&token).await;
+    let planner = InviteUserRequest {
+        email: format!("planner@{handle}.example"),
+        display_name: "Pia".into(),
+        roles: vec![Role::Planner.into()],
+        request_id: "pia".into(),
+        ..Default::default()
+    };
+    users.invite_user(planner.clone()).await.expect("invited");
+    for admin_email in [planner.email, format!("nobody@{handle}.example")] {
+        let request = CreateAdminLinkRequest { admin_email, request_id: "other".into(), ..request.clone() };
+        assert_eq!(providers.create_admin_link(request).await.expect_err("no administrator").code(), Code::NotFound);
+    }
+    let mut own = ProvidersServiceClient::new(bearing(&token).await);
+    let request = CreateAdminLinkRequest { request_id: "own".into(), ..request };
+    assert_eq!(reason(&own.create_admin_link(request).await.expect_err("not hers to call")), "ROLE_MAY_NOT");
+}
+
+#[tokio::test]
+async fn the_command_line_takes_up_a_founding_wherever_it_broke_off() {
+    let desk = desk().await;
+    let mut secrets = manydesk::secrets::Secrets::ephemeral().expect("secrets");
+    secrets.logins.insert(tests::OPERATOR.to_owned(), desk.operator_password.clone());
+    let handle = format!("halfway-{}", &kit::Clock::System.new_uuid().simple().to_string()[20..]);
+    // ended after the founding: the answer with the link is lost
+    let mut operator = desk.operator().await;
+    let request = CreateProviderRequest {
+        handle: handle.clone(),
+        name: "Half-way".into(),
+        country: "PT".into(),
+        time_zone: "Europe/Lisbon".into(),
+        admin_email: format!("admin@{handle}.example"),
+        admin_name: "Half-way admin".into(),
+        request_id: format!("found-{handle}"),
+    };
+    let mut providers = ProvidersServiceClient::new(operator.transport().await.expect("the operator's token"));
+    providers.create_provider(request).await.expect("founded");
+    manydesk::cli::ensure_provider(&desk.url, &mut secrets, &handle, "Half-way").await.expect("it goes on");
+
+    // ended after the acceptance: nothing is noted of it
+    let noted = secrets.logins.remove(&format!("admin@{handle}.example")).expect("it was noted");
+    manydesk::cli::ensure_provider(&desk.url, &mut secrets, &handle, "Half-way").await.expect("it goes on");
+    assert_eq!(secrets.logins.get(&format!("admin@{handle}.example")), Some(&noted));
 }
 
 #[tokio::test]

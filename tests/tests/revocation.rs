@@ -3,6 +3,9 @@
 
 use std::time::{Duration, Instant};
 
+use kit::caller::{Revoked, Verifier};
+use kit::keys::SigningKey;
+use kit::peers::{Calls, Peers};
 use manydesk::cli::Session;
 use proto::Role;
 use proto::routing::v1::agent_session_request::Frame as Up;
@@ -70,6 +73,59 @@ async fn must_end<T>(what: &str, stream: &mut Streaming<T>, since: Instant) {
     };
     let status = tokio::time::timeout(left, ended).await.unwrap_or_else(|_| panic!("{what} goes on after 5 s"));
     assert_eq!((status.code(), reason(&status).as_str()), (Code::Unauthenticated, "TOKEN_REVOKED"), "{what}: {status}");
+}
+
+/// A process that has just begun, on the database of the running one. Its master key opens no signing key, so that it
+/// ends before its first key is known: by then it must know what is revoked.
+#[tokio::test]
+async fn a_service_that_starts_knows_what_is_revoked_before_it_knows_a_key() {
+    let mut tenant = desk().await.provider("Starting").await;
+    let desk = tenant.desk;
+    let mut person = tenant.person("Sta Start", Role::Planner, &[]).await;
+    let token = person.session.token().await.expect("a token");
+    let jwks = crate::support::http::Browser::new(&desk.url, "").get("/v1/auth/jwks").await.body;
+    let keyring = kit::keys::Keyring::default();
+    keyring.replace_issuer_keys(&serde_json::from_value(jwks).expect("keys"));
+    let clock = kit::Clock::System;
+    let verifier =
+        |revoked: Revoked| Verifier::new(keyring.clone(), revoked, clock.clone(), &desk.url, &[kit::caller::AUDIENCE]);
+    let caller = verifier(Revoked::default()).verify(&token).expect("a good token");
+    let request = RevokeUserSessionsRequest { user_id: person.user_id.clone(), ..Default::default() };
+    users(&mut tenant).await.revoke_user_sessions(request).await.expect("revoked");
+
+    let settings = tenantdb::Settings {
+        service: "tenants",
+        app_url: (desk.role_url)("tenants_app"),
+        relay_url: (desk.role_url)("tenants_relay"),
+        connections: 2,
+    };
+    let hints = tenantdb::Hints::new(tenantdb::Hints::shared());
+    let revoked = Revoked::default();
+    let deps = tenantdb::service::Deps {
+        db: tenantdb::TenantDb::open(&settings, clock.clone(), hints).await.expect("the database"),
+        calls: Calls::new(
+            Peers::default(),
+            "tenants",
+            SigningKey::generate("service-tenants".to_owned()).expect("a key"),
+            &desk.url,
+            clock.clone(),
+        ),
+        pager: kit::page::Pager::new(&[7; 32]),
+        clock: clock.clone(),
+        terms: tenantdb::sellers::Terms::default(),
+        revoked: revoked.clone(),
+        replicas: kit::replicas::Replicas::default(),
+    };
+    let begun = kit::keys::Keyring::default();
+    let settings = tenants::Settings {
+        issuer: desk.url.clone(),
+        public_url: desk.url.clone(),
+        master_keys: tenants::MasterKeys::one([42; 32]),
+        keyring: begun.clone(),
+        revoked: revoked.clone(),
+    };
+    assert!(tenants::build(deps, settings).await.is_err() && !begun.is_ready(), "its keys do not open");
+    assert!(!revoked.admits(&caller), "it would admit what was revoked");
 }
 
 #[tokio::test]

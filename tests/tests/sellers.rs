@@ -432,8 +432,10 @@ async fn a_leaving_seller_takes_everything_and_leaves_a_certificate() {
     let shell = sellers(&mut tenant.admin).await.get_seller(get.clone()).await.expect("a shell").into_inner();
     let shell = shell.seller.expect("a seller");
     assert_eq!((shell.state(), shell.name.as_str(), shell.brands.len()), (SellerState::Erased, "erased", 0));
-    let fresh = tenant.seller("masque-noir").await;
+    // The file that brought it in brings it in again, as another seller.
+    let fresh = apply_example(&mut tenant.admin).await.seller.seller_id;
     assert_ne!(fresh, seller_id);
+    assert_eq!(apply_example(&mut tenant.admin).await.seller.seller_id, fresh, "and meets its own seller then");
     assert!(Session::login(&tenant.desk.url, &viewer.email, "correct-horse-battery-42").await.is_err());
     let viewer_session = &mut viewer.session;
     eventually("the seller's own tokens to end", || {
@@ -448,6 +450,86 @@ async fn a_leaving_seller_takes_everything_and_leaves_a_certificate() {
         }
     })
     .await;
+}
+
+/// What of identity would be kept of a seller, each told by its refusal.
+async fn writes_of_identity(tenant: &mut Tenant, seller_id: &str, agent: &str, key: &str) -> Vec<(String, String)> {
+    let mut users = users_service_client::UsersServiceClient::new(transport(&mut tenant.admin).await);
+    let seller_ids = vec![seller_id.to_owned()];
+    let invite = InviteUserRequest {
+        email: format!("late-{key}@{}.example", tenant.handle),
+        display_name: "Lea Late".into(),
+        roles: vec![Role::Agent.into()],
+        seller_ids: seller_ids.clone(),
+        request_id: format!("invite-{key}"),
+        ..Default::default()
+    };
+    let create = CreateUserRequest {
+        email: invite.email.clone(),
+        display_name: "Lea Late".into(),
+        roles: vec![Role::SellerViewer.into()],
+        seller_ids: seller_ids.clone(),
+        password: "correct-horse-battery-42".into(),
+        request_id: format!("create-{key}"),
+        ..Default::default()
+    };
+    let own = InviteSellerUserRequest {
+        seller_id: seller_id.to_owned(),
+        email: invite.email.clone(),
+        display_name: "Lea Late".into(),
+        role: Role::SellerViewer.into(),
+        request_id: format!("own-{key}"),
+        ..Default::default()
+    };
+    let api_key = CreateApiKeyRequest {
+        seller_id: seller_id.to_owned(),
+        name: "late".into(),
+        request_id: format!("key-{key}"),
+        ..Default::default()
+    };
+    let user_id = agent.to_owned();
+    let grant = GrantSellersRequest { user_id: user_id.clone(), seller_ids, ..Default::default() };
+    let certify = CertifyAgentRequest { seller_id: seller_id.to_owned(), user_id, ..Default::default() };
+    [
+        ("InviteUser", users.invite_user(invite).await.map(drop)),
+        ("CreateUser", users.create_user(create).await.map(drop)),
+        ("InviteSellerUser", users.invite_seller_user(own).await.map(drop)),
+        ("CreateApiKey", users.create_api_key(api_key).await.map(drop)),
+        ("GrantSellers", users.grant_sellers(grant).await.map(drop)),
+        ("CertifyAgent", users.certify_agent(certify).await.map(drop)),
+    ]
+    .into_iter()
+    .map(|(call, outcome)| (call.to_owned(), outcome.map_or_else(|refused| reason(&refused), |()| "kept".to_owned())))
+    .collect()
+}
+
+#[tokio::test]
+async fn nothing_new_is_kept_of_a_seller_that_is_being_erased() {
+    let mut tenant = desk().await.provider("Erasing").await;
+    let seller_id = tenant.seller("going").await;
+    let agent = tenant.agent("Al Agent", "en", &[]).await;
+    let mut conn = PgConnection::connect(&desk().await.database).await.expect("the database answers");
+    let seller = kit::SellerId::parse("seller_id", &seller_id).expect("an id");
+    for (statement, refusal) in [
+        ("update tenants.seller set erasing = true where seller_id = $1", "ERASURE_REQUESTED"),
+        ("update tenants.seller set erasing = false, state = 'erased' where seller_id = $1", "WRONG_STATE"),
+    ] {
+        sqlx::query(statement).bind(seller.0).execute(&mut conn).await.expect("as an erasure leaves it");
+        for (call, told) in writes_of_identity(&mut tenant, &seller_id, &agent.user_id, refusal).await {
+            assert_eq!(told, refusal, "{call}");
+        }
+    }
+    let kept: i64 = sqlx::query_scalar(
+        "select (select count(*) from tenants.app_user where home_id = $1)
+              + (select count(*) from tenants.api_key where seller_id = $1)
+              + (select count(*) from tenants.seller_grant where for_seller_id = $1)
+              + (select count(*) from tenants.certification where for_seller_id = $1)",
+    )
+    .bind(seller.0)
+    .fetch_one(&mut conn)
+    .await
+    .expect("a count");
+    assert_eq!(kept, 0);
 }
 
 #[tokio::test]

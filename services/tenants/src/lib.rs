@@ -36,10 +36,12 @@ pub static MIGRATOR: tenantdb::Migrator = sqlx::migrate!();
 /// Messages of people's credentials are small.
 const SMALL_MESSAGE_BYTES: usize = 64 * 1024;
 
-/// The service: its handlers and background work. Looks after the signing keys
-/// once, so that whoever is started after it can verify tokens.
+/// The service: its handlers and background work. Learns what is revoked, and then
+/// looks after the signing keys once, so that whoever is started after it can
+/// verify tokens: without keys none is let in, and with them none that is void.
 pub async fn build(deps: Deps, settings: Settings) -> Result<Parts, kit::Fault> {
     let identity = Identity::new(deps.clone(), settings)?;
+    identity.learn_revocations().await?;
     identity.turn_keys().await?;
     let auth = AuthServiceServer::new(AuthApi(identity.clone())).max_decoding_message_size(SMALL_MESSAGE_BYTES);
     let users = UsersServiceServer::new(UsersApi(identity.clone())).max_decoding_message_size(MAX_MESSAGE_BYTES);

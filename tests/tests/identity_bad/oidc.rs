@@ -63,6 +63,8 @@ struct Setting {
     issuer: Issuer,
     tenant: Tenant,
     olga: String,
+    /// The token of her invitation.
+    invitation: String,
     auth: AuthServiceClient<Channel>,
     http: reqwest::Client,
 }
@@ -88,7 +90,7 @@ impl Setting {
             .put_oidc_issuer(put)
             .await
             .expect("the issuer is registered");
-        let olga = UsersServiceClient::new(tenant.admin.transport().await.expect("a token"))
+        let invited = UsersServiceClient::new(tenant.admin.transport().await.expect("a token"))
             .invite_user(InviteUserRequest {
                 email: format!("olga@{domain}"),
                 display_name: "Olga".into(),
@@ -98,13 +100,11 @@ impl Setting {
             })
             .await
             .expect("she is invited")
-            .into_inner()
-            .user
-            .expect("a user")
-            .user_id;
+            .into_inner();
+        let (olga, invitation) = (invited.user.expect("a user").user_id, invited.invitation_token);
         let auth = AuthServiceClient::new(tenant.channel().await);
         let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build();
-        Some(Setting { issuer, tenant, olga, auth, http: http.expect("an HTTP client") })
+        Some(Setting { issuer, tenant, olga, invitation, auth, http: http.expect("an HTTP client") })
     }
 
     async fn start(&mut self) -> StartOidcResponse {
@@ -178,6 +178,14 @@ async fn people_sign_in_at_their_own_issuer() {
     assert_eq!(tokens.user_id, setting.olga);
     let me = who(&tokens.access_token).await.expect("a good token");
     assert_eq!(me.user.expect("a user").state, UserState::Active as i32, "the invitation is thereby accepted");
+    let request = AcceptInvitationRequest {
+        invitation_token: setting.invitation.clone(),
+        password: "correct-horse-battery-43".into(),
+        ..AcceptInvitationRequest::default()
+    };
+    let used = setting.auth.accept_invitation(request).await.expect_err("whoever has the link is too late");
+    assert_eq!(reason(&used), "LINK_OUTDATED");
+    who(&tokens.access_token).await.expect("and her session goes on");
     assert_eq!(me.provider_handle, setting.tenant.handle);
     let again = setting.sign_in("olga").await.expect("again, now by the linked subject");
     assert_ne!(again.session_id, tokens.session_id);
@@ -188,6 +196,43 @@ async fn people_sign_in_at_their_own_issuer() {
         .expect("she is disabled");
     must_be_refused("a disabled user", setting.sign_in("olga").await);
     assert!(who(&again.access_token).await.is_err(), "and what she had is void");
+}
+
+#[tokio::test]
+async fn a_client_secret_stays_until_it_is_dropped() {
+    let Some(mut setting) = Setting::make("Keeping").await else { return };
+    let known = |setting: &Setting| PutOidcIssuerRequest {
+        name: "own".into(),
+        issuer_url: setting.issuer.url.clone(),
+        client_id: "manydesk".into(),
+        redirect_uris: vec![BACK.into()],
+        email_domains: vec![format!("{}.example", setting.tenant.handle), "more.example".into()],
+        ..PutOidcIssuerRequest::default()
+    };
+    let dropped = PutOidcIssuerRequest { public_client: true, ..known(&setting) };
+    let another = PutOidcIssuerRequest { client_id: "another".into(), ..known(&setting) };
+    let both = PutOidcIssuerRequest { client_secret: "x".into(), ..dropped.clone() };
+    let mut kept = Vec::new();
+    for put in [known(&setting), another, dropped] {
+        let mut providers = ProvidersServiceClient::new(setting.tenant.admin.transport().await.expect("a token"));
+        let given = PutOidcIssuerRequest { client_secret: "a secret of the client".into(), ..known(&setting) };
+        providers.put_oidc_issuer(given).await.expect("kept with its secret");
+        providers.put_oidc_issuer(put).await.expect("changed");
+        let mut database = crate::support::rows::superuser(setting.tenant.desk).await;
+        let provider = kit::ids::decode("prov", &setting.tenant.provider_id).expect("an id");
+        let statement = "select client_secret is not null from tenants.oidc_issuer where provider_id = $1";
+        let secret = sqlx::query_scalar(statement).bind(provider).fetch_one(&mut database).await;
+        kept.push(secret.expect("an issuer"));
+        if kept == [true] {
+            let flow = setting.start().await;
+            let (code, state) = setting.browse(&flow.authorization_url, "olga").await;
+            setting.finish(&code, &state, &flow.flow_secret).await.expect("she signs in");
+            assert_eq!(setting.issuer.exchange()["secret"], true, "and it is the one of before");
+        }
+    }
+    assert_eq!(kept, [true, false, false], "the same client, another one, one that became public");
+    let mut providers = ProvidersServiceClient::new(setting.tenant.admin.transport().await.expect("a token"));
+    assert_eq!(providers.put_oidc_issuer(both).await.expect_err("both").code(), Code::InvalidArgument);
 }
 
 #[tokio::test]

@@ -37,18 +37,25 @@ pub fn admin_of(handle: &str) -> String {
 }
 
 /// Signs in as the administrator of a provider of this installation; founds it
-/// on first use.
+/// on first use. What broke off half-way is taken up where it ended.
 pub async fn ensure(url: &str, secrets: &mut Secrets, handle: &str, name: &str) -> anyhow::Result<Session> {
     let email = admin_of(handle);
     if let Some(password) = secrets.logins.get(&email) {
         return Session::login(url, &email, password).await;
     }
-    let mut operator = operator(url, secrets).await?;
     let password = secrets.password(&email);
-    found(url, &mut operator, (handle, name), &password).await?;
-    secrets.logins.insert(email.clone(), password.clone());
+    // she may have accepted before that could be noted here
+    let session = match Session::login(url, &email, &password).await {
+        Ok(session) => session,
+        Err(_) => {
+            let mut operator = operator(url, secrets).await?;
+            found(url, &mut operator, (handle, name), &password).await?;
+            Session::login(url, &email, &password).await?
+        }
+    };
+    secrets.logins.insert(email, password);
     secrets.save()?;
-    Session::login(url, &email, &password).await
+    Ok(session)
 }
 
 /// Signs in as the operator of this installation.
@@ -57,7 +64,8 @@ pub async fn operator(url: &str, secrets: &Secrets) -> anyhow::Result<Session> {
     Session::login(url, OPERATOR, password).await
 }
 
-/// Founds a provider, whose administrator gets the password.
+/// Founds a provider, whose administrator gets the password. Until she has it, a
+/// repetition goes on where the last try broke off.
 pub async fn found(
     url: &str,
     operator: &mut Session,

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::users::locked;
 use super::wire as convert;
 use super::{Identity, must_be_fresh};
+use crate::api::onboarding::open;
 use crate::domain::identity::agent::Certification;
 use crate::domain::identity::user::Actor;
 use crate::domain::identity::{Refusal, Role, User};
@@ -32,13 +33,16 @@ impl Identity {
         };
         checks.finish()?;
         let mut tx = self.begin(caller.provider()).await?;
+        if let Some(answer) = tx.replayed(caller, "UpdateAgentProfile", &request.request_id, &request).await? {
+            return Ok(answer);
+        }
         let mut user = locked_agent(&mut tx, id, &convert::actor(caller)).await?;
         must_be_fresh(&request.etag, user.version)?;
         profiles::put(&mut tx, id, &profile).await?;
         user.version = users::touch(&mut tx, id).await?;
         self.tell_of(&mut tx, &user).await?;
         let response = wire::UpdateAgentProfileResponse { user: Some(self.shown(&mut tx, &user).await?) };
-        tx.commit().await?;
+        tx.commit_with(&response).await?;
         Ok(response)
     }
 
@@ -56,15 +60,18 @@ impl Identity {
         checks.finish()?;
         let scope = caller.act_for(&request.seller_id)?;
         let mut tx = self.deps.db.begin(&scope).await?;
-        let seller = tx.seller()?;
-        must_exist(&mut tx, seller).await?;
+        if let Some(answer) = tx.replayed(caller, "CertifyAgent", &request.request_id, &request).await? {
+            return Ok(answer);
+        }
+        let seller = open(&mut tx).await?.id;
         let mut user = locked_agent(&mut tx, id, &convert::actor(caller)).await?;
         let certification = Certification { seller, user: id, certified_at: now, valid_until };
         profiles::certify(&mut tx, &certification).await?;
         user.version = users::touch(&mut tx, id).await?;
         self.tell_of(&mut tx, &user).await?;
-        tx.commit().await?;
-        Ok(wire::CertifyAgentResponse { certification: Some(convert::certification(&certification)) })
+        let response = wire::CertifyAgentResponse { certification: Some(convert::certification(&certification)) };
+        tx.commit_with(&response).await?;
+        Ok(response)
     }
 
     pub(super) async fn withdraw_certification(

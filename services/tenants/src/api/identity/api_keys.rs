@@ -9,12 +9,14 @@ use uuid::Uuid;
 use super::Identity;
 use super::agents::must_exist;
 use super::wire as convert;
+use crate::api::onboarding::{note_kept, open};
 use crate::credentials::vault;
 use crate::domain::identity::claims::{ApiKey, MAX_API_KEYS};
 use crate::domain::identity::token::{self, Secret};
+use crate::domain::identity::user::State;
 use crate::domain::identity::{ApiKeyId, Refusal, Roles};
 use crate::store::identity::revocations::What;
-use crate::store::identity::{api_keys, providers};
+use crate::store::identity::{api_keys, users};
 
 /// How long a key works if nothing is said, and at most.
 const USUAL_LIFE: SignedDuration = SignedDuration::from_hours(365 * 24);
@@ -26,6 +28,8 @@ impl Identity {
         caller: &Caller,
         request: wire::CreateApiKeyRequest,
     ) -> Result<wire::CreateApiKeyResponse, Fault> {
+        // a key that makes keys would never end
+        let maker = caller.person()?;
         let now = self.deps.clock.now();
         let mut checks = Checks::new();
         checks.request_id(&request.request_id);
@@ -51,8 +55,11 @@ impl Identity {
         if let Some(answer) = tx.replayed(caller, "CreateApiKey", &request.request_id, &request).await? {
             return Ok(answer);
         }
-        // one at a time, so that the count holds
-        providers::lock_own(&mut tx).await?;
+        // one at a time, so that the count holds, and none for a seller that is being erased
+        let held = open(&mut tx).await?;
+        // and none by somebody who is being disabled, with whom her keys end
+        let maker = users::lock(&mut tx, maker).await?.filter(|user| user.state == State::Active);
+        let maker = maker.ok_or(Refusal::UserDisabled)?;
         if api_keys::count_live(&mut tx, now).await? >= MAX_API_KEYS as i64 {
             return Err(Refusal::TooManyKeys { limit: MAX_API_KEYS }.into());
         }
@@ -70,8 +77,10 @@ impl Identity {
             expires_at,
             revoked_at: None,
             last_used_at: None,
+            created_by: Some(maker.id),
         };
         api_keys::insert(&mut tx, &key, &vault::digest_of(&secret.0)).await?;
+        note_kept(&mut tx, held, now).await?;
         let kept = wire::CreateApiKeyResponse { api_key: Some(convert::api_key(&key)), key: String::new() };
         // what is kept for retries does not hold the secret
         tx.commit_with(&kept).await?;

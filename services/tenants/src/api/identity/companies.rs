@@ -20,6 +20,14 @@ impl ProvidersService for ProvidersApi {
         Ok(Response::new(self.0.create_provider(&caller, request).await?))
     }
 
+    async fn create_admin_link(
+        &self,
+        request: Request<wire::CreateAdminLinkRequest>,
+    ) -> Result<Response<wire::CreateAdminLinkResponse>, Status> {
+        let (caller, request) = kit::admitted(request)?;
+        Ok(Response::new(self.0.create_admin_link(&caller, request).await?))
+    }
+
     async fn get_provider(
         &self,
         request: Request<wire::GetProviderRequest>,

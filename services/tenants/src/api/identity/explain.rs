@@ -28,9 +28,11 @@ pub fn weak(field: &'static str) -> impl Fn(Refusal) -> Fault {
 impl Explain for Refusal {
     fn code(&self) -> Code {
         match self {
-            Refusal::CredentialsWrong | Refusal::SessionEnded | Refusal::LinkRefused | Refusal::OidcRefused => {
-                Code::Unauthenticated
-            }
+            Refusal::CredentialsWrong
+            | Refusal::SessionEnded
+            | Refusal::LinkRefused
+            | Refusal::LinkOutdated
+            | Refusal::OidcRefused => Code::Unauthenticated,
             Refusal::Throttled { .. } => Code::ResourceExhausted,
             Refusal::OidcUnavailable => Code::Unavailable,
             Refusal::PasswordWeak(_) | Refusal::RolesIncompatible(_) => Code::InvalidArgument,
@@ -50,6 +52,7 @@ impl Explain for Refusal {
             Refusal::Throttled { .. } => "SIGN_IN_THROTTLED",
             Refusal::SessionEnded => "SESSION_ENDED",
             Refusal::LinkRefused => "LINK_REFUSED",
+            Refusal::LinkOutdated => "LINK_OUTDATED",
             Refusal::OidcRefused => "OIDC_REFUSED",
             Refusal::OidcUnavailable => "OIDC_UNAVAILABLE",
             Refusal::PasswordWeak(_) => "PASSWORD_WEAK",

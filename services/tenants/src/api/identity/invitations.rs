@@ -27,7 +27,7 @@ impl Identity {
     pub(super) async fn make_link(&self, tx: &mut TenantTx, user: &User) -> Result<Fresh, Fault> {
         let now = self.deps.clock.now();
         let id = self.deps.clock.new_id::<InvitationId>();
-        let link = Link { id, user: user.id, expires_at: now + link::LIVES, closed_at: None };
+        let link = Link { id, user: user.id, revision: user.revision, expires_at: now + link::LIVES, closed_at: None };
         let secret = Secret(vault::random::<24>()?);
         links::close(tx, user.id, now).await?;
         links::insert(tx, &link, &vault::digest_of(&secret.0), now).await?;
@@ -47,6 +47,7 @@ impl Identity {
         must_work(tx, Refusal::LinkRefused).await?;
         let user = users::lock(tx, link.user).await?.ok_or(Refusal::LinkRefused)?;
         user.activated()?;
+        link.must_fit(&user)?;
         Ok((link, user))
     }
 
@@ -92,7 +93,7 @@ impl Identity {
         if !name.is_empty() {
             user.name = name;
         }
-        user.version = users::update(&mut tx, &user, now).await?;
+        user.version = users::update(&mut tx, &user).await?;
         users::set_password(&mut tx, user.id, &hash, now).await?;
         links::close(&mut tx, user.id, now).await?;
         self.end_sessions(&mut tx, &user, None, Ending::PasswordChanged).await?;

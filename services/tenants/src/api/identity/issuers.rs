@@ -30,6 +30,12 @@ impl Identity {
         let mut tx = self.begin(provider).await?;
         let before = oidc::issuers(&mut tx).await?;
         let same_name = before.iter().find(|known| known.name == issuer.name);
+        let sealed = match sealed {
+            None if !request.public_client && same_name.is_some_and(|known| known.is_same_client(&issuer)) => {
+                oidc::lock_secret(&mut tx, &issuer.name).await?
+            }
+            given => given,
+        };
         if same_name.is_none() && before.len() >= MOST {
             return Err(Fault::invalid("name", "must be one of the 20 issuers a provider can have"));
         }
@@ -66,6 +72,8 @@ fn read(request: &wire::PutOidcIssuerRequest) -> Result<Issuer, Fault> {
     let url = checks.line("issuer_url", &request.issuer_url, 1..=300);
     let client = checks.line("client_id", &request.client_id, 1..=300);
     checks.require(request.client_secret.len() <= 1_000, "client_secret", "must have at most 1,000 bytes");
+    let contradicts = request.public_client && !request.client_secret.is_empty();
+    checks.require(!contradicts, "public_client", "must not be set beside a client secret");
     checks.count("redirect_uris", request.redirect_uris.len(), 1..=10);
     for (i, uri) in request.redirect_uris.iter().enumerate().take(10) {
         let fits = redirect_fits(uri);

@@ -27,6 +27,7 @@ use jiff::SignedDuration;
 use kit::caller::Revoked;
 use kit::keys::{Jwks, Keyring, SigningKey};
 use kit::{Fault, ProviderId, Scope};
+use prost::Message;
 use tenantdb::service::Deps;
 use tenantdb::{Failure, TenantTx};
 use tokio::sync::Notify;
@@ -107,6 +108,10 @@ impl Identity {
     async fn commit_revoking(&self, tx: TenantTx) -> Result<(), Failure> {
         let provider = tx.provider();
         tx.commit().await?;
+        self.tell_revoked(provider).await
+    }
+
+    async fn tell_revoked(&self, provider: ProviderId) -> Result<(), Failure> {
         let lately = self.deps.clock.now() - SignedDuration::from_secs(60);
         let mut tx = self.begin(provider).await?;
         for revocation in revocations::after(&mut tx, lately).await? {
@@ -114,6 +119,13 @@ impl Identity {
         }
         self.revoking.notify_waiters();
         Ok(())
+    }
+
+    /// The same, with the answer kept for retries.
+    async fn commit_revoking_with<Res: Message>(&self, tx: TenantTx, response: &Res) -> Result<(), Fault> {
+        let provider = tx.provider();
+        tx.commit_with(response).await?;
+        Ok(self.tell_revoked(provider).await?)
     }
 
     /// Lets this process know of a revocation.

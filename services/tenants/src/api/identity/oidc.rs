@@ -115,7 +115,7 @@ impl Identity {
         let mut user = self.user_of(&mut tx, &issuer, &id_token).await?;
         if user.state == user::State::Invited {
             user = user.activated()?;
-            user.version = users::update(&mut tx, &user, now).await?;
+            user.version = users::update(&mut tx, &user).await?;
             self.tell_of(&mut tx, &user).await?;
         }
         let kept = self.open_session(&mut tx, &user, OpenedWith::Oidc, &client, "").await?;

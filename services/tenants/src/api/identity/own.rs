@@ -7,6 +7,7 @@ use proto::tenants::v1 as wire;
 use super::wire as convert;
 use super::{Identity, explain};
 use crate::domain::identity::session::Ending;
+use crate::domain::identity::user::State;
 use crate::domain::identity::{ApiKeyId, Refusal, SessionId, password};
 use crate::store::identity::revocations::What;
 use crate::store::identity::{links, profiles, providers, sessions, users};
@@ -60,7 +61,7 @@ impl Identity {
         let user = users::find(&mut tx, person).await?.ok_or(Fault::NotFound("user"))?;
         let kept = users::password_hash(&mut tx, person).await?;
         drop(tx);
-        if !self.passwords.fits(&turn, request.current_password, kept).await? {
+        if !self.passwords.fits(&turn, request.current_password, kept.clone()).await? {
             return Err(Refusal::CredentialsWrong.into());
         }
         self.forgive(attempt).await?;
@@ -70,7 +71,12 @@ impl Identity {
 
         let now = self.deps.clock.now();
         let mut tx = self.begin(caller.provider()).await?;
-        users::lock(&mut tx, person).await?.ok_or(Fault::NotFound("user"))?;
+        let user = users::lock(&mut tx, person).await?.filter(|user| user.state == State::Active);
+        let user = user.ok_or(Refusal::CredentialsWrong)?;
+        // A reset may have come in between: who only knows the password of before must not take it back.
+        if users::password_hash(&mut tx, person).await? != kept {
+            return Err(Refusal::CredentialsWrong.into());
+        }
         users::set_password(&mut tx, person, &hash, now).await?;
         links::close(&mut tx, person, now).await?;
         let current = caller.session().map(SessionId);

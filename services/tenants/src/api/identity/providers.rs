@@ -10,7 +10,7 @@ use crate::domain::identity::contact;
 use crate::domain::identity::ids::PLATFORM;
 use crate::domain::identity::provider::{Provider, State};
 use crate::domain::identity::user::{State as UserState, Wanted};
-use crate::domain::identity::{Role, Roles, User};
+use crate::domain::identity::{Refusal, Role, Roles, User};
 use crate::store::identity::{providers, users};
 
 impl Identity {
@@ -58,8 +58,19 @@ impl Identity {
         let shown = Some(convert::provider(&provider));
         if users::any(&mut tx).await? {
             let admin = users::by_email(&mut tx, &wanted.email).await?.ok_or(Fault::RequestIdReused)?;
-            let admin_user_id = admin.to_string();
-            return Ok(wire::CreateProviderResponse { provider: shown, admin_user_id, ..Default::default() });
+            let mut response = wire::CreateProviderResponse {
+                provider: shown,
+                admin_user_id: admin.to_string(),
+                ..Default::default()
+            };
+            // the link of before may have been lost on the way: nobody else could let her in
+            let invited = users::lock(&mut tx, admin).await?.filter(|user| user.state == UserState::Invited);
+            if let Some(admin) = invited {
+                let link = self.make_link(&mut tx, &admin).await?;
+                tx.commit().await?;
+                (response.invitation_link, response.invitation_token) = (link.url, link.token);
+            }
+            return Ok(response);
         }
         let mut actor = convert::actor(caller);
         actor.in_platform = false;
@@ -73,6 +84,43 @@ impl Identity {
             invitation_link: link.url,
             invitation_token: link.token,
         })
+    }
+
+    /// For a provider whose administrators cannot help each other.
+    pub(super) async fn create_admin_link(
+        &self,
+        caller: &Caller,
+        request: wire::CreateAdminLinkRequest,
+    ) -> Result<wire::CreateAdminLinkResponse, Fault> {
+        must_be_platform(caller)?;
+        let mut checks = Checks::new();
+        checks.request_id(&request.request_id);
+        let id: ProviderId = checks.id("provider_id", &request.provider_id);
+        let email = convert::email(&mut checks, "admin_email", &request.admin_email);
+        checks.finish()?;
+        if id == PLATFORM {
+            return Err(Fault::NotFound("provider"));
+        }
+        let mut tx = self.begin(id).await?;
+        providers::lock_own(&mut tx).await?.ok_or(Fault::NotFound("provider"))?;
+        if let Some(answer) = tx.replayed(caller, "CreateAdminLink", &request.request_id, &request).await? {
+            return Ok(answer);
+        }
+        let found = users::by_email(&mut tx, &email).await?.ok_or(Fault::NotFound("user"))?;
+        let admin = users::lock(&mut tx, found).await?.filter(|user| user.roles.has(Role::ProviderAdmin));
+        let admin = admin.ok_or(Fault::NotFound("user"))?;
+        if admin.state == UserState::Disabled {
+            return Err(Refusal::UserDisabled.into());
+        }
+        let link = self.make_link(&mut tx, &admin).await?;
+        let kept = wire::CreateAdminLinkResponse {
+            admin_user_id: admin.id.to_string(),
+            expires_at: Some(link.expires_at),
+            ..Default::default()
+        };
+        // what is kept for retries does not hold the secret
+        tx.commit_with(&kept).await?;
+        Ok(wire::CreateAdminLinkResponse { invitation_link: link.url, invitation_token: link.token, ..kept })
     }
 
     pub(super) async fn get_provider(

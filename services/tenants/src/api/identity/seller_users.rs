@@ -9,9 +9,11 @@ use super::Identity;
 use super::agents::must_exist;
 use super::users::shown_all;
 use super::wire as convert;
+use crate::api::onboarding::{note_kept, open};
 use crate::domain::identity::user::{State, Wanted};
 use crate::domain::identity::{Role, Roles};
 use crate::store::identity::users;
+use crate::store::onboarding::sellers;
 
 impl Identity {
     pub(super) async fn invite_seller_user(
@@ -19,6 +21,7 @@ impl Identity {
         caller: &Caller,
         request: wire::InviteSellerUserRequest,
     ) -> Result<wire::InviteSellerUserResponse, Fault> {
+        caller.person()?;
         let mut checks = Checks::new();
         checks.request_id(&request.request_id);
         let role = convert::role(request.role).filter(|role| role.is_of_seller());
@@ -37,9 +40,9 @@ impl Identity {
         if let Some(answer) = tx.replayed(caller, "InviteSellerUser", &request.request_id, &request).await? {
             return Ok(answer);
         }
-        let seller = tx.seller()?;
-        must_exist(&mut tx, seller).await?;
+        let held = open(&mut tx).await?;
         self.keep_new(&mut tx, &user).await?;
+        note_kept(&mut tx, held, self.deps.clock.now()).await?;
         let link = self.make_link(&mut tx, &user).await?;
         let kept = wire::InviteSellerUserResponse {
             user: Some(convert::user(&user, None)),
@@ -78,15 +81,17 @@ impl Identity {
         caller: &Caller,
         request: wire::DisableSellerUserRequest,
     ) -> Result<wire::DisableSellerUserResponse, Fault> {
+        caller.person()?;
         let id = UserId::parse("user_id", &request.user_id)?;
         let scope = caller.act_for(&request.seller_id)?;
         let mut tx = self.deps.db.begin(&scope).await?;
-        let seller = tx.seller()?;
-        must_exist(&mut tx, seller).await?;
+        // one at a time, so that two do not take each other away
+        let seller = sellers::lock(&mut tx).await?.ok_or(Fault::NotFound("seller"))?.id;
+        let others = users::other_admins_of(&mut tx, seller, id).await?;
         let user = users::lock(&mut tx, id).await?.filter(|user| user.home() == Some(seller));
         let user = user.ok_or(Fault::NotFound("user"))?;
         debug_assert!(!user.roles.has(Role::ProviderAdmin), "a seller's user has a seller's role only");
-        let user = self.disable(&mut tx, &user, &convert::actor(caller), 0).await?;
+        let user = self.disable(&mut tx, &user, &convert::actor(caller), others).await?;
         let response = wire::DisableSellerUserResponse { user: Some(convert::user(&user, None)) };
         self.commit_revoking(tx).await?;
         Ok(response)

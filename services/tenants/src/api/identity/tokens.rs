@@ -139,6 +139,10 @@ impl Identity {
             return Err(Refusal::CredentialsWrong.into());
         }
         must_work(&mut tx, Refusal::CredentialsWrong).await?;
+        if let Some(maker) = key.created_by {
+            let maker = users::find(&mut tx, maker).await?.filter(|maker| maker.state == user::State::Active);
+            maker.ok_or(Refusal::CredentialsWrong)?;
+        }
         api_keys::used(&mut tx, key.id, now).await?;
         let access = Access::of_api_key(&key, self.deps.clock.new_uuid(), now);
         let signed = self.signer.sign(provider, &access, Kind::ApiKey)?;

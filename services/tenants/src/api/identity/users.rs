@@ -1,7 +1,7 @@
 //! People of a provider: making, seeing and changing them.
 
 use kit::caller::Caller;
-use kit::{Checks, Fault, Id, SellerId, UserId};
+use kit::{Checks, Fault, Id, Scope, SellerId, UserId};
 use proto::tenants::v1 as wire;
 use tenantdb::{Failure, TenantTx};
 use uuid::Uuid;
@@ -12,8 +12,9 @@ use crate::domain::identity::agent::{Certification, Profile};
 use crate::domain::identity::session::Ending;
 use crate::domain::identity::user::{Actor, Change, State, Wanted};
 use crate::domain::identity::{Refusal, Role, User, password};
+use crate::domain::onboarding::life;
 use crate::store::identity::revocations::What;
-use crate::store::identity::{profiles, providers, sessions, users};
+use crate::store::identity::{api_keys, profiles, providers, sessions, users};
 
 impl Identity {
     pub(super) async fn create_user(
@@ -34,15 +35,17 @@ impl Identity {
         checks.finish()?;
         let user = self.new_user(caller, wanted, State::Active)?;
         password::check(&request.password, &user.email, &user.name).map_err(explain::weak("password"))?;
-        // taken out: what is kept of the request must not tell the password
+        // a stand-in for it: what is kept of the request must not tell the password, but another one is another request
+        let stand_in = self.vault.flow_text("password of a request", request.password.as_bytes());
         let turn = self.passwords.turn().await?;
-        let hash = self.passwords.hash(&turn, std::mem::take(&mut request.password)).await?;
+        let hash = self.passwords.hash(&turn, std::mem::replace(&mut request.password, stand_in)).await?;
         drop(turn);
 
         let mut tx = self.begin_naming(caller, &user.sellers).await?;
         if let Some(answer) = tx.replayed(caller, "CreateUser", &request.request_id, &request).await? {
             return Ok(answer);
         }
+        must_be_open(&mut tx, &user.sellers).await?;
         self.keep_new(&mut tx, &user).await?;
         users::set_password(&mut tx, user.id, &hash, user.created_at).await?;
         let response = wire::CreateUserResponse { user: Some(self.shown(&mut tx, &user).await?) };
@@ -71,6 +74,7 @@ impl Identity {
         if let Some(answer) = tx.replayed(caller, "InviteUser", &request.request_id, &request).await? {
             return Ok(answer);
         }
+        must_be_open(&mut tx, &user.sellers).await?;
         self.keep_new(&mut tx, &user).await?;
         let link = self.make_link(&mut tx, &user).await?;
         let kept = wire::InviteUserResponse {
@@ -84,17 +88,15 @@ impl Identity {
     }
 
     /// A transaction of the provider's own rows in which sellers are named; each
-    /// must be there and the caller's.
+    /// must be the caller's. [`must_be_open`] locks them.
     async fn begin_naming(&self, caller: &Caller, sellers: &[SellerId]) -> Result<TenantTx, Fault> {
         if sellers.is_empty() {
             return Ok(self.begin(caller.provider()).await?);
         }
-        let tx = self.deps.db.begin(&caller.of_provider()).await?;
-        if sellers.iter().all(|seller| tx.readable().contains(seller)) {
-            Ok(tx)
-        } else {
-            Err(Fault::NotFound("seller"))
-        }
+        let each: Result<Vec<Scope>, Fault> =
+            sellers.iter().map(|seller| caller.act_for(&seller.to_string())).collect();
+        let scope = Scope::group(&each?).ok_or(Fault::NotFound("seller"))?;
+        Ok(self.deps.db.begin(&scope).await?)
     }
 
     /// A user that the caller may make.
@@ -204,6 +206,9 @@ impl Identity {
 
         let actor = convert::actor(caller);
         let mut tx = self.begin(caller.provider()).await?;
+        if let Some(answer) = tx.replayed(caller, "UpdateUser", &request.request_id, &request).await? {
+            return Ok(answer);
+        }
         let mut user = locked(&mut tx, id, &actor).await?;
         must_be_fresh(&request.etag, user.version)?;
         user.must_be_managed_by(&actor)?;
@@ -211,7 +216,7 @@ impl Identity {
         user.language = language.unwrap_or(user.language);
         let user = self.keep_changed(&mut tx, Change { user, narrows: false }).await?;
         let response = wire::UpdateUserResponse { user: Some(self.shown(&mut tx, &user).await?) };
-        tx.commit().await?;
+        tx.commit_with(&response).await?;
         Ok(response)
     }
 
@@ -226,15 +231,33 @@ impl Identity {
         let roles = convert::roles(&mut checks, "roles", &request.roles);
         checks.finish()?;
         let actor = convert::actor(caller);
-        let mut tx = self.begin(caller.provider()).await?;
+        // who becomes a seller's own is the seller's: it must be there to stay
+        let home = match roles.are_of_seller() {
+            true => self.sellers_of(caller, id, &actor).await?,
+            false => Vec::new(),
+        };
+        let mut tx = self.begin_naming(caller, &home).await?;
+        if let Some(answer) = tx.replayed(caller, "SetRoles", &request.request_id, &request).await? {
+            return Ok(answer);
+        }
+        must_be_open(&mut tx, &home).await?;
         let others = other_admins(&mut tx, id).await?;
         let user = locked(&mut tx, id, &actor).await?;
         must_be_fresh(&request.etag, user.version)?;
         let change = user.with_roles(roles, &actor, others)?;
+        if change.user.home().is_some_and(|seller| !home.contains(&seller)) {
+            return Err(Fault::Stale);
+        }
         let user = self.keep_changed(&mut tx, change).await?;
         let response = wire::SetRolesResponse { user: Some(self.shown(&mut tx, &user).await?) };
-        self.commit_revoking(tx).await?;
+        self.commit_revoking_with(tx, &response).await?;
         Ok(response)
+    }
+
+    async fn sellers_of(&self, caller: &Caller, id: UserId, actor: &Actor) -> Result<Vec<SellerId>, Fault> {
+        let mut tx = self.begin(caller.provider()).await?;
+        let user = users::find(&mut tx, id).await?.filter(|user| actor.may_see(user));
+        Ok(user.ok_or(Fault::NotFound("user"))?.sellers)
     }
 
     pub(super) async fn disable_user(
@@ -244,7 +267,7 @@ impl Identity {
     ) -> Result<wire::DisableUserResponse, Fault> {
         let id = UserId::parse("user_id", &request.user_id)?;
         let actor = convert::actor(caller);
-        let mut tx = self.begin(caller.provider()).await?;
+        let mut tx = self.begin_everywhere(caller).await?;
         let others = other_admins(&mut tx, id).await?;
         let user = locked(&mut tx, id, &actor).await?;
         must_be_fresh(&request.etag, user.version)?;
@@ -254,7 +277,17 @@ impl Identity {
         Ok(response)
     }
 
-    /// Disables a user and ends her sessions.
+    /// A transaction that writes every seller that the caller may act for.
+    async fn begin_everywhere(&self, caller: &Caller) -> Result<TenantTx, Fault> {
+        let tx = self.deps.db.begin(&caller.of_provider()).await?;
+        let sellers = tx.readable().to_vec();
+        drop(tx);
+        self.begin_naming(caller, &sellers).await
+    }
+
+    /// Disables a user and ends her sessions, and the API keys that she made in
+    /// the sellers that the transaction writes; in others they are not exchanged
+    /// any more.
     pub(super) async fn disable(
         &self,
         tx: &mut TenantTx,
@@ -265,6 +298,10 @@ impl Identity {
         let change = user.disabled(actor, other_admins)?;
         let user = self.keep_changed(tx, change).await?;
         self.end_sessions(tx, &user, None, Ending::Revoked).await?;
+        for key in api_keys::revoke_made_by(tx, user.id, self.deps.clock.now()).await? {
+            // tokens of keys carry revision 1
+            self.revoke(tx, key.uuid(), What::BelowRevision(2)).await?;
+        }
         Ok(user)
     }
 
@@ -298,11 +335,16 @@ impl Identity {
         checks.finish()?;
         let actor = convert::actor(caller);
         let mut tx = self.begin_naming(caller, &sellers).await?;
+        if let Some(answer) = tx.replayed(caller, "GrantSellers", &request.request_id, &request).await? {
+            return Ok(answer);
+        }
+        must_be_open(&mut tx, &sellers).await?;
         let user = manageable(&mut tx, id).await?;
         let change = user.granted(&sellers, &actor)?;
         let user = self.keep_changed(&mut tx, change).await?;
+        users::grant(&mut tx, id, &sellers, self.deps.clock.now()).await?;
         let response = wire::GrantSellersResponse { user: Some(self.shown(&mut tx, &user).await?) };
-        tx.commit().await?;
+        tx.commit_with(&response).await?;
         Ok(response)
     }
 
@@ -318,11 +360,14 @@ impl Identity {
         checks.finish()?;
         let actor = convert::actor(caller);
         let mut tx = self.begin(caller.provider()).await?;
+        if let Some(answer) = tx.replayed(caller, "RevokeSellers", &request.request_id, &request).await? {
+            return Ok(answer);
+        }
         let user = locked(&mut tx, id, &actor).await?;
         let change = user.revoked(&sellers, &actor)?;
         let user = self.keep_changed(&mut tx, change).await?;
         let response = wire::RevokeSellersResponse { user: Some(self.shown(&mut tx, &user).await?) };
-        self.commit_revoking(tx).await?;
+        self.commit_revoking_with(tx, &response).await?;
         Ok(response)
     }
 
@@ -358,7 +403,7 @@ impl Identity {
     /// Keeps a changed user, tells of her, and voids tokens that are now too wide.
     async fn keep_changed(&self, tx: &mut TenantTx, change: Change) -> Result<User, Fault> {
         let Change { mut user, narrows } = change;
-        user.version = users::update(tx, &user, self.deps.clock.now()).await?;
+        user.version = users::update(tx, &user).await?;
         if narrows {
             self.revoke(tx, user.id.0, What::BelowRevision(user.revision)).await?;
         }
@@ -386,6 +431,22 @@ pub(super) async fn shown_all(tx: &mut TenantTx, users: &[User]) -> Result<Vec<w
         convert::user(user, Some((profile, &own)))
     };
     Ok(users.iter().map(show).collect())
+}
+
+/// Refuses sellers that are not there, or of which nothing may be written any
+/// more; holds the others as they are until the end of the transaction.
+async fn must_be_open(tx: &mut TenantTx, sellers: &[SellerId]) -> Result<(), Fault> {
+    if sellers.is_empty() {
+        return Ok(());
+    }
+    let held = users::lock_sellers(tx, sellers).await?;
+    if sellers.iter().any(|seller| !held.iter().any(|(id, ..)| id == seller)) {
+        return Err(Fault::NotFound("seller"));
+    }
+    for (_, state, erasing) in held {
+        life::may_change(state, erasing)?;
+    }
+    Ok(())
 }
 
 /// A user that the actor may see, locked.

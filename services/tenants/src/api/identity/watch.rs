@@ -49,6 +49,13 @@ impl Identity {
         ReceiverStream::new(receiver)
     }
 
+    /// Learns what is revoked now.
+    pub async fn learn_revocations(&self) -> Result<(), Fault> {
+        let mut seen = Seen::new(self.deps.clock.now() - REVOCATIONS_MATTER);
+        self.look(&mut seen).await?.iter().for_each(|revocation| self.note(revocation));
+        Ok(())
+    }
+
     /// Keeps what this process knows to be revoked up to date, also with what
     /// other replicas revoke.
     pub(super) async fn follow_revocations(&self, stop: CancellationToken) {

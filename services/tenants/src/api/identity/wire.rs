@@ -256,6 +256,7 @@ pub fn api_key(key: &ApiKey) -> wire::ApiKey {
         expires_at: Some(timestamp(key.expires_at)),
         revoked_at: key.revoked_at.map(timestamp),
         last_used_at: key.last_used_at.map(timestamp),
+        created_by: key.created_by.map(|maker| maker.to_string()).unwrap_or_default(),
     }
 }
 

@@ -119,7 +119,7 @@ async fn locked(tx: &mut TenantTx) -> Result<Seller, Fault> {
 }
 
 /// The transaction's seller, locked and open for changes.
-async fn open(tx: &mut TenantTx) -> Result<Seller, Fault> {
+pub(in crate::api) async fn open(tx: &mut TenantTx) -> Result<Seller, Fault> {
     let seller = locked(tx).await?;
     seller.may_change()?;
     Ok(seller)
@@ -140,6 +140,11 @@ async fn keep(tx: &mut TenantTx, seller: &mut Seller, reach: Reach, now: Timesta
         publish(tx, seller, now).await?;
     }
     Ok(())
+}
+
+/// Notes that something was added that an export holds.
+pub(in crate::api) async fn note_kept(tx: &mut TenantTx, mut seller: Seller, now: Timestamp) -> Result<(), Fault> {
+    keep(tx, &mut seller, Reach::Kept, now).await
 }
 
 /// Tells the other services the seller's terms as they are now.

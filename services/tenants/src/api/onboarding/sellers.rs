@@ -2,19 +2,23 @@
 //! work of its other calls is beside.
 
 use aws_lc_rs::digest;
-use kit::{Caller, Checks, Fault, SellerId};
+use kit::{Caller, Checks, Fault, ProviderId, SellerId};
 use proto::tenants::v1 as pb;
 use proto::tenants::v1::sellers_service_server::SellersService;
 use tonic::{Request, Response, Status};
+use uuid::Uuid;
 
 use super::{Onboarding, Reach, fresh, given, invalid, keep, open, publish, settle, wire};
 use crate::domain::onboarding::check::Problems;
+use crate::domain::onboarding::life::State;
 use crate::domain::onboarding::profile::{self, Profile};
 use crate::domain::onboarding::seller::Seller;
 use crate::store::onboarding::sellers;
 
 /// How many prefixes of ticket numbers are tried before the caller has to choose one.
 const PREFIXES: usize = 60;
+/// How many sellers one request can make, one after the other was erased.
+const LIVES: u32 = 100;
 
 impl Onboarding {
     async fn create(
@@ -41,7 +45,7 @@ impl Onboarding {
         settle(problems)?;
 
         // The id comes from the request id, so that a retry meets its own row.
-        let id = derived_id(caller, &request.request_id);
+        let id = self.free_id(caller, &request.request_id).await?;
         let scope = caller.act_for(&id.to_string())?;
         let mut chosen = chosen;
         if request.ticket_prefix.is_empty() {
@@ -63,6 +67,19 @@ impl Onboarding {
         let response = pb::CreateSellerResponse { seller: Some(wire::seller(&seller)) };
         tx.commit_with(&response).await?;
         Ok(response)
+    }
+
+    /// The id of a request. One whose seller was erased is as good as never made:
+    /// the shell keeps its id, and the request goes on to the next.
+    async fn free_id(&self, caller: &Caller, request_id: &str) -> Result<SellerId, Fault> {
+        for life in 0..LIVES {
+            let id = derived_id(caller.provider(), caller.subject(), request_id, life);
+            let mut tx = self.deps.db.begin(&caller.view(&id.to_string())?).await?;
+            if sellers::find(&mut tx, id).await?.is_none_or(|seller| seller.state != State::Erased) {
+                return Ok(id);
+            }
+        }
+        Err(Fault::RequestIdReused)
     }
 
     /// A prefix that no seller of the provider has. Two sellers created at the
@@ -130,12 +147,18 @@ impl Onboarding {
     }
 }
 
-/// A UUID of version 8 (RFC 9562) made from who asks and the request id.
-fn derived_id(caller: &Caller, request_id: &str) -> SellerId {
+/// A UUID of version 8 (RFC 9562) made from who asks, the request id, and how
+/// many sellers that it made were erased.
+fn derived_id(provider: ProviderId, subject: Uuid, request_id: &str, life: u32) -> SellerId {
     let mut text = b"CreateSeller".to_vec();
-    text.extend_from_slice(caller.provider().0.as_bytes());
-    text.extend_from_slice(caller.subject().as_bytes());
+    text.extend_from_slice(provider.0.as_bytes());
+    text.extend_from_slice(subject.as_bytes());
     text.extend_from_slice(request_id.as_bytes());
+    if life > 0 {
+        // no request id holds a zero byte
+        text.push(0);
+        text.extend_from_slice(&life.to_be_bytes());
+    }
     let mut bytes = [0u8; 16];
     bytes.copy_from_slice(&digest::digest(&digest::SHA256, &text).as_ref()[..16]);
     SellerId(uuid::Builder::from_custom_bytes(bytes).into_uuid())

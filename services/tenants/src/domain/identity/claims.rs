@@ -1,8 +1,8 @@
 //! What an access token says, before it is written and signed.
 
 use jiff::{SignedDuration, Timestamp};
-use kit::SellerId;
 use kit::ids::{Id, Uuid};
+use kit::{SellerId, UserId};
 
 use super::ids::{ApiKeyId, SessionId};
 use super::role::{Role, Roles};
@@ -79,6 +79,8 @@ pub struct ApiKey {
     pub expires_at: Timestamp,
     pub revoked_at: Option<Timestamp>,
     pub last_used_at: Option<Timestamp>,
+    /// Who made it; none for keys from before that was kept.
+    pub created_by: Option<UserId>,
 }
 
 impl ApiKey {
@@ -111,6 +113,7 @@ mod tests {
             expires_at: at(expires),
             revoked_at: None,
             last_used_at: None,
+            created_by: None,
         }
     }
 

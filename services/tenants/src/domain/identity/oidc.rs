@@ -23,6 +23,13 @@ pub struct Issuer {
     pub version: i64,
 }
 
+impl Issuer {
+    /// Whether it is the same client at the same issuer: what its secret is for.
+    pub fn is_same_client(&self, other: &Issuer) -> bool {
+        self.url == other.url && self.client == other.client
+    }
+}
+
 /// A sign-in under way; its secrets are kept hashed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Flow {
@@ -124,6 +131,22 @@ pub fn redirect_fits(uri: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_secret_is_for_one_client_at_one_issuer() {
+        let issuer = Issuer {
+            name: "own".into(),
+            url: "https://id.example".into(),
+            client: "desk".into(),
+            redirect_uris: vec!["https://desk.example/back".into()],
+            email_domains: vec!["north.example".into()],
+            version: 3,
+        };
+        let moved = Issuer { redirect_uris: Vec::new(), email_domains: Vec::new(), version: 4, ..issuer.clone() };
+        assert!(issuer.is_same_client(&moved));
+        assert!(!issuer.is_same_client(&Issuer { url: "https://other.example".into(), ..issuer.clone() }));
+        assert!(!issuer.is_same_client(&Issuer { client: "another".into(), ..issuer.clone() }));
+    }
 
     fn token() -> IdToken {
         IdToken {

@@ -17,6 +17,9 @@ pub enum Refusal {
     /// A link that is wrong, used, replaced or expired.
     #[error("this link does not work any more: ask for a new one")]
     LinkRefused,
+    /// A link from before the roles, sellers or state of its user changed.
+    #[error("what this person may do has changed since this link was made: ask for a new one")]
+    LinkOutdated,
     /// The external issuer's answer does not lead to a user.
     #[error("signing in at the external issuer did not succeed")]
     OidcRefused,

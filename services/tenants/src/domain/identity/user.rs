@@ -156,7 +156,8 @@ impl User {
         Ok(Change { user: User { roles, sellers, ..self.clone() }.revised(), narrows: true })
     }
 
-    /// Keeps the user from signing in.
+    /// Keeps the user from signing in. A seller's own people leave it an
+    /// administrator; a provider may take away the last one.
     pub fn disabled(&self, actor: &Actor, other_admins: i64) -> Result<Change, Refusal> {
         self.must_be_managed_by(actor)?;
         if actor.user == Some(self.id) {
@@ -165,7 +166,9 @@ impl User {
         if self.state == State::Disabled {
             return Ok(Change { user: self.clone(), narrows: false });
         }
-        let leads = self.roles.has(Role::ProviderAdmin) || self.roles.has(Role::PlatformOperator);
+        let leads = self.roles.has(Role::ProviderAdmin)
+            || self.roles.has(Role::PlatformOperator)
+            || (self.roles.has(Role::SellerAdmin) && actor.roles.are_of_seller());
         if self.state == State::Active && leads && other_admins == 0 {
             return Err(Refusal::LastAdmin);
         }
@@ -300,6 +303,16 @@ mod tests {
         assert!(admin.disabled(&boss, 1).unwrap().narrows);
         let me = User { id: UserId(Uuid::from_u128(1)), ..admin };
         assert_eq!(me.disabled(&boss, 1), Err(Refusal::OwnAccount));
+    }
+
+    #[test]
+    fn the_last_administrator_of_a_seller_is_taken_away_by_the_provider_only() {
+        let owner = user(&[Role::SellerAdmin], &[seller(1)]);
+        let colleague = actor(&[Role::SellerAdmin], Some(vec![seller(1)]));
+        assert_eq!(owner.disabled(&colleague, 0), Err(Refusal::LastAdmin));
+        assert!(owner.disabled(&colleague, 1).unwrap().narrows);
+        assert!(user(&[Role::SellerViewer], &[seller(1)]).disabled(&colleague, 0).unwrap().narrows);
+        assert!(owner.disabled(&actor(&[Role::ProviderAdmin], None), 0).unwrap().narrows);
     }
 
     #[test]

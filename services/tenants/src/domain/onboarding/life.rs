@@ -110,6 +110,14 @@ pub fn step(state: State, step: Step) -> Result<Transition, Refusal> {
     Ok(Transition { from: state, to, reason, evidence })
 }
 
+/// Whether anything of a seller may still be written.
+pub fn may_change(state: State, erasing: bool) -> Result<(), Refusal> {
+    if !state.can_change() {
+        return Err(Refusal::WrongState { state, verb: "be changed" });
+    }
+    if erasing { Err(Refusal::ErasureRequested) } else { Ok(()) }
+}
+
 /// Says that a state forbids a step, before its evidence is gathered.
 pub fn admits(state: State, verb: Verb) -> Result<(), Refusal> {
     let fits = match verb {

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use kit::ids::SellerId;
 
-use super::life::{Refusal, State};
+use super::life::{self, Refusal, State};
 use super::profile::Profile;
 
 kit::id!(ChannelAccountId, "chan", "A channel account.");
@@ -57,10 +57,7 @@ impl Seller {
 
     /// Whether anything of it may still be changed.
     pub fn may_change(&self) -> Result<(), Refusal> {
-        if !self.state.can_change() {
-            return Err(Refusal::WrongState { state: self.state, verb: "be changed" });
-        }
-        if self.erasing { Err(Refusal::ErasureRequested) } else { Ok(()) }
+        life::may_change(self.state, self.erasing)
     }
 
     /// What is left when everything else is gone: an empty shell under a name of its own.

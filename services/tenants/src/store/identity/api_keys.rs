@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
-use kit::SellerId;
+use kit::{SellerId, UserId};
 use tenantdb::{Failure, TenantTx};
 use uuid::Uuid;
 
@@ -14,7 +14,8 @@ use crate::domain::identity::{ApiKeyId, Role};
 pub async fn find(tx: &mut TenantTx, key: ApiKeyId) -> Result<Option<(ApiKey, Vec<u8>)>, Failure> {
     let row = sqlx::query_as!(
         Row,
-        "select seller_id, api_key_id, name, hint, roles, secret_hash, created_at, expires_at, revoked_at, last_used_at
+        "select seller_id, api_key_id, name, hint, roles, secret_hash, created_at, expires_at, revoked_at, last_used_at,
+                created_by
            from tenants.api_key where provider_id = $1 and seller_id = $2 and api_key_id = $3",
         tx.provider().0,
         tx.seller()?.0,
@@ -38,7 +39,8 @@ pub async fn list(
 ) -> Result<Vec<ApiKey>, Failure> {
     let rows = sqlx::query_as!(
         Row,
-        "select seller_id, api_key_id, name, hint, roles, secret_hash, created_at, expires_at, revoked_at, last_used_at
+        "select seller_id, api_key_id, name, hint, roles, secret_hash, created_at, expires_at, revoked_at, last_used_at,
+                created_by
            from tenants.api_key
           where provider_id = $1 and seller_id = $2 and ($3::uuid is null or api_key_id < $3)
           order by api_key_id desc limit $4",
@@ -71,8 +73,8 @@ pub async fn insert(tx: &mut TenantTx, key: &ApiKey, digest: &[u8; 32]) -> Resul
     let roles: Vec<String> = key.roles.names().into_iter().map(str::to_owned).collect();
     sqlx::query!(
         "insert into tenants.api_key
-                (provider_id, seller_id, api_key_id, name, hint, roles, secret_hash, created_at, expires_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+                (provider_id, seller_id, api_key_id, name, hint, roles, secret_hash, created_at, expires_at, created_by)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         tx.provider().0,
         key.seller.0,
         key.id.0,
@@ -81,7 +83,8 @@ pub async fn insert(tx: &mut TenantTx, key: &ApiKey, digest: &[u8; 32]) -> Resul
         &roles,
         digest.as_slice(),
         key.created_at.to_sqlx() as _,
-        key.expires_at.to_sqlx() as _
+        key.expires_at.to_sqlx() as _,
+        key.created_by.map(|maker| maker.0)
     )
     .execute(tx.conn())
     .await?;
@@ -101,6 +104,20 @@ pub async fn revoke(tx: &mut TenantTx, key: ApiKeyId, now: Timestamp) -> Result<
     .execute(tx.conn())
     .await?;
     Ok(done.rows_affected() == 1)
+}
+
+/// Revokes the keys that somebody made, as far as the transaction writes their sellers; gives those that worked.
+pub async fn revoke_made_by(tx: &mut TenantTx, maker: UserId, now: Timestamp) -> Result<Vec<ApiKeyId>, Failure> {
+    let keys = sqlx::query_scalar!(
+        "update tenants.api_key set revoked_at = $3
+          where provider_id = $1 and created_by = $2 and revoked_at is null returning api_key_id",
+        tx.provider().0,
+        maker.0,
+        now.to_sqlx() as _
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(keys.into_iter().map(ApiKeyId).collect())
 }
 
 /// Notes the use of a key, at most once an hour.
@@ -130,6 +147,7 @@ struct Row {
     expires_at: jiff_sqlx::Timestamp,
     revoked_at: Option<jiff_sqlx::Timestamp>,
     last_used_at: Option<jiff_sqlx::Timestamp>,
+    created_by: Option<Uuid>,
 }
 
 impl TryFrom<Row> for ApiKey {
@@ -149,6 +167,7 @@ impl TryFrom<Row> for ApiKey {
             expires_at: row.expires_at.to_jiff(),
             revoked_at: row.revoked_at.map(|at| at.to_jiff()),
             last_used_at: row.last_used_at.map(|at| at.to_jiff()),
+            created_by: row.created_by.map(UserId),
         })
     }
 }

@@ -35,6 +35,18 @@ pub async fn issuers(tx: &mut TenantTx) -> Result<Vec<Issuer>, Failure> {
     Ok(rows.into_iter().map(|row| row.split().0).collect())
 }
 
+/// The sealed client secret of an issuer, which stays as it is until the end of the transaction.
+pub async fn lock_secret(tx: &mut TenantTx, name: &str) -> Result<Option<Vec<u8>>, Failure> {
+    let sealed = sqlx::query_scalar!(
+        "select client_secret from tenants.oidc_issuer where provider_id = $1 and name = $2 for update",
+        tx.provider().0,
+        name
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    Ok(sealed.flatten())
+}
+
 /// Keeps an issuer; gives the new version, or none if the version is not the
 /// expected one.
 pub async fn put(

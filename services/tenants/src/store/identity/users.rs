@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::unknown;
 use crate::domain::identity::user::State;
 use crate::domain::identity::{Role, User};
+use crate::domain::onboarding::life;
 
 /// A user.
 pub async fn find(tx: &mut TenantTx, user: UserId) -> Result<Option<User>, Failure> {
@@ -83,11 +84,12 @@ pub async fn insert(tx: &mut TenantTx, user: &User) -> Result<(), Failure> {
     )
     .execute(tx.conn())
     .await?;
-    keep_grants(tx, user, user.created_at).await
+    grant(tx, user.id, &user.sellers, user.created_at).await
 }
 
-/// Keeps a changed user with its grants; gives the new version.
-pub async fn update(tx: &mut TenantTx, user: &User, now: Timestamp) -> Result<i64, Failure> {
+/// Keeps a changed user; gives the new version. Sellers that she no longer holds are taken away; those that she is
+/// given come by [`grant`] alone, because they must be locked for that.
+pub async fn update(tx: &mut TenantTx, user: &User) -> Result<i64, Failure> {
     let roles: Vec<String> = user.roles.names().into_iter().map(str::to_owned).collect();
     let version = sqlx::query_scalar!(
         "update tenants.app_user
@@ -105,7 +107,16 @@ pub async fn update(tx: &mut TenantTx, user: &User, now: Timestamp) -> Result<i6
     )
     .fetch_one(tx.conn())
     .await?;
-    keep_grants(tx, user, now).await?;
+    let sellers: Vec<Uuid> = user.sellers.iter().map(|seller| seller.0).collect();
+    sqlx::query!(
+        "delete from tenants.seller_grant
+          where provider_id = $1 and user_id = $2 and for_seller_id <> all ($3::uuid[])",
+        tx.provider().0,
+        user.id.0,
+        &sellers
+    )
+    .execute(tx.conn())
+    .await?;
     Ok(version)
 }
 
@@ -125,23 +136,15 @@ fn home(user: &User) -> Uuid {
     user.home().map_or(Uuid::nil(), |seller| seller.0)
 }
 
-async fn keep_grants(tx: &mut TenantTx, user: &User, now: Timestamp) -> Result<(), Failure> {
-    let sellers: Vec<Uuid> = user.sellers.iter().map(|seller| seller.0).collect();
-    sqlx::query!(
-        "delete from tenants.seller_grant
-          where provider_id = $1 and user_id = $2 and for_seller_id <> all ($3::uuid[])",
-        tx.provider().0,
-        user.id.0,
-        &sellers
-    )
-    .execute(tx.conn())
-    .await?;
+/// Gives sellers to a user; they must be locked (see [`lock_sellers`]), or an erasure might miss it.
+pub async fn grant(tx: &mut TenantTx, user: UserId, sellers: &[SellerId], now: Timestamp) -> Result<(), Failure> {
+    let sellers: Vec<Uuid> = sellers.iter().map(|seller| seller.0).collect();
     sqlx::query!(
         "insert into tenants.seller_grant (provider_id, user_id, for_seller_id, granted_at)
          select $1, $2, s, $4 from unnest($3::uuid[]) as s
          on conflict on constraint seller_grant_pk do nothing",
         tx.provider().0,
-        user.id.0,
+        user.0,
         &sellers,
         now.to_sqlx() as _
     )
@@ -160,6 +163,29 @@ pub async fn seller_exists(tx: &mut TenantTx, seller: SellerId) -> Result<bool, 
     .fetch_one(tx.conn())
     .await?;
     Ok(exists)
+}
+
+/// Sellers that the transaction writes, each with its state and whether an erasure was requested; they stay as they
+/// are until its end.
+pub async fn lock_sellers(
+    tx: &mut TenantTx,
+    sellers: &[SellerId],
+) -> Result<Vec<(SellerId, life::State, bool)>, Failure> {
+    let sellers: Vec<Uuid> = sellers.iter().map(|seller| seller.0).collect();
+    let rows = sqlx::query!(
+        "select seller_id, state, erasing from tenants.seller
+          where provider_id = $1 and seller_id = any ($2) order by seller_id for share",
+        tx.provider().0,
+        &sellers
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            let state = life::State::from_word(&row.state).ok_or_else(|| unknown("a seller's state"))?;
+            Ok((SellerId(row.seller_id), state, row.erasing))
+        })
+        .collect()
 }
 
 /// What a list of users is narrowed to.
@@ -219,6 +245,21 @@ pub async fn others_with_role(tx: &mut TenantTx, role: Role, aside: UserId) -> R
             where provider_id = $1 and state = 'active' and $2 = any (roles) and user_id <> $3"#,
         tx.provider().0,
         role.as_str(),
+        aside.0
+    )
+    .fetch_one(tx.conn())
+    .await?;
+    Ok(count)
+}
+
+/// Active administrators of a seller among its own people, one aside. Meaningful while the seller is locked.
+pub async fn other_admins_of(tx: &mut TenantTx, seller: SellerId, aside: UserId) -> Result<i64, Failure> {
+    let count = sqlx::query_scalar!(
+        r#"select count(*) as "count!" from tenants.app_user
+            where provider_id = $1 and home_id = $2 and state = 'active' and 'seller_admin' = any (roles)
+              and user_id <> $3"#,
+        tx.provider().0,
+        seller.0,
         aside.0
     )
     .fetch_one(tx.conn())

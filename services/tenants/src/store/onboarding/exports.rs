@@ -118,7 +118,7 @@ pub const EXPORTED: &[(&str, &str)] = &[
     ),
     (
         "api_key",
-        "select row_to_json(t)::text from (select seller_id, api_key_id, name, hint, roles, created_at, expires_at, revoked_at, last_used_at from tenants.api_key where provider_id = $1 and seller_id = $2 order by api_key_id) t",
+        "select row_to_json(t)::text from (select seller_id, api_key_id, name, hint, roles, created_at, expires_at, revoked_at, last_used_at, created_by from tenants.api_key where provider_id = $1 and seller_id = $2 order by api_key_id) t",
     ),
     (
         "app_user",
