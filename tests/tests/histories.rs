@@ -286,7 +286,7 @@ impl History {
     async fn withdraw(&mut self) {
         let Some(contact) = self.some_contact() else { return };
         let mut tx = self.world.db.begin(&Scope::provider(self.provider)).await.expect("a transaction");
-        let told = Told::Withdrawn { contact, reason: "gone".to_owned() };
+        let told = Told::Withdrawn { seller: None, contact, reason: "gone".to_owned() };
         intake::leave(&mut tx, &[note(&self.world.clock, told)]);
         tx.commit().await.expect("committed");
         self.withdrawn.insert(contact);
