@@ -341,7 +341,12 @@ impl Engine {
             Timer::WrapEnds(job) => {
                 self.finish(job, ContactState::Done, Rule::Timer, "wrap-up ended");
             }
-            Timer::Orphaned(job) => self.requeue(job, Kind::Requeued, Rule::SessionLost, "agent did not come back"),
+            Timer::Orphaned(job) => {
+                self.forget(job, at, timer);
+                if self.jobs[job].contact.state == ContactState::Assigned {
+                    self.requeue(job, Kind::Requeued, Rule::SessionLost, "agent did not come back");
+                }
+            }
             Timer::Expires(job) => {
                 self.finish(job, ContactState::Expired, Rule::Timer, "waited too long");
             }

@@ -649,3 +649,24 @@ fn a_contact_of_another_seller_is_not_there_for_this_one() {
     assert_eq!(desk.apply(Event::Amend(Box::new(theirs))), Err(Refusal::ContactNotFound));
     assert_eq!(desk.contacts[&contact(1)], before);
 }
+
+#[test]
+fn an_answer_of_an_agent_who_has_gone_is_written_up_and_done_and_never_goes_back() {
+    let mut desk = Desk::with_seller();
+    desk.ok(Event::Policy(seller(1), Policy { version: 1, wrap_seconds: 1_800, ..Policy::default() }));
+    desk.hire(profile(1, &[1], &[("it", Level::Native)]));
+    desk.hire(profile(2, &[1], &[("it", Level::Native)]));
+    desk.online(1);
+    desk.mail(1, "it");
+    desk.accept(1);
+    desk.ok(Event::Presence { agent: agent(1), epoch: None, presence: Presence::Offline, reason: String::new() });
+    desk.later(100);
+    desk.ok(Event::Handled { contact: contact(1), agent: Some(agent(1)) });
+    assert_eq!(desk.state(1), ContactState::Wrap);
+    desk.later(850);
+    desk.online(2);
+    assert_eq!((desk.state(1), desk.pending(2)), (ContactState::Wrap, None), "answered is not offered again");
+    desk.later(950);
+    assert_eq!(desk.state(1), ContactState::Done);
+    assert!(desk.decisions.iter().all(|decision| decision.kind != Kind::Requeued));
+}
