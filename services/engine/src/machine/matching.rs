@@ -57,6 +57,14 @@ struct Pick {
     key: Key,
 }
 
+/// The contact that an agent is to be given, why, and what its seller and the late ones have to their credit then.
+struct Choice {
+    key: Key,
+    rule: Rule,
+    contest: Option<Contest>,
+    late_credit: u32,
+}
+
 /// The best waiting contact of each kind for one agent: by tier, among all sellers and among those below their floor;
 /// and the first contacts of sellers with a weight.
 #[derive(Debug, Default)]
@@ -178,8 +186,9 @@ impl Engine {
         }
         let best = self.best_for(agent);
         match self.choose(agent, &best) {
-            Some((key, rule, contest)) => {
+            Some(Choice { key, rule, contest, late_credit }) => {
                 self.make_offer(key.job, agent, rule, best.competing);
+                self.late_credit = late_credit;
                 contest.iter().for_each(|contest| self.charge(contest));
             }
             None => self.offer_what_she_refused(agent),
@@ -260,37 +269,40 @@ impl Engine {
     /// then the earliest due of those that can still be saved, with a share of
     /// the picks for those that are late already; and among those of the same standing the one whose seller's turn it
     /// is by weight.
-    fn choose(&mut self, agent: u32, best: &Best) -> Option<(Key, Rule, Option<Contest>)> {
+    fn choose(&self, agent: u32, best: &Best) -> Option<Choice> {
         let [forced, savable, late] = best.any.map(|pick| pick.map(|pick| pick.key));
         if let Some(key) = forced {
-            return Some((key, Rule::MaximumWait, None));
+            let late_credit = self.late_credit;
+            return Some(Choice { key, rule: Rule::MaximumWait, contest: None, late_credit });
         }
         let [_, savable_below, late_below] = best.below_floor.map(|pick| pick.map(|pick| pick.key));
         if savable_below.is_some() || late_below.is_some() {
-            return self.savable_or_late(savable_below, late_below).map(|(key, _)| (key, Rule::BelowFloor, None));
+            let (key, _, late_credit) = self.savable_or_late(savable_below, late_below)?;
+            return Some(Choice { key, rule: Rule::BelowFloor, contest: None, late_credit });
         }
-        let (key, rule) = self.savable_or_late(savable, late)?;
+        let (key, rule, late_credit) = self.savable_or_late(savable, late)?;
         let tier = if savable == Some(key) { Tier::Savable } else { Tier::Late };
         let (record, pick) = (&self.jobs[key.job], best.any[tier as usize]?);
         let first =
             Head { seller: record.seller, class: record.class, speaks_worse: pick.speaks_worse, at: pick.key.at };
         let late = !best.weighted[Tier::Late as usize].is_empty();
         match self.by_weight(agent, tier, first, &best.weighted[tier as usize], late) {
-            Some((key, contest)) => Some((key, Rule::Weight, Some(contest))),
-            None => Some((key, rule, None)),
+            Some((key, contest)) => Some(Choice { key, rule: Rule::Weight, contest: Some(contest), late_credit }),
+            None => Some(Choice { key, rule, contest: None, late_credit }),
         }
     }
 
-    pub(super) fn savable_or_late(&mut self, savable: Option<Key>, late: Option<Key>) -> Option<(Key, Rule)> {
+    /// Whose turn it is of the first that can still be saved and the first that is late, and what late ones have to
+    /// their credit once it got somebody: what nobody takes costs nothing.
+    pub(super) fn savable_or_late(&self, savable: Option<Key>, late: Option<Key>) -> Option<(Key, Rule, u32)> {
         let (Some(soon), Some(late)) = (savable, late) else {
-            return savable.or(late).map(|key| (key, Rule::Deadline));
+            return savable.or(late).map(|key| (key, Rule::Deadline, self.late_credit));
         };
-        self.late_credit += self.sellers[self.jobs[late.job].seller as usize].policy.late_share_percent;
-        if self.late_credit < 100 {
-            return Some((soon, Rule::Deadline));
+        let credit = self.late_credit + self.sellers[self.jobs[late.job].seller as usize].policy.late_share_percent;
+        match credit.checked_sub(100) {
+            None => Some((soon, Rule::Deadline, credit)),
+            Some(left) => Some((late, Rule::LateShare, left)),
         }
-        self.late_credit -= 100;
-        Some((late, Rule::LateShare))
     }
 
     /// Tries the waiting contacts of a seller again: its ceiling, its terms or
