@@ -297,6 +297,7 @@ impl Engine {
             seller.at_work -= 1;
             if was_full && !next.is_at_work() {
                 self.to_retry.insert(record.seller);
+                self.freed.insert(record.seller);
             }
         }
         if next.is_at_work() {

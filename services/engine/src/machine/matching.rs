@@ -1,6 +1,9 @@
 //! Who gets what. A contact that comes looks for an agent, an agent who has
 //! room looks for a contact; nobody looks at all of either.
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
 use super::Engine;
 use super::classes::Class;
 use super::model::AgentSlot;
@@ -8,6 +11,7 @@ use super::queue::{Key, NOBODY, Tier};
 use super::record::Rule;
 use super::weights::{Contest, Head};
 use crate::agent::Presence;
+use crate::bits::BitSet;
 use crate::contact::ContactState;
 use crate::ids::{AgentId, At};
 use crate::needs::{Channel, Level};
@@ -100,10 +104,12 @@ impl Engine {
         if self.deferred {
             return;
         }
+        self.fill_freed();
         if self.to_place.len() + self.to_feed.len() > 1 {
             self.match_together();
         }
         loop {
+            self.fill_freed();
             if let Some(job) = self.to_place.pop_front() {
                 self.place(job);
             } else if let Some(agent) = self.to_feed.pop_front() {
@@ -118,6 +124,11 @@ impl Engine {
 
     /// Looks for an agent for a waiting contact; says whether one was found.
     fn place(&mut self, job: u32) -> bool {
+        self.place_among(job, &BitSet::default())
+    }
+
+    /// The same among those who do not look for a contact themselves.
+    fn place_among(&mut self, job: u32, looking: &BitSet) -> bool {
         if !self.jobs.has(job) || self.jobs[job].contact.state != ContactState::Queued {
             return false;
         }
@@ -136,7 +147,7 @@ impl Engine {
             return false;
         }
         let preferred = record.contact.preferred.and_then(|agent| self.agent_index.get(&agent).copied());
-        if let Some(agent) = preferred.filter(|agent| self.could_take(*agent, job)) {
+        if let Some(agent) = preferred.filter(|agent| self.could_take(*agent, job) && !looking.has(*agent)) {
             self.make_offer(job, agent, Rule::Affinity, 0);
             return true;
         }
@@ -146,7 +157,7 @@ impl Engine {
         let turn = class
             .eligible
             .both(room)
-            .filter(|agent| !record.was_refused_by(*agent))
+            .filter(|agent| !record.was_refused_by(*agent) && !looking.has(*agent))
             .map(|agent| (Turn::of(&self.agents[agent as usize], agent, class, policy), agent))
             .min();
         match turn {
@@ -305,23 +316,56 @@ impl Engine {
         }
     }
 
+    /// Sellers that were at their ceiling and are not any more: what is most pressing of theirs may go to somebody who
+    /// has been free all along. Whoever frees a place and is given the next contact would fill it again and again with
+    /// what she can take, and what only others can take would never go.
+    fn fill_freed(&mut self) {
+        while let Some(seller) = self.freed.pop_first() {
+            let mut looking = BitSet::default();
+            for agent in &self.to_feed {
+                looking.put(*agent, true);
+            }
+            self.fill(seller, &looking);
+        }
+    }
+
     /// Tries the waiting contacts of a seller again: its ceiling, its terms or
     /// its policy gave way.
     fn retry(&mut self, seller: u32) {
-        for class in self.sellers[seller as usize].classes.clone() {
-            let channel = self.classes[class].channel as usize;
-            let mut next = self.classes[class].queue.next(None);
-            while let Some((tier, key)) = next
-                && !self.full.has(seller)
-                && self.classes[class].eligible.count_both(&self.room[channel]) != 0
-            {
-                self.place(key.job);
-                next = self.classes[class].queue.next(Some((tier, key)));
-            }
-        }
+        self.fill(seller, &BitSet::default());
         if self.held != 0 {
             let keepers = (0..self.agents.len() as u32).filter(|a| !self.agents[*a as usize].held.is_empty());
             self.to_feed.extend(keepers);
+        }
+    }
+
+    /// Gives out the waiting contacts of a seller while it is not full, the most pressing of all its classes first. Ends
+    /// at one that only those can take who look for a contact themselves: they choose among the sellers.
+    fn fill(&mut self, seller: u32, looking: &BitSet) {
+        if self.full.has(seller) {
+            return;
+        }
+        let first = |class: &u32| Some(Reverse((self.classes[*class].queue.next(None)?, *class)));
+        let mut heads: BinaryHeap<_> = self.sellers[seller as usize].classes.iter().filter_map(first).collect();
+        while let Some(Reverse(((tier, key), number))) = heads.pop() {
+            if self.full.has(seller) {
+                return;
+            }
+            let class = &self.classes[number];
+            let room = &self.room[class.channel as usize];
+            if class.eligible.count_both(room) == 0 {
+                continue; // nobody is left for those behind it either
+            }
+            let record = &self.jobs[key.job];
+            let takers = || class.eligible.both(room).filter(|agent| !record.was_refused_by(*agent));
+            if takers().next().is_some() && !self.is_reserved(number) {
+                if takers().all(|agent| looking.has(agent)) {
+                    return;
+                }
+                self.place_among(key.job, looking);
+            }
+            let behind = self.classes[number].queue.next(Some((tier, key)));
+            heads.extend(behind.map(|next| Reverse((next, number))));
         }
     }
 }

@@ -197,6 +197,8 @@ pub struct Engine {
     to_place: VecDeque<u32>,
     to_feed: VecDeque<u32>,
     to_retry: BTreeSet<u32>,
+    /// Those of them that were at their ceiling until a contact of theirs left.
+    freed: BTreeSet<u32>,
     changes: Changes,
     /// Whether giving out work waits for the end of several events.
     deferred: bool,
@@ -244,6 +246,7 @@ impl Engine {
             to_place: VecDeque::new(),
             to_feed: VecDeque::new(),
             to_retry: BTreeSet::new(),
+            freed: BTreeSet::new(),
             changes: Changes::default(),
             deferred: false,
             held: 0,

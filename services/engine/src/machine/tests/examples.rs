@@ -670,3 +670,68 @@ fn an_answer_of_an_agent_who_has_gone_is_written_up_and_done_and_never_goes_back
     assert_eq!(desk.state(1), ContactState::Done);
     assert!(desk.decisions.iter().all(|decision| decision.kind != Kind::Requeued));
 }
+
+/// A seller at its ceiling of one contact: a German who is always busy with the next, an Italian who is free, eight
+/// German mails and, last, an Italian one.
+fn at_its_ceiling() -> Desk {
+    let mut desk = Desk::with_seller();
+    let policy = Policy { version: 1, ceiling: 1, maximum_wait_seconds: 600, ..Policy::default() };
+    desk.ok(Event::Policy(seller(1), policy));
+    desk.hire(profile(1, &[1], &[("de", Level::Native)]));
+    desk.hire(profile(2, &[1], &[("it", Level::Native)]));
+    desk.online(1);
+    desk.online(2);
+    for n in 1..=8 {
+        desk.mail(n, "de");
+        desk.later(1);
+    }
+    desk.mail(9, "it");
+    desk
+}
+
+#[test]
+fn at_a_ceiling_what_only_others_can_take_goes_as_well() {
+    let mut desk = at_its_ceiling();
+    for done in 1..=8 {
+        assert_eq!(desk.offered_to(done), Some(agent(1)), "in the order in which they are due");
+        desk.accept(1);
+        complete(&mut desk, 1, done, Completion::Done).expect("hers");
+        if done == 8 || desk.offered_to(9).is_some() {
+            break;
+        }
+    }
+    assert_eq!(desk.offered_to(9), Some(agent(2)), "it was due after all the others");
+
+    // and what has waited too long goes before everything
+    let mut desk = at_its_ceiling();
+    desk.accept(1);
+    let mut waits_longer = arriving(20, 1, Channel::Email, "it", desk.now);
+    waits_longer.waiting_since = START.plus_seconds(-600);
+    desk.enqueue(waits_longer);
+    complete(&mut desk, 1, 1, Completion::Done).expect("hers");
+    assert_eq!(desk.offered_to(20), Some(agent(2)));
+    desk.accept(2);
+    complete(&mut desk, 2, 20, Completion::Done).expect("hers");
+    assert_eq!(desk.offered_to(2), Some(agent(1)), "then the next again");
+}
+
+#[test]
+fn what_goes_when_a_ceiling_is_raised_is_what_is_due_first_in_whatever_queue() {
+    for earlier in ["it", "de"] {
+        let mut desk = Desk::with_seller();
+        desk.ok(Event::PauseQueue { seller: seller(1), until: None, reason: "drill".to_owned() });
+        desk.ok(Event::Policy(seller(1), Policy { version: 1, ceiling: 1, ..Policy::default() }));
+        desk.hire(profile(1, &[1], &[("de", Level::Native)]));
+        desk.hire(profile(2, &[1], &[("it", Level::Native)]));
+        desk.online(1);
+        desk.online(2);
+        for (n, tag) in [(1, "it"), (2, "de")] {
+            let mut new = arriving(n, 1, Channel::Email, tag, desk.now);
+            new.due_at = new.due_at.plus_seconds(if tag == earlier { -60 } else { 0 });
+            desk.enqueue(new);
+        }
+        desk.ok(Event::ResumeQueue { seller: seller(1) });
+        let offered = [desk.offered_to(1).is_some(), desk.offered_to(2).is_some()];
+        assert_eq!(offered, [earlier == "it", earlier == "de"], "{earlier} is due first");
+    }
+}
