@@ -125,6 +125,9 @@ pub enum Event {
     Sites(Vec<SiteHours>),
     /// Nothing but the time.
     Tick,
+    /// For so many microseconds before this instant nobody could be heard, because whoever tells this was not there to
+    /// listen: nobody was silent then.
+    Unheard { micros: i64 },
 }
 
 impl Event {
@@ -270,6 +273,10 @@ impl Engine {
     /// one counts as the last one. Whatever is due by then happens first.
     pub fn apply(&mut self, at: At, event: Event) -> Result<Reply, Refusal> {
         let kept = if self.recorded.is_some() { Some((event.clone(), self.stirs(at))) } else { None };
+        if let Event::Unheard { micros } = event {
+            // before any lease is looked at
+            self.excuse_silence(at, micros);
+        }
         self.advance(at);
         let reply = match event {
             Event::Seller(terms) => self.seller_changed(terms),
@@ -298,7 +305,7 @@ impl Engine {
             Event::PauseQueue { seller, until, reason } => self.pause_queue(seller, until, reason),
             Event::ResumeQueue { seller } => self.resume_queue(seller),
             Event::Sites(hours) => self.sites_changed(hours),
-            Event::Tick => Ok(Reply::default()),
+            Event::Tick | Event::Unheard { .. } => Ok(Reply::default()),
         };
         if let Some((event, stirred)) = kept {
             self.note_event(&event, stirred, reply.is_err());

@@ -298,6 +298,15 @@ impl Engine {
         }
     }
 
+    /// Counts every session as seen so much later, for nobody's word could be heard for so long.
+    pub(super) fn excuse_silence(&mut self, at: At, micros: i64) {
+        let now = self.now.max(at);
+        for slot in &mut self.agents {
+            let seen_at = &mut slot.session.seen_at;
+            *seen_at = At(seen_at.0.saturating_add(micros.max(0))).min(now).max(*seen_at);
+        }
+    }
+
     fn lease_ends(&mut self, agent: u32) {
         let slot = &mut self.agents[agent as usize];
         slot.lease = None;

@@ -6,7 +6,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
-use kit::{Fault, ProviderId, Scope};
+use kit::{Clock, Fault, ProviderId, Scope};
 use tenantdb::service::Deps;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -17,6 +17,7 @@ use super::forgetting::{self, Kept};
 use super::journal::Journal;
 use super::leading::{self, Leading};
 use super::once::{self, Answers, Requests};
+use super::steps::{Seen, Steps};
 use super::{Frames, Pace, Seat, Work, frames, notes, tell};
 use crate::store::lease::Lease;
 use crate::store::{actions, commit, credits, intake, lease, sellers, set_aside, snapshot};
@@ -31,6 +32,8 @@ const LOOK: Duration = Duration::from_millis(500);
 const NAP: Duration = Duration::from_millis(200);
 /// Commands and notes decided and committed at once.
 const BATCH: usize = 100;
+/// A leader who was away for longer could not hear anybody; usually a round follows another within half a second.
+const AWAY: Duration = Duration::from_secs(10);
 /// How late at most it is kept what sellers have to their credit.
 const CREDITS: Duration = Duration::from_secs(5);
 
@@ -39,7 +42,8 @@ pub(super) async fn lead(deps: Deps, me: Uuid, mut seat: Seat, pace: Pace, kept:
     let mut care = Care::default();
     loop {
         let Some(taken) = take_lease(&deps, me, &seat, pace, &stop).await else { return };
-        match restore_beating(&deps, me, seat.provider, &taken, pace).await {
+        let now = At::of(deps.clock.now());
+        match restore_beating(&deps, me, seat.provider, &taken, pace, now).await {
             Ok(Restored { engine, floor, journal }) => {
                 tracing::info!(provider.id = %seat.provider, epoch = taken.epoch, "routing leads");
                 let mut leader = Leader {
@@ -52,6 +56,9 @@ pub(super) async fn lead(deps: Deps, me: Uuid, mut seat: Seat, pace: Pace, kept:
                     floor,
                     journal,
                     streams: HashMap::new(),
+                    began: Instant::now(),
+                    steps: Steps::new(now, Duration::ZERO),
+                    listened: Instant::now(),
                     beaten: Instant::now(),
                     credited: Instant::now(),
                     looked: None,
@@ -210,8 +217,9 @@ async fn restore_beating(
     provider: ProviderId,
     lease: &Lease,
     pace: Pace,
+    now: At,
 ) -> Result<Restored, Trouble> {
-    let restored = restore(deps, provider, lease);
+    let restored = restore(deps, provider, lease, now);
     tokio::pin!(restored);
     loop {
         tokio::select! {
@@ -227,12 +235,10 @@ async fn restore_beating(
     }
 }
 
-async fn restore(deps: &Deps, provider: ProviderId, lease: &Lease) -> Result<Restored, tenantdb::Failure> {
+async fn restore(deps: &Deps, provider: ProviderId, lease: &Lease, now: At) -> Result<Restored, tenantdb::Failure> {
     let scope = snapshot::scope(&deps.db, provider).await?;
     let mut tx = deps.db.begin(&scope).await?;
-    let clock = deps.clock.now();
-    let now = At::of(clock);
-    let mut stored = snapshot::read(&mut tx, clock).await?;
+    let mut stored = snapshot::read(&mut tx, deps.clock.now()).await?;
     for (seller, terms) in sellers::terms(&mut tx).await? {
         stored.sellers.push(notes::terms(seller, &terms)?);
     }
@@ -268,6 +274,10 @@ struct Leader<'a> {
     floor: Floor,
     journal: Journal,
     streams: HashMap<AgentId, Frames>,
+    /// The engine's time: its steps since this leader began, and when it last listened.
+    began: Instant,
+    steps: Steps,
+    listened: Instant,
     /// When the beat was last moved, and notes were last looked for.
     beaten: Instant,
     /// When it was last kept what sellers have to their credit.
@@ -284,7 +294,8 @@ impl Leader<'_> {
             self.round(Vec::new(), Vec::new()).await?;
         }
         loop {
-            if self.journal.is_full(self.now()) {
+            let now = self.now();
+            if self.journal.is_full(now) {
                 self.turn_the_page(stop).await?;
             }
             let mut work = Vec::new();
@@ -299,7 +310,7 @@ impl Leader<'_> {
             if alone {
                 care.suspect = None;
             }
-            let due = self.engine.next_due().is_some_and(|at| at <= self.now());
+            let due = self.engine.next_due().is_some_and(|at| at <= now);
             let beats = self.beaten.elapsed() >= self.pace.beat;
             hinted &= alone;
             if looks || due || beats || !work.is_empty() {
@@ -332,7 +343,8 @@ impl Leader<'_> {
             return Err(Trouble::Fenced);
         };
         tx.commit().await?;
-        let restored = restore_beating(self.deps, self.me, self.provider, &taken, self.pace).await?;
+        let now = self.now();
+        let restored = restore_beating(self.deps, self.me, self.provider, &taken, self.pace, now).await?;
         let Restored { engine, floor, journal } = restored;
         (self.engine, self.floor, self.journal) = (engine, floor, journal);
         tracing::info!(provider.id = %self.provider, epoch = taken.epoch, "routing goes on in a new epoch");
@@ -340,18 +352,51 @@ impl Leader<'_> {
         Ok(())
     }
 
-    fn forget_old(&self, stop: &CancellationToken) {
-        let forgetting = forgetting::forget_old(self.deps.clone(), self.provider, self.now(), self.kept, stop.clone());
-        tokio::spawn(forgetting);
+    fn forget_old(&mut self, stop: &CancellationToken) {
+        let now = self.now();
+        tokio::spawn(forgetting::forget_old(self.deps.clone(), self.provider, now, self.kept, stop.clone()));
     }
 
-    fn now(&self) -> At {
-        At::of(self.deps.clock.now())
+    fn now(&mut self) -> At {
+        let machine = At::of(self.deps.clock.now());
+        if let Clock::Manual(_) = self.deps.clock {
+            return machine;
+        }
+        let (now, seen) = self.steps.step(machine, self.began.elapsed());
+        let provider = self.provider;
+        match seen {
+            Seen::Usual => {}
+            Seen::Ahead(micros) => {
+                tracing::error!(provider.id = %provider, micros, "the clock leapt forward; routing waits whether it stays there")
+            }
+            Seen::Followed(micros) => {
+                tracing::error!(provider.id = %provider, micros, "the clock leapt forward and stayed; routing follows it")
+            }
+            Seen::Behind(micros) => {
+                tracing::error!(provider.id = %provider, micros, "the clock leapt backward; routing goes at half its pace until it has caught up")
+            }
+            Seen::Together => tracing::warn!(provider.id = %provider, "routing goes by the clock again"),
+        }
+        now
+    }
+
+    /// For how long nobody could be heard before now.
+    fn unheard(&mut self) -> Option<Event> {
+        let before = std::mem::replace(&mut self.listened, Instant::now());
+        let away = self.listened.saturating_duration_since(before);
+        let leapt = self.steps.take_leapt();
+        if matches!(self.deps.clock, Clock::Manual(_)) || (away < AWAY && leapt == 0) {
+            return None;
+        }
+        let away = i64::try_from(away.as_micros()).unwrap_or(i64::MAX);
+        tracing::warn!(provider.id = %self.provider, away, leapt, "nobody could be heard for a while; nobody counts as silent for it");
+        Some(Event::Unheard { micros: away.saturating_add(leapt) })
     }
 
     /// How long nothing can become due.
-    fn nap(&self) -> Duration {
-        let micros = self.engine.next_due().map_or(i64::MAX, |at| at.since(self.now()));
+    fn nap(&mut self) -> Duration {
+        let now = self.now();
+        let micros = self.engine.next_due().map_or(i64::MAX, |at| at.since(now));
         Duration::from_micros(u64::try_from(micros).unwrap_or(0).max(1_000)).min(NAP)
     }
 
@@ -366,7 +411,8 @@ impl Leader<'_> {
                 Ok(note) => readable.push(note),
                 Err(error) => {
                     tracing::error!(provider.id = %self.provider, note.id = %id, error = kit::fault::chain(&error), "a note to the engine could not be read and was set aside");
-                    set_aside::put_aside(&mut tx, id, set_aside::UNREADABLE, self.now()).await?;
+                    let now = self.now();
+                    set_aside::put_aside(&mut tx, id, set_aside::UNREADABLE, now).await?;
                     unreadable = true;
                 }
             }
@@ -385,8 +431,9 @@ impl Leader<'_> {
         let told = notes::load(self.deps, self.provider, &self.engine, &waiting).await?;
         once::look_up(self.deps, self.provider, &mut work).await?;
         let now = self.now();
+        let unheard = self.unheard();
         self.engine.gather();
-        for event in told.events {
+        for event in unheard.into_iter().chain(told.events) {
             if let Err(refusal) = self.engine.apply(now, event) {
                 tracing::debug!(provider.id = %self.provider, %refusal, "a note changed nothing");
             }

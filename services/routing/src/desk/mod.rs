@@ -11,6 +11,7 @@ mod lead;
 pub(crate) mod leading;
 pub(crate) mod notes;
 pub(crate) mod once;
+mod steps;
 mod tell;
 
 use std::collections::{BTreeSet, HashMap};

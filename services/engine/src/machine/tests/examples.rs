@@ -735,3 +735,34 @@ fn what_goes_when_a_ceiling_is_raised_is_what_is_due_first_in_whatever_queue() {
         assert_eq!(offered, [earlier == "it", earlier == "de"], "{earlier} is due first");
     }
 }
+
+#[test]
+fn nobody_is_silent_while_nobody_could_be_heard() {
+    let mut desk = Desk::with_seller();
+    desk.hire(profile(1, &[1], &[("it", Level::Native)]));
+    desk.hire(profile(2, &[1], &[("it", Level::Native)]));
+    desk.online(1);
+    desk.online(2);
+    desk.mail(1, "it");
+    desk.accept(1);
+    desk.later(LEASE_SECONDS - 15);
+    // a minute of nothing, and then what she said meanwhile
+    desk.now = desk.now.plus_seconds(60);
+    let unheard = Event::Unheard { micros: 60_000_000 };
+    desk.apply_together(vec![unheard.clone(), Event::Heartbeat { agent: agent(1), epoch: Some(1) }]);
+    assert_eq!(desk.state(1), ContactState::Assigned);
+    let presence = |desk: &Desk, n: u8| desk.sessions[&agent(n)].presence;
+    assert_eq!([presence(&desk, 1), presence(&desk, 2)], [Presence::Available; 2]);
+    // the one who really said nothing goes when her own silence is as long as a lease
+    desk.later(14);
+    assert_eq!([presence(&desk, 1), presence(&desk, 2)], [Presence::Available; 2]);
+    desk.later(1);
+    assert_eq!([presence(&desk, 1), presence(&desk, 2)], [Presence::Available, Presence::Offline]);
+    let made = desk.decisions.clone();
+    let replayed = desk.journal().into_iter().flat_map(|(page, rounds)| page.open().replay(rounds).decisions);
+    assert_eq!(replayed.collect::<Vec<_>>(), made, "and a replay says the same");
+    // nobody is seen before she came, or after now
+    desk.ok(Event::Unheard { micros: i64::MAX });
+    desk.later(LEASE_SECONDS);
+    assert_eq!(presence(&desk, 1), Presence::Offline);
+}
