@@ -264,6 +264,7 @@ impl History {
                 channel,
                 language: language(["it", "de"][self.chance.below(2) as usize]),
                 minimum_level: Level::B2,
+                level_of_policy: false,
                 required: BTreeSet::new(),
                 preferred: BTreeSet::new(),
             },

@@ -148,6 +148,7 @@ fn contact_of(seller: SellerId, work: &TicketNeedsWork, policy: &Policy, now: At
             channel,
             language: Language::parse(&work.language).unwrap_or_else(|_| Language::unknown()),
             minimum_level: policy.minimum_level,
+            level_of_policy: true,
             required,
             preferred,
         },

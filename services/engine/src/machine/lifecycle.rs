@@ -11,7 +11,7 @@ use crate::agent::Presence;
 use crate::bits::BitSet;
 use crate::contact::{Contact, ContactState, NewContact};
 use crate::ids::{At, SellerId, offer_id};
-use crate::needs::{Needs, Softs};
+use crate::needs::{Level, Needs, Softs};
 use crate::offer::{Offer, OfferState};
 use crate::policy::Policy;
 use crate::refusal::Refusal;
@@ -55,6 +55,9 @@ impl Engine {
         if policy.version >= self.sellers[seller as usize].policy.version {
             let before = std::mem::replace(&mut self.sellers[seller as usize].policy, policy);
             self.weigh(seller);
+            if self.sellers[seller as usize].policy.minimum_level != before.minimum_level {
+                self.ask_levels_anew(seller);
+            }
             if self.sellers[seller as usize].policy.asks_otherwise_than(&before) {
                 self.ask_anew(seller);
             }
@@ -83,6 +86,10 @@ impl Engine {
             }
             None => {
                 let seller = self.seller_slot(new.seller);
+                let level = self.level_asked(seller, &new.needs);
+                let needs = Needs { minimum_level: level, ..new.needs };
+                self.changes.amended |= level != new.needs.minimum_level;
+                let new = NewContact { needs, ..new };
                 let job = self.insert(Contact::open(new, self.now), seller);
                 self.note(job);
                 self.decide(job, Kind::Queued, Rule::Intake, None, 0, "");
@@ -133,10 +140,18 @@ impl Engine {
         let state = contact.state;
         let waiting_since = contact.waiting_since.min(new.waiting_since);
         // A contact never changes its channel: what somebody may take at once hangs on it.
-        let needs = Needs { channel: contact.needs.channel, ..new.needs };
-        let others = needs != contact.needs;
+        let minimum_level = self.level_asked(self.jobs[job].seller, &new.needs);
+        let needs = Needs { channel: contact.needs.channel, minimum_level, ..new.needs };
+        let whose = needs.level_of_policy;
+        let others = needs != Needs { level_of_policy: whose, ..contact.needs.clone() };
         let same =
             (contact.due_at, contact.priority, contact.waiting_since) == (new.due_at, new.priority, waiting_since);
+        if whose != contact.needs.level_of_policy {
+            self.jobs[job].contact.needs.level_of_policy = whose;
+            self.changes.amended = true;
+            self.note(job);
+        }
+        let contact = &self.jobs[job].contact;
         if same && !others {
             return Ok(Reply { contact: Some(contact.clone()), ..Reply::default() });
         }
@@ -157,17 +172,38 @@ impl Engine {
                 self.choose_class(job);
                 self.queue_up(job);
             }
-            ContactState::Offered if others => {
-                self.choose_class(job);
-                let holder = self.jobs[job].holder;
-                if holder.is_some_and(|holder| !self.is_allowed(job, holder)) {
-                    self.end_offer(job, OfferState::Rescinded, "no longer allowed");
-                    self.requeue(job, Kind::Rescinded, Rule::Needs, "no longer allowed");
-                }
-            }
+            ContactState::Offered if others => self.judge_offer(job),
             _ => {}
         }
         Ok(Reply { contact: Some(self.jobs[job].contact.clone()), ..Reply::default() })
+    }
+
+    /// Takes the offer of a contact back that asks otherwise by now, if whoever is offered it may not take it any more.
+    pub(super) fn judge_offer(&mut self, job: u32) {
+        self.choose_class(job);
+        let holder = self.jobs[job].holder;
+        if holder.is_some_and(|holder| !self.is_allowed(job, holder)) {
+            self.end_offer(job, OfferState::Rescinded, "no longer allowed");
+            self.requeue(job, Kind::Rescinded, Rule::Needs, "no longer allowed");
+        }
+    }
+
+    /// The least level of what a contact of a seller needs: the policy's, where nobody asked for another.
+    fn level_asked(&self, seller: u32, needs: &Needs) -> Level {
+        if needs.level_of_policy { self.sellers[seller as usize].policy.minimum_level } else { needs.minimum_level }
+    }
+
+    /// Lets a contact ask for the level that its seller's policy asks for by now; says whether that is another.
+    pub(super) fn follow_level(&mut self, job: u32) -> bool {
+        let record = &self.jobs[job];
+        let level = self.level_asked(record.seller, &record.contact.needs);
+        if level == record.contact.needs.minimum_level {
+            return false;
+        }
+        self.jobs[job].contact.needs.minimum_level = level;
+        self.changes.amended = true;
+        self.note(job);
+        true
     }
 
     /// Takes a contact into the books in the state it is in.

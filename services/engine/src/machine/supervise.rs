@@ -112,8 +112,16 @@ impl Engine {
     pub(super) fn stands_aside(&mut self, job: u32) -> bool {
         let record = &self.jobs[job];
         let Some(until) = record.contact.aside_until else { return false };
-        let expires = self.sellers[record.seller as usize].policy.expire_seconds;
+        let policy = &self.sellers[record.seller as usize].policy;
+        let (longest, expires) = (policy.maximum_wait_seconds, policy.expire_seconds);
         let waiting_since = record.contact.waiting_since;
+        // the policy may let things wait less long than when it was set aside
+        let must_go = waiting_since.plus_seconds(longest).max(self.now);
+        if must_go < until {
+            self.jobs[job].contact.aside_until = Some(must_go);
+            self.note(job);
+        }
+        let until = until.min(must_go);
         self.disarm_all(job);
         self.arm(job, until, Timer::Returns(job));
         if expires != 0 {

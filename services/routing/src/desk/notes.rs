@@ -290,6 +290,7 @@ mod tests {
                 channel: Channel::Email,
                 language: Language::parse("it").expect("a language"),
                 minimum_level: Level::B2,
+                level_of_policy: false,
                 required: BTreeSet::new(),
                 preferred: BTreeSet::new(),
             },

@@ -47,9 +47,10 @@ const OF_CONTACT: [&str; 17] = [
 ];
 
 /// What of it may change besides, if seldom.
-const NEEDS: [&str; 4] = [
+const NEEDS: [&str; 5] = [
     "language = n.language",
     "minimum_level = n.minimum_level",
+    "level_of_policy = n.level_of_policy",
     "required_skills = array(select jsonb_array_elements_text(n.required_skills))",
     "preferred_skills = array(select jsonb_array_elements_text(n.preferred_skills))",
 ];
@@ -87,6 +88,7 @@ fn contacts(tx: &mut TenantTx, changes: &Changes) {
         columns
             .with("language", "text", of.iter().map(|c| c.needs.language.as_str()))
             .with("minimum_level", "text", of.iter().map(|c| c.needs.minimum_level.word()))
+            .with("level_of_policy", "bool", of.iter().map(|c| c.needs.level_of_policy))
             .with("required_skills", "jsonb", of.iter().map(|c| words(&c.needs.required)))
             .with("preferred_skills", "jsonb", of.iter().map(|c| words(&c.needs.preferred)))
     } else {

@@ -438,6 +438,7 @@ fn needs(kind: &Type) -> Needs {
         channel: kind.channel,
         language: kind.language,
         minimum_level: kind.minimum_level,
+        level_of_policy: false,
         required: kind.required.clone(),
         preferred: kind.preferred.clone(),
     }

@@ -766,3 +766,104 @@ fn nobody_is_silent_while_nobody_could_be_heard() {
     desk.later(LEASE_SECONDS);
     assert_eq!(presence(&desk, 1), Presence::Offline);
 }
+
+/// What a second policy makes of contacts that wait under a first.
+fn under(before: Policy, prepare: impl Fn(&mut Desk), after: Policy) -> Desk {
+    let mut desk = Desk::with_seller();
+    desk.ok(Event::Policy(seller(1), Policy { version: 1, ..before }));
+    desk.hire(profile(1, &[1], &[("it", Level::Native)]));
+    desk.hire(profile(2, &[1], &[("it", Level::B2)]));
+    prepare(&mut desk);
+    desk.ok(Event::Policy(seller(1), Policy { version: 2, ..after }));
+    desk
+}
+
+#[test]
+fn what_waits_expires_goes_first_and_is_kept_by_the_policy_of_now() {
+    let usual = Policy::default;
+    let expires = |seconds| Policy { maximum_wait_seconds: 60, expire_seconds: seconds, ..usual() };
+    for aside in [false, true] {
+        let waits = |desk: &mut Desk| {
+            desk.mail(1, "it");
+            if aside {
+                let until = Some(desk.now.plus_seconds(59));
+                desk.ok(Event::SetAside { contact: contact(1), until, version: None });
+            }
+        };
+        let mut desk = under(expires(10_000), waits, expires(100));
+        desk.later(99);
+        assert_eq!(desk.state(1), ContactState::Queued);
+        desk.later(1);
+        assert_eq!(desk.state(1), ContactState::Expired, "sooner, {aside}");
+        let mut desk = under(expires(100), waits, expires(10_000));
+        desk.later(9_999);
+        assert_eq!(desk.state(1), ContactState::Queued, "later, {aside}");
+    }
+    let mut desk = under(usual(), |desk| desk.mail(1, "it"), expires(0));
+    desk.later(60);
+    let mut sooner = arriving(2, 1, Channel::Email, "it", desk.now);
+    sooner.due_at = START.plus_seconds(70);
+    desk.enqueue(sooner);
+    desk.online(1);
+    assert_eq!(desk.offered_to(1), Some(agent(1)), "it has waited the longest allowed time by now");
+
+    let kept_for_her = |desk: &mut Desk| {
+        desk.online(1);
+        desk.online(2);
+        desk.ok(Event::Presence { agent: agent(1), epoch: None, presence: Presence::Paused, reason: String::new() });
+        let mut new = arriving(1, 1, Channel::Email, "it", desk.now);
+        new.preferred = Some(agent(1));
+        desk.enqueue(new);
+        assert_eq!(desk.state(1), ContactState::Queued);
+    };
+    let affinity_seconds = 3_600;
+    let desk = under(Policy { affinity_seconds, ..usual() }, kept_for_her, usual());
+    assert_eq!(desk.offered_to(1), Some(agent(2)), "it is kept no longer");
+}
+
+#[test]
+fn nothing_stays_aside_longer_than_the_policy_of_now_lets_it_wait() {
+    let aside = |desk: &mut Desk| {
+        desk.online(1);
+        desk.ok(Event::PauseQueue { seller: seller(1), until: None, reason: "drill".to_owned() });
+        desk.mail(1, "it");
+        let until = Some(desk.now.plus_seconds(7_200));
+        desk.ok(Event::SetAside { contact: contact(1), until, version: None });
+        desk.ok(Event::ResumeQueue { seller: seller(1) });
+    };
+    let mut desk = under(Policy::default(), aside, Policy { maximum_wait_seconds: 60, ..Policy::default() });
+    assert_eq!(desk.contacts[&contact(1)].aside_until, Some(START.plus_seconds(60)));
+    desk.later(60 - LEASE_SECONDS + 10);
+    desk.ok(Event::Heartbeat { agent: agent(1), epoch: None });
+    desk.later(LEASE_SECONDS - 10);
+    assert_eq!(desk.offered_to(1), Some(agent(1)));
+}
+
+#[test]
+fn a_level_that_nobody_asked_for_is_that_of_the_policy_of_now() {
+    let of_level = |minimum_level| Policy { minimum_level, ..Policy::default() };
+    let asks = |desk: &mut Desk, n: u16, level_of_policy: bool| {
+        let mut new = arriving(n, 1, Channel::Email, "it", desk.now);
+        new.needs.level_of_policy = level_of_policy;
+        desk.enqueue(new);
+    };
+    let level = |desk: &Desk, n: u16| desk.contacts[&contact(n)].needs.minimum_level;
+    let waits = |desk: &mut Desk| (1..=2).for_each(|n| asks(desk, n, n == 1));
+    let mut desk = under(of_level(Level::B2), waits, of_level(Level::C1));
+    asks(&mut desk, 3, true);
+    assert_eq!([level(&desk, 1), level(&desk, 2), level(&desk, 3)], [Level::C1, Level::B2, Level::C1]);
+    desk.online(2);
+    assert_eq!(desk.offered_to(2), Some(agent(2)), "she speaks too little for the first one");
+    // an offer to somebody who may not take it any more is taken back
+    desk.ok(Event::Policy(seller(1), Policy { version: 3, ..of_level(Level::B2) }));
+    desk.accept(2);
+    assert_eq!(desk.offered_to(1), Some(agent(2)));
+    desk.ok(Event::Policy(seller(1), Policy { version: 4, ..of_level(Level::Native) }));
+    assert_eq!((desk.state(1), desk.state(2)), (ContactState::Queued, ContactState::Assigned));
+    // one that changed while nobody led holds as well
+    desk.policies.insert(seller(1), Policy { version: 5, ..of_level(Level::C2) });
+    desk.take_over();
+    assert_eq!([level(&desk, 1), level(&desk, 2), level(&desk, 3)], [Level::C2, Level::B2, Level::C2]);
+    desk.online(1);
+    assert_eq!(desk.offered_to(1), Some(agent(1)));
+}

@@ -79,6 +79,7 @@ fn event(desk: &Desk, step: &Step, turn: i64) -> Event {
             let mut new = arriving(step.which, step.who % SELLERS, channel, tag, desk.now);
             new.due_at = desk.now.plus_seconds(i64::from(step.which) * 7 - 20);
             new.preferred = (step.which.is_multiple_of(4)).then_some(who);
+            new.needs.level_of_policy = step.which.is_multiple_of(5);
             if step.which.is_multiple_of(6) {
                 new.needs.preferred.insert("returns".to_owned());
             }
@@ -142,6 +143,7 @@ fn event(desk: &Desk, step: &Step, turn: i64) -> Event {
                 policy.overflow_before_due_seconds = i64::from(step.who) * 10;
             }
             policy.expire_seconds = if step.who == 0 { 1_000 } else { 0 };
+            policy.minimum_level = [Level::B2, Level::C1, Level::B1][usize::from(step.which % 3)];
             Event::Policy(seller(step.who % SELLERS), policy)
         }
         38 => {
