@@ -303,3 +303,26 @@ fn the_description_tells_every_key_and_its_example_runs() {
         assert!(told.iter().any(|told| description.contains(told.as_str())), "SCENARIO.md does not tell `{key}`");
     }
 }
+
+#[test]
+fn patience_may_end_at_the_very_moment_at_which_a_contact_expires() {
+    let outcome = run(
+        r#"
+        replications = 2
+        horizon = { length = "1 h" }
+        policy.expire = "60 s"
+        [[contact]]
+        name = "calls"
+        arrivals.gaps = { deterministic = "10 s" }
+        handling = { deterministic = "1 h" }
+        patience = { deterministic = "60 s" }
+        [[group]]
+        name = "one"
+        agents = 1
+        "#,
+        1,
+    );
+    let figure = |name| outcome.figure("all", name).expect("a figure").value;
+    assert_eq!((figure("offered"), figure("served"), figure("abandoned")), (359.0, 1.0, 358.0), "each left once");
+    assert_eq!(figure("wait_abandoned"), 60.0);
+}

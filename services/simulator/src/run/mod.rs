@@ -409,8 +409,10 @@ impl<'a> World<'a> {
             }
         }
         for contact in changes.contacts {
-            if contact.state == ContactState::Expired {
-                self.gave_up(low(contact.id.0));
+            let slot = low(contact.id.0);
+            let serial = contact.id.0.as_u64_pair().0;
+            if contact.state == ContactState::Expired && self.live[slot].is_some_and(|live| live.serial == serial) {
+                self.gave_up(slot);
             }
         }
         Ok(())
