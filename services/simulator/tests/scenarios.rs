@@ -413,3 +413,75 @@ fn a_window_outside_of_what_is_looked_at_is_refused() {
         }
     }
 }
+
+#[test]
+fn an_offer_that_was_taken_back_is_not_the_next_ones_beginning() {
+    let outcome = run(
+        r#"
+        replications = 2
+        horizon = { length = "1 h" }
+        [[contact]]
+        name = "call"
+        arrivals.at = ["1 s"]
+        handling = { deterministic = "1 min" }
+        [[group]]
+        name = "goes soon"
+        shifts = [{ agents = 1, from = "0 s", to = "5 s" }]
+        accept_after = { deterministic = "20 s" }
+        [[group]]
+        name = "comes soon"
+        shifts = [{ agents = 1, from = "3 s", to = "1 h" }]
+        accept_after = { deterministic = "20 s" }
+        "#,
+        1,
+    );
+    let asa = outcome.figure("all", "asa").expect("it was served").value;
+    assert_eq!(asa, 24.0, "four seconds with the first, and then the twenty of the second");
+}
+
+#[test]
+fn stretches_that_never_come_and_gaps_of_nothing_are_refused() {
+    let text = |arrivals: &str| {
+        format!(
+            r#"
+            horizon = {{ start = "00:00", length = "1 d" }}
+            [[contact]]
+            name = "c"
+            arrivals = {{ {arrivals} }}
+            handling = {{ deterministic = "1 s" }}
+            [[group]]
+            name = "g"
+            agents = 1
+            "#
+        )
+    };
+    let surge =
+        |from: &str, to: &str| format!(r#"rate = "1/h", surges = [{{ from = "{from}", to = "{to}", factor = 2 }}]"#);
+    let place = "contact \"c\".arrivals";
+    for (arrivals, problem) in [
+        (surge("22:00", "02:00"), Some(".surges: must end after it begins")),
+        (surge("2 h", "2 h"), Some(".surges: must end after it begins")),
+        (surge("22 h", "26 h"), None),
+        (surge("22:00", "24:00"), None),
+        (r#"rate = "1/h", from = "10:00", until = "09:00""#.to_owned(), Some(".until: must end after it begins")),
+        (r#"rate = "1/h", until = "0 s""#.to_owned(), Some(".until: must end after it begins")),
+        (r#"rate = "1/h", from = "09:00", until = "10:00""#.to_owned(), None),
+        ("gaps = { uniform = { from = 0, to = 0 } }".to_owned(), Some(".gaps: must be more than 0")),
+        ("gaps = { uniform = { from = 0, to = 9 } }".to_owned(), None),
+        ("gaps = { empirical = { values = [0, 5], weights = [1, 0] } }".to_owned(), Some(".gaps: must be more than 0")),
+        ("gaps = { empirical = { values = [0, 5] } }".to_owned(), None),
+        (
+            "gaps = { mixture = [{ weight = 1, of = { deterministic = 0 } }, { weight = 0, of = { exponential = 1 } }] }"
+                .to_owned(),
+            Some(".gaps: must be more than 0"),
+        ),
+    ] {
+        match (plan::read(&text(&arrivals)), problem) {
+            (Ok(_), None) => {}
+            (Err(wrong), Some(problem)) => {
+                assert!(wrong.to_string().contains(&format!("{place}{problem}")), "{arrivals}: {wrong}");
+            }
+            (outcome, _) => panic!("{arrivals}: {:?}", outcome.err()),
+        }
+    }
+}

@@ -66,8 +66,8 @@ enum What {
     Staff(u32, u32),
     /// A customer has waited long enough.
     Leave(u32, u64),
-    /// An agent takes what she is offered.
-    Take(u32, u64),
+    /// An agent takes what she is offered, if it is this offer still.
+    Take(u32, u64, OfferId),
     /// The next contact of a type comes.
     Come(u32),
     /// Somebody comes again.
@@ -335,7 +335,7 @@ impl<'a> World<'a> {
                 What::Come(kind) => self.come(kind)?,
                 What::Finish(slot, serial, turn) => self.finish(slot, serial, turn)?,
                 What::Leave(slot, serial) => self.leave(slot, serial)?,
-                What::Take(slot, serial) => self.take(slot, serial)?,
+                What::Take(slot, serial, offer) => self.take(slot, serial, offer)?,
                 What::Staff(group, count) => self.staff(group, count)?,
                 What::Again(caller) => self.again(caller)?,
             }
@@ -373,7 +373,7 @@ impl<'a> World<'a> {
                     let serial = live.serial;
                     let most = self.engine.offer(offer).map_or(i64::MAX, |offer| offer.expires_at.0 - LAST_MOMENT);
                     let at = (self.now + micros(after.draw(&mut self.accepting))).min(most);
-                    self.plan_at(at, What::Take(slot as u32, serial));
+                    self.plan_at(at, What::Take(slot as u32, serial, offer));
                 }
             }
         }
