@@ -401,6 +401,7 @@ impl Engine {
         };
         self.jobs[job].contact.offer = Some(id);
         self.jobs[job].contact.offers_made += 1;
+        self.jobs[job].contact.aside_until = None;
         self.move_to(job, ContactState::Offered, Some(agent));
         self.arm(job, offer.expires_at, Timer::OfferEnds(job));
         self.changes.live_offers.push(id);

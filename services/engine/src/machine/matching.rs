@@ -12,7 +12,6 @@ use super::record::Rule;
 use super::weights::{Contest, Head};
 use crate::agent::Presence;
 use crate::bits::BitSet;
-use crate::contact::ContactState;
 use crate::ids::{AgentId, At};
 use crate::needs::{Channel, Level};
 use crate::policy::{AgentOrder, Policy};
@@ -129,7 +128,7 @@ impl Engine {
 
     /// The same among those who do not look for a contact themselves.
     fn place_among(&mut self, job: u32, looking: &BitSet) -> bool {
-        if !self.jobs.has(job) || self.jobs[job].contact.state != ContactState::Queued {
+        if !self.jobs.has(job) || !self.jobs[job].waits() {
             return false;
         }
         let record = &self.jobs[job];

@@ -17,7 +17,6 @@ use super::queue::{Key, NOBODY, Tier};
 use super::record::Rule;
 use super::weights::Contest;
 use crate::bits::BitSet;
-use crate::contact::ContactState;
 use crate::ids::At;
 use crate::needs::Channel;
 
@@ -111,7 +110,7 @@ impl Engine {
     pub(super) fn match_together(&mut self) {
         let free = |agent: &u32| Channel::ALL.into_iter().any(|channel| self.room[channel as usize].has(*agent));
         let agents: BTreeSet<u32> = self.to_feed.iter().copied().filter(free).collect();
-        let waits = |job: &u32| self.jobs.has(*job) && self.jobs[*job].contact.state == ContactState::Queued;
+        let waits = |job: &u32| self.jobs.has(*job) && self.jobs[*job].waits();
         let jobs: BTreeSet<u32> = self.to_place.iter().copied().filter(waits).collect();
         // Whoever is alone looks around alone; but one who came in and one who became free meet in the order of the policy.
         if agents.len() + jobs.len() < 2 {

@@ -229,6 +229,7 @@ fn check(desk: &Desk) -> Result<(), TestCaseError> {
             (!contact.state.is_final()).then_some(contact),
             "tables and engine agree"
         );
+        prop_assert!(contact.aside_until.is_none() || contact.state == ContactState::Queued, "aside {:?}", contact);
         if contact.state.is_owned() || contact.state == ContactState::Offered {
             let owner = contact.agent.expect("I7: owned by somebody");
             prop_assert!(desk.engine.desk(owner).iter().any(|c| c.id == contact.id), "I7 {:?}", contact);

@@ -3,7 +3,7 @@
 use crate::agent::Presence;
 use crate::contact::ContactState;
 use crate::machine::{Event, Kind, LEASE_SECONDS, Rule};
-use crate::needs::{Level, Priority};
+use crate::needs::{Channel, Level, Priority};
 use crate::policy::Policy;
 use crate::refusal::{Obstacle, Refusal};
 use crate::testing::*;
@@ -104,6 +104,31 @@ fn a_contact_set_aside_is_offered_to_nobody_and_comes_back_by_itself() {
     assert_eq!(desk.contacts[&contact(1)].waiting_since, START);
     let kinds: Vec<Kind> = desk.decisions.iter().map(|d| d.kind).collect();
     assert_eq!(kinds, [Kind::Queued, Kind::SetAside, Kind::Returned, Kind::Offered]);
+}
+
+#[test]
+fn a_contact_set_aside_in_the_round_in_which_it_came_back_is_offered_to_nobody() {
+    let aside =
+        |desk: &Desk| Event::SetAside { contact: contact(1), until: Some(desk.now.plus_seconds(30)), version: None };
+    let mut desk = one_at_work();
+    let new = Box::new(arriving(1, 1, Channel::Email, "it", desk.now));
+    let round = vec![Event::Enqueue(new), aside(&desk)];
+    desk.apply_together(round);
+    assert_eq!((desk.state(1), desk.pending(1)), (ContactState::Queued, None), "it came");
+
+    let mut desk = one_at_work();
+    desk.hire(profile(2, &[1], &[("it", Level::Native)]));
+    desk.online(2);
+    desk.mail(1, "it");
+    let offer = desk.pending(1).or(desk.pending(2)).expect("an offer");
+    let who = desk.offers[&offer].agent;
+    let reject = Event::Reject { agent: who, epoch: None, offer, reason: "busy".to_owned() };
+    let round = vec![reject, aside(&desk)];
+    desk.apply_together(round);
+    assert_eq!(desk.state(1), ContactState::Queued, "it came back");
+    desk.later(30);
+    assert!(desk.offered_to(1).is_some_and(|next| next != who));
+    assert_eq!(desk.contacts[&contact(1)].aside_until, None);
 }
 
 #[test]
