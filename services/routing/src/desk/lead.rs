@@ -455,7 +455,7 @@ impl Leader<'_> {
                     answers.push(Answer::Reply(reply, Box::new(outcome)));
                 }
                 Work::LogOff { agent, epoch, frames } => {
-                    let hers = self.streams.get(&agent).is_none_or(|open| open.same_channel(&frames));
+                    let hers = self.streams.get(&agent).is_none_or(|open| open.is(&frames));
                     if hers && self.engine.apply(now, Event::Revoked { agent, epoch }).is_ok() {
                         self.streams.remove(&agent);
                     }
@@ -557,10 +557,10 @@ impl Leader<'_> {
                     let _ = reply.send(*outcome);
                 }
                 Answer::Attach(agent, stream) => {
-                    let _ = stream.try_send(Ok(frames::welcome(&self.engine, agent)));
+                    stream.tell(Ok(frames::welcome(&self.engine, agent)));
                     welcomed.push(agent);
                     if let Some(older) = self.streams.insert(agent, stream) {
-                        let _ = older.try_send(Err(frames::taken_over()));
+                        older.take_over();
                     }
                 }
                 Answer::Look(look) => look(&self.engine),
@@ -579,7 +579,7 @@ impl Leader<'_> {
         for (agent, frame) in frames::after(&self.engine, changes) {
             if !welcomed.contains(&agent)
                 && let Some(stream) = self.streams.get(&agent)
-                && stream.try_send(Ok(frame)).is_err()
+                && !stream.tell(Ok(frame))
             {
                 self.streams.remove(&agent);
             }

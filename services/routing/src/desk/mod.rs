@@ -15,6 +15,7 @@ mod steps;
 mod tell;
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -66,8 +67,62 @@ impl Default for Pace {
     }
 }
 
-/// Frames down to an agent.
-pub type Frames = mpsc::Sender<Result<AgentSessionResponse, Status>>;
+/// The way down to one stream of an agent. Cloning shares it.
+#[derive(Clone)]
+pub struct Frames {
+    sender: mpsc::Sender<Result<AgentSessionResponse, Status>>,
+    /// Nothing is told through it any more: whoever holds it open ends it.
+    over: CancellationToken,
+    /// Because another has taken its place.
+    taken_over: Arc<AtomicBool>,
+}
+
+impl Frames {
+    /// One that an agent may be so many frames behind in.
+    pub fn new(behind_most: usize) -> (Frames, mpsc::Receiver<Result<AgentSessionResponse, Status>>) {
+        let (sender, frames) = mpsc::channel(behind_most);
+        (Frames { sender, over: CancellationToken::new(), taken_over: Arc::default() }, frames)
+    }
+
+    /// Tells the agent something at once, or not at all: one who is too far behind loses the stream.
+    pub fn tell(&self, frame: Result<AgentSessionResponse, Status>) -> bool {
+        let told = self.sender.try_send(frame).is_ok();
+        if !told {
+            self.over.cancel();
+        }
+        told
+    }
+
+    /// Tells the agent something as soon as she has read what was before it; false if she has gone.
+    pub async fn send(&self, frame: Result<AgentSessionResponse, Status>) -> bool {
+        self.sender.send(frame).await.is_ok()
+    }
+
+    /// Another stream has taken its place.
+    pub fn take_over(&self) {
+        self.taken_over.store(true, Ordering::Release);
+        self.over.cancel();
+    }
+
+    /// Ends when nothing is told through it any more, with what the agent is to be told last. One who has missed
+    /// something comes again and hears everything in the next welcome.
+    pub async fn over(&self) -> Status {
+        self.over.cancelled().await;
+        if self.taken_over.load(Ordering::Acquire) {
+            return frames::taken_over();
+        }
+        Fault::Unavailable("the stream fell behind".into()).into()
+    }
+
+    /// Ends when nobody listens any more.
+    pub async fn closed(&self) {
+        self.sender.closed().await;
+    }
+
+    fn is(&self, other: &Frames) -> bool {
+        self.sender.same_channel(&other.sender)
+    }
+}
 
 /// Something for the engine to do; answered after the commit.
 pub enum Work {
@@ -287,6 +342,38 @@ impl House {
                 }
             }
             Err(error) => tracing::debug!(error = kit::fault::chain(&error), "providers could not be looked for"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tonic::Code;
+
+    fn frame() -> Result<AgentSessionResponse, Status> {
+        Ok(AgentSessionResponse { frame: None })
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_falls_behind_is_over_for_everybody_who_holds_it() {
+        let (frames, mut read) = Frames::new(2);
+        let session = frames.clone();
+        assert!(frames.tell(frame()) && frames.tell(frame()));
+        assert!(!session.over.is_cancelled(), "as long as it takes what it is told");
+        assert!(!frames.tell(frame()));
+        assert_eq!(session.over().await.code(), Code::Unavailable);
+        assert!(read.recv().await.is_some(), "what was told before is heard");
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_another_took_over_says_so_however_far_it_is_behind() {
+        for behind in [0, 1, 2] {
+            let (frames, _read) = Frames::new(1);
+            (0..behind).for_each(|_| drop(frames.tell(frame())));
+            let session = frames.clone();
+            frames.take_over();
+            assert_eq!(session.over().await.code(), Code::Aborted, "{behind}");
         }
     }
 }
