@@ -164,6 +164,15 @@ pub struct Desks {
     seats: mpsc::UnboundedSender<Seat>,
 }
 
+/// What every engine of this process stands on.
+#[derive(Clone)]
+struct Ground {
+    deps: Deps,
+    me: Uuid,
+    pace: Pace,
+    kept: Kept,
+}
+
 /// Runs the engines.
 pub struct House {
     deps: Deps,
@@ -190,14 +199,17 @@ impl Desks {
         if let Some(desk) = desks.get(&provider) {
             return Ok(desk.clone());
         }
-        let (sender, work) = mpsc::channel(WAITING_MOST);
-        let (leads, leading) = watch::channel(Leading::Nobody);
-        let wake = Arc::new(Notify::new());
-        let desk = Desk { work: sender, wake: wake.clone(), leads: leading };
-        let seat = Seat { provider, work, wake, leads };
+        let (desk, seat) = pair(provider);
         self.seats.send(seat).map_err(|_| Fault::Unavailable("the process is stopping".into()))?;
         desks.insert(provider, desk.clone());
         Ok(desk)
+    }
+
+    /// Another seat for a provider whose engine ended: who comes from now on reaches that one.
+    fn anew(&self, provider: ProviderId) -> Option<Seat> {
+        let (desk, seat) = pair(provider);
+        self.desks.lock().ok()?.insert(provider, desk);
+        Some(seat)
     }
 
     /// Tells a provider's engine that notes wait; only a hint.
@@ -206,6 +218,14 @@ impl Desks {
             desk.wake.notify_one();
         }
     }
+}
+
+/// A desk and the engine's end of it.
+fn pair(provider: ProviderId) -> (Desk, Seat) {
+    let (sender, work) = mpsc::channel(WAITING_MOST);
+    let (leads, leading) = watch::channel(Leading::Nobody);
+    let wake = Arc::new(Notify::new());
+    (Desk { work: sender, wake: wake.clone(), leads: leading }, Seat { provider, work, wake, leads })
 }
 
 impl Desk {
@@ -315,17 +335,26 @@ impl House {
     /// Leads engines until told to stop, then lets go of their leases.
     pub async fn run(mut self, stop: CancellationToken) {
         let mut engines = JoinSet::new();
+        // Whose engine each of them is.
+        let mut whose: HashMap<tokio::task::Id, ProviderId> = HashMap::new();
+        let ground = Ground { deps: self.deps.clone(), me: self.me, pace: self.pace, kept: self.kept };
         let mut look = tokio::time::interval(LOOK_FOR_PROVIDERS);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 () = stop.cancelled() => break,
                 Some(seat) = self.seats.recv() => {
-                    engines.spawn(lead::lead(self.deps.clone(), self.me, seat, self.pace, self.kept, stop.clone()));
+                    let provider = seat.provider;
+                    let engine = engines.spawn(lead::lead(ground.clone(), seat, stop.clone()));
+                    whose.insert(engine.id(), provider);
                 }
-                Some(ended) = engines.join_next(), if !engines.is_empty() => {
-                    if let Err(error) = ended {
-                        tracing::error!(%error, "an engine ended unexpectedly");
+                Some(ended) = engines.join_next_with_id(), if !engines.is_empty() => {
+                    let Err(error) = ended else { continue };
+                    let Some(provider) = whose.remove(&error.id()) else { continue };
+                    tracing::error!(provider.id = %provider, %error, "an engine ended unexpectedly, and another takes its seat");
+                    if let Some(seat) = self.desks.anew(provider) {
+                        let engine = engines.spawn(lead::lead_later(ground.clone(), seat, stop.clone()));
+                        whose.insert(engine.id(), provider);
                     }
                 }
                 _ = look.tick() => self.look_for_providers().await,
@@ -370,10 +399,31 @@ mod tests {
     async fn a_stream_that_another_took_over_says_so_however_far_it_is_behind() {
         for behind in [0, 1, 2] {
             let (frames, _read) = Frames::new(1);
-            (0..behind).for_each(|_| drop(frames.tell(frame())));
+            for _ in 0..behind {
+                frames.tell(frame());
+            }
             let session = frames.clone();
             frames.take_over();
             assert_eq!(session.over().await.code(), Code::Aborted, "{behind}");
         }
+    }
+
+    #[tokio::test]
+    async fn whoever_comes_after_an_engine_ended_reaches_the_next() {
+        let (seats, mut taken) = mpsc::unbounded_channel();
+        let desks = Desks { desks: Arc::default(), seats };
+        let provider = ProviderId(Uuid::from_u128(1));
+        let before = desks.of(provider).expect("a desk");
+        drop(taken.recv().await.expect("its seat"));
+        assert!(before.work.is_closed(), "it has ended");
+        let mut seat = desks.anew(provider).expect("another seat");
+        leading::tell(&seat.leads, Leading::Here(1));
+        let look = tokio::spawn(async move { desks.of(provider)?.look(|_| 7).await });
+        match seat.work.recv().await.expect("somebody comes") {
+            Work::Look(look) => look(&Engine::new(1, 0)),
+            _ => panic!("something else"),
+        }
+        assert_eq!(look.await.expect("it ends").expect("answered"), 7);
+        assert!(before.leading().await.is_err(), "and who was there before is asked to come again");
     }
 }
