@@ -236,7 +236,7 @@ impl Engine {
         let record = &self.jobs[job];
         let contact = &record.contact;
         let policy = &self.sellers[record.seller as usize].policy;
-        let hold_until = contact.queued_at.plus_seconds(policy.affinity_seconds);
+        let hold_until = contact.waits_from().plus_seconds(policy.affinity_seconds);
         let keeper = contact.preferred.and_then(|agent| self.agent_index.get(&agent).copied()).filter(|agent| {
             let slot = &self.agents[*agent as usize];
             self.now < hold_until
@@ -245,9 +245,7 @@ impl Engine {
                 && !record.was_refused_by(*agent)
         });
         let mut timers: Vec<(At, Timer)> = Vec::with_capacity(4);
-        if policy.expire_seconds != 0 {
-            timers.push((contact.waiting_since.plus_seconds(policy.expire_seconds), Timer::Expires(job)));
-        }
+        timers.extend(contact.expires_at(policy).map(|at| (at, Timer::Expires(job))));
         timers.extend(self.softens_at(job).map(|at| (at, Timer::Relaxes(job))));
         timers.extend(record.refused.iter().map(|(_, until)| (*until, Timer::RefusalEnds(job))));
         if let Some(keeper) = keeper {
@@ -426,6 +424,9 @@ impl Engine {
     pub(super) fn requeue(&mut self, job: u32, kind: Kind, rule: Rule, reason: &str) {
         let holder = self.jobs[job].holder;
         self.disarm_all(job);
+        if self.jobs[job].contact.state.is_owned() {
+            self.jobs[job].contact.requeued_at = Some(self.now);
+        }
         self.move_to(job, ContactState::Queued, None);
         // The decision names who let go; the contact then belongs to nobody.
         self.decide(job, kind, rule, holder, 0, reason);

@@ -130,14 +130,14 @@ impl Engine {
         let policy = &self.sellers[record.seller as usize].policy;
         match soft {
             Soft::Skills => {
-                (contact.queued_at.plus_seconds(policy.preferred_skills_seconds), "preferred skills dropped")
+                (contact.waits_from().plus_seconds(policy.preferred_skills_seconds), "preferred skills dropped")
             }
-            Soft::Native => (contact.queued_at.plus_seconds(policy.native_seconds), "native speakers waited for"),
+            Soft::Native => (contact.waits_from().plus_seconds(policy.native_seconds), "native speakers waited for"),
             Soft::Site => {
                 let latest = contact.due_at.plus_seconds(-policy.overflow_before_due_seconds);
                 let (until, why) = match self.sites.standing(&policy.home_sites, self.now) {
                     Standing::Open { since, .. } => {
-                        (contact.queued_at.max(since).plus_seconds(policy.overflow_seconds), "home sites waited for")
+                        (contact.waits_from().max(since).plus_seconds(policy.overflow_seconds), "home sites waited for")
                     }
                     Standing::Closed { opens: Some(opens) }
                         if opens <= self.now.plus_seconds(policy.opening_hold_seconds) && opens <= latest =>

@@ -113,10 +113,9 @@ impl Engine {
         let record = &self.jobs[job];
         let Some(until) = record.contact.aside_until else { return false };
         let policy = &self.sellers[record.seller as usize].policy;
-        let (longest, expires) = (policy.maximum_wait_seconds, policy.expire_seconds);
-        let waiting_since = record.contact.waiting_since;
+        let expires_at = record.contact.expires_at(policy);
         // the policy may let things wait less long than when it was set aside
-        let must_go = waiting_since.plus_seconds(longest).max(self.now);
+        let must_go = record.contact.waiting_since.plus_seconds(policy.maximum_wait_seconds).max(self.now);
         if must_go < until {
             self.jobs[job].contact.aside_until = Some(must_go);
             self.note(job);
@@ -124,8 +123,8 @@ impl Engine {
         let until = until.min(must_go);
         self.disarm_all(job);
         self.arm(job, until, Timer::Returns(job));
-        if expires != 0 {
-            self.arm(job, waiting_since.plus_seconds(expires), Timer::Expires(job));
+        if let Some(at) = expires_at {
+            self.arm(job, at, Timer::Expires(job));
         }
         true
     }

@@ -26,7 +26,7 @@ pub(super) fn set(constraint: &str, names: &[&str]) -> String {
 }
 
 /// What of a contact may change while it is open.
-const OF_CONTACT: [&str; 17] = [
+const OF_CONTACT: [&str; 18] = [
     "waiting_since",
     "due_at",
     "preferred_agent_id",
@@ -44,6 +44,7 @@ const OF_CONTACT: [&str; 17] = [
     "blocked_since",
     "aside_until",
     "first_taken_at",
+    "requeued_at",
 ];
 
 /// What of it may change besides, if seldom.
@@ -81,7 +82,8 @@ fn contacts(tx: &mut TenantTx, changes: &Changes) {
         .with("priority", "text", of.iter().map(|c| c.priority.word()))
         .with("blocked_since", "timestamptz", of.iter().map(|c| c.blocked_since.map(put)))
         .with("aside_until", "timestamptz", of.iter().map(|c| c.aside_until.map(put)))
-        .with("first_taken_at", "timestamptz", of.iter().map(|c| c.first_taken_at.map(put)));
+        .with("first_taken_at", "timestamptz", of.iter().map(|c| c.first_taken_at.map(put)))
+        .with("requeued_at", "timestamptz", of.iter().map(|c| c.requeued_at.map(put)));
     let mut sets: Vec<String> = OF_CONTACT.iter().map(|name| format!("{name} = n.{name}")).collect();
     let columns = if changes.amended {
         sets.extend(NEEDS.map(String::from));

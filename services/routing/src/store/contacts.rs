@@ -18,7 +18,7 @@ macro_rules! columns {
             "select seller_id, contact_id, ticket_id, ticket_number, channel, language, minimum_level, level_of_policy,
                     required_skills, preferred_skills, priority, waiting_since, due_at, preferred_agent_id, state, queued_at, agent_id,
                     offer_id, assigned_at, wrap_until, ended_at, offers_made, dropped, blocked_reason, blocked_since,
-                    aside_until, first_taken_at, version
+                    aside_until, first_taken_at, requeued_at, version
                from routing.contact ",
             $rest
         )
@@ -54,6 +54,7 @@ pub(super) struct Row {
     blocked_since: Option<Timestamp>,
     aside_until: Option<Timestamp>,
     first_taken_at: Option<Timestamp>,
+    requeued_at: Option<Timestamp>,
     version: i64,
 }
 
@@ -95,6 +96,7 @@ impl TryFrom<Row> for Contact {
             blocked_since: row.blocked_since.map(get),
             aside_until: row.aside_until.map(get),
             first_taken_at: row.first_taken_at.map(get),
+            requeued_at: row.requeued_at.map(get),
             version: row.version,
         })
     }
