@@ -209,6 +209,10 @@ pub struct Contact {
     /// When an agent first took it; survives every return to the queue.
     #[serde(default)]
     pub first_taken_at: Option<At>,
+    /// What its ticket said last of how soon and how much it matters, once a hand said otherwise: what the ticket says
+    /// unchanged does not undo that.
+    #[serde(default)]
+    pub overruled: Option<(Priority, At)>,
     /// When it last came back from somebody who had it in hand.
     #[serde(default)]
     pub requeued_at: Option<At>,
@@ -243,9 +247,21 @@ impl Contact {
             blocked_since: None,
             aside_until: None,
             first_taken_at: None,
+            overruled: None,
             requeued_at: None,
             version: 0,
         }
+    }
+
+    /// What is to be of how soon and how much it matters, when its ticket says this: what a hand said stays where the
+    /// ticket says what it said before.
+    #[must_use]
+    pub fn matters(&self, priority: Priority, due_at: At) -> (Priority, At) {
+        let (said_priority, said_due) = self.overruled.unwrap_or((self.priority, self.due_at));
+        (
+            if priority == said_priority { self.priority } else { priority },
+            if due_at == said_due { self.due_at } else { due_at },
+        )
     }
 
     /// Since when it waits this time: what is asked for a while is asked from then on. Its age counts from the beginning.

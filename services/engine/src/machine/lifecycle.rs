@@ -104,7 +104,8 @@ impl Engine {
     /// due time, and comes back if it was parked.
     fn enqueue_again(&mut self, job: u32, new: &NewContact) {
         let contact = &self.jobs[job].contact;
-        let due_at = contact.due_at.min(new.due_at);
+        let (_, said) = contact.matters(contact.priority, new.due_at);
+        let due_at = contact.due_at.min(said);
         let waiting_since = contact.waiting_since.min(new.waiting_since);
         let preferred = contact.preferred.or(new.preferred);
         let changed = (due_at, waiting_since, preferred) != (contact.due_at, contact.waiting_since, contact.preferred);
@@ -144,8 +145,14 @@ impl Engine {
         let needs = Needs { channel: contact.needs.channel, minimum_level, ..new.needs };
         let whose = needs.level_of_policy;
         let others = needs != Needs { level_of_policy: whose, ..contact.needs.clone() };
-        let same =
-            (contact.due_at, contact.priority, contact.waiting_since) == (new.due_at, new.priority, waiting_since);
+        let (priority, due_at) = contact.matters(new.priority, new.due_at);
+        let same = (contact.due_at, contact.priority, contact.waiting_since) == (due_at, priority, waiting_since);
+        let said = contact.overruled.map(|_| (new.priority, new.due_at));
+        if said != contact.overruled {
+            self.jobs[job].contact.overruled = said;
+            self.note(job);
+        }
+        let contact = &self.jobs[job].contact;
         if whose != contact.needs.level_of_policy {
             self.jobs[job].contact.needs.level_of_policy = whose;
             self.changes.amended = true;
@@ -159,7 +166,7 @@ impl Engine {
             self.leave_queue(job);
         }
         let contact = &mut self.jobs[job].contact;
-        (contact.due_at, contact.priority, contact.waiting_since) = (new.due_at, new.priority, waiting_since);
+        (contact.due_at, contact.priority, contact.waiting_since) = (due_at, priority, waiting_since);
         if others {
             // what was no longer asked of it was asked for other needs
             (contact.needs, contact.dropped) = (needs, Softs::NONE);

@@ -53,6 +53,7 @@ impl Engine {
             self.leave_queue(job);
         }
         let contact = &mut self.jobs[job].contact;
+        contact.overruled = contact.overruled.or(Some((contact.priority, contact.due_at)));
         contact.priority = priority.unwrap_or(contact.priority);
         contact.due_at = due_at.unwrap_or(contact.due_at);
         self.note(job);

@@ -26,7 +26,7 @@ pub(super) fn set(constraint: &str, names: &[&str]) -> String {
 }
 
 /// What of a contact may change while it is open.
-const OF_CONTACT: [&str; 18] = [
+const OF_CONTACT: [&str; 20] = [
     "waiting_since",
     "due_at",
     "preferred_agent_id",
@@ -45,6 +45,8 @@ const OF_CONTACT: [&str; 18] = [
     "aside_until",
     "first_taken_at",
     "requeued_at",
+    "overruled_priority",
+    "overruled_due_at",
 ];
 
 /// What of it may change besides, if seldom.
@@ -83,7 +85,9 @@ fn contacts(tx: &mut TenantTx, changes: &Changes) {
         .with("blocked_since", "timestamptz", of.iter().map(|c| c.blocked_since.map(put)))
         .with("aside_until", "timestamptz", of.iter().map(|c| c.aside_until.map(put)))
         .with("first_taken_at", "timestamptz", of.iter().map(|c| c.first_taken_at.map(put)))
-        .with("requeued_at", "timestamptz", of.iter().map(|c| c.requeued_at.map(put)));
+        .with("requeued_at", "timestamptz", of.iter().map(|c| c.requeued_at.map(put)))
+        .with("overruled_priority", "text", of.iter().map(|c| c.overruled.map(|(priority, _)| priority.word())))
+        .with("overruled_due_at", "timestamptz", of.iter().map(|c| c.overruled.map(|(_, due_at)| put(due_at))));
     let mut sets: Vec<String> = OF_CONTACT.iter().map(|name| format!("{name} = n.{name}")).collect();
     let columns = if changes.amended {
         sets.extend(NEEDS.map(String::from));

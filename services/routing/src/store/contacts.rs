@@ -18,7 +18,7 @@ macro_rules! columns {
             "select seller_id, contact_id, ticket_id, ticket_number, channel, language, minimum_level, level_of_policy,
                     required_skills, preferred_skills, priority, waiting_since, due_at, preferred_agent_id, state, queued_at, agent_id,
                     offer_id, assigned_at, wrap_until, ended_at, offers_made, dropped, blocked_reason, blocked_since,
-                    aside_until, first_taken_at, requeued_at, version
+                    aside_until, first_taken_at, requeued_at, overruled_priority, overruled_due_at, version
                from routing.contact ",
             $rest
         )
@@ -55,6 +55,8 @@ pub(super) struct Row {
     aside_until: Option<Timestamp>,
     first_taken_at: Option<Timestamp>,
     requeued_at: Option<Timestamp>,
+    overruled_priority: Option<String>,
+    overruled_due_at: Option<Timestamp>,
     version: i64,
 }
 
@@ -62,6 +64,10 @@ impl TryFrom<Row> for Contact {
     type Error = Failure;
 
     fn try_from(row: Row) -> Result<Contact, Failure> {
+        let overruled = match (&row.overruled_priority, row.overruled_due_at) {
+            (Some(priority), Some(due_at)) => Some((word(&Priority::ALL, Priority::word, priority)?, get(due_at))),
+            _ => None,
+        };
         let language = Language::parse(&row.language).map_err(|e| Failure::Inconsistent(e.to_string()))?;
         Ok(Contact {
             id: ContactId(row.contact_id),
@@ -97,6 +103,7 @@ impl TryFrom<Row> for Contact {
             aside_until: row.aside_until.map(get),
             first_taken_at: row.first_taken_at.map(get),
             requeued_at: row.requeued_at.map(get),
+            overruled,
             version: row.version,
         })
     }

@@ -88,6 +88,38 @@ fn a_contact_that_a_hand_makes_pressing_goes_first_and_keeps_its_age() {
 }
 
 #[test]
+fn what_a_hand_said_stays_until_the_ticket_itself_says_otherwise() {
+    let mut desk = Desk::with_seller();
+    let said = arriving(1, 1, Channel::Email, "it", desk.now);
+    desk.enqueue(said.clone());
+    let by_hand = desk.now.plus_seconds(9_000);
+    let (priority, due_at) = (Some(Priority::Urgent), Some(by_hand));
+    desk.ok(Event::Reprioritise { contact: contact(1), priority, due_at, version: None });
+    desk.take_over();
+    let stands = |desk: &Desk| (desk.contacts[&contact(1)].priority, desk.contacts[&contact(1)].due_at);
+    // another word of the customer, another skill: neither is about how soon it matters
+    desk.enqueue(said.clone());
+    let mut skilled = said.clone();
+    skilled.needs.required.insert("returns".to_owned());
+    desk.ok(Event::Amend(Box::new(skilled.clone())));
+    assert_eq!(stands(&desk), (Priority::Urgent, by_hand));
+    assert!(desk.contacts[&contact(1)].needs.required.contains("returns"));
+    // the ticket is due earlier: its priority is not what changed
+    skilled.due_at = desk.now.plus_seconds(60);
+    desk.ok(Event::Amend(Box::new(skilled.clone())));
+    assert_eq!(stands(&desk), (Priority::Urgent, skilled.due_at));
+    skilled.priority = Priority::Low;
+    desk.ok(Event::Amend(Box::new(skilled.clone())));
+    assert_eq!(stands(&desk), (Priority::Low, skilled.due_at));
+    // a hand once more, and the ticket goes back to what it said at first
+    desk.ok(Event::Reprioritise { contact: contact(1), priority, due_at, version: None });
+    desk.ok(Event::Amend(Box::new(skilled.clone())));
+    assert_eq!(stands(&desk), (Priority::Urgent, by_hand));
+    desk.ok(Event::Amend(Box::new(said.clone())));
+    assert_eq!(stands(&desk), (said.priority, said.due_at));
+}
+
+#[test]
 fn a_contact_set_aside_is_offered_to_nobody_and_comes_back_by_itself() {
     let mut desk = Desk::with_seller();
     desk.hire(profile(1, &[1], &[("it", Level::Native)]));
