@@ -33,7 +33,7 @@ struct Step {
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let wait = prop_oneof![6 => 0_i64..3, 3 => 0_i64..60, 1 => 0_i64..2_000];
-    let step = (0_u8..49, 0_u8..AGENTS, 0..CONTACTS, wait).prop_map(|(what, who, which, seconds)| Step {
+    let step = (0_u8..51, 0_u8..AGENTS, 0..CONTACTS, wait).prop_map(|(what, who, which, seconds)| Step {
         what,
         who,
         which,
@@ -187,6 +187,7 @@ fn event(desk: &Desk, step: &Step, turn: i64) -> Event {
             }
             Event::Amend(Box::new(new))
         }
+        49 => Event::Unheard { micros: step.seconds * 1_000_000 },
         _ => Event::Tick,
     }
 }
