@@ -264,6 +264,7 @@ impl History {
                 channel,
                 language: language(["it", "de"][self.chance.below(2) as usize]),
                 minimum_level: Level::B2,
+                level_of_policy: false,
                 required: BTreeSet::new(),
                 preferred: BTreeSet::new(),
             },
@@ -286,7 +287,7 @@ impl History {
     async fn withdraw(&mut self) {
         let Some(contact) = self.some_contact() else { return };
         let mut tx = self.world.db.begin(&Scope::provider(self.provider)).await.expect("a transaction");
-        let told = Told::Withdrawn { contact, reason: "gone".to_owned() };
+        let told = Told::Withdrawn { seller: None, contact, reason: "gone".to_owned() };
         intake::leave(&mut tx, &[note(&self.world.clock, told)]);
         tx.commit().await.expect("committed");
         self.withdrawn.insert(contact);

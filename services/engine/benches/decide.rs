@@ -104,6 +104,7 @@ impl World {
                 channel,
                 language: language(self.chance.below(12)),
                 minimum_level: Level::B2,
+                level_of_policy: false,
                 required: BTreeSet::new(),
                 preferred: BTreeSet::new(),
             },

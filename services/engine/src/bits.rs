@@ -27,6 +27,12 @@ impl BitSet {
         self.words.get(number as usize / 64).is_some_and(|w| w & (1 << (number % 64)) != 0)
     }
 
+    /// Puts in what another set holds.
+    pub fn join(&mut self, other: &BitSet) {
+        self.words.resize(self.words.len().max(other.words.len()), 0);
+        self.words.iter_mut().zip(&other.words).for_each(|(word, more)| *word |= more);
+    }
+
     /// How many numbers are in.
     #[must_use]
     pub fn count(&self) -> u32 {

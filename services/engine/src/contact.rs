@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ids::{AgentId, At, ContactId, OfferId, SellerId, TicketId};
 use super::needs::{Needs, Priority, Softs};
+use super::policy::Policy;
 
 /// Where a contact stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -208,6 +209,13 @@ pub struct Contact {
     /// When an agent first took it; survives every return to the queue.
     #[serde(default)]
     pub first_taken_at: Option<At>,
+    /// What its ticket said last of how soon and how much it matters, once a hand said otherwise: what the ticket says
+    /// unchanged does not undo that.
+    #[serde(default)]
+    pub overruled: Option<(Priority, At)>,
+    /// When it last came back from somebody who had it in hand.
+    #[serde(default)]
+    pub requeued_at: Option<At>,
     /// Rises with every change.
     pub version: i64,
 }
@@ -239,8 +247,47 @@ impl Contact {
             blocked_since: None,
             aside_until: None,
             first_taken_at: None,
+            overruled: None,
+            requeued_at: None,
             version: 0,
         }
+    }
+
+    /// What is to be of how soon and how much it matters, when its ticket says this: what a hand said stays where the
+    /// ticket says what it said before.
+    #[must_use]
+    pub fn matters(&self, priority: Priority, due_at: At) -> (Priority, At) {
+        let (said_priority, said_due) = self.overruled.unwrap_or((self.priority, self.due_at));
+        (
+            if priority == said_priority { self.priority } else { priority },
+            if due_at == said_due { self.due_at } else { due_at },
+        )
+    }
+
+    /// Since when it waits this time: what is asked for a while is asked from then on. Its age counts from the beginning.
+    #[must_use]
+    pub fn waits_from(&self) -> At {
+        self.requeued_at.map_or(self.queued_at, |at| at.max(self.queued_at))
+    }
+
+    /// When it expires under its seller's policy, if ever. That counts from the first arrival, also while somebody has it
+    /// in hand; but one that came back from there can be offered once before: it lives until what is asked of it for a
+    /// while is over, and as long as an offer lasts.
+    #[must_use]
+    pub fn expires_at(&self, policy: &Policy) -> Option<At> {
+        if policy.expire_seconds == 0 {
+            return None;
+        }
+        let asked = [
+            (self.preferred.is_some(), policy.affinity_seconds),
+            (!self.needs.preferred.is_empty(), policy.preferred_skills_seconds),
+            (true, policy.native_seconds),
+            (!policy.home_sites.is_empty(), policy.overflow_seconds),
+        ];
+        let asked = asked.into_iter().filter_map(|(asks, seconds)| asks.then_some(seconds)).max().unwrap_or(0);
+        let offered_once = self.requeued_at.map(|at| at.plus_seconds(asked + policy.offer_seconds));
+        let counted = self.waiting_since.plus_seconds(policy.expire_seconds);
+        Some(offered_once.map_or(counted, |at| at.max(counted)))
     }
 
     /// Units that it takes of the agent who is offered it or owns it.

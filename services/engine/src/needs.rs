@@ -294,6 +294,9 @@ pub struct Needs {
     pub language: Language,
     /// The least level of that language; never relaxed.
     pub minimum_level: Level,
+    /// Whether that level is the seller's policy's, since nobody asked for one: then it follows the policy.
+    #[serde(default)]
+    pub level_of_policy: bool,
     /// Skills that whoever takes it must have.
     pub required: BTreeSet<String>,
     /// Skills asked for at first and dropped after a while.

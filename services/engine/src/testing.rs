@@ -62,6 +62,7 @@ pub fn arriving(n: u16, of: u8, channel: Channel, tag: &str, now: At) -> NewCont
             channel,
             language: language(tag),
             minimum_level: Level::B2,
+            level_of_policy: false,
             required: Default::default(),
             preferred: Default::default(),
         },

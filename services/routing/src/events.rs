@@ -58,10 +58,11 @@ impl Listener {
                     (work.wrote_again || !work.changed).then(|| note(contact, Why::HandedIn))
                 }
                 Some(Body::TicketWorkWithdrawn(gone)) => Some(Told::Withdrawn {
+                    seller: Some(tx.seller()?),
                     contact: ContactId::parse("contact_id", &gone.contact_id)?,
                     reason: gone.reason.chars().take(64).collect(),
                 }),
-                Some(Body::ContactHandled(handled)) => handled_note(handled)?,
+                Some(Body::ContactHandled(handled)) => handled_note(tx.seller()?, handled)?,
                 Some(Body::StaffChanged(staff)) => self.staff(tx, staff).await?,
                 Some(Body::SellerChanged(_)) => Some(Told::Seller(tx.seller()?)),
                 Some(Body::SellerErasureRequested(request)) => {
@@ -147,6 +148,7 @@ fn contact_of(seller: SellerId, work: &TicketNeedsWork, policy: &Policy, now: At
             channel,
             language: Language::parse(&work.language).unwrap_or_else(|_| Language::unknown()),
             minimum_level: policy.minimum_level,
+            level_of_policy: true,
             required,
             preferred,
         },
@@ -157,11 +159,12 @@ fn contact_of(seller: SellerId, work: &TicketNeedsWork, policy: &Policy, now: At
     })
 }
 
-fn handled_note(handled: &ContactHandled) -> Result<Option<Told>, Fault> {
+fn handled_note(seller: SellerId, handled: &ContactHandled) -> Result<Option<Told>, Fault> {
     if handled.historical {
         return Ok(None);
     }
     Ok(Some(Told::Handled {
+        seller: Some(seller),
         contact: ContactId::parse("contact_id", &handled.contact_id)?,
         agent: AgentId::parse_optional("user_id", &handled.user_id)?,
     }))

@@ -13,6 +13,7 @@ use http::{Request, Response};
 use kit::peers::Peer;
 use kit::replicas::{self, Replicas};
 use kit::{Caller, Fault};
+use tokio::task::futures::TaskLocalFuture;
 use tonic::body::Body;
 use tonic::server::NamedService;
 use tower::{Service, ServiceExt};
@@ -21,14 +22,13 @@ use crate::desk::leading::Leading;
 use crate::desk::{Desk, Desks, not_ready};
 
 /// What is answered from the database, by whichever replica it comes to.
-const ANYWHERE: [&str; 15] = [
+const ANYWHERE: [&str; 13] = [
     "AcknowledgeAlert",
     "EnqueueContact",
     "ExplainDecision",
     "ExportSellerRows",
     "GetAlertPolicy",
     "GetContact",
-    "GetQueueStats",
     "GetRoutingPolicy",
     "ListAlerts",
     "ListFloorActions",
@@ -36,8 +36,22 @@ const ANYWHERE: [&str; 15] = [
     "ReplayRouting",
     "UpdateAlertPolicy",
     "UpdateRoutingPolicy",
-    "WatchQueue",
 ];
+
+tokio::task_local! {
+    /// Whether the call at hand is answered by whichever replica it comes to.
+    static ANSWERED_ANYWHERE: bool;
+}
+
+/// Whether this is said within a call that is answered by whichever replica it comes to: an engine that leads elsewhere
+/// would not answer it, so it must not ask one. Wherever there is but one replica that would not show; tests look.
+pub fn is_answered_anywhere() -> bool {
+    ANSWERED_ANYWHERE.try_with(|anywhere| *anywhere).unwrap_or(false)
+}
+
+fn method(request: &Request<Body>) -> &str {
+    request.uri().path().rsplit('/').next().unwrap_or_default()
+}
 
 /// Handlers, and the way to the replica that leads.
 #[derive(Clone)]
@@ -54,8 +68,7 @@ impl<S> Passing<S> {
 
     /// The desk of the engine that a call is for; none where any replica will do.
     fn desk(&self, request: &Request<Body>) -> Option<Desk> {
-        let method = request.uri().path().rsplit('/').next().unwrap_or_default();
-        if !self.replicas.may_be() || ANYWHERE.contains(&method) {
+        if !self.replicas.may_be() || ANYWHERE.contains(&method(request)) {
             return None;
         }
         // without a caller it is refused before any engine is asked
@@ -85,14 +98,20 @@ where
 {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = Either<S::Future, Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>>;
+    type Future = Either<
+        TaskLocalFuture<bool, S::Future>,
+        Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>,
+    >;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.handlers.poll_ready(cx)
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let Some(desk) = self.desk(&request) else { return Either::Left(self.handlers.call(request)) };
+        let Some(desk) = self.desk(&request) else {
+            let anywhere = ANYWHERE.contains(&method(&request));
+            return Either::Left(ANSWERED_ANYWHERE.scope(anywhere, self.handlers.call(request)));
+        };
         let passed_on = replicas::was_passed_on(request.headers());
         let (handlers, replicas) = (self.handlers.clone(), self.replicas.clone());
         Either::Right(Box::pin(async move {

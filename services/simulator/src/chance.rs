@@ -164,6 +164,26 @@ impl Dist {
         })
     }
 
+    /// Whether it is never anything but nothing.
+    #[must_use]
+    pub fn is_always_zero(&self) -> bool {
+        match self {
+            Dist::Deterministic(value) => value.0 <= 0.0,
+            Dist::Uniform { to, .. } => to.0 <= 0.0,
+            Dist::Empirical { values, weights, never } => {
+                let is_drawn = |i: usize| weights.get(i).is_none_or(|weight| *weight > 0.0);
+                *never <= 0.0 && values.iter().enumerate().all(|(i, value)| value.0 <= 0.0 || !is_drawn(i))
+            }
+            Dist::Mixture(parts) => parts.iter().all(|part| part.weight <= 0.0 || part.of.is_always_zero()),
+            Dist::Exponential(_)
+            | Dist::Erlang { .. }
+            | Dist::Gamma { .. }
+            | Dist::Lognormal { .. }
+            | Dist::Weibull { .. }
+            | Dist::Never => false,
+        }
+    }
+
     /// Whether it may have no end.
     #[must_use]
     pub fn may_never_end(&self) -> bool {

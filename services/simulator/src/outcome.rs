@@ -149,18 +149,14 @@ impl Making<'_> {
         }
     }
 
-    /// How long a cell lasts in each observation, seconds.
+    /// How much of a cell, seconds, is looked at in each observation: with all its copies, and without the warm-up.
     fn length(&self, cell: usize) -> f64 {
         let (_, from, to) = self.stretch(cell);
         let horizon = &self.plan.horizon;
+        let every = if cell <= horizon.intervals as usize { horizon.fold } else { f64::INFINITY };
         match cell {
             0 => (to - from) / f64::from(horizon.batches),
-            cell if cell <= horizon.intervals as usize && horizon.fold.is_finite() => {
-                let whole = (horizon.length / horizon.fold).floor();
-                let rest = horizon.length - whole * horizon.fold;
-                whole * (to - from) + (rest - from).clamp(0.0, to - from)
-            }
-            _ => to - from,
+            _ => before(horizon.length, from, to, every) - before(horizon.warm_up, from, to, every),
         }
     }
 
@@ -313,6 +309,13 @@ impl Making<'_> {
         put("agents", Time::Present, None);
         figures
     }
+}
+
+/// How much of a stretch that comes again after every so many seconds lies before a moment.
+fn before(moment: f64, from: f64, to: f64, every: f64) -> f64 {
+    let whole = if every.is_finite() { (moment / every).floor() } else { 0.0 };
+    let rest = if every.is_finite() { moment - whole * every } else { moment };
+    whole * (to - from) + (rest - from).clamp(0.0, to - from)
 }
 
 type OfSums = fn(&Sums) -> f64;

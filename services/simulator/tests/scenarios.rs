@@ -303,3 +303,185 @@ fn the_description_tells_every_key_and_its_example_runs() {
         assert!(told.iter().any(|told| description.contains(told.as_str())), "SCENARIO.md does not tell `{key}`");
     }
 }
+
+#[test]
+fn patience_may_end_at_the_very_moment_at_which_a_contact_expires() {
+    let outcome = run(
+        r#"
+        replications = 2
+        horizon = { length = "1 h" }
+        policy.expire = "60 s"
+        [[contact]]
+        name = "calls"
+        arrivals.gaps = { deterministic = "10 s" }
+        handling = { deterministic = "2 h" }
+        patience = { deterministic = "60 s" }
+        [[group]]
+        name = "one"
+        agents = 1
+        "#,
+        1,
+    );
+    let figure = |name| outcome.figure("all", name).expect("a figure").value;
+    assert_eq!((figure("offered"), figure("served"), figure("abandoned")), (359.0, 1.0, 358.0), "each left once");
+    assert_eq!(figure("wait_abandoned"), 60.0);
+}
+
+/// A line that is always full: five agents at work and three customers who wait, whatever is looked at.
+fn always_the_same(horizon: &str, windows: &str) -> Outcome {
+    run(
+        &format!(
+            r#"
+            horizon = {{ {horizon}, end = "stop" }}
+            waiting_places = 3
+            {windows}
+            [[contact]]
+            name = "calls"
+            arrivals.gaps = {{ deterministic = "1 s" }}
+            handling = {{ deterministic = "30 d" }}
+            [[group]]
+            name = "five"
+            agents = 5
+            "#
+        ),
+        1,
+    )
+}
+
+#[test]
+fn agents_and_queues_are_those_who_are_there_wherever_intervals_and_windows_begin_and_end() {
+    let window =
+        |name: &str, from: &str, to: &str| format!("[[window]]\nname = \"{name}\"\nfrom = \"{from}\"\nto = \"{to}\"\n");
+    let windows = window("early", "10 min", "50 min") + &window("late", "2 h", "9 h");
+    for (horizon, missing) in [
+        (r#"length = "3 h", warm_up = "30 min", interval = "1 h""#, 0),
+        (r#"length = "170 min", warm_up = "90 min", interval = "1 h""#, 1),
+        (r#"length = "9 h", warm_up = "150 min", interval = "30 min", fold = "2 h""#, 0),
+        (r#"length = "230 min", warm_up = "40 min", interval = "30 min", fold = "1 h""#, 0),
+        (r#"length = "2 h", warm_up = "30 min", interval = "30 min", fold = "4 h""#, 1),
+    ] {
+        let some = if horizon.contains("length = \"2 h\"") || horizon.contains("90 min") || horizon.contains("150 min")
+        {
+            String::new()
+        } else {
+            windows.clone()
+        };
+        let outcome = always_the_same(horizon, &some);
+        let mut unseen = 0;
+        for row in outcome.rows() {
+            let figure = |name| row.figure("all", name).map(|figure| (figure.value * 1e3).round() / 1e3);
+            match figure("agents") {
+                None => unseen += 1,
+                agents => {
+                    assert_eq!((agents, figure("queue_length")), (Some(5.0), Some(3.0)), "{horizon}: {}", row.label)
+                }
+            }
+        }
+        assert_eq!(unseen, missing, "{horizon}: intervals of which nothing is looked at");
+    }
+}
+
+#[test]
+fn a_window_outside_of_what_is_looked_at_is_refused() {
+    let text = |from: &str, to: &str| {
+        format!(
+            r#"
+            horizon = {{ length = "3 h", warm_up = "1 h" }}
+            [[window]]
+            name = "w"
+            from = "{from}"
+            to = "{to}"
+            [[contact]]
+            name = "calls"
+            arrivals.rate = "1/h"
+            handling = {{ deterministic = "1 s" }}
+            [[group]]
+            name = "five"
+            agents = 5
+            "#
+        )
+    };
+    for (from, to, fits) in
+        [("0 s", "1 h", false), ("3 h", "4 h", false), ("0 s", "61 min", true), ("2 h", "4 h", true)]
+    {
+        match plan::read(&text(from, to)) {
+            Ok(_) => assert!(fits, "{from} to {to}"),
+            Err(wrong) => {
+                assert!(!fits, "{from} to {to}: {wrong}");
+                assert!(wrong.to_string().starts_with("window \"w\": lies outside"), "{wrong}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_offer_that_was_taken_back_is_not_the_next_ones_beginning() {
+    let outcome = run(
+        r#"
+        replications = 2
+        horizon = { length = "1 h" }
+        [[contact]]
+        name = "call"
+        arrivals.at = ["1 s"]
+        handling = { deterministic = "1 min" }
+        [[group]]
+        name = "goes soon"
+        shifts = [{ agents = 1, from = "0 s", to = "5 s" }]
+        accept_after = { deterministic = "20 s" }
+        [[group]]
+        name = "comes soon"
+        shifts = [{ agents = 1, from = "3 s", to = "1 h" }]
+        accept_after = { deterministic = "20 s" }
+        "#,
+        1,
+    );
+    let asa = outcome.figure("all", "asa").expect("it was served").value;
+    assert_eq!(asa, 24.0, "four seconds with the first, and then the twenty of the second");
+}
+
+#[test]
+fn stretches_that_never_come_and_gaps_of_nothing_are_refused() {
+    let text = |arrivals: &str| {
+        format!(
+            r#"
+            horizon = {{ start = "00:00", length = "1 d" }}
+            [[contact]]
+            name = "c"
+            arrivals = {{ {arrivals} }}
+            handling = {{ deterministic = "1 s" }}
+            [[group]]
+            name = "g"
+            agents = 1
+            "#
+        )
+    };
+    let surge =
+        |from: &str, to: &str| format!(r#"rate = "1/h", surges = [{{ from = "{from}", to = "{to}", factor = 2 }}]"#);
+    let place = "contact \"c\".arrivals";
+    for (arrivals, problem) in [
+        (surge("22:00", "02:00"), Some(".surges: must end after it begins")),
+        (surge("2 h", "2 h"), Some(".surges: must end after it begins")),
+        (surge("22 h", "26 h"), None),
+        (surge("22:00", "24:00"), None),
+        (r#"rate = "1/h", from = "10:00", until = "09:00""#.to_owned(), Some(".until: must end after it begins")),
+        (r#"rate = "1/h", until = "0 s""#.to_owned(), Some(".until: must end after it begins")),
+        (r#"rate = "1/h", from = "09:00", until = "10:00""#.to_owned(), None),
+        ("gaps = { uniform = { from = 0, to = 0 } }".to_owned(), Some(".gaps: must be more than 0")),
+        ("gaps = { uniform = { from = 0, to = 9 } }".to_owned(), None),
+        ("gaps = { empirical = { values = [0, 5], weights = [1, 0] } }".to_owned(), Some(".gaps: must be more than 0")),
+        ("gaps = { empirical = { values = [0, 5] } }".to_owned(), None),
+        (
+            "gaps = { mixture = [{ weight = 1, of = { deterministic = 0 } }, { weight = 0, of = { exponential = 1 } }] }"
+                .to_owned(),
+            Some(".gaps: must be more than 0"),
+        ),
+    ] {
+        match (plan::read(&text(&arrivals)), problem) {
+            (Ok(_), None) => {}
+            (Err(wrong), Some(problem)) => {
+                assert!(wrong.to_string().contains(&format!("{place}{problem}")), "{arrivals}: {wrong}");
+            }
+            (outcome, _) => panic!("{arrivals}: {:?}", outcome.err()),
+        }
+    }
+}

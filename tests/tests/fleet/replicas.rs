@@ -3,8 +3,8 @@
 use manydesk::cli::with_token;
 use proto::Role;
 use proto::routing::v1::{
-    CompleteContactRequest, Completion, ContactState, ListAgentsRequest, ListMyOffersRequest, ListMyOffersResponse,
-    ListQueueRequest, Offer, Welcome,
+    CompleteContactRequest, Completion, ContactState, GetQueueStatsRequest, ListAgentsRequest, ListMyOffersRequest,
+    ListMyOffersResponse, ListQueueRequest, Offer, WatchQueueRequest, Welcome,
 };
 use tests::Person;
 use tonic::Request;
@@ -132,6 +132,13 @@ async fn either_replica_serves_every_call_and_the_death_of_the_leader_is_survive
         let working: Vec<&String> =
             listed.iter().filter(|a| a.state() == PresenceState::Available).map(|a| &a.agent_id).collect();
         assert_eq!(working, [&giulia.user_id], "through {replica}");
+        let stats = GetQueueStatsRequest { seller_id: shop.seller.clone() };
+        let stats = floor.get_queue_stats(stats).await.expect("the queues").into_inner().queues;
+        assert_eq!(stats.iter().map(|queue| queue.assigned).sum::<i32>(), 1, "through {replica}");
+        let watch = WatchQueueRequest { seller_id: shop.seller.clone(), interval_seconds: 1 };
+        let mut watched = floor.watch_queue(watch).await.expect("a stream").into_inner();
+        let first = watched.message().await.expect("the stream lives").expect("the queues");
+        assert_eq!(first.queues.iter().map(|queue| queue.assigned).sum::<i32>(), 1, "through {replica}");
     }
 
     // what was passed on once is not passed on again

@@ -127,6 +127,8 @@ impl Engine {
             return self.finish(job, ContactState::Done, rule, "");
         }
         let until = self.now.plus_seconds(seconds);
+        // its agent may have gone meanwhile: it has its answer, and does not go back for that
+        self.disarm_all(job);
         self.jobs[job].contact.wrap_until = Some(until);
         self.move_to(job, ContactState::Wrap, holder);
         self.arm(job, until, Timer::WrapEnds(job));

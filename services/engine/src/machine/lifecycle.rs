@@ -11,7 +11,7 @@ use crate::agent::Presence;
 use crate::bits::BitSet;
 use crate::contact::{Contact, ContactState, NewContact};
 use crate::ids::{At, SellerId, offer_id};
-use crate::needs::{Needs, Softs};
+use crate::needs::{Level, Needs, Softs};
 use crate::offer::{Offer, OfferState};
 use crate::policy::Policy;
 use crate::refusal::Refusal;
@@ -55,6 +55,9 @@ impl Engine {
         if policy.version >= self.sellers[seller as usize].policy.version {
             let before = std::mem::replace(&mut self.sellers[seller as usize].policy, policy);
             self.weigh(seller);
+            if self.sellers[seller as usize].policy.minimum_level != before.minimum_level {
+                self.ask_levels_anew(seller);
+            }
             if self.sellers[seller as usize].policy.asks_otherwise_than(&before) {
                 self.ask_anew(seller);
             }
@@ -83,6 +86,10 @@ impl Engine {
             }
             None => {
                 let seller = self.seller_slot(new.seller);
+                let level = self.level_asked(seller, &new.needs);
+                let needs = Needs { minimum_level: level, ..new.needs };
+                self.changes.amended |= level != new.needs.minimum_level;
+                let new = NewContact { needs, ..new };
                 let job = self.insert(Contact::open(new, self.now), seller);
                 self.note(job);
                 self.decide(job, Kind::Queued, Rule::Intake, None, 0, "");
@@ -97,7 +104,8 @@ impl Engine {
     /// due time, and comes back if it was parked.
     fn enqueue_again(&mut self, job: u32, new: &NewContact) {
         let contact = &self.jobs[job].contact;
-        let due_at = contact.due_at.min(new.due_at);
+        let (_, said) = contact.matters(contact.priority, new.due_at);
+        let due_at = contact.due_at.min(said);
         let waiting_since = contact.waiting_since.min(new.waiting_since);
         let preferred = contact.preferred.or(new.preferred);
         let changed = (due_at, waiting_since, preferred) != (contact.due_at, contact.waiting_since, contact.preferred);
@@ -133,10 +141,24 @@ impl Engine {
         let state = contact.state;
         let waiting_since = contact.waiting_since.min(new.waiting_since);
         // A contact never changes its channel: what somebody may take at once hangs on it.
-        let needs = Needs { channel: contact.needs.channel, ..new.needs };
-        let others = needs != contact.needs;
-        let same =
-            (contact.due_at, contact.priority, contact.waiting_since) == (new.due_at, new.priority, waiting_since);
+        let minimum_level = self.level_asked(self.jobs[job].seller, &new.needs);
+        let needs = Needs { channel: contact.needs.channel, minimum_level, ..new.needs };
+        let whose = needs.level_of_policy;
+        let others = needs != Needs { level_of_policy: whose, ..contact.needs.clone() };
+        let (priority, due_at) = contact.matters(new.priority, new.due_at);
+        let same = (contact.due_at, contact.priority, contact.waiting_since) == (due_at, priority, waiting_since);
+        let said = contact.overruled.map(|_| (new.priority, new.due_at));
+        if said != contact.overruled {
+            self.jobs[job].contact.overruled = said;
+            self.note(job);
+        }
+        let contact = &self.jobs[job].contact;
+        if whose != contact.needs.level_of_policy {
+            self.jobs[job].contact.needs.level_of_policy = whose;
+            self.changes.amended = true;
+            self.note(job);
+        }
+        let contact = &self.jobs[job].contact;
         if same && !others {
             return Ok(Reply { contact: Some(contact.clone()), ..Reply::default() });
         }
@@ -144,7 +166,7 @@ impl Engine {
             self.leave_queue(job);
         }
         let contact = &mut self.jobs[job].contact;
-        (contact.due_at, contact.priority, contact.waiting_since) = (new.due_at, new.priority, waiting_since);
+        (contact.due_at, contact.priority, contact.waiting_since) = (due_at, priority, waiting_since);
         if others {
             // what was no longer asked of it was asked for other needs
             (contact.needs, contact.dropped) = (needs, Softs::NONE);
@@ -157,17 +179,38 @@ impl Engine {
                 self.choose_class(job);
                 self.queue_up(job);
             }
-            ContactState::Offered if others => {
-                self.choose_class(job);
-                let holder = self.jobs[job].holder;
-                if holder.is_some_and(|holder| !self.is_allowed(job, holder)) {
-                    self.end_offer(job, OfferState::Rescinded, "no longer allowed");
-                    self.requeue(job, Kind::Rescinded, Rule::Needs, "no longer allowed");
-                }
-            }
+            ContactState::Offered if others => self.judge_offer(job),
             _ => {}
         }
         Ok(Reply { contact: Some(self.jobs[job].contact.clone()), ..Reply::default() })
+    }
+
+    /// Takes the offer of a contact back that asks otherwise by now, if whoever is offered it may not take it any more.
+    pub(super) fn judge_offer(&mut self, job: u32) {
+        self.choose_class(job);
+        let holder = self.jobs[job].holder;
+        if holder.is_some_and(|holder| !self.is_allowed(job, holder)) {
+            self.end_offer(job, OfferState::Rescinded, "no longer allowed");
+            self.requeue(job, Kind::Rescinded, Rule::Needs, "no longer allowed");
+        }
+    }
+
+    /// The least level of what a contact of a seller needs: the policy's, where nobody asked for another.
+    fn level_asked(&self, seller: u32, needs: &Needs) -> Level {
+        if needs.level_of_policy { self.sellers[seller as usize].policy.minimum_level } else { needs.minimum_level }
+    }
+
+    /// Lets a contact ask for the level that its seller's policy asks for by now; says whether that is another.
+    pub(super) fn follow_level(&mut self, job: u32) -> bool {
+        let record = &self.jobs[job];
+        let level = self.level_asked(record.seller, &record.contact.needs);
+        if level == record.contact.needs.minimum_level {
+            return false;
+        }
+        self.jobs[job].contact.needs.minimum_level = level;
+        self.changes.amended = true;
+        self.note(job);
+        true
     }
 
     /// Takes a contact into the books in the state it is in.
@@ -200,7 +243,7 @@ impl Engine {
         let record = &self.jobs[job];
         let contact = &record.contact;
         let policy = &self.sellers[record.seller as usize].policy;
-        let hold_until = contact.queued_at.plus_seconds(policy.affinity_seconds);
+        let hold_until = contact.waits_from().plus_seconds(policy.affinity_seconds);
         let keeper = contact.preferred.and_then(|agent| self.agent_index.get(&agent).copied()).filter(|agent| {
             let slot = &self.agents[*agent as usize];
             self.now < hold_until
@@ -209,9 +252,7 @@ impl Engine {
                 && !record.was_refused_by(*agent)
         });
         let mut timers: Vec<(At, Timer)> = Vec::with_capacity(4);
-        if policy.expire_seconds != 0 {
-            timers.push((contact.waiting_since.plus_seconds(policy.expire_seconds), Timer::Expires(job)));
-        }
+        timers.extend(contact.expires_at(policy).map(|at| (at, Timer::Expires(job))));
         timers.extend(self.softens_at(job).map(|at| (at, Timer::Relaxes(job))));
         timers.extend(record.refused.iter().map(|(_, until)| (*until, Timer::RefusalEnds(job))));
         if let Some(keeper) = keeper {
@@ -297,6 +338,7 @@ impl Engine {
             seller.at_work -= 1;
             if was_full && !next.is_at_work() {
                 self.to_retry.insert(record.seller);
+                self.freed.insert(record.seller);
             }
         }
         if next.is_at_work() {
@@ -364,6 +406,7 @@ impl Engine {
         };
         self.jobs[job].contact.offer = Some(id);
         self.jobs[job].contact.offers_made += 1;
+        self.jobs[job].contact.aside_until = None;
         self.move_to(job, ContactState::Offered, Some(agent));
         self.arm(job, offer.expires_at, Timer::OfferEnds(job));
         self.changes.live_offers.push(id);
@@ -388,6 +431,9 @@ impl Engine {
     pub(super) fn requeue(&mut self, job: u32, kind: Kind, rule: Rule, reason: &str) {
         let holder = self.jobs[job].holder;
         self.disarm_all(job);
+        if self.jobs[job].contact.state.is_owned() {
+            self.jobs[job].contact.requeued_at = Some(self.now);
+        }
         self.move_to(job, ContactState::Queued, None);
         // The decision names who let go; the contact then belongs to nobody.
         self.decide(job, kind, rule, holder, 0, reason);

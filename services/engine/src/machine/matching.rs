@@ -1,6 +1,9 @@
 //! Who gets what. A contact that comes looks for an agent, an agent who has
 //! room looks for a contact; nobody looks at all of either.
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
 use super::Engine;
 use super::classes::Class;
 use super::model::AgentSlot;
@@ -8,7 +11,7 @@ use super::queue::{Key, NOBODY, Tier};
 use super::record::Rule;
 use super::weights::{Contest, Head};
 use crate::agent::Presence;
-use crate::contact::ContactState;
+use crate::bits::BitSet;
 use crate::ids::{AgentId, At};
 use crate::needs::{Channel, Level};
 use crate::policy::{AgentOrder, Policy};
@@ -57,6 +60,14 @@ struct Pick {
     key: Key,
 }
 
+/// The contact that an agent is to be given, why, and what its seller and the late ones have to their credit then.
+struct Choice {
+    key: Key,
+    rule: Rule,
+    contest: Option<Contest>,
+    late_credit: u32,
+}
+
 /// The best waiting contact of each kind for one agent: by tier, among all sellers and among those below their floor;
 /// and the first contacts of sellers with a weight.
 #[derive(Debug, Default)]
@@ -92,10 +103,12 @@ impl Engine {
         if self.deferred {
             return;
         }
+        self.fill_freed();
         if self.to_place.len() + self.to_feed.len() > 1 {
             self.match_together();
         }
         loop {
+            self.fill_freed();
             if let Some(job) = self.to_place.pop_front() {
                 self.place(job);
             } else if let Some(agent) = self.to_feed.pop_front() {
@@ -110,7 +123,12 @@ impl Engine {
 
     /// Looks for an agent for a waiting contact; says whether one was found.
     fn place(&mut self, job: u32) -> bool {
-        if !self.jobs.has(job) || self.jobs[job].contact.state != ContactState::Queued {
+        self.place_among(job, &BitSet::default())
+    }
+
+    /// The same among those who do not look for a contact themselves.
+    fn place_among(&mut self, job: u32, looking: &BitSet) -> bool {
+        if !self.jobs.has(job) || !self.jobs[job].waits() {
             return false;
         }
         let record = &self.jobs[job];
@@ -128,7 +146,7 @@ impl Engine {
             return false;
         }
         let preferred = record.contact.preferred.and_then(|agent| self.agent_index.get(&agent).copied());
-        if let Some(agent) = preferred.filter(|agent| self.could_take(*agent, job)) {
+        if let Some(agent) = preferred.filter(|agent| self.could_take(*agent, job) && !looking.has(*agent)) {
             self.make_offer(job, agent, Rule::Affinity, 0);
             return true;
         }
@@ -138,7 +156,7 @@ impl Engine {
         let turn = class
             .eligible
             .both(room)
-            .filter(|agent| !record.was_refused_by(*agent))
+            .filter(|agent| !record.was_refused_by(*agent) && !looking.has(*agent))
             .map(|agent| (Turn::of(&self.agents[agent as usize], agent, class, policy), agent))
             .min();
         match turn {
@@ -178,8 +196,9 @@ impl Engine {
         }
         let best = self.best_for(agent);
         match self.choose(agent, &best) {
-            Some((key, rule, contest)) => {
+            Some(Choice { key, rule, contest, late_credit }) => {
                 self.make_offer(key.job, agent, rule, best.competing);
+                self.late_credit = late_credit;
                 contest.iter().for_each(|contest| self.charge(contest));
             }
             None => self.offer_what_she_refused(agent),
@@ -260,56 +279,92 @@ impl Engine {
     /// then the earliest due of those that can still be saved, with a share of
     /// the picks for those that are late already; and among those of the same standing the one whose seller's turn it
     /// is by weight.
-    fn choose(&mut self, agent: u32, best: &Best) -> Option<(Key, Rule, Option<Contest>)> {
+    fn choose(&self, agent: u32, best: &Best) -> Option<Choice> {
         let [forced, savable, late] = best.any.map(|pick| pick.map(|pick| pick.key));
         if let Some(key) = forced {
-            return Some((key, Rule::MaximumWait, None));
+            let late_credit = self.late_credit;
+            return Some(Choice { key, rule: Rule::MaximumWait, contest: None, late_credit });
         }
         let [_, savable_below, late_below] = best.below_floor.map(|pick| pick.map(|pick| pick.key));
         if savable_below.is_some() || late_below.is_some() {
-            return self.savable_or_late(savable_below, late_below).map(|(key, _)| (key, Rule::BelowFloor, None));
+            let (key, _, late_credit) = self.savable_or_late(savable_below, late_below)?;
+            return Some(Choice { key, rule: Rule::BelowFloor, contest: None, late_credit });
         }
-        let (key, rule) = self.savable_or_late(savable, late)?;
+        let (key, rule, late_credit) = self.savable_or_late(savable, late)?;
         let tier = if savable == Some(key) { Tier::Savable } else { Tier::Late };
         let (record, pick) = (&self.jobs[key.job], best.any[tier as usize]?);
         let first =
             Head { seller: record.seller, class: record.class, speaks_worse: pick.speaks_worse, at: pick.key.at };
         let late = !best.weighted[Tier::Late as usize].is_empty();
         match self.by_weight(agent, tier, first, &best.weighted[tier as usize], late) {
-            Some((key, contest)) => Some((key, Rule::Weight, Some(contest))),
-            None => Some((key, rule, None)),
+            Some((key, contest)) => Some(Choice { key, rule: Rule::Weight, contest: Some(contest), late_credit }),
+            None => Some(Choice { key, rule, contest: None, late_credit }),
         }
     }
 
-    pub(super) fn savable_or_late(&mut self, savable: Option<Key>, late: Option<Key>) -> Option<(Key, Rule)> {
+    /// Whose turn it is of the first that can still be saved and the first that is late, and what late ones have to
+    /// their credit once it got somebody: what nobody takes costs nothing.
+    pub(super) fn savable_or_late(&self, savable: Option<Key>, late: Option<Key>) -> Option<(Key, Rule, u32)> {
         let (Some(soon), Some(late)) = (savable, late) else {
-            return savable.or(late).map(|key| (key, Rule::Deadline));
+            return savable.or(late).map(|key| (key, Rule::Deadline, self.late_credit));
         };
-        self.late_credit += self.sellers[self.jobs[late.job].seller as usize].policy.late_share_percent;
-        if self.late_credit < 100 {
-            return Some((soon, Rule::Deadline));
+        let credit = self.late_credit + self.sellers[self.jobs[late.job].seller as usize].policy.late_share_percent;
+        match credit.checked_sub(100) {
+            None => Some((soon, Rule::Deadline, credit)),
+            Some(left) => Some((late, Rule::LateShare, left)),
         }
-        self.late_credit -= 100;
-        Some((late, Rule::LateShare))
+    }
+
+    /// Sellers that were at their ceiling and are not any more: what is most pressing of theirs may go to somebody who
+    /// has been free all along. Whoever frees a place and is given the next contact would fill it again and again with
+    /// what she can take, and what only others can take would never go.
+    fn fill_freed(&mut self) {
+        while let Some(seller) = self.freed.pop_first() {
+            let mut looking = BitSet::default();
+            for agent in &self.to_feed {
+                looking.put(*agent, true);
+            }
+            self.fill(seller, &looking);
+        }
     }
 
     /// Tries the waiting contacts of a seller again: its ceiling, its terms or
     /// its policy gave way.
     fn retry(&mut self, seller: u32) {
-        for class in self.sellers[seller as usize].classes.clone() {
-            let channel = self.classes[class].channel as usize;
-            let mut next = self.classes[class].queue.next(None);
-            while let Some((tier, key)) = next
-                && !self.full.has(seller)
-                && self.classes[class].eligible.count_both(&self.room[channel]) != 0
-            {
-                self.place(key.job);
-                next = self.classes[class].queue.next(Some((tier, key)));
-            }
-        }
+        self.fill(seller, &BitSet::default());
         if self.held != 0 {
             let keepers = (0..self.agents.len() as u32).filter(|a| !self.agents[*a as usize].held.is_empty());
             self.to_feed.extend(keepers);
+        }
+    }
+
+    /// Gives out the waiting contacts of a seller while it is not full, the most pressing of all its classes first. Ends
+    /// at one that only those can take who look for a contact themselves: they choose among the sellers.
+    fn fill(&mut self, seller: u32, looking: &BitSet) {
+        if self.full.has(seller) {
+            return;
+        }
+        let first = |class: &u32| Some(Reverse((self.classes[*class].queue.next(None)?, *class)));
+        let mut heads: BinaryHeap<_> = self.sellers[seller as usize].classes.iter().filter_map(first).collect();
+        while let Some(Reverse(((tier, key), number))) = heads.pop() {
+            if self.full.has(seller) {
+                return;
+            }
+            let class = &self.classes[number];
+            let room = &self.room[class.channel as usize];
+            if class.eligible.count_both(room) == 0 {
+                continue; // nobody is left for those behind it either
+            }
+            let record = &self.jobs[key.job];
+            let takers = || class.eligible.both(room).filter(|agent| !record.was_refused_by(*agent));
+            if takers().next().is_some() && !self.is_reserved(number) {
+                if takers().all(|agent| looking.has(agent)) {
+                    return;
+                }
+                self.place_among(key.job, looking);
+            }
+            let behind = self.classes[number].queue.next(Some((tier, key)));
+            heads.extend(behind.map(|next| Reverse((next, number))));
         }
     }
 }

@@ -125,6 +125,9 @@ pub enum Event {
     Sites(Vec<SiteHours>),
     /// Nothing but the time.
     Tick,
+    /// For so many microseconds before this instant nobody could be heard, because whoever tells this was not there to
+    /// listen: nobody was silent then.
+    Unheard { micros: i64 },
 }
 
 impl Event {
@@ -197,6 +200,8 @@ pub struct Engine {
     to_place: VecDeque<u32>,
     to_feed: VecDeque<u32>,
     to_retry: BTreeSet<u32>,
+    /// Those of them that were at their ceiling until a contact of theirs left.
+    freed: BTreeSet<u32>,
     changes: Changes,
     /// Whether giving out work waits for the end of several events.
     deferred: bool,
@@ -244,6 +249,7 @@ impl Engine {
             to_place: VecDeque::new(),
             to_feed: VecDeque::new(),
             to_retry: BTreeSet::new(),
+            freed: BTreeSet::new(),
             changes: Changes::default(),
             deferred: false,
             held: 0,
@@ -267,6 +273,10 @@ impl Engine {
     /// one counts as the last one. Whatever is due by then happens first.
     pub fn apply(&mut self, at: At, event: Event) -> Result<Reply, Refusal> {
         let kept = if self.recorded.is_some() { Some((event.clone(), self.stirs(at))) } else { None };
+        if let Event::Unheard { micros } = event {
+            // before any lease is looked at
+            self.excuse_silence(at, micros);
+        }
         self.advance(at);
         let reply = match event {
             Event::Seller(terms) => self.seller_changed(terms),
@@ -295,7 +305,7 @@ impl Engine {
             Event::PauseQueue { seller, until, reason } => self.pause_queue(seller, until, reason),
             Event::ResumeQueue { seller } => self.resume_queue(seller),
             Event::Sites(hours) => self.sites_changed(hours),
-            Event::Tick => Ok(Reply::default()),
+            Event::Tick | Event::Unheard { .. } => Ok(Reply::default()),
         };
         if let Some((event, stirred)) = kept {
             self.note_event(&event, stirred, reply.is_err());

@@ -186,6 +186,11 @@ pub struct Job {
 }
 
 impl Job {
+    /// Whether it may be offered to somebody: it is queued, and no hand has set it aside.
+    pub fn waits(&self) -> bool {
+        self.place.is_some() || self.held.is_some()
+    }
+
     pub fn was_refused_by(&self, agent: u32) -> bool {
         self.refused.iter().any(|(who, _)| *who == agent)
     }

@@ -10,8 +10,8 @@ use crate::needs::Priority;
 /// The instant of the head of a tier in which nobody waits.
 pub const NOBODY: At = At(i64::MAX);
 
-/// How a contact waits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How a contact waits; what goes first is less.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Tier {
     /// It has waited longer than the policy lets anything wait.
     Forced,

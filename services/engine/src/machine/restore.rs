@@ -150,10 +150,16 @@ impl Engine {
         for seller in 0..self.sellers.len() as u32 {
             self.weigh(seller);
         }
+        let jobs: Vec<u32> = self.jobs.iter().map(|(job, _)| job).collect();
+        for job in &jobs {
+            // the policy may have changed while nobody led
+            if self.follow_level(*job) {
+                self.choose_class(*job);
+            }
+        }
         for agent in 0..self.agents.len() as u32 {
             self.rejudge(agent);
         }
-        let jobs: Vec<u32> = self.jobs.iter().map(|(job, _)| job).collect();
         for job in jobs {
             let contact = &self.jobs[job].contact;
             let state = contact.state;

@@ -298,6 +298,15 @@ impl Engine {
         }
     }
 
+    /// Counts every session as seen so much later, for nobody's word could be heard for so long.
+    pub(super) fn excuse_silence(&mut self, at: At, micros: i64) {
+        let now = self.now.max(at);
+        for slot in &mut self.agents {
+            let seen_at = &mut slot.session.seen_at;
+            *seen_at = At(seen_at.0.saturating_add(micros.max(0))).min(now).max(*seen_at);
+        }
+    }
+
     fn lease_ends(&mut self, agent: u32) {
         let slot = &mut self.agents[agent as usize];
         slot.lease = None;
@@ -341,7 +350,12 @@ impl Engine {
             Timer::WrapEnds(job) => {
                 self.finish(job, ContactState::Done, Rule::Timer, "wrap-up ended");
             }
-            Timer::Orphaned(job) => self.requeue(job, Kind::Requeued, Rule::SessionLost, "agent did not come back"),
+            Timer::Orphaned(job) => {
+                self.forget(job, at, timer);
+                if self.jobs[job].contact.state == ContactState::Assigned {
+                    self.requeue(job, Kind::Requeued, Rule::SessionLost, "agent did not come back");
+                }
+            }
             Timer::Expires(job) => {
                 self.finish(job, ContactState::Expired, Rule::Timer, "waited too long");
             }

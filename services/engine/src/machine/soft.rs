@@ -11,12 +11,13 @@ use crate::site::{SiteHours, Standing};
 use crate::{Reply, refusal::Refusal};
 
 impl Policy {
-    /// Whether what is asked for a while differs.
+    /// Whether what is asked for a while differs, or for how long a contact waits for anything.
     pub(super) fn asks_otherwise_than(&self, before: &Policy) -> bool {
         let asked = |policy: &Policy| {
             (
                 [policy.preferred_skills_seconds, policy.native_seconds, policy.overflow_seconds],
                 [policy.opening_hold_seconds, policy.overflow_before_due_seconds],
+                [policy.affinity_seconds, policy.maximum_wait_seconds, policy.expire_seconds],
             )
         };
         asked(self) != asked(before) || self.home_sites != before.home_sites
@@ -34,17 +35,30 @@ impl Engine {
         Ok(Reply::default())
     }
 
-    /// Lets the waiting contacts of a seller wait by what its policy asks now.
+    /// Lets the waiting contacts of a seller wait by what its policy asks now, those that are set aside as well.
     pub(super) fn ask_anew(&mut self, seller: u32) {
-        let waiting: Vec<u32> = self
-            .jobs
-            .iter()
-            .filter(|(_, job)| job.seller == seller && (job.place.is_some() || job.held.is_some()))
-            .map(|(number, _)| number)
-            .collect();
-        for job in waiting {
-            self.wait_anew(job);
+        for job in self.open_of(seller) {
+            if self.jobs[job].contact.state == ContactState::Queued {
+                self.wait_anew(job);
+            }
         }
+    }
+
+    /// Lets the open contacts of a seller ask for the level that its policy asks for by now. Whoever owns one goes on.
+    pub(super) fn ask_levels_anew(&mut self, seller: u32) {
+        for job in self.open_of(seller) {
+            if self.follow_level(job) {
+                match self.jobs[job].contact.state {
+                    ContactState::Queued => self.wait_anew(job),
+                    ContactState::Offered => self.judge_offer(job),
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    fn open_of(&self, seller: u32) -> Vec<u32> {
+        self.jobs.iter().filter(|(_, job)| job.seller == seller).map(|(number, _)| number).collect()
     }
 
     /// Gives a waiting contact its place anew, by what is asked of it by now.
@@ -116,14 +130,14 @@ impl Engine {
         let policy = &self.sellers[record.seller as usize].policy;
         match soft {
             Soft::Skills => {
-                (contact.queued_at.plus_seconds(policy.preferred_skills_seconds), "preferred skills dropped")
+                (contact.waits_from().plus_seconds(policy.preferred_skills_seconds), "preferred skills dropped")
             }
-            Soft::Native => (contact.queued_at.plus_seconds(policy.native_seconds), "native speakers waited for"),
+            Soft::Native => (contact.waits_from().plus_seconds(policy.native_seconds), "native speakers waited for"),
             Soft::Site => {
                 let latest = contact.due_at.plus_seconds(-policy.overflow_before_due_seconds);
                 let (until, why) = match self.sites.standing(&policy.home_sites, self.now) {
                     Standing::Open { since, .. } => {
-                        (contact.queued_at.max(since).plus_seconds(policy.overflow_seconds), "home sites waited for")
+                        (contact.waits_from().max(since).plus_seconds(policy.overflow_seconds), "home sites waited for")
                     }
                     Standing::Closed { opens: Some(opens) }
                         if opens <= self.now.plus_seconds(policy.opening_hold_seconds) && opens <= latest =>

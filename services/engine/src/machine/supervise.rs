@@ -53,6 +53,7 @@ impl Engine {
             self.leave_queue(job);
         }
         let contact = &mut self.jobs[job].contact;
+        contact.overruled = contact.overruled.or(Some((contact.priority, contact.due_at)));
         contact.priority = priority.unwrap_or(contact.priority);
         contact.due_at = due_at.unwrap_or(contact.due_at);
         self.note(job);
@@ -112,12 +113,19 @@ impl Engine {
     pub(super) fn stands_aside(&mut self, job: u32) -> bool {
         let record = &self.jobs[job];
         let Some(until) = record.contact.aside_until else { return false };
-        let expires = self.sellers[record.seller as usize].policy.expire_seconds;
-        let waiting_since = record.contact.waiting_since;
+        let policy = &self.sellers[record.seller as usize].policy;
+        let expires_at = record.contact.expires_at(policy);
+        // the policy may let things wait less long than when it was set aside
+        let must_go = record.contact.waiting_since.plus_seconds(policy.maximum_wait_seconds).max(self.now);
+        if must_go < until {
+            self.jobs[job].contact.aside_until = Some(must_go);
+            self.note(job);
+        }
+        let until = until.min(must_go);
         self.disarm_all(job);
         self.arm(job, until, Timer::Returns(job));
-        if expires != 0 {
-            self.arm(job, waiting_since.plus_seconds(expires), Timer::Expires(job));
+        if let Some(at) = expires_at {
+            self.arm(job, at, Timer::Expires(job));
         }
         true
     }

@@ -17,7 +17,6 @@ use super::queue::{Key, NOBODY, Tier};
 use super::record::Rule;
 use super::weights::Contest;
 use crate::bits::BitSet;
-use crate::contact::ContactState;
 use crate::ids::At;
 use crate::needs::Channel;
 
@@ -59,6 +58,8 @@ struct Next {
     tier: Tier,
     rule: Rule,
     contest: Option<Contest>,
+    /// What late ones have to their credit once it is matched.
+    late_credit: u32,
 }
 
 impl Line {
@@ -109,7 +110,7 @@ impl Engine {
     pub(super) fn match_together(&mut self) {
         let free = |agent: &u32| Channel::ALL.into_iter().any(|channel| self.room[channel as usize].has(*agent));
         let agents: BTreeSet<u32> = self.to_feed.iter().copied().filter(free).collect();
-        let waits = |job: &u32| self.jobs.has(*job) && self.jobs[*job].contact.state == ContactState::Queued;
+        let waits = |job: &u32| self.jobs.has(*job) && self.jobs[*job].waits();
         let jobs: BTreeSet<u32> = self.to_place.iter().copied().filter(waits).collect();
         // Whoever is alone looks around alone; but one who came in and one who became free meet in the order of the policy.
         if agents.len() + jobs.len() < 2 {
@@ -126,7 +127,11 @@ impl Engine {
         self.match_kept(&mut matching, &agents, &jobs);
         let mut line = self.line(&agents, &jobs);
         let competing = u32::try_from(line.any.iter().chain(&line.below_floor).map(BinaryHeap::len).sum::<usize>());
-        while let Some(Next { key, class, tier, rule, contest }) = self.next_in(&mut line, &matching) {
+        // Once everybody has something no contact finds anybody any more.
+        let mut free = self.with_room() - matching.agent_of.len();
+        while free != 0
+            && let Some(Next { key, class, tier, rule, contest, late_credit }) = self.next_in(&mut line, &matching)
+        {
             let seller = self.classes.sellers[class as usize];
             if self.is_full_with(seller, &matching) {
                 continue; // the class is left: what is matched stays matched
@@ -136,6 +141,8 @@ impl Engine {
             if matched && !kept {
                 *matching.at_work.entry(seller).or_default() += 1;
                 matching.order.push((key.job, rule));
+                free -= 1;
+                self.late_credit = late_credit;
                 contest.iter().for_each(|contest| self.charge(contest));
             }
             // If nobody is left for it, nobody is left for those behind it: only refusals differ within a class.
@@ -151,6 +158,13 @@ impl Engine {
                 self.make_offer(job, *agent, rule, competing);
             }
         }
+    }
+
+    /// How many agents could take one more contact.
+    fn with_room(&self) -> usize {
+        let mut room = BitSet::default();
+        self.room.iter().for_each(|of_channel| room.join(of_channel));
+        room.count() as usize
     }
 
     /// Contacts that are kept for one agent, or were answered by her last, go to her.
@@ -232,7 +246,7 @@ impl Engine {
     }
 
     /// The contact whose turn it is, by the same order as when a single agent is free.
-    fn next_in(&mut self, line: &mut Line, matching: &Matching) -> Option<Next> {
+    fn next_in(&self, line: &mut Line, matching: &Matching) -> Option<Next> {
         // Those that reached their floor by what was matched stand with the others from then on.
         for tier in Tier::ALL {
             while let Some(Reverse((key, class))) = line.below_floor[tier as usize].peek().copied() {
@@ -251,27 +265,28 @@ impl Engine {
             forced_below.into_iter().filter(|heap| !heap.is_empty()).max_by_key(|heap| heap.peek().copied())
         {
             let Reverse((key, class)) = heap.pop()?;
-            return Some(Next { key, class, tier: Tier::Forced, rule: Rule::MaximumWait, contest: None });
+            let (tier, late_credit) = (Tier::Forced, self.late_credit);
+            return Some(Next { key, class, tier, rule: Rule::MaximumWait, contest: None, late_credit });
         }
         let floor = Tier::ALL.into_iter().any(|tier| !line.below_floor[tier as usize].is_empty());
         let heaps = if floor { &mut line.below_floor } else { &mut line.any };
         let (savable, late) = (first(heaps, Tier::Savable), first(heaps, Tier::Late));
-        let (key, rule) = self.savable_or_late(savable, late)?;
+        let (key, rule, late_credit) = self.savable_or_late(savable, late)?;
         let tier = if savable == Some(key) { Tier::Savable } else { Tier::Late };
         if floor {
             let Reverse((key, class)) = heaps[tier as usize].pop()?;
-            return Some(Next { key, class, tier, rule: Rule::BelowFloor, contest: None });
+            return Some(Next { key, class, tier, rule: Rule::BelowFloor, contest: None, late_credit });
         }
         if let Some(contest) = self.contest_in(line, tier, key) {
             let Reverse((key, class)) = line.weighted[tier as usize].get_mut(&contest.winner)?.pop()?;
             line.gone.insert(key.job);
-            return Some(Next { key, class, tier, rule: Rule::Weight, contest: Some(contest) });
+            return Some(Next { key, class, tier, rule: Rule::Weight, contest: Some(contest), late_credit });
         }
         let Reverse((key, class)) = line.any[tier as usize].pop()?;
         if self.weighted.has(self.classes.sellers[class as usize]) {
             line.gone.insert(key.job);
         }
-        Some(Next { key, class, tier, rule, contest: None })
+        Some(Next { key, class, tier, rule, contest: None, late_credit })
     }
 
     /// The sellers that contest the turn of the first contact of a tier by their weights.

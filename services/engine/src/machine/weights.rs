@@ -89,7 +89,7 @@ impl Engine {
     /// Among the first contacts of an agent's queues, the one whose seller's turn it is by weight; none where deadlines
     /// alone decide.
     pub(super) fn by_weight(
-        &mut self,
+        &self,
         agent: u32,
         tier: Tier,
         first: Head,

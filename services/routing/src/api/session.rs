@@ -11,7 +11,6 @@ use kit::{Caller, Checks, Fault, Id};
 use proto::routing::v1 as wire;
 use proto::routing::v1::agent_session_request::Frame as Up;
 use proto::routing::v1::agent_session_response::Frame as Answer;
-use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
@@ -41,7 +40,7 @@ impl Api {
     ) -> Result<Down<wire::AgentSessionResponse>, Fault> {
         let agent = myself(&caller)?;
         let desk = self.desk(&caller)?;
-        let (down, answers) = mpsc::channel(BEHIND_MOST);
+        let (down, answers) = Frames::new(BEHIND_MOST);
         let session = Session { agent, caller, desk, deps: self.deps.clone(), down, epoch: 0 };
         tokio::spawn(session.run(frames));
         Ok(Box::pin(ReceiverStream::new(answers)))
@@ -60,7 +59,7 @@ struct Session {
 impl Session {
     async fn run(mut self, mut frames: Streaming<wire::AgentSessionRequest>) {
         if let Err(fault) = self.converse(&mut frames).await {
-            let _ = self.down.send(Err(Status::from(fault))).await;
+            self.down.send(Err(Status::from(fault))).await;
         }
         // nobody listens any more: the call is over, and must not hold up the end of the process
         drop(frames);
@@ -101,6 +100,11 @@ impl Session {
             tokio::select! {
                 // Whoever listened has gone.
                 () = self.down.closed() => return Ok(()),
+                // She does not read fast enough and has missed something, or has opened another.
+                why = self.down.over() => {
+                    self.down.send(Err(why)).await;
+                    return Ok(());
+                }
                 // Whoever leads now knows nothing of this stream: the agent comes again, and is welcomed.
                 () = &mut term_ends => return Err(Fault::Unavailable("the engine leads no more".into())),
                 next = frames.message() => {
@@ -118,7 +122,7 @@ impl Session {
                         }
                     };
                     let answer = wire::AgentSessionResponse { frame: Some(answer) };
-                    if self.down.send(Ok(answer)).await.is_err() {
+                    if !self.down.send(Ok(answer)).await {
                         return Ok(());
                     }
                 }

@@ -6,7 +6,8 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
-use kit::{Fault, ProviderId, Scope};
+use futures_util::FutureExt;
+use kit::{Clock, Fault, ProviderId, Scope};
 use tenantdb::service::Deps;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -17,7 +18,8 @@ use super::forgetting::{self, Kept};
 use super::journal::Journal;
 use super::leading::{self, Leading};
 use super::once::{self, Answers, Requests};
-use super::{Frames, Pace, Seat, Work, frames, notes, tell};
+use super::steps::{Seen, Steps};
+use super::{Frames, Ground, Pace, Seat, Work, frames, notes, tell};
 use crate::store::lease::Lease;
 use crate::store::{actions, commit, credits, intake, lease, sellers, set_aside, snapshot};
 use engine::ids::{AgentId, At, SellerId};
@@ -31,47 +33,35 @@ const LOOK: Duration = Duration::from_millis(500);
 const NAP: Duration = Duration::from_millis(200);
 /// Commands and notes decided and committed at once.
 const BATCH: usize = 100;
+/// A leader who was away for longer could not hear anybody; usually a round follows another within half a second.
+const AWAY: Duration = Duration::from_secs(10);
 /// How late at most it is kept what sellers have to their credit.
 const CREDITS: Duration = Duration::from_secs(5);
 
+/// How long an engine that ended unexpectedly rests before another takes its seat.
+const REST: Duration = Duration::from_secs(1);
+
+/// Stands ready after a rest.
+pub(super) async fn lead_later(ground: Ground, seat: Seat, stop: CancellationToken) {
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = tokio::time::sleep(REST) => lead(ground, seat, stop).await,
+    }
+}
+
 /// Stands ready for a provider and leads whenever nobody else does.
-pub(super) async fn lead(deps: Deps, me: Uuid, mut seat: Seat, pace: Pace, kept: Kept, stop: CancellationToken) {
+pub(super) async fn lead(ground: Ground, mut seat: Seat, stop: CancellationToken) {
     let mut care = Care::default();
     loop {
-        let Some(taken) = take_lease(&deps, me, &seat, pace, &stop).await else { return };
-        match restore_beating(&deps, me, seat.provider, &taken, pace).await {
-            Ok(Restored { engine, floor, journal }) => {
-                tracing::info!(provider.id = %seat.provider, epoch = taken.epoch, "routing leads");
-                let mut leader = Leader {
-                    deps: &deps,
-                    me,
-                    provider: seat.provider,
-                    pace,
-                    kept,
-                    engine,
-                    floor,
-                    journal,
-                    streams: HashMap::new(),
-                    beaten: Instant::now(),
-                    credited: Instant::now(),
-                    looked: None,
-                };
-                leading::tell(&seat.leads, Leading::Here(taken.epoch));
-                let end = leader.run(&mut seat, &mut care, &stop).await;
-                leading::tell(&seat.leads, Leading::Nobody);
-                match end {
-                    Ok(()) => {
-                        leader.release().await;
-                        return;
-                    }
-                    Err(trouble) => {
-                        tracing::warn!(provider.id = %seat.provider, epoch = taken.epoch, error = kit::fault::chain(&trouble), "routing starts over from what is stored");
-                        care.after(&trouble, &deps, seat.provider).await;
-                    }
-                }
-            }
+        let Some(taken) = take_lease(&ground, &seat, &stop).await else { return };
+        let term = caught(term(&ground, &mut seat, &taken, &mut care, &stop)).await;
+        leading::tell(&seat.leads, Leading::Nobody);
+        match term {
+            Ok(Over::Stopped) => return,
+            Ok(Over::Unread) => {}
             Err(trouble) => {
-                tracing::warn!(provider.id = %seat.provider, error = kit::fault::chain(&trouble), "routing cannot read its state");
+                tracing::warn!(provider.id = %seat.provider, epoch = taken.epoch, error = kit::fault::chain(&trouble), "routing starts over from what is stored");
+                care.after(&trouble, &ground.deps, seat.provider).await;
             }
         }
         tokio::select! {
@@ -79,6 +69,61 @@ pub(super) async fn lead(deps: Deps, me: Uuid, mut seat: Seat, pace: Pace, kept:
             () = tokio::time::sleep(care.pause()) => {}
         }
     }
+}
+
+/// How a term ends without trouble.
+enum Over {
+    /// It was told to.
+    Stopped,
+    /// What is stored cannot be read.
+    Unread,
+}
+
+/// Leads in one epoch.
+async fn term(
+    ground: &Ground,
+    seat: &mut Seat,
+    taken: &Lease,
+    care: &mut Care,
+    stop: &CancellationToken,
+) -> Result<Over, Trouble> {
+    let Ground { deps, me, pace, kept } = ground;
+    let now = At::of(deps.clock.now());
+    let Restored { engine, floor, journal } = match restore_beating(deps, *me, seat.provider, taken, *pace, now).await {
+        Ok(restored) => restored,
+        Err(trouble) => {
+            tracing::warn!(provider.id = %seat.provider, error = kit::fault::chain(&trouble), "routing cannot read its state");
+            return Ok(Over::Unread);
+        }
+    };
+    tracing::info!(provider.id = %seat.provider, epoch = taken.epoch, "routing leads");
+    let mut leader = Leader {
+        deps,
+        me: *me,
+        provider: seat.provider,
+        pace: *pace,
+        kept: *kept,
+        engine,
+        floor,
+        journal,
+        streams: HashMap::new(),
+        began: Instant::now(),
+        steps: Steps::new(now, Duration::ZERO),
+        listened: Instant::now(),
+        beaten: Instant::now(),
+        credited: Instant::now(),
+        looked: None,
+    };
+    leading::tell(&seat.leads, Leading::Here(taken.epoch));
+    leader.run(seat, care, stop).await?;
+    leading::tell(&seat.leads, Leading::Nobody);
+    leader.release().await;
+    Ok(Over::Stopped)
+}
+
+/// A panic is trouble like any other: the engine is thrown away, and what is stored is whole.
+async fn caught(term: impl Future<Output = Result<Over, Trouble>>) -> Result<Over, Trouble> {
+    std::panic::AssertUnwindSafe(term).catch_unwind().await.unwrap_or(Err(Trouble::Panicked))
 }
 
 /// Why a leader stops leading.
@@ -93,6 +138,9 @@ enum Trouble {
     /// Something in another form.
     #[error("a round could not be carried out")]
     Fault(#[from] Fault),
+    /// It panicked, and said so itself.
+    #[error("a round panicked")]
+    Panicked,
 }
 
 impl Trouble {
@@ -100,7 +148,7 @@ impl Trouble {
     fn word(&self) -> &'static str {
         match self {
             Trouble::Failed(tenantdb::Failure::Inconsistent(_)) => "INCONSISTENT",
-            Trouble::Fenced | Trouble::Failed(_) => "INTERNAL",
+            Trouble::Fenced | Trouble::Failed(_) | Trouble::Panicked => "INTERNAL",
             Trouble::Fault(fault) => fault.reason(),
         }
     }
@@ -108,24 +156,55 @@ impl Trouble {
 
 /// What earlier rounds teach: after repeated trouble one thing at a time is
 /// done, and a note that fails alone is set aside, so that it stops nobody.
+/// That goes on until as many notes have passed as stood beside the one that
+/// failed, wherever among them it is.
 #[derive(Default)]
 struct Care {
     troubles: u32,
     suspect: Option<Uuid>,
+    /// Notes of the round at hand.
+    tried: usize,
+    /// Notes that are to pass alone.
+    alone: usize,
 }
 
 impl Care {
     fn batch(&self) -> usize {
-        if self.troubles < 2 { BATCH } else { 1 }
+        if self.troubles < 2 && self.alone == 0 { BATCH } else { 1 }
     }
 
     fn pause(&self) -> Duration {
         Duration::from_millis(20) * 2_u32.pow(self.troubles.min(7))
     }
 
+    /// A round begins with so many notes; one that is alone answers for what becomes of it.
+    fn begins(&mut self, notes: &[intake::Note]) {
+        self.tried = notes.len();
+        self.suspect = if self.batch() == 1 { notes.first().map(|note| note.id) } else { None };
+    }
+
+    /// A round begins that has nothing to do with notes.
+    fn begins_without_notes(&mut self) {
+        (self.tried, self.suspect) = (0, None);
+    }
+
     fn went_well(&mut self) {
         self.troubles = 0;
         self.suspect = None;
+        self.alone = self.alone.saturating_sub(std::mem::take(&mut self.tried));
+    }
+
+    /// A round failed; answers the note that is to be set aside for it.
+    fn failed(&mut self, transient: bool) -> Option<Uuid> {
+        self.troubles = self.troubles.saturating_add(1);
+        let tried = std::mem::take(&mut self.tried);
+        let suspect = self.suspect.take().filter(|_| !transient);
+        if suspect.is_some() {
+            self.alone = self.alone.saturating_sub(tried);
+        } else if !transient && self.troubles >= 2 && tried > 1 {
+            self.alone = self.alone.max(tried);
+        }
+        suspect
     }
 
     async fn after(&mut self, trouble: &Trouble, deps: &Deps, provider: ProviderId) {
@@ -133,9 +212,9 @@ impl Care {
             Trouble::Fenced => true,
             Trouble::Failed(failure) => failure.is_transient(),
             Trouble::Fault(fault) => matches!(fault, Fault::Unavailable(_) | Fault::Contended(_)),
+            Trouble::Panicked => false,
         };
-        self.troubles = self.troubles.saturating_add(1);
-        let Some(note) = self.suspect.take().filter(|_| !transient) else { return };
+        let Some(note) = self.failed(transient) else { return };
         let set_aside = async {
             let mut tx = deps.db.begin(&Scope::provider(provider)).await?;
             set_aside::put_aside(&mut tx, note, trouble.word(), At::of(deps.clock.now())).await?;
@@ -151,11 +230,11 @@ impl Care {
 }
 
 /// Waits until the lease can be taken; none when told to stop.
-async fn take_lease(deps: &Deps, me: Uuid, seat: &Seat, pace: Pace, stop: &CancellationToken) -> Option<Lease> {
-    let provider = seat.provider;
+async fn take_lease(ground: &Ground, seat: &Seat, stop: &CancellationToken) -> Option<Lease> {
+    let (Ground { deps, me, pace, .. }, provider) = (ground, seat.provider);
     let mut seen: Option<(Lease, Instant)> = None;
     loop {
-        match look_at_lease(deps, me, provider, seen.as_ref(), pace).await {
+        match look_at_lease(deps, *me, provider, seen.as_ref(), *pace).await {
             Ok(Ok(taken)) => {
                 leading::tell(&seat.leads, Leading::Nobody);
                 return Some(taken);
@@ -210,8 +289,9 @@ async fn restore_beating(
     provider: ProviderId,
     lease: &Lease,
     pace: Pace,
+    now: At,
 ) -> Result<Restored, Trouble> {
-    let restored = restore(deps, provider, lease);
+    let restored = restore(deps, provider, lease, now);
     tokio::pin!(restored);
     loop {
         tokio::select! {
@@ -227,12 +307,10 @@ async fn restore_beating(
     }
 }
 
-async fn restore(deps: &Deps, provider: ProviderId, lease: &Lease) -> Result<Restored, tenantdb::Failure> {
+async fn restore(deps: &Deps, provider: ProviderId, lease: &Lease, now: At) -> Result<Restored, tenantdb::Failure> {
     let scope = snapshot::scope(&deps.db, provider).await?;
     let mut tx = deps.db.begin(&scope).await?;
-    let clock = deps.clock.now();
-    let now = At::of(clock);
-    let mut stored = snapshot::read(&mut tx, clock).await?;
+    let mut stored = snapshot::read(&mut tx, deps.clock.now()).await?;
     for (seller, terms) in sellers::terms(&mut tx).await? {
         stored.sellers.push(notes::terms(seller, &terms)?);
     }
@@ -268,6 +346,10 @@ struct Leader<'a> {
     floor: Floor,
     journal: Journal,
     streams: HashMap<AgentId, Frames>,
+    /// The engine's time: its steps since this leader began, and when it last listened.
+    began: Instant,
+    steps: Steps,
+    listened: Instant,
     /// When the beat was last moved, and notes were last looked for.
     beaten: Instant,
     /// When it was last kept what sellers have to their credit.
@@ -284,7 +366,8 @@ impl Leader<'_> {
             self.round(Vec::new(), Vec::new()).await?;
         }
         loop {
-            if self.journal.is_full(self.now()) {
+            let now = self.now();
+            if self.journal.is_full(now) {
                 self.turn_the_page(stop).await?;
             }
             let mut work = Vec::new();
@@ -296,14 +379,15 @@ impl Leader<'_> {
             // one thing at a time: a command that fails says nothing about a note
             let alone = care.batch() == 1 && !work.is_empty();
             let looks = !alone && (hinted || self.looked.is_none_or(|at| at.elapsed() >= LOOK));
-            if alone {
-                care.suspect = None;
-            }
-            let due = self.engine.next_due().is_some_and(|at| at <= self.now());
+            let due = self.engine.next_due().is_some_and(|at| at <= now);
             let beats = self.beaten.elapsed() >= self.pace.beat;
             hinted &= alone;
             if looks || due || beats || !work.is_empty() {
-                let notes = if looks { self.notes(care).await? } else { Vec::new() };
+                let notes = if looks { self.notes(care.batch()).await? } else { Vec::new() };
+                match looks {
+                    true => care.begins(&notes),
+                    false => care.begins_without_notes(),
+                }
                 hinted |= !notes.is_empty();
                 self.round(work, notes).await?;
                 care.went_well();
@@ -315,6 +399,7 @@ impl Leader<'_> {
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
                 Some(next) = seat.work.recv() => {
+                    care.begins_without_notes();
                     self.round(vec![next], Vec::new()).await?;
                     care.went_well();
                 }
@@ -332,7 +417,8 @@ impl Leader<'_> {
             return Err(Trouble::Fenced);
         };
         tx.commit().await?;
-        let restored = restore_beating(self.deps, self.me, self.provider, &taken, self.pace).await?;
+        let now = self.now();
+        let restored = restore_beating(self.deps, self.me, self.provider, &taken, self.pace, now).await?;
         let Restored { engine, floor, journal } = restored;
         (self.engine, self.floor, self.journal) = (engine, floor, journal);
         tracing::info!(provider.id = %self.provider, epoch = taken.epoch, "routing goes on in a new epoch");
@@ -340,24 +426,56 @@ impl Leader<'_> {
         Ok(())
     }
 
-    fn forget_old(&self, stop: &CancellationToken) {
-        let forgetting = forgetting::forget_old(self.deps.clone(), self.provider, self.now(), self.kept, stop.clone());
-        tokio::spawn(forgetting);
+    fn forget_old(&mut self, stop: &CancellationToken) {
+        let now = self.now();
+        tokio::spawn(forgetting::forget_old(self.deps.clone(), self.provider, now, self.kept, stop.clone()));
     }
 
-    fn now(&self) -> At {
-        At::of(self.deps.clock.now())
+    fn now(&mut self) -> At {
+        let machine = At::of(self.deps.clock.now());
+        if let Clock::Manual(_) = self.deps.clock {
+            return machine;
+        }
+        let (now, seen) = self.steps.step(machine, self.began.elapsed());
+        let provider = self.provider;
+        match seen {
+            Seen::Usual => {}
+            Seen::Ahead(micros) => {
+                tracing::error!(provider.id = %provider, micros, "the clock leapt forward; routing waits whether it stays there")
+            }
+            Seen::Followed(micros) => {
+                tracing::error!(provider.id = %provider, micros, "the clock leapt forward and stayed; routing follows it")
+            }
+            Seen::Behind(micros) => {
+                tracing::error!(provider.id = %provider, micros, "the clock leapt backward; routing goes at half its pace until it has caught up")
+            }
+            Seen::Together => tracing::warn!(provider.id = %provider, "routing goes by the clock again"),
+        }
+        now
+    }
+
+    /// For how long nobody could be heard before now.
+    fn unheard(&mut self) -> Option<Event> {
+        let before = std::mem::replace(&mut self.listened, Instant::now());
+        let away = self.listened.saturating_duration_since(before);
+        let leapt = self.steps.take_leapt();
+        if matches!(self.deps.clock, Clock::Manual(_)) || (away < AWAY && leapt == 0) {
+            return None;
+        }
+        let away = i64::try_from(away.as_micros()).unwrap_or(i64::MAX);
+        tracing::warn!(provider.id = %self.provider, away, leapt, "nobody could be heard for a while; nobody counts as silent for it");
+        Some(Event::Unheard { micros: away.saturating_add(leapt) })
     }
 
     /// How long nothing can become due.
-    fn nap(&self) -> Duration {
-        let micros = self.engine.next_due().map_or(i64::MAX, |at| at.since(self.now()));
+    fn nap(&mut self) -> Duration {
+        let now = self.now();
+        let micros = self.engine.next_due().map_or(i64::MAX, |at| at.since(now));
         Duration::from_micros(u64::try_from(micros).unwrap_or(0).max(1_000)).min(NAP)
     }
 
-    async fn notes(&mut self, care: &mut Care) -> Result<Vec<intake::Note>, Trouble> {
+    async fn notes(&mut self, most: usize) -> Result<Vec<intake::Note>, Trouble> {
         self.looked = Some(Instant::now());
-        let most = care.batch();
         let mut tx = self.deps.db.begin(&Scope::provider(self.provider)).await?;
         let notes = intake::waiting(&mut tx, i64::try_from(most).unwrap_or(1)).await?;
         let (mut readable, mut unreadable) = (Vec::with_capacity(notes.len()), false);
@@ -366,7 +484,8 @@ impl Leader<'_> {
                 Ok(note) => readable.push(note),
                 Err(error) => {
                     tracing::error!(provider.id = %self.provider, note.id = %id, error = kit::fault::chain(&error), "a note to the engine could not be read and was set aside");
-                    set_aside::put_aside(&mut tx, id, set_aside::UNREADABLE, self.now()).await?;
+                    let now = self.now();
+                    set_aside::put_aside(&mut tx, id, set_aside::UNREADABLE, now).await?;
                     unreadable = true;
                 }
             }
@@ -376,7 +495,6 @@ impl Leader<'_> {
             // there may be more behind it
             self.looked = None;
         }
-        care.suspect = if most == 1 { readable.first().map(|note| note.id) } else { None };
         Ok(readable)
     }
 
@@ -385,8 +503,9 @@ impl Leader<'_> {
         let told = notes::load(self.deps, self.provider, &self.engine, &waiting).await?;
         once::look_up(self.deps, self.provider, &mut work).await?;
         let now = self.now();
+        let unheard = self.unheard();
         self.engine.gather();
-        for event in told.events {
+        for event in unheard.into_iter().chain(told.events) {
             if let Err(refusal) = self.engine.apply(now, event) {
                 tracing::debug!(provider.id = %self.provider, %refusal, "a note changed nothing");
             }
@@ -408,7 +527,7 @@ impl Leader<'_> {
                     answers.push(Answer::Reply(reply, Box::new(outcome)));
                 }
                 Work::LogOff { agent, epoch, frames } => {
-                    let hers = self.streams.get(&agent).is_none_or(|open| open.same_channel(&frames));
+                    let hers = self.streams.get(&agent).is_none_or(|open| open.is(&frames));
                     if hers && self.engine.apply(now, Event::Revoked { agent, epoch }).is_ok() {
                         self.streams.remove(&agent);
                     }
@@ -510,10 +629,10 @@ impl Leader<'_> {
                     let _ = reply.send(*outcome);
                 }
                 Answer::Attach(agent, stream) => {
-                    let _ = stream.try_send(Ok(frames::welcome(&self.engine, agent)));
+                    stream.tell(Ok(frames::welcome(&self.engine, agent)));
                     welcomed.push(agent);
                     if let Some(older) = self.streams.insert(agent, stream) {
-                        let _ = older.try_send(Err(frames::taken_over()));
+                        older.take_over();
                     }
                 }
                 Answer::Look(look) => look(&self.engine),
@@ -532,7 +651,7 @@ impl Leader<'_> {
         for (agent, frame) in frames::after(&self.engine, changes) {
             if !welcomed.contains(&agent)
                 && let Some(stream) = self.streams.get(&agent)
-                && stream.try_send(Ok(frame)).is_err()
+                && !stream.tell(Ok(frame))
             {
                 self.streams.remove(&agent);
             }
@@ -549,5 +668,70 @@ impl Leader<'_> {
         if let Err(error) = let_go.await {
             tracing::debug!(error = kit::fault::chain(&error), "the lease runs out by itself");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::intake::{Note, Told};
+
+    /// How many terms are lost until notes have passed of which those at `bad` cannot be carried out, and which of
+    /// them are set aside.
+    fn lost(count: u128, bad: &[u128]) -> (usize, Vec<u128>) {
+        let mut waiting: Vec<Note> = (0..count).map(|n| Note { id: Uuid::from_u128(n), told: Told::Sites }).collect();
+        let (mut care, mut lost, mut aside) = (Care::default(), 0, Vec::new());
+        while !waiting.is_empty() {
+            let round = &waiting[..care.batch().min(waiting.len())];
+            care.begins(round);
+            if round.iter().any(|note| bad.contains(&note.id.as_u128())) {
+                lost += 1;
+                if let Some(note) = care.failed(false) {
+                    aside.push(note.as_u128());
+                    waiting.retain(|other| other.id != note);
+                }
+            } else {
+                waiting.drain(..round.len());
+                care.went_well();
+            }
+            assert!(lost <= 400, "it comes to an end");
+        }
+        assert_eq!(care.batch(), BATCH, "what is good goes together again");
+        (lost, aside)
+    }
+
+    #[test]
+    fn a_bad_note_costs_three_terms_wherever_it_stands() {
+        assert_eq!(lost(250, &[]), (0, vec![]));
+        for bad in [0, 1, 7, 99] {
+            assert_eq!(lost(100, &[bad]), (3, vec![bad]), "{bad}");
+        }
+        assert_eq!(lost(100, &[3, 60]), (4, vec![3, 60]), "and another among the same no more than one");
+        assert_eq!(lost(300, &[3, 250]), (6, vec![3, 250]));
+    }
+
+    #[test]
+    fn what_passes_by_itself_puts_nothing_aside() {
+        let mut care = Care::default();
+        let notes = [1, 2].map(|n| Note { id: Uuid::from_u128(n), told: Told::Sites });
+        for _ in 0..3 {
+            care.begins(&notes[..care.batch().min(2)]);
+            assert_eq!(care.failed(true), None);
+        }
+        care.begins(&notes[..1]);
+        care.went_well();
+        assert_eq!(care.batch(), BATCH, "the database was away, and no note was bad");
+        // a command that fails says nothing about a note
+        care.begins(&notes);
+        care.failed(false);
+        care.begins_without_notes();
+        assert_eq!(care.failed(false), None);
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_trouble_and_not_the_end() {
+        let term = async { panic!("on purpose") };
+        assert!(matches!(caught(term).await, Err(Trouble::Panicked)));
+        assert!(matches!(caught(async { Ok(Over::Stopped) }).await, Ok(Over::Stopped)));
     }
 }

@@ -11,9 +11,11 @@ mod lead;
 pub(crate) mod leading;
 pub(crate) mod notes;
 pub(crate) mod once;
+mod steps;
 mod tell;
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -65,8 +67,62 @@ impl Default for Pace {
     }
 }
 
-/// Frames down to an agent.
-pub type Frames = mpsc::Sender<Result<AgentSessionResponse, Status>>;
+/// The way down to one stream of an agent. Cloning shares it.
+#[derive(Clone)]
+pub struct Frames {
+    sender: mpsc::Sender<Result<AgentSessionResponse, Status>>,
+    /// Nothing is told through it any more: whoever holds it open ends it.
+    over: CancellationToken,
+    /// Because another has taken its place.
+    taken_over: Arc<AtomicBool>,
+}
+
+impl Frames {
+    /// One that an agent may be so many frames behind in.
+    pub fn new(behind_most: usize) -> (Frames, mpsc::Receiver<Result<AgentSessionResponse, Status>>) {
+        let (sender, frames) = mpsc::channel(behind_most);
+        (Frames { sender, over: CancellationToken::new(), taken_over: Arc::default() }, frames)
+    }
+
+    /// Tells the agent something at once, or not at all: one who is too far behind loses the stream.
+    pub fn tell(&self, frame: Result<AgentSessionResponse, Status>) -> bool {
+        let told = self.sender.try_send(frame).is_ok();
+        if !told {
+            self.over.cancel();
+        }
+        told
+    }
+
+    /// Tells the agent something as soon as she has read what was before it; false if she has gone.
+    pub async fn send(&self, frame: Result<AgentSessionResponse, Status>) -> bool {
+        self.sender.send(frame).await.is_ok()
+    }
+
+    /// Another stream has taken its place.
+    pub fn take_over(&self) {
+        self.taken_over.store(true, Ordering::Release);
+        self.over.cancel();
+    }
+
+    /// Ends when nothing is told through it any more, with what the agent is to be told last. One who has missed
+    /// something comes again and hears everything in the next welcome.
+    pub async fn over(&self) -> Status {
+        self.over.cancelled().await;
+        if self.taken_over.load(Ordering::Acquire) {
+            return frames::taken_over();
+        }
+        Fault::Unavailable("the stream fell behind".into()).into()
+    }
+
+    /// Ends when nobody listens any more.
+    pub async fn closed(&self) {
+        self.sender.closed().await;
+    }
+
+    fn is(&self, other: &Frames) -> bool {
+        self.sender.same_channel(&other.sender)
+    }
+}
 
 /// Something for the engine to do; answered after the commit.
 pub enum Work {
@@ -108,6 +164,15 @@ pub struct Desks {
     seats: mpsc::UnboundedSender<Seat>,
 }
 
+/// What every engine of this process stands on.
+#[derive(Clone)]
+struct Ground {
+    deps: Deps,
+    me: Uuid,
+    pace: Pace,
+    kept: Kept,
+}
+
 /// Runs the engines.
 pub struct House {
     deps: Deps,
@@ -134,14 +199,17 @@ impl Desks {
         if let Some(desk) = desks.get(&provider) {
             return Ok(desk.clone());
         }
-        let (sender, work) = mpsc::channel(WAITING_MOST);
-        let (leads, leading) = watch::channel(Leading::Nobody);
-        let wake = Arc::new(Notify::new());
-        let desk = Desk { work: sender, wake: wake.clone(), leads: leading };
-        let seat = Seat { provider, work, wake, leads };
+        let (desk, seat) = pair(provider);
         self.seats.send(seat).map_err(|_| Fault::Unavailable("the process is stopping".into()))?;
         desks.insert(provider, desk.clone());
         Ok(desk)
+    }
+
+    /// Another seat for a provider whose engine ended: who comes from now on reaches that one.
+    fn anew(&self, provider: ProviderId) -> Option<Seat> {
+        let (desk, seat) = pair(provider);
+        self.desks.lock().ok()?.insert(provider, desk);
+        Some(seat)
     }
 
     /// Tells a provider's engine that notes wait; only a hint.
@@ -150,6 +218,14 @@ impl Desks {
             desk.wake.notify_one();
         }
     }
+}
+
+/// A desk and the engine's end of it.
+fn pair(provider: ProviderId) -> (Desk, Seat) {
+    let (sender, work) = mpsc::channel(WAITING_MOST);
+    let (leads, leading) = watch::channel(Leading::Nobody);
+    let wake = Arc::new(Notify::new());
+    (Desk { work: sender, wake: wake.clone(), leads: leading }, Seat { provider, work, wake, leads })
 }
 
 impl Desk {
@@ -259,17 +335,26 @@ impl House {
     /// Leads engines until told to stop, then lets go of their leases.
     pub async fn run(mut self, stop: CancellationToken) {
         let mut engines = JoinSet::new();
+        // Whose engine each of them is.
+        let mut whose: HashMap<tokio::task::Id, ProviderId> = HashMap::new();
+        let ground = Ground { deps: self.deps.clone(), me: self.me, pace: self.pace, kept: self.kept };
         let mut look = tokio::time::interval(LOOK_FOR_PROVIDERS);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 () = stop.cancelled() => break,
                 Some(seat) = self.seats.recv() => {
-                    engines.spawn(lead::lead(self.deps.clone(), self.me, seat, self.pace, self.kept, stop.clone()));
+                    let provider = seat.provider;
+                    let engine = engines.spawn(lead::lead(ground.clone(), seat, stop.clone()));
+                    whose.insert(engine.id(), provider);
                 }
-                Some(ended) = engines.join_next(), if !engines.is_empty() => {
-                    if let Err(error) = ended {
-                        tracing::error!(%error, "an engine ended unexpectedly");
+                Some(ended) = engines.join_next_with_id(), if !engines.is_empty() => {
+                    let Err(error) = ended else { continue };
+                    let Some(provider) = whose.remove(&error.id()) else { continue };
+                    tracing::error!(provider.id = %provider, %error, "an engine ended unexpectedly, and another takes its seat");
+                    if let Some(seat) = self.desks.anew(provider) {
+                        let engine = engines.spawn(lead::lead_later(ground.clone(), seat, stop.clone()));
+                        whose.insert(engine.id(), provider);
                     }
                 }
                 _ = look.tick() => self.look_for_providers().await,
@@ -287,5 +372,58 @@ impl House {
             }
             Err(error) => tracing::debug!(error = kit::fault::chain(&error), "providers could not be looked for"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tonic::Code;
+
+    fn frame() -> Result<AgentSessionResponse, Status> {
+        Ok(AgentSessionResponse { frame: None })
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_falls_behind_is_over_for_everybody_who_holds_it() {
+        let (frames, mut read) = Frames::new(2);
+        let session = frames.clone();
+        assert!(frames.tell(frame()) && frames.tell(frame()));
+        assert!(!session.over.is_cancelled(), "as long as it takes what it is told");
+        assert!(!frames.tell(frame()));
+        assert_eq!(session.over().await.code(), Code::Unavailable);
+        assert!(read.recv().await.is_some(), "what was told before is heard");
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_another_took_over_says_so_however_far_it_is_behind() {
+        for behind in [0, 1, 2] {
+            let (frames, _read) = Frames::new(1);
+            for _ in 0..behind {
+                frames.tell(frame());
+            }
+            let session = frames.clone();
+            frames.take_over();
+            assert_eq!(session.over().await.code(), Code::Aborted, "{behind}");
+        }
+    }
+
+    #[tokio::test]
+    async fn whoever_comes_after_an_engine_ended_reaches_the_next() {
+        let (seats, mut taken) = mpsc::unbounded_channel();
+        let desks = Desks { desks: Arc::default(), seats };
+        let provider = ProviderId(Uuid::from_u128(1));
+        let before = desks.of(provider).expect("a desk");
+        drop(taken.recv().await.expect("its seat"));
+        assert!(before.work.is_closed(), "it has ended");
+        let mut seat = desks.anew(provider).expect("another seat");
+        leading::tell(&seat.leads, Leading::Here(1));
+        let look = tokio::spawn(async move { desks.of(provider)?.look(|_| 7).await });
+        match seat.work.recv().await.expect("somebody comes") {
+            Work::Look(look) => look(&Engine::new(1, 0)),
+            _ => panic!("something else"),
+        }
+        assert_eq!(look.await.expect("it ends").expect("answered"), 7);
+        assert!(before.leading().await.is_err(), "and who was there before is asked to come again");
     }
 }

@@ -26,7 +26,7 @@ pub(super) fn set(constraint: &str, names: &[&str]) -> String {
 }
 
 /// What of a contact may change while it is open.
-const OF_CONTACT: [&str; 17] = [
+const OF_CONTACT: [&str; 20] = [
     "waiting_since",
     "due_at",
     "preferred_agent_id",
@@ -44,12 +44,16 @@ const OF_CONTACT: [&str; 17] = [
     "blocked_since",
     "aside_until",
     "first_taken_at",
+    "requeued_at",
+    "overruled_priority",
+    "overruled_due_at",
 ];
 
 /// What of it may change besides, if seldom.
-const NEEDS: [&str; 4] = [
+const NEEDS: [&str; 5] = [
     "language = n.language",
     "minimum_level = n.minimum_level",
+    "level_of_policy = n.level_of_policy",
     "required_skills = array(select jsonb_array_elements_text(n.required_skills))",
     "preferred_skills = array(select jsonb_array_elements_text(n.preferred_skills))",
 ];
@@ -80,13 +84,17 @@ fn contacts(tx: &mut TenantTx, changes: &Changes) {
         .with("priority", "text", of.iter().map(|c| c.priority.word()))
         .with("blocked_since", "timestamptz", of.iter().map(|c| c.blocked_since.map(put)))
         .with("aside_until", "timestamptz", of.iter().map(|c| c.aside_until.map(put)))
-        .with("first_taken_at", "timestamptz", of.iter().map(|c| c.first_taken_at.map(put)));
+        .with("first_taken_at", "timestamptz", of.iter().map(|c| c.first_taken_at.map(put)))
+        .with("requeued_at", "timestamptz", of.iter().map(|c| c.requeued_at.map(put)))
+        .with("overruled_priority", "text", of.iter().map(|c| c.overruled.map(|(priority, _)| priority.word())))
+        .with("overruled_due_at", "timestamptz", of.iter().map(|c| c.overruled.map(|(_, due_at)| put(due_at))));
     let mut sets: Vec<String> = OF_CONTACT.iter().map(|name| format!("{name} = n.{name}")).collect();
     let columns = if changes.amended {
         sets.extend(NEEDS.map(String::from));
         columns
             .with("language", "text", of.iter().map(|c| c.needs.language.as_str()))
             .with("minimum_level", "text", of.iter().map(|c| c.needs.minimum_level.word()))
+            .with("level_of_policy", "bool", of.iter().map(|c| c.needs.level_of_policy))
             .with("required_skills", "jsonb", of.iter().map(|c| words(&c.needs.required)))
             .with("preferred_skills", "jsonb", of.iter().map(|c| words(&c.needs.preferred)))
     } else {

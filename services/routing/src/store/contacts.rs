@@ -15,10 +15,10 @@ use engine::needs::{Channel, Language, Level, Needs, Priority, Softs};
 macro_rules! columns {
     ($rest:literal) => {
         concat!(
-            "select seller_id, contact_id, ticket_id, ticket_number, channel, language, minimum_level, required_skills,
-                    preferred_skills, priority, waiting_since, due_at, preferred_agent_id, state, queued_at, agent_id,
+            "select seller_id, contact_id, ticket_id, ticket_number, channel, language, minimum_level, level_of_policy,
+                    required_skills, preferred_skills, priority, waiting_since, due_at, preferred_agent_id, state, queued_at, agent_id,
                     offer_id, assigned_at, wrap_until, ended_at, offers_made, dropped, blocked_reason, blocked_since,
-                    aside_until, first_taken_at, version
+                    aside_until, first_taken_at, requeued_at, overruled_priority, overruled_due_at, version
                from routing.contact ",
             $rest
         )
@@ -34,6 +34,7 @@ pub(super) struct Row {
     channel: String,
     language: String,
     minimum_level: String,
+    level_of_policy: bool,
     required_skills: Vec<String>,
     preferred_skills: Vec<String>,
     priority: String,
@@ -53,6 +54,9 @@ pub(super) struct Row {
     blocked_since: Option<Timestamp>,
     aside_until: Option<Timestamp>,
     first_taken_at: Option<Timestamp>,
+    requeued_at: Option<Timestamp>,
+    overruled_priority: Option<String>,
+    overruled_due_at: Option<Timestamp>,
     version: i64,
 }
 
@@ -60,6 +64,10 @@ impl TryFrom<Row> for Contact {
     type Error = Failure;
 
     fn try_from(row: Row) -> Result<Contact, Failure> {
+        let overruled = match (&row.overruled_priority, row.overruled_due_at) {
+            (Some(priority), Some(due_at)) => Some((word(&Priority::ALL, Priority::word, priority)?, get(due_at))),
+            _ => None,
+        };
         let language = Language::parse(&row.language).map_err(|e| Failure::Inconsistent(e.to_string()))?;
         Ok(Contact {
             id: ContactId(row.contact_id),
@@ -70,6 +78,7 @@ impl TryFrom<Row> for Contact {
                 channel: word(&Channel::ALL, Channel::word, &row.channel)?,
                 language,
                 minimum_level: word(&Level::ALL, Level::word, &row.minimum_level)?,
+                level_of_policy: row.level_of_policy,
                 required: row.required_skills.into_iter().collect(),
                 preferred: row.preferred_skills.into_iter().collect(),
             },
@@ -93,6 +102,8 @@ impl TryFrom<Row> for Contact {
             blocked_since: row.blocked_since.map(get),
             aside_until: row.aside_until.map(get),
             first_taken_at: row.first_taken_at.map(get),
+            requeued_at: row.requeued_at.map(get),
+            overruled,
             version: row.version,
         })
     }
@@ -123,6 +134,7 @@ fn keep_new(tx: &mut TenantTx, new: &[Contact], conflict: &str) {
         .with("channel", "text", new.iter().map(|c| c.needs.channel.word()))
         .with("language", "text", new.iter().map(|c| c.needs.language.as_str()))
         .with("minimum_level", "text", new.iter().map(|c| c.needs.minimum_level.word()))
+        .with("level_of_policy", "bool", new.iter().map(|c| c.needs.level_of_policy))
         .with("required_skills", "jsonb", new.iter().map(|c| words(&c.needs.required)))
         .with("preferred_skills", "jsonb", new.iter().map(|c| words(&c.needs.preferred)))
         .with("priority", "text", new.iter().map(|c| c.priority.word()))
@@ -132,10 +144,10 @@ fn keep_new(tx: &mut TenantTx, new: &[Contact], conflict: &str) {
         .with("queued_at", "timestamptz", new.iter().map(|c| put(c.queued_at)));
     let statement = format!(
         "insert into routing.contact (provider_id, seller_id, contact_id, ticket_id, ticket_number, channel, language,
-             minimum_level, required_skills, preferred_skills, priority, waiting_since, due_at, preferred_agent_id, state,
+             minimum_level, level_of_policy, required_skills, preferred_skills, priority, waiting_since, due_at, preferred_agent_id, state,
              queued_at, offers_made, dropped, version)
          select {provider}, n.seller_id, n.contact_id, n.ticket_id, n.ticket_number, n.channel, n.language,
-                n.minimum_level, array(select jsonb_array_elements_text(n.required_skills)),
+                n.minimum_level, n.level_of_policy, array(select jsonb_array_elements_text(n.required_skills)),
                 array(select jsonb_array_elements_text(n.preferred_skills)), n.priority, n.waiting_since, n.due_at,
                 n.preferred_agent_id, 'queued', n.queued_at, 0, 0, 0
            from {} as n{conflict}",

@@ -22,10 +22,10 @@ pub enum Told {
     Contact(Box<Handed>),
     /// The same as it was noted before notes said themselves what came in.
     Named { seller: SellerId, contact: ContactId, waiting_since: At, due_at: At, preferred: Option<AgentId> },
-    /// A contact is no longer needed.
-    Withdrawn { contact: ContactId, reason: String },
+    /// A contact is no longer needed. Notes of before did not say whose it is.
+    Withdrawn { seller: Option<SellerId>, contact: ContactId, reason: String },
     /// A contact was answered.
-    Handled { contact: ContactId, agent: Option<AgentId> },
+    Handled { seller: Option<SellerId>, contact: ContactId, agent: Option<AgentId> },
     /// An agent changed.
     Agent(AgentId),
     /// A seller's terms changed.
@@ -62,13 +62,13 @@ pub enum Why {
 /// A note.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Note {
-    /// Its id; notes are read in this order.
+    /// Its id.
     pub id: Uuid,
     /// What it tells.
     pub told: Told,
 }
 
-/// Leaves notes, with the commit.
+/// Leaves notes, with the commit. They are read in this order.
 pub fn leave(tx: &mut TenantTx, notes: &[Note]) {
     if notes.is_empty() {
         return;
@@ -129,11 +129,13 @@ impl Row {
                 (row.waiting_since, row.due_at) = (Some(put(*waiting_since)), Some(put(*due_at)));
                 ("contact", contact.0)
             }
-            Told::Withdrawn { contact, reason } => {
+            Told::Withdrawn { seller, contact, reason } => {
+                row.of_seller = seller.map(|seller| seller.0);
                 row.reason.clone_from(reason);
                 ("withdrawn", contact.0)
             }
-            Told::Handled { contact, agent } => {
+            Told::Handled { seller, contact, agent } => {
+                row.of_seller = seller.map(|seller| seller.0);
                 row.agent_id = agent.map(|agent| agent.0);
                 ("handled", contact.0)
             }
@@ -176,8 +178,14 @@ impl TryFrom<Row> for Note {
                     preferred: agent,
                 },
             },
-            "withdrawn" => Told::Withdrawn { contact: ContactId(row.subject_id), reason: row.reason },
-            "handled" => Told::Handled { contact: ContactId(row.subject_id), agent },
+            "withdrawn" => Told::Withdrawn {
+                seller: row.of_seller.map(SellerId),
+                contact: ContactId(row.subject_id),
+                reason: row.reason,
+            },
+            "handled" => {
+                Told::Handled { seller: row.of_seller.map(SellerId), contact: ContactId(row.subject_id), agent }
+            }
             "agent" => Told::Agent(AgentId(row.subject_id)),
             "seller" => Told::Seller(seller()?),
             "policy" => Told::Policy(seller()?),
@@ -197,12 +205,12 @@ pub struct Waiting {
     pub note: Result<Note, Failure>,
 }
 
-/// The next notes, oldest first; one that cannot be read says nothing about the others.
+/// The next notes, in the order in which they were left; one that cannot be read says nothing about the others.
 pub async fn waiting(tx: &mut TenantTx, most: i64) -> Result<Vec<Waiting>, Failure> {
     let provider = tx.provider();
     let rows: Vec<PgRow> = sqlx::query(
         "select intake_id, kind, of_seller, subject_id, agent_id, waiting_since, due_at, reason, content
-           from routing.intake where provider_id = $1 and not failed order by intake_id limit $2",
+           from routing.intake where provider_id = $1 and not failed order by place limit $2",
     )
     .bind(provider.0)
     .bind(most)

@@ -29,10 +29,10 @@ pub async fn providers(db: &TenantDb) -> Result<Vec<ProviderId>, Failure> {
                          from p where p.id is not null)
                    select id, null::uuid, id from p where id is not null and $1::timestamptz is not null limit $2";
     let notes = "with recursive p (id) as (
-                     (select provider_id from routing.intake where not failed order by provider_id, intake_id limit 1)
+                     (select provider_id from routing.intake where not failed order by provider_id limit 1)
                      union all
                      select (select i.provider_id from routing.intake i where not failed and i.provider_id > p.id
-                              order by i.provider_id, i.intake_id limit 1)
+                              order by i.provider_id limit 1)
                        from p where p.id is not null)
                  select id, null::uuid, id from p where id is not null and $1::timestamptz is not null limit $2";
     let mut found: Vec<ProviderId> = Vec::new();

@@ -7,13 +7,16 @@ use engine::policy::{AgentOrder, Policy};
 
 use super::checks::{Checks, channel_words, level_words};
 use super::{Arrivals, Coming, Horizon, Retry, Type};
-use crate::chance::Dist;
 use crate::scenario::{self, ContactType, PolicyPart, Scenario, Turned};
 
 /// A promise that is never late: contacts go in the order in which they come.
 const NO_PROMISE: f64 = 30.0 * 86_400.0;
 /// A wait that nobody reaches.
 const NO_MAXIMUM: f64 = 3_650.0 * 86_400.0;
+
+/// What is said of a stretch that never comes to be.
+const ENDS_BEFORE: &str = "must end after it begins: a time of day is the first such after horizon.start, a later one is \
+                           written as a length of time (\"26 h\")";
 
 /// A language for a type that names none: of those that ISO 639 keeps free.
 fn own_language(number: usize) -> Language {
@@ -189,8 +192,7 @@ pub(super) fn arrivals(checks: &mut Checks, horizon: &Horizon, contact: &Contact
     } else if let Some(gaps) = &written.gaps {
         let unfit = written.day_factor.is_some() || !written.day_factors.is_empty() || !written.surges.is_empty();
         checks.require(!unfit, place(".gaps"), "cannot be changed by surges and factors of the day");
-        let zero = matches!(gaps, Dist::Deterministic(span) if span.0 <= 0.0);
-        checks.require(!zero, place(".gaps"), "must be more than 0");
+        checks.require(!gaps.is_always_zero(), place(".gaps"), "must be more than 0");
         Coming::Gaps(checks.sampler(place(".gaps"), gaps))
     } else if let Some(moments) = &written.at {
         let mut moments: Vec<f64> = moments.iter().map(|moment| moment.after_start(start)).collect();
@@ -201,14 +203,19 @@ pub(super) fn arrivals(checks: &mut Checks, horizon: &Horizon, contact: &Contact
     };
     let surges = written.surges.iter().map(|surge| {
         checks.require(surge.factor.is_finite() && surge.factor >= 0.0, place(".surges"), "must not be negative");
-        (surge.from.after_start(start), surge.to.end_after_start(start), surge.factor)
+        let (from, to) = (surge.from.after_start(start), surge.to.end_after_start(start));
+        checks.require(from < to, place(".surges"), ENDS_BEFORE);
+        (from, to, surge.factor)
     });
     let surges = surges.collect();
+    let from = written.from.map_or(0.0, |moment| moment.after_start(start));
+    let until = written.until.map_or(f64::INFINITY, |moment| moment.end_after_start(start));
+    checks.require(from < until, place(".until"), ENDS_BEFORE);
     checks.factors(place(".day_factors"), &written.day_factors);
     Arrivals {
         kind,
-        from: written.from.map_or(0.0, |moment| moment.after_start(start)),
-        until: written.until.map_or(f64::INFINITY, |moment| moment.end_after_start(start)),
+        from,
+        until,
         surges,
         batch: written.batch.as_ref().map(|dist| checks.ending(place(".batch"), dist)),
         day_factor: written.day_factor.as_ref().map(|dist| checks.ending(place(".day_factor"), dist)),

@@ -361,6 +361,11 @@ fn window(checks: &mut Checks, horizon: &Horizon, written: &scenario::Window) ->
     let to = written.to.end_after_start(horizon.midnight_to_start);
     let place = format!("window \"{}\"", written.name);
     checks.require(from < to, place.as_str(), "must end after it begins");
+    checks.require(
+        from < horizon.length && horizon.warm_up < to,
+        place.as_str(),
+        "lies outside of what is looked at, from horizon.warm_up to horizon.length",
+    );
     checks.require(horizon.batches <= 1, place, "a run in batches has no windows");
     Window { name: written.name.clone(), from, to }
 }

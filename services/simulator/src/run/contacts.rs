@@ -173,6 +173,12 @@ impl World<'_> {
     /// The customer has waited long enough.
     pub(super) fn leave(&mut self, slot: u32, serial: u64) -> Result<(), Broken> {
         let slot = slot as usize;
+        // What the engine does by itself at this very moment happens first: it may have expired.
+        if self.live[slot].is_some_and(|live| live.serial == serial)
+            && self.engine.next_due().is_some_and(|due| due.0 <= self.now)
+        {
+            self.tell(Event::Tick)?;
+        }
         let Some(live) = self.live[slot].filter(|live| live.serial == serial) else { return Ok(()) };
         if matches!(live.stands, Stands::Working(_)) {
             return Ok(());

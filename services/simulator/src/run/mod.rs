@@ -66,8 +66,8 @@ enum What {
     Staff(u32, u32),
     /// A customer has waited long enough.
     Leave(u32, u64),
-    /// An agent takes what she is offered.
-    Take(u32, u64),
+    /// An agent takes what she is offered, if it is this offer still.
+    Take(u32, u64, OfferId),
     /// The next contact of a type comes.
     Come(u32),
     /// Somebody comes again.
@@ -335,7 +335,7 @@ impl<'a> World<'a> {
                 What::Come(kind) => self.come(kind)?,
                 What::Finish(slot, serial, turn) => self.finish(slot, serial, turn)?,
                 What::Leave(slot, serial) => self.leave(slot, serial)?,
-                What::Take(slot, serial) => self.take(slot, serial)?,
+                What::Take(slot, serial, offer) => self.take(slot, serial, offer)?,
                 What::Staff(group, count) => self.staff(group, count)?,
                 What::Again(caller) => self.again(caller)?,
             }
@@ -373,7 +373,7 @@ impl<'a> World<'a> {
                     let serial = live.serial;
                     let most = self.engine.offer(offer).map_or(i64::MAX, |offer| offer.expires_at.0 - LAST_MOMENT);
                     let at = (self.now + micros(after.draw(&mut self.accepting))).min(most);
-                    self.plan_at(at, What::Take(slot as u32, serial));
+                    self.plan_at(at, What::Take(slot as u32, serial, offer));
                 }
             }
         }
@@ -409,8 +409,10 @@ impl<'a> World<'a> {
             }
         }
         for contact in changes.contacts {
-            if contact.state == ContactState::Expired {
-                self.gave_up(low(contact.id.0));
+            let slot = low(contact.id.0);
+            let serial = contact.id.0.as_u64_pair().0;
+            if contact.state == ContactState::Expired && self.live[slot].is_some_and(|live| live.serial == serial) {
+                self.gave_up(slot);
             }
         }
         Ok(())
@@ -438,6 +440,7 @@ fn needs(kind: &Type) -> Needs {
         channel: kind.channel,
         language: kind.language,
         minimum_level: kind.minimum_level,
+        level_of_policy: false,
         required: kind.required.clone(),
         preferred: kind.preferred.clone(),
     }

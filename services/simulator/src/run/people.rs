@@ -12,11 +12,12 @@ use crate::tally::Sum;
 
 impl World<'_> {
     /// A slow agent takes what she is offered.
-    pub(super) fn take(&mut self, slot: u32, serial: u64) -> Result<(), Broken> {
+    pub(super) fn take(&mut self, slot: u32, serial: u64, offer: OfferId) -> Result<(), Broken> {
         let slot = slot as usize;
         let Some(live) = self.live[slot].filter(|live| live.serial == serial) else { return Ok(()) };
-        let Stands::Ringing(person, offer) = live.stands else { return Ok(()) };
-        if self.engine.offer(offer).is_none() {
+        // It may have been taken back and offered anew meanwhile: that offer has its own time.
+        let Stands::Ringing(person, rings) = live.stands else { return Ok(()) };
+        if rings != offer || self.engine.offer(offer).is_none() {
             return Ok(());
         }
         self.accept(slot, person as usize, offer)?;

@@ -126,6 +126,7 @@ impl Burst {
                     channel: Channel::Phone,
                     language: Burst::language(*language),
                     minimum_level: Level::B2,
+                    level_of_policy: false,
                     required: Default::default(),
                     preferred: Default::default(),
                 },

@@ -649,3 +649,221 @@ fn a_contact_of_another_seller_is_not_there_for_this_one() {
     assert_eq!(desk.apply(Event::Amend(Box::new(theirs))), Err(Refusal::ContactNotFound));
     assert_eq!(desk.contacts[&contact(1)], before);
 }
+
+#[test]
+fn an_answer_of_an_agent_who_has_gone_is_written_up_and_done_and_never_goes_back() {
+    let mut desk = Desk::with_seller();
+    desk.ok(Event::Policy(seller(1), Policy { version: 1, wrap_seconds: 1_800, ..Policy::default() }));
+    desk.hire(profile(1, &[1], &[("it", Level::Native)]));
+    desk.hire(profile(2, &[1], &[("it", Level::Native)]));
+    desk.online(1);
+    desk.mail(1, "it");
+    desk.accept(1);
+    desk.ok(Event::Presence { agent: agent(1), epoch: None, presence: Presence::Offline, reason: String::new() });
+    desk.later(100);
+    desk.ok(Event::Handled { contact: contact(1), agent: Some(agent(1)) });
+    assert_eq!(desk.state(1), ContactState::Wrap);
+    desk.later(850);
+    desk.online(2);
+    assert_eq!((desk.state(1), desk.pending(2)), (ContactState::Wrap, None), "answered is not offered again");
+    desk.later(950);
+    assert_eq!(desk.state(1), ContactState::Done);
+    assert!(desk.decisions.iter().all(|decision| decision.kind != Kind::Requeued));
+}
+
+/// A seller at its ceiling of one contact: a German who is always busy with the next, an Italian who is free, eight
+/// German mails and, last, an Italian one.
+fn at_its_ceiling() -> Desk {
+    let mut desk = Desk::with_seller();
+    let policy = Policy { version: 1, ceiling: 1, maximum_wait_seconds: 600, ..Policy::default() };
+    desk.ok(Event::Policy(seller(1), policy));
+    desk.hire(profile(1, &[1], &[("de", Level::Native)]));
+    desk.hire(profile(2, &[1], &[("it", Level::Native)]));
+    desk.online(1);
+    desk.online(2);
+    for n in 1..=8 {
+        desk.mail(n, "de");
+        desk.later(1);
+    }
+    desk.mail(9, "it");
+    desk
+}
+
+#[test]
+fn at_a_ceiling_what_only_others_can_take_goes_as_well() {
+    let mut desk = at_its_ceiling();
+    for done in 1..=8 {
+        assert_eq!(desk.offered_to(done), Some(agent(1)), "in the order in which they are due");
+        desk.accept(1);
+        complete(&mut desk, 1, done, Completion::Done).expect("hers");
+        if done == 8 || desk.offered_to(9).is_some() {
+            break;
+        }
+    }
+    assert_eq!(desk.offered_to(9), Some(agent(2)), "it was due after all the others");
+
+    // and what has waited too long goes before everything
+    let mut desk = at_its_ceiling();
+    desk.accept(1);
+    let mut waits_longer = arriving(20, 1, Channel::Email, "it", desk.now);
+    waits_longer.waiting_since = START.plus_seconds(-600);
+    desk.enqueue(waits_longer);
+    complete(&mut desk, 1, 1, Completion::Done).expect("hers");
+    assert_eq!(desk.offered_to(20), Some(agent(2)));
+    desk.accept(2);
+    complete(&mut desk, 2, 20, Completion::Done).expect("hers");
+    assert_eq!(desk.offered_to(2), Some(agent(1)), "then the next again");
+}
+
+#[test]
+fn what_goes_when_a_ceiling_is_raised_is_what_is_due_first_in_whatever_queue() {
+    for earlier in ["it", "de"] {
+        let mut desk = Desk::with_seller();
+        desk.ok(Event::PauseQueue { seller: seller(1), until: None, reason: "drill".to_owned() });
+        desk.ok(Event::Policy(seller(1), Policy { version: 1, ceiling: 1, ..Policy::default() }));
+        desk.hire(profile(1, &[1], &[("de", Level::Native)]));
+        desk.hire(profile(2, &[1], &[("it", Level::Native)]));
+        desk.online(1);
+        desk.online(2);
+        for (n, tag) in [(1, "it"), (2, "de")] {
+            let mut new = arriving(n, 1, Channel::Email, tag, desk.now);
+            new.due_at = new.due_at.plus_seconds(if tag == earlier { -60 } else { 0 });
+            desk.enqueue(new);
+        }
+        desk.ok(Event::ResumeQueue { seller: seller(1) });
+        let offered = [desk.offered_to(1).is_some(), desk.offered_to(2).is_some()];
+        assert_eq!(offered, [earlier == "it", earlier == "de"], "{earlier} is due first");
+    }
+}
+
+#[test]
+fn nobody_is_silent_while_nobody_could_be_heard() {
+    let mut desk = Desk::with_seller();
+    desk.hire(profile(1, &[1], &[("it", Level::Native)]));
+    desk.hire(profile(2, &[1], &[("it", Level::Native)]));
+    desk.online(1);
+    desk.online(2);
+    desk.mail(1, "it");
+    desk.accept(1);
+    desk.later(LEASE_SECONDS - 15);
+    // a minute of nothing, and then what she said meanwhile
+    desk.now = desk.now.plus_seconds(60);
+    let unheard = Event::Unheard { micros: 60_000_000 };
+    desk.apply_together(vec![unheard.clone(), Event::Heartbeat { agent: agent(1), epoch: Some(1) }]);
+    assert_eq!(desk.state(1), ContactState::Assigned);
+    let presence = |desk: &Desk, n: u8| desk.sessions[&agent(n)].presence;
+    assert_eq!([presence(&desk, 1), presence(&desk, 2)], [Presence::Available; 2]);
+    // the one who really said nothing goes when her own silence is as long as a lease
+    desk.later(14);
+    assert_eq!([presence(&desk, 1), presence(&desk, 2)], [Presence::Available; 2]);
+    desk.later(1);
+    assert_eq!([presence(&desk, 1), presence(&desk, 2)], [Presence::Available, Presence::Offline]);
+    let made = desk.decisions.clone();
+    let replayed = desk.journal().into_iter().flat_map(|(page, rounds)| page.open().replay(rounds).decisions);
+    assert_eq!(replayed.collect::<Vec<_>>(), made, "and a replay says the same");
+    // nobody is seen before she came, or after now
+    desk.ok(Event::Unheard { micros: i64::MAX });
+    desk.later(LEASE_SECONDS);
+    assert_eq!(presence(&desk, 1), Presence::Offline);
+}
+
+/// What a second policy makes of contacts that wait under a first.
+fn under(before: Policy, prepare: impl Fn(&mut Desk), after: Policy) -> Desk {
+    let mut desk = Desk::with_seller();
+    desk.ok(Event::Policy(seller(1), Policy { version: 1, ..before }));
+    desk.hire(profile(1, &[1], &[("it", Level::Native)]));
+    desk.hire(profile(2, &[1], &[("it", Level::B2)]));
+    prepare(&mut desk);
+    desk.ok(Event::Policy(seller(1), Policy { version: 2, ..after }));
+    desk
+}
+
+#[test]
+fn what_waits_expires_goes_first_and_is_kept_by_the_policy_of_now() {
+    let usual = Policy::default;
+    let expires = |seconds| Policy { maximum_wait_seconds: 60, expire_seconds: seconds, ..usual() };
+    for aside in [false, true] {
+        let waits = |desk: &mut Desk| {
+            desk.mail(1, "it");
+            if aside {
+                let until = Some(desk.now.plus_seconds(59));
+                desk.ok(Event::SetAside { contact: contact(1), until, version: None });
+            }
+        };
+        let mut desk = under(expires(10_000), waits, expires(100));
+        desk.later(99);
+        assert_eq!(desk.state(1), ContactState::Queued);
+        desk.later(1);
+        assert_eq!(desk.state(1), ContactState::Expired, "sooner, {aside}");
+        let mut desk = under(expires(100), waits, expires(10_000));
+        desk.later(9_999);
+        assert_eq!(desk.state(1), ContactState::Queued, "later, {aside}");
+    }
+    let mut desk = under(usual(), |desk| desk.mail(1, "it"), expires(0));
+    desk.later(60);
+    let mut sooner = arriving(2, 1, Channel::Email, "it", desk.now);
+    sooner.due_at = START.plus_seconds(70);
+    desk.enqueue(sooner);
+    desk.online(1);
+    assert_eq!(desk.offered_to(1), Some(agent(1)), "it has waited the longest allowed time by now");
+
+    let kept_for_her = |desk: &mut Desk| {
+        desk.online(1);
+        desk.online(2);
+        desk.ok(Event::Presence { agent: agent(1), epoch: None, presence: Presence::Paused, reason: String::new() });
+        let mut new = arriving(1, 1, Channel::Email, "it", desk.now);
+        new.preferred = Some(agent(1));
+        desk.enqueue(new);
+        assert_eq!(desk.state(1), ContactState::Queued);
+    };
+    let affinity_seconds = 3_600;
+    let desk = under(Policy { affinity_seconds, ..usual() }, kept_for_her, usual());
+    assert_eq!(desk.offered_to(1), Some(agent(2)), "it is kept no longer");
+}
+
+#[test]
+fn nothing_stays_aside_longer_than_the_policy_of_now_lets_it_wait() {
+    let aside = |desk: &mut Desk| {
+        desk.online(1);
+        desk.ok(Event::PauseQueue { seller: seller(1), until: None, reason: "drill".to_owned() });
+        desk.mail(1, "it");
+        let until = Some(desk.now.plus_seconds(7_200));
+        desk.ok(Event::SetAside { contact: contact(1), until, version: None });
+        desk.ok(Event::ResumeQueue { seller: seller(1) });
+    };
+    let mut desk = under(Policy::default(), aside, Policy { maximum_wait_seconds: 60, ..Policy::default() });
+    assert_eq!(desk.contacts[&contact(1)].aside_until, Some(START.plus_seconds(60)));
+    desk.later(60 - LEASE_SECONDS + 10);
+    desk.ok(Event::Heartbeat { agent: agent(1), epoch: None });
+    desk.later(LEASE_SECONDS - 10);
+    assert_eq!(desk.offered_to(1), Some(agent(1)));
+}
+
+#[test]
+fn a_level_that_nobody_asked_for_is_that_of_the_policy_of_now() {
+    let of_level = |minimum_level| Policy { minimum_level, ..Policy::default() };
+    let asks = |desk: &mut Desk, n: u16, level_of_policy: bool| {
+        let mut new = arriving(n, 1, Channel::Email, "it", desk.now);
+        new.needs.level_of_policy = level_of_policy;
+        desk.enqueue(new);
+    };
+    let level = |desk: &Desk, n: u16| desk.contacts[&contact(n)].needs.minimum_level;
+    let waits = |desk: &mut Desk| (1..=2).for_each(|n| asks(desk, n, n == 1));
+    let mut desk = under(of_level(Level::B2), waits, of_level(Level::C1));
+    asks(&mut desk, 3, true);
+    assert_eq!([level(&desk, 1), level(&desk, 2), level(&desk, 3)], [Level::C1, Level::B2, Level::C1]);
+    desk.online(2);
+    assert_eq!(desk.offered_to(2), Some(agent(2)), "she speaks too little for the first one");
+    // an offer to somebody who may not take it any more is taken back
+    desk.ok(Event::Policy(seller(1), Policy { version: 3, ..of_level(Level::B2) }));
+    desk.accept(2);
+    assert_eq!(desk.offered_to(1), Some(agent(2)));
+    desk.ok(Event::Policy(seller(1), Policy { version: 4, ..of_level(Level::Native) }));
+    assert_eq!((desk.state(1), desk.state(2)), (ContactState::Queued, ContactState::Assigned));
+    // one that changed while nobody led holds as well
+    desk.policies.insert(seller(1), Policy { version: 5, ..of_level(Level::C2) });
+    desk.take_over();
+    assert_eq!([level(&desk, 1), level(&desk, 2), level(&desk, 3)], [Level::C2, Level::B2, Level::C2]);
+    desk.online(1);
+    assert_eq!(desk.offered_to(1), Some(agent(1)));
+}

@@ -33,7 +33,7 @@ struct Step {
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let wait = prop_oneof![6 => 0_i64..3, 3 => 0_i64..60, 1 => 0_i64..2_000];
-    let step = (0_u8..49, 0_u8..AGENTS, 0..CONTACTS, wait).prop_map(|(what, who, which, seconds)| Step {
+    let step = (0_u8..51, 0_u8..AGENTS, 0..CONTACTS, wait).prop_map(|(what, who, which, seconds)| Step {
         what,
         who,
         which,
@@ -79,6 +79,7 @@ fn event(desk: &Desk, step: &Step, turn: i64) -> Event {
             let mut new = arriving(step.which, step.who % SELLERS, channel, tag, desk.now);
             new.due_at = desk.now.plus_seconds(i64::from(step.which) * 7 - 20);
             new.preferred = (step.which.is_multiple_of(4)).then_some(who);
+            new.needs.level_of_policy = step.which.is_multiple_of(5);
             if step.which.is_multiple_of(6) {
                 new.needs.preferred.insert("returns".to_owned());
             }
@@ -142,6 +143,7 @@ fn event(desk: &Desk, step: &Step, turn: i64) -> Event {
                 policy.overflow_before_due_seconds = i64::from(step.who) * 10;
             }
             policy.expire_seconds = if step.who == 0 { 1_000 } else { 0 };
+            policy.minimum_level = [Level::B2, Level::C1, Level::B1][usize::from(step.which % 3)];
             Event::Policy(seller(step.who % SELLERS), policy)
         }
         38 => {
@@ -185,6 +187,7 @@ fn event(desk: &Desk, step: &Step, turn: i64) -> Event {
             }
             Event::Amend(Box::new(new))
         }
+        49 => Event::Unheard { micros: step.seconds * 1_000_000 },
         _ => Event::Tick,
     }
 }
@@ -227,6 +230,7 @@ fn check(desk: &Desk) -> Result<(), TestCaseError> {
             (!contact.state.is_final()).then_some(contact),
             "tables and engine agree"
         );
+        prop_assert!(contact.aside_until.is_none() || contact.state == ContactState::Queued, "aside {:?}", contact);
         if contact.state.is_owned() || contact.state == ContactState::Offered {
             let owner = contact.agent.expect("I7: owned by somebody");
             prop_assert!(desk.engine.desk(owner).iter().any(|c| c.id == contact.id), "I7 {:?}", contact);

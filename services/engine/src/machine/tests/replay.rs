@@ -144,3 +144,30 @@ fn a_decision_of_the_past_is_explained_as_it_was() {
     let rivals: Vec<_> = sight.rivals.iter().map(|r| (r.contact, r.tier, r.place)).collect();
     assert_eq!(rivals, [(contact(2), "savable", 1)]);
 }
+
+/// Takes fields away wherever they stand, and counts them.
+fn without(value: &mut serde_json::Value, fields: &[&str]) -> usize {
+    match value {
+        serde_json::Value::Object(map) => {
+            let before = map.len();
+            map.retain(|name, _| !fields.contains(&name.as_str()));
+            before - map.len() + map.values_mut().map(|value| without(value, fields)).sum::<usize>()
+        }
+        serde_json::Value::Array(list) => list.iter_mut().map(|value| without(value, fields)).sum(),
+        _ => 0,
+    }
+}
+
+#[test]
+fn what_was_written_before_some_fields_were_is_read() {
+    let mut desk = a_day();
+    desk.take_over();
+    let (page, _) = desk.journal().pop().expect("a page");
+    let rounds: Vec<Round> = desk.journal().into_iter().flat_map(|(_, rounds)| rounds).collect();
+    let mut old = serde_json::to_value((&page, &rounds)).expect("it can be written");
+    let later = ["level_of_policy", "requeued_at", "overruled", "first_taken_at", "aside_until", "blocked_since"];
+    assert!(without(&mut old, &later) > 0);
+    let (read, told): (Page, Vec<Round>) = serde_json::from_value(old).expect("it can be read");
+    assert_eq!(read.open().contacts().count(), page.open().contacts().count());
+    assert_eq!(told.len(), rounds.len());
+}

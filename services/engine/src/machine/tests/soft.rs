@@ -3,7 +3,7 @@
 use crate::agent::{Presence, Profile};
 use crate::contact::{Block, ContactState};
 use crate::ids::At;
-use crate::machine::{Event, Kind, Rule};
+use crate::machine::{Completion, Event, Kind, Rule};
 use crate::needs::{Channel, Level, Soft, Softs};
 use crate::policy::Policy;
 use crate::refusal::Obstacle;
@@ -208,4 +208,80 @@ fn due_times_without_end_do_no_harm() {
     }
     assert_eq!(desk.offered_to(1), Some(agent(1)));
     assert_eq!(desk.offered_to(2), Some(agent(2)), "late already: whoever is free");
+}
+
+/// A contact that agent 1 has parked for hours when its customer writes again; she has a pause then, agent 2 is free.
+fn parked_for_hours(policy: Policy) -> Desk {
+    let mut desk = Desk::with_seller();
+    desk.ok(Event::Policy(seller(1), Policy { version: 1, ..policy }));
+    desk.hire(profile(1, &[1], &[("it", Level::Native)]));
+    desk.hire(profile(2, &[1], &[("it", Level::C1)]));
+    desk.online(1);
+    desk.mail(1, "it");
+    desk.accept(1);
+    let completion = Completion::Park;
+    desk.ok(Event::Complete { agent: agent(1), epoch: None, contact: contact(1), completion });
+    desk.later(36_000);
+    desk.hello(1, Presence::Paused);
+    desk.online(2);
+    desk.mail(1, "it");
+    desk
+}
+
+/// So long, with everybody still there.
+fn stay(desk: &mut Desk, seconds: i64) {
+    for _ in 0..seconds {
+        desk.later(1);
+        for n in 1..=2 {
+            let _ = desk.apply(Event::Heartbeat { agent: agent(n), epoch: None });
+        }
+    }
+}
+
+#[test]
+fn a_parked_contact_is_kept_for_its_agent_when_its_customer_writes_again() {
+    let mut desk = parked_for_hours(Policy { affinity_seconds: 100, ..Policy::default() });
+    assert_eq!(desk.state(1), ContactState::Queued);
+    desk.take_over();
+    stay(&mut desk, 99);
+    assert_eq!(desk.state(1), ContactState::Queued, "also by another leader");
+    assert_eq!(desk.contacts[&contact(1)].waiting_since, START, "it keeps its age");
+    stay(&mut desk, 1);
+    assert_eq!(desk.offered_to(1), Some(agent(2)));
+}
+
+#[test]
+fn what_is_asked_for_a_while_is_asked_anew_of_a_contact_that_was_parked() {
+    let mut desk = parked_for_hours(Policy { native_seconds: 100, ..Policy::default() });
+    stay(&mut desk, 99);
+    assert_eq!(desk.state(1), ContactState::Queued);
+    stay(&mut desk, 1);
+    assert_eq!(desk.offered_to(1), Some(agent(2)));
+}
+
+#[test]
+fn a_contact_that_is_given_back_after_its_time_can_be_offered_once() {
+    let expires = Policy { version: 1, maximum_wait_seconds: 60, expire_seconds: 600, ..Policy::default() };
+    for comes in [true, false] {
+        let mut desk = Desk::with_seller();
+        desk.ok(Event::Policy(seller(1), expires.clone()));
+        desk.hire(profile(1, &[1], &[("it", Level::Native)]));
+        desk.hire(profile(2, &[1], &[("it", Level::Native)]));
+        desk.online(1);
+        desk.mail(1, "it");
+        desk.accept(1);
+        stay(&mut desk, 700);
+        let completion = Completion::Release;
+        desk.ok(Event::Complete { agent: agent(1), epoch: None, contact: contact(1), completion });
+        stay(&mut desk, 29);
+        assert_eq!(desk.state(1), ContactState::Queued);
+        if comes {
+            desk.online(2);
+            assert_eq!(desk.offered_to(1), Some(agent(2)));
+            let offer = desk.pending(2).expect("an offer");
+            desk.ok(Event::Reject { agent: agent(2), epoch: None, offer, reason: String::new() });
+        }
+        stay(&mut desk, 1);
+        assert_eq!(desk.state(1), ContactState::Expired, "and once is enough");
+    }
 }

@@ -3,7 +3,7 @@
 use crate::agent::Presence;
 use crate::contact::ContactState;
 use crate::machine::{Event, Kind, LEASE_SECONDS, Rule};
-use crate::needs::{Level, Priority};
+use crate::needs::{Channel, Level, Priority};
 use crate::policy::Policy;
 use crate::refusal::{Obstacle, Refusal};
 use crate::testing::*;
@@ -88,6 +88,38 @@ fn a_contact_that_a_hand_makes_pressing_goes_first_and_keeps_its_age() {
 }
 
 #[test]
+fn what_a_hand_said_stays_until_the_ticket_itself_says_otherwise() {
+    let mut desk = Desk::with_seller();
+    let said = arriving(1, 1, Channel::Email, "it", desk.now);
+    desk.enqueue(said.clone());
+    let by_hand = desk.now.plus_seconds(9_000);
+    let (priority, due_at) = (Some(Priority::Urgent), Some(by_hand));
+    desk.ok(Event::Reprioritise { contact: contact(1), priority, due_at, version: None });
+    desk.take_over();
+    let stands = |desk: &Desk| (desk.contacts[&contact(1)].priority, desk.contacts[&contact(1)].due_at);
+    // another word of the customer, another skill: neither is about how soon it matters
+    desk.enqueue(said.clone());
+    let mut skilled = said.clone();
+    skilled.needs.required.insert("returns".to_owned());
+    desk.ok(Event::Amend(Box::new(skilled.clone())));
+    assert_eq!(stands(&desk), (Priority::Urgent, by_hand));
+    assert!(desk.contacts[&contact(1)].needs.required.contains("returns"));
+    // the ticket is due earlier: its priority is not what changed
+    skilled.due_at = desk.now.plus_seconds(60);
+    desk.ok(Event::Amend(Box::new(skilled.clone())));
+    assert_eq!(stands(&desk), (Priority::Urgent, skilled.due_at));
+    skilled.priority = Priority::Low;
+    desk.ok(Event::Amend(Box::new(skilled.clone())));
+    assert_eq!(stands(&desk), (Priority::Low, skilled.due_at));
+    // a hand once more, and the ticket goes back to what it said at first
+    desk.ok(Event::Reprioritise { contact: contact(1), priority, due_at, version: None });
+    desk.ok(Event::Amend(Box::new(skilled.clone())));
+    assert_eq!(stands(&desk), (Priority::Urgent, by_hand));
+    desk.ok(Event::Amend(Box::new(said.clone())));
+    assert_eq!(stands(&desk), (said.priority, said.due_at));
+}
+
+#[test]
 fn a_contact_set_aside_is_offered_to_nobody_and_comes_back_by_itself() {
     let mut desk = Desk::with_seller();
     desk.hire(profile(1, &[1], &[("it", Level::Native)]));
@@ -104,6 +136,31 @@ fn a_contact_set_aside_is_offered_to_nobody_and_comes_back_by_itself() {
     assert_eq!(desk.contacts[&contact(1)].waiting_since, START);
     let kinds: Vec<Kind> = desk.decisions.iter().map(|d| d.kind).collect();
     assert_eq!(kinds, [Kind::Queued, Kind::SetAside, Kind::Returned, Kind::Offered]);
+}
+
+#[test]
+fn a_contact_set_aside_in_the_round_in_which_it_came_back_is_offered_to_nobody() {
+    let aside =
+        |desk: &Desk| Event::SetAside { contact: contact(1), until: Some(desk.now.plus_seconds(30)), version: None };
+    let mut desk = one_at_work();
+    let new = Box::new(arriving(1, 1, Channel::Email, "it", desk.now));
+    let round = vec![Event::Enqueue(new), aside(&desk)];
+    desk.apply_together(round);
+    assert_eq!((desk.state(1), desk.pending(1)), (ContactState::Queued, None), "it came");
+
+    let mut desk = one_at_work();
+    desk.hire(profile(2, &[1], &[("it", Level::Native)]));
+    desk.online(2);
+    desk.mail(1, "it");
+    let offer = desk.pending(1).or(desk.pending(2)).expect("an offer");
+    let who = desk.offers[&offer].agent;
+    let reject = Event::Reject { agent: who, epoch: None, offer, reason: "busy".to_owned() };
+    let round = vec![reject, aside(&desk)];
+    desk.apply_together(round);
+    assert_eq!(desk.state(1), ContactState::Queued, "it came back");
+    desk.later(30);
+    assert!(desk.offered_to(1).is_some_and(|next| next != who));
+    assert_eq!(desk.contacts[&contact(1)].aside_until, None);
 }
 
 #[test]

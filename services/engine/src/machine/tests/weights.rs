@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
+use crate::agent::Profile;
+use crate::contact::NewContact;
 use crate::ids::{At, SellerId};
 use crate::machine::{CONTACT, Completion, Event, Kind, Rule};
 use crate::needs::{Channel, Level};
@@ -72,6 +74,47 @@ fn a_deadline_goes_before_every_weight_while_it_can_be_saved() {
     let first = taken(&mut desk, 4);
     assert_eq!(first, vec![(seller(2), Rule::Deadline); 4]);
     assert_eq!(count(&taken(&mut desk, 3), 1), 3);
+}
+
+/// Of 100 contacts given out while some can be saved and others are late, how many were late; in rounds in which one
+/// becomes free as another comes in, so that several are matched together, or one by one.
+fn late_of_a_hundred(in_rounds: bool) -> usize {
+    let tags = ["it", "de", "fr", "es", "en", "nl", "pl"];
+    let mut desk = opened(&[0]);
+    let all = tags.map(|tag| (tag, Level::C1));
+    desk.hire(Profile { revision: 2, ..profile(1, &[1], &all) });
+    let (mut came, soon, late) = (0, desk.now.plus_seconds(3_600), desk.now.plus_seconds(-60));
+    let mut arrives = |desk: &Desk, due_at: At| {
+        came += 1;
+        let tag = tags[usize::from(came) % tags.len()];
+        Box::new(NewContact { due_at, ..arriving(came, 1, Channel::Phone, tag, desk.now) })
+    };
+    for _ in 0..100 {
+        for due_at in [soon, late] {
+            let new = arrives(&desk, due_at);
+            desk.ok(Event::Enqueue(new));
+        }
+    }
+    desk.online(1);
+    let mut of_late = 0;
+    for _ in 0..100 {
+        let offer = desk.offers[&desk.pending(1).expect("an offer")].clone();
+        of_late += usize::from(desk.contacts[&offer.contact].due_at == late);
+        desk.accept(1);
+        let (agent, epoch, completion) = (agent(1), None, Completion::Done);
+        let mut round = vec![Event::Complete { agent, epoch, contact: offer.contact, completion }];
+        if in_rounds {
+            round.push(Event::Enqueue(arrives(&desk, soon)));
+        }
+        desk.apply_together(round);
+    }
+    of_late
+}
+
+#[test]
+fn late_ones_get_their_share_of_the_picks_that_happen() {
+    assert_eq!(late_of_a_hundred(false), 20, "one by one");
+    assert_eq!(late_of_a_hundred(true), 20, "matched together");
 }
 
 #[test]
