@@ -63,7 +63,7 @@ pub enum Wanted {
 }
 
 /// The turn to run an export.
-pub struct Turn(#[allow(dead_code, reason = "held, never looked at")] [OwnedSemaphorePermit; 2]);
+pub struct Turn(#[allow(dead_code, reason = "held, never looked at")] Vec<OwnedSemaphorePermit>);
 
 /// The turns of a process: few at once, and one of each provider, so that none keeps the others waiting.
 pub(crate) struct Turns {
@@ -76,19 +76,25 @@ impl Turns {
         Turns { all: Arc::new(Semaphore::new(AT_ONCE)), own: Mutex::default() }
     }
 
-    async fn take(&self, provider: ProviderId) -> Result<Turn, Fault> {
+    async fn of(&self, provider: ProviderId) -> Result<Turn, Fault> {
         let own = {
             let mut own = self.own.lock().map_err(|_| Fault::internal("the lock of the turns is poisoned"))?;
             // nobody holds or awaits the others
             own.retain(|_, turn| Arc::strong_count(turn) > 1);
             own.entry(provider).or_insert_with(|| Arc::new(Semaphore::new(1))).clone()
         };
-        let both =
-            async { Ok::<_, AcquireError>([own.acquire_owned().await?, self.all.clone().acquire_owned().await?]) };
-        match tokio::time::timeout(TURN, both).await {
-            Ok(Ok(permits)) => Ok(Turn(permits)),
-            _ => Err(Fault::Exhausted { reason: "EXPORTS_BUSY", retry_after: TURN }),
-        }
+        let all = self.all.clone();
+        in_turn(async { Ok(vec![own.acquire_owned().await?, all.acquire_owned().await?]) }).await
+    }
+}
+
+/// What was waited for, unless it took too long.
+async fn in_turn(
+    permits: impl Future<Output = Result<Vec<OwnedSemaphorePermit>, AcquireError>>,
+) -> Result<Turn, Fault> {
+    match tokio::time::timeout(TURN, permits).await {
+        Ok(Ok(permits)) => Ok(Turn(permits)),
+        _ => Err(Fault::Exhausted { reason: "EXPORTS_BUSY", retry_after: TURN }),
     }
 }
 
@@ -101,9 +107,15 @@ struct Table {
 }
 
 impl TenantDb {
-    /// Waits for a provider's turn to run an export; it lasts until it is dropped.
-    pub async fn turn_to_export(&self, provider: ProviderId) -> Result<Turn, Fault> {
-        self.exports.take(provider).await
+    /// Waits for the turn to run an export; it lasts until it is dropped.
+    pub async fn turn_to_export(&self) -> Result<Turn, Fault> {
+        let turn = self.exports.all.clone();
+        in_turn(async { Ok(vec![turn.acquire_owned().await?]) }).await
+    }
+
+    /// The same, for one that lasts as long as its reader takes: a provider has one such turn.
+    pub async fn turn_to_export_of(&self, provider: ProviderId) -> Result<Turn, Fault> {
+        self.exports.of(provider).await
     }
 }
 
@@ -120,7 +132,7 @@ pub async fn of_caller<T: Send + 'static>(
     let one = scope.single_reader().map(SellerId);
     let seller = one.ok_or_else(|| Fault::invalid("seller_id", "must name the seller"))?;
     deps.terms.of(&deps.db, &deps.calls, Some(caller), &scope).await?;
-    let turn = deps.db.turn_to_export(scope.provider_id()).await?;
+    let turn = deps.db.turn_to_export_of(scope.provider_id()).await?;
     let mut tx = deps.db.begin(&scope).await?;
     stand_still(&mut tx).await?;
     let tables = tables(&mut tx, deps.db.service()).await?;
@@ -287,13 +299,13 @@ mod tests {
 
         let turns = Turns::new();
         let provider = |n| ProviderId(uuid::Uuid::from_u128(n));
-        let first = turns.take(provider(1)).await.expect("a turn");
-        assert!(turns.take(provider(1)).now_or_never().is_none(), "the second waits for the first");
-        let others: Vec<_> = (2..).take(AT_ONCE - 1).map(|n| turns.take(provider(n)).now_or_never()).collect();
+        let first = turns.of(provider(1)).await.expect("a turn");
+        assert!(turns.of(provider(1)).now_or_never().is_none(), "the second waits for the first");
+        let others: Vec<_> = (2..).take(AT_ONCE - 1).map(|n| turns.of(provider(n)).now_or_never()).collect();
         assert!(others.iter().all(|turn| matches!(turn, Some(Ok(_)))), "and keeps nobody else waiting");
-        assert!(turns.take(provider(9)).now_or_never().is_none(), "but there are no more than these");
+        assert!(turns.of(provider(9)).now_or_never().is_none(), "but there are no more than these");
         drop(first);
-        assert!(turns.take(provider(1)).now_or_never().is_some_and(|turn| turn.is_ok()));
+        assert!(turns.of(provider(1)).now_or_never().is_some_and(|turn| turn.is_ok()));
     }
 
     #[tokio::test]

@@ -34,7 +34,7 @@ impl Onboarding {
     /// Begins an export; the rows are read as fast as the caller takes them.
     async fn export(&self, caller: Arc<Caller>, seller_id: &str) -> Result<mpsc::Receiver<Piece>, Fault> {
         let scope = caller.act_for(seller_id)?;
-        let turn = self.deps.db.turn_to_export(scope.provider_id()).await?;
+        let turn = self.deps.db.turn_to_export_of(scope.provider_id()).await?;
         let mut tx = self.deps.db.begin(&scope).await?;
         // It is read as it is now, and nobody waits for that: what changes it meanwhile shows at the end.
         stand_still(&mut tx).await?;
