@@ -4,18 +4,19 @@
 //! security decides what is the seller's.
 //!
 //! The transaction sees one instant. Rows are read in pages by primary key and
-//! go out as fast as they are taken; few exports run at once, because each holds
-//! a connection while it runs.
+//! go out as fast as they are taken, up to a limit; few exports run at once, and
+//! one of a provider, because each holds a connection while it runs.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aws_lc_rs::digest;
 use futures_util::stream::{BoxStream, poll_fn};
 use futures_util::{StreamExt, TryStreamExt};
-use kit::{Caller, Fault, SellerId};
+use kit::{Caller, Fault, ProviderId, SellerId};
 use sqlx::{AssertSqlSafe, Row as _};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, mpsc};
 use tonic::Status;
 
 use crate::service::Deps;
@@ -31,11 +32,13 @@ const PAGE: usize = 200;
 /// Rows that wait for the reader; one may be as large as a mail.
 const AHEAD: usize = 4;
 /// Exports that run at once in a process.
-pub(crate) const AT_ONCE: usize = 3;
+const AT_ONCE: usize = 3;
 /// How long an export waits for its turn.
 const TURN: Duration = Duration::from_secs(5);
 /// A reader that takes nothing for so long ends the export.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// And so does one that takes all too little: a connection is not for one reader alone.
+const LONGEST: Duration = Duration::from_secs(30 * 60);
 
 /// A row, or the end of a table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -60,7 +63,40 @@ pub enum Wanted {
 }
 
 /// The turn to run an export.
-pub struct Turn(#[allow(dead_code, reason = "held, never looked at")] OwnedSemaphorePermit);
+pub struct Turn(#[allow(dead_code, reason = "held, never looked at")] Vec<OwnedSemaphorePermit>);
+
+/// The turns of a process: few at once, and one of each provider, so that none keeps the others waiting.
+pub(crate) struct Turns {
+    all: Arc<Semaphore>,
+    own: Mutex<HashMap<ProviderId, Arc<Semaphore>>>,
+}
+
+impl Turns {
+    pub(crate) fn new() -> Turns {
+        Turns { all: Arc::new(Semaphore::new(AT_ONCE)), own: Mutex::default() }
+    }
+
+    async fn of(&self, provider: ProviderId) -> Result<Turn, Fault> {
+        let own = {
+            let mut own = self.own.lock().map_err(|_| Fault::internal("the lock of the turns is poisoned"))?;
+            // nobody holds or awaits the others
+            own.retain(|_, turn| Arc::strong_count(turn) > 1);
+            own.entry(provider).or_insert_with(|| Arc::new(Semaphore::new(1))).clone()
+        };
+        let all = self.all.clone();
+        in_turn(async { Ok(vec![own.acquire_owned().await?, all.acquire_owned().await?]) }).await
+    }
+}
+
+/// What was waited for, unless it took too long.
+async fn in_turn(
+    permits: impl Future<Output = Result<Vec<OwnedSemaphorePermit>, AcquireError>>,
+) -> Result<Turn, Fault> {
+    match tokio::time::timeout(TURN, permits).await {
+        Ok(Ok(permits)) => Ok(Turn(permits)),
+        _ => Err(Fault::Exhausted { reason: "EXPORTS_BUSY", retry_after: TURN }),
+    }
+}
 
 /// A table of sellers' rows.
 struct Table {
@@ -73,11 +109,13 @@ struct Table {
 impl TenantDb {
     /// Waits for the turn to run an export; it lasts until it is dropped.
     pub async fn turn_to_export(&self) -> Result<Turn, Fault> {
-        let turn: Arc<Semaphore> = self.exports.clone();
-        match tokio::time::timeout(TURN, turn.acquire_owned()).await {
-            Ok(Ok(permit)) => Ok(Turn(permit)),
-            _ => Err(Fault::Exhausted { reason: "EXPORTS_BUSY", retry_after: TURN }),
-        }
+        let turn = self.exports.all.clone();
+        in_turn(async { Ok(vec![turn.acquire_owned().await?]) }).await
+    }
+
+    /// The same, for one that lasts as long as its reader takes: a provider has one such turn.
+    pub async fn turn_to_export_of(&self, provider: ProviderId) -> Result<Turn, Fault> {
+        self.exports.of(provider).await
     }
 }
 
@@ -94,7 +132,7 @@ pub async fn of_caller<T: Send + 'static>(
     let one = scope.single_reader().map(SellerId);
     let seller = one.ok_or_else(|| Fault::invalid("seller_id", "must name the seller"))?;
     deps.terms.of(&deps.db, &deps.calls, Some(caller), &scope).await?;
-    let turn = deps.db.turn_to_export().await?;
+    let turn = deps.db.turn_to_export_of(scope.provider_id()).await?;
     let mut tx = deps.db.begin(&scope).await?;
     stand_still(&mut tx).await?;
     let tables = tables(&mut tx, deps.db.service()).await?;
@@ -104,7 +142,7 @@ pub async fn of_caller<T: Send + 'static>(
         let told = tokio::select! {
             // Who goes away ends the work.
             () = lines.closed() => return,
-            told = read_out(tx, &tables, seller, wanted, &lines) => told,
+            told = in_time(LONGEST, read_out(tx, &tables, seller, wanted, &lines)) => told,
         };
         drop(turn);
         if let Err(fault) = told {
@@ -114,8 +152,14 @@ pub async fn of_caller<T: Send + 'static>(
     Ok(poll_fn(move |cx| taken.poll_recv(cx)).map(move |line| line.map(message)).boxed())
 }
 
+/// The part of an export that holds a connection, unless it takes too long.
+pub async fn in_time<T>(longest: Duration, part: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+    let late = Fault::Exhausted { reason: "EXPORT_NOT_READ", retry_after: Duration::from_secs(1) };
+    tokio::time::timeout(longest, part).await.unwrap_or(Err(late))
+}
+
 /// The transaction goes on seeing this instant, writes nothing, and tells instants in UTC.
-async fn stand_still(tx: &mut TenantTx) -> Result<(), Failure> {
+pub async fn stand_still(tx: &mut TenantTx) -> Result<(), Failure> {
     let statement = "set transaction isolation level repeatable read, read only; set local timezone = 'UTC'";
     sqlx::raw_sql(statement).execute(tx.conn()).await?;
     Ok(())
@@ -247,6 +291,28 @@ mod tests {
     fn table(key: &[(&str, &str)]) -> Table {
         let key = key.iter().map(|(column, kind)| ((*column).to_owned(), (*kind).to_owned())).collect();
         Table { name: "tickets.sla_clock".to_owned(), key }
+    }
+
+    #[tokio::test]
+    async fn one_provider_takes_one_turn_and_all_of_them_few() {
+        use futures_util::FutureExt;
+
+        let turns = Turns::new();
+        let provider = |n| ProviderId(uuid::Uuid::from_u128(n));
+        let first = turns.of(provider(1)).await.expect("a turn");
+        assert!(turns.of(provider(1)).now_or_never().is_none(), "the second waits for the first");
+        let others: Vec<_> = (2..).take(AT_ONCE - 1).map(|n| turns.of(provider(n)).now_or_never()).collect();
+        assert!(others.iter().all(|turn| matches!(turn, Some(Ok(_)))), "and keeps nobody else waiting");
+        assert!(turns.of(provider(9)).now_or_never().is_none(), "but there are no more than these");
+        drop(first);
+        assert!(turns.of(provider(1)).now_or_never().is_some_and(|turn| turn.is_ok()));
+    }
+
+    #[tokio::test]
+    async fn a_part_that_takes_too_long_ends() {
+        let ended = in_time(Duration::ZERO, std::future::pending::<Result<(), Fault>>()).await;
+        assert!(matches!(ended, Err(Fault::Exhausted { reason: "EXPORT_NOT_READ", .. })));
+        assert!(in_time(LONGEST, async { Ok(()) }).await.is_ok());
     }
 
     #[test]

@@ -32,7 +32,7 @@ use kit::scope::{NO_SELLER, Readable};
 use kit::{Clock, ProviderId, Scope, SellerId};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Row};
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
 pub use failure::Failure;
@@ -68,7 +68,7 @@ pub struct TenantDb {
     clock: Clock,
     hints: Hints,
     /// Turns of exports, each of which holds a connection for long.
-    exports: Arc<Semaphore>,
+    exports: Arc<export::Turns>,
 }
 
 /// Wakes relays and consumers of the same process at once. Only a hint: what is
@@ -128,7 +128,7 @@ impl TenantDb {
         let relay = pool(&settings.relay_url, 3).map_err(|e| Refused::Unreachable(service, e))?;
         let owners = pool(&settings.relay_url, OWNER_LOOK_UPS).map_err(|e| Refused::Unreachable(service, e))?;
         refuse_unbound(service, &app).await?;
-        let exports = Arc::new(Semaphore::new(export::AT_ONCE));
+        let exports = Arc::new(export::Turns::new());
         Ok(TenantDb { service, app, relay, owners, clock, hints, exports })
     }
 

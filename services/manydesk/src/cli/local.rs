@@ -20,6 +20,9 @@ use crate::secrets::Secrets;
 struct Running {
     url: String,
     pid: u32,
+    /// When the process began, as the system counts: its id may be another one's after a crash or a reboot.
+    #[serde(default)]
+    began: Option<u64>,
 }
 
 fn path(data: &Path) -> PathBuf {
@@ -28,7 +31,8 @@ fn path(data: &Path) -> PathBuf {
 
 /// Notes where the platform of a data folder is reached.
 pub fn note_running(data: &Path, url: &str) -> anyhow::Result<()> {
-    let running = Running { url: url.to_owned(), pid: std::process::id() };
+    let pid = std::process::id();
+    let running = Running { url: url.to_owned(), pid, began: began(pid) };
     fs::write(path(data), serde_json::to_string(&running)?).with_context(|| format!("writing to {}", data.display()))
 }
 
@@ -37,10 +41,18 @@ pub fn forget_running(data: &Path) {
     let _ = fs::remove_file(path(data));
 }
 
-/// The running platform of a data folder, if its process lives.
+/// The running platform of a data folder, if the process that noted it lives.
 fn running(data: &Path) -> Option<Running> {
     let running: Running = serde_json::from_str(&fs::read_to_string(path(data)).ok()?).ok()?;
-    Path::new(&format!("/proc/{}", running.pid)).exists().then_some(running)
+    let noted = running.began?;
+    (began(running.pid)? == noted).then_some(running)
+}
+
+/// When a process began, in ticks since the start of the system; none if there is no such process.
+fn began(pid: u32) -> Option<u64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // the name, which may hold anything, ends at the last parenthesis; the instant is the 20th word after it
+    stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
 }
 
 /// A platform to talk to.
@@ -122,4 +134,32 @@ pub async fn start(config: &Config, progress: &mut (dyn FnMut(&str) + Send)) -> 
     let mut platform = Platform::start(config, database, secrets, Clock::System, progress).await?;
     super::provider::ensure_operator(&mut platform).await?;
     Ok(platform)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_note_is_believed_only_of_the_process_that_left_it() {
+        let data = std::env::temp_dir().join(format!("manydesk-note-{}", Clock::System.new_uuid()));
+        fs::create_dir_all(&data).expect("a folder");
+        assert!(running(&data).is_none());
+        note_running(&data, "http://127.0.0.1:1").expect("noted");
+        assert_eq!(running(&data).map(|found| found.url).as_deref(), Some("http://127.0.0.1:1"));
+
+        // a crash left it, and the id is another process's by now
+        let pid = std::process::id();
+        let leave = |began: Option<u64>| {
+            let note = Running { url: "http://127.0.0.1:1".to_owned(), pid, began };
+            fs::write(path(&data), serde_json::to_string(&note).expect("JSON")).expect("written");
+        };
+        leave(began(pid).map(|instant| instant + 1));
+        assert!(running(&data).is_none());
+        leave(None);
+        assert!(running(&data).is_none());
+        forget_running(&data);
+        assert!(!path(&data).exists());
+        let _ = fs::remove_dir_all(&data);
+    }
 }

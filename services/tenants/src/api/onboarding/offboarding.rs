@@ -2,6 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::{Stream, TryStreamExt};
 use kit::{Caller, Checks, Fault, Scope, SellerId};
@@ -10,7 +11,7 @@ use proto::events::v1::envelope::Body;
 use proto::tenants::v1 as pb;
 use proto::tenants::v1::offboarding_service_server::OffboardingService;
 use tenantdb::TenantTx;
-use tenantdb::export::Turn;
+use tenantdb::export::{Turn, in_time, stand_still};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
@@ -24,15 +25,21 @@ use crate::domain::onboarding::seller::{ErasureId, Seller};
 use crate::domain::onboarding::{checklist, erasure};
 use crate::store::onboarding::erasures::{self, Stored};
 use crate::store::onboarding::exports::{self, EXPORTED, Export, TableCount};
+use crate::store::onboarding::sellers;
+
+/// A reader who takes longer for what this service keeps ends the export.
+const LONGEST: Duration = Duration::from_secs(10 * 60);
 
 impl Onboarding {
     /// Begins an export; the rows are read as fast as the caller takes them.
     async fn export(&self, caller: Arc<Caller>, seller_id: &str) -> Result<mpsc::Receiver<Piece>, Fault> {
         let scope = caller.act_for(seller_id)?;
-        let turn = self.deps.db.turn_to_export().await?;
+        let turn = self.deps.db.turn_to_export_of(scope.provider_id()).await?;
         let mut tx = self.deps.db.begin(&scope).await?;
-        // Nothing of the seller changes here while its row is locked.
-        let seller = locked(&mut tx).await?;
+        // It is read as it is now, and nobody waits for that: what changes it meanwhile shows at the end.
+        stand_still(&mut tx).await?;
+        let one = tx.seller()?;
+        let seller = sellers::find(&mut tx, one).await?.ok_or(Fault::NotFound("seller"))?;
         let (pieces, taken) = mpsc::channel(2);
         let api = self.clone();
         tokio::spawn(async move {
@@ -58,16 +65,20 @@ impl Onboarding {
         pieces: &mpsc::Sender<Piece>,
     ) -> Result<(), Fault> {
         let mut writer = Writer::new(pieces);
-        for (table, statement) in EXPORTED.iter().copied() {
-            let name = format!("{}.{table}", erasure::SELF);
-            let mut rows = exports::rows(&mut tx, before.id, statement);
-            while let Some(row) = rows.try_next().await? {
-                writer.line(&name, &row).await?;
+        in_time(LONGEST, async {
+            for (table, statement) in EXPORTED.iter().copied() {
+                let name = format!("{}.{table}", erasure::SELF);
+                let mut rows = exports::rows(&mut tx, before.id, statement);
+                while let Some(row) = rows.try_next().await? {
+                    writer.line(&name, &row).await?;
+                }
+                drop(rows);
+                writer.end(&name).await?;
             }
-            drop(rows);
-            writer.end(&name).await?;
-        }
-        // Nobody waits for this seller or for a connection while the others read out theirs.
+            Ok(())
+        })
+        .await?;
+        // Nobody waits for a connection while the others read out theirs.
         drop((tx, turn));
         let whole = !caller.is_seller_side();
         if whole {

@@ -380,3 +380,22 @@ impl SellersService for Onboarding {
         call!(self, request, policy)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_life_of_a_request_has_an_id_of_its_own() {
+        let (provider, subject) = (ProviderId(Uuid::from_u128(1)), Uuid::from_u128(2));
+        let ids: std::collections::BTreeSet<SellerId> =
+            (0..LIVES).map(|life| derived_id(provider, subject, "onboard-1", life)).collect();
+        assert_eq!(ids.len(), LIVES as usize);
+        assert_eq!(derived_id(provider, subject, "onboard-1", 1), derived_id(provider, subject, "onboard-1", 1));
+        assert_ne!(derived_id(provider, subject, "onboard-1", 0), derived_id(provider, subject, "onboard-2", 0));
+        assert_ne!(
+            derived_id(provider, Uuid::from_u128(3), "onboard-1", 0),
+            derived_id(provider, subject, "onboard-1", 0)
+        );
+    }
+}
