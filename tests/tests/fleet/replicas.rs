@@ -132,9 +132,15 @@ async fn either_replica_serves_every_call_and_the_death_of_the_leader_is_survive
         let working: Vec<&String> =
             listed.iter().filter(|a| a.state() == PresenceState::Available).map(|a| &a.agent_id).collect();
         assert_eq!(working, [&giulia.user_id], "through {replica}");
-        let stats = GetQueueStatsRequest { seller_id: shop.seller.clone() };
-        let stats = floor.get_queue_stats(stats).await.expect("the queues").into_inner().queues;
-        assert_eq!(stats.iter().map(|queue| queue.assigned).sum::<i32>(), 1, "through {replica}");
+        // what is shown is taken once a second
+        eventually("the queue of what she has in hand", || {
+            let (mut floor, seller_id) = (floor.clone(), shop.seller.clone());
+            async move {
+                let stats = floor.get_queue_stats(GetQueueStatsRequest { seller_id }).await.expect("the queues");
+                (stats.into_inner().queues.iter().map(|queue| queue.assigned).sum::<i32>() == 1).then_some(())
+            }
+        })
+        .await;
         let watch = WatchQueueRequest { seller_id: shop.seller.clone(), interval_seconds: 1 };
         let mut watched = floor.watch_queue(watch).await.expect("a stream").into_inner();
         let first = watched.message().await.expect("the stream lives").expect("the queues");
