@@ -273,7 +273,7 @@ async fn a_link_from_before_somebody_may_do_more_is_refused() {
     assert_eq!((refused.code(), reason(&refused).as_str()), (Code::Unauthenticated, "LINK_OUTDATED"));
     assert!(sign_in(&email, PASSWORD).await.is_err(), "and no password was set");
 
-    let request = CreatePasswordLinkRequest { user_id, request_id: "again".into(), ..Default::default() };
+    let request = CreatePasswordLinkRequest { user_id, request_id: "again".into() };
     let fresh = users.create_password_link(request).await.expect("a new link").into_inner();
     auth.accept_invitation(accept(&fresh.invitation_token)).await.expect("the new link is for what she is now");
 }

@@ -212,7 +212,7 @@ async fn a_client_secret_stays_until_it_is_dropped() {
     let dropped = PutOidcIssuerRequest { public_client: true, ..known(&setting) };
     let another = PutOidcIssuerRequest { client_id: "another".into(), ..known(&setting) };
     let both = PutOidcIssuerRequest { client_secret: "x".into(), ..dropped.clone() };
-    let mut kept = Vec::new();
+    let mut kept: Vec<bool> = Vec::new();
     for put in [known(&setting), another, dropped] {
         let mut providers = ProvidersServiceClient::new(setting.tenant.admin.transport().await.expect("a token"));
         let given = PutOidcIssuerRequest { client_secret: "a secret of the client".into(), ..known(&setting) };
