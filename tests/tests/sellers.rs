@@ -512,7 +512,7 @@ async fn nothing_new_is_kept_of_a_seller_that_is_being_erased() {
     let seller = kit::SellerId::parse("seller_id", &seller_id).expect("an id");
     for (statement, refusal) in [
         ("update tenants.seller set erasing = true where seller_id = $1", "ERASURE_REQUESTED"),
-        ("update tenants.seller set erasing = false, state = 'erased' where seller_id = $1", "WRONG_STATE"),
+        ("update tenants.seller set erasing = false, state = 'erased' where seller_id = $1", "SELLER_ERASED"),
     ] {
         sqlx::query(statement).bind(seller.0).execute(&mut conn).await.expect("as an erasure leaves it");
         for (call, told) in writes_of_identity(&mut tenant, &seller_id, &agent.user_id, refusal).await {

@@ -11,7 +11,8 @@ impl Explain for life::Refusal {
         match self {
             life::Refusal::WrongState { .. }
             | life::Refusal::EvidenceMissing { .. }
-            | life::Refusal::ErasureRequested => Code::FailedPrecondition,
+            | life::Refusal::ErasureRequested
+            | life::Refusal::Erased => Code::FailedPrecondition,
         }
     }
 
@@ -20,6 +21,7 @@ impl Explain for life::Refusal {
             life::Refusal::WrongState { .. } => "WRONG_STATE",
             life::Refusal::EvidenceMissing { .. } => "EVIDENCE_MISSING",
             life::Refusal::ErasureRequested => "ERASURE_REQUESTED",
+            life::Refusal::Erased => "SELLER_ERASED",
         }
     }
 
@@ -29,7 +31,7 @@ impl Explain for life::Refusal {
                 vec![("state", state.word().to_owned()), ("verb", (*verb).to_owned())]
             }
             life::Refusal::EvidenceMissing { missing } => vec![("missing", missing.join("\n"))],
-            life::Refusal::ErasureRequested => Vec::new(),
+            life::Refusal::ErasureRequested | life::Refusal::Erased => Vec::new(),
         }
     }
 }

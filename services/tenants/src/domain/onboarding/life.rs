@@ -91,6 +91,8 @@ pub enum Refusal {
     EvidenceMissing { missing: Vec<String> },
     #[error("an erasure was requested: there is no way back")]
     ErasureRequested,
+    #[error("the seller is erased: nothing can be written about it")]
+    Erased,
 }
 
 /// Decides a step.
@@ -113,7 +115,7 @@ pub fn step(state: State, step: Step) -> Result<Transition, Refusal> {
 /// Whether anything of a seller may still be written.
 pub fn may_change(state: State, erasing: bool) -> Result<(), Refusal> {
     if !state.can_change() {
-        return Err(Refusal::WrongState { state, verb: "be changed" });
+        return Err(Refusal::Erased);
     }
     if erasing { Err(Refusal::ErasureRequested) } else { Ok(()) }
 }
