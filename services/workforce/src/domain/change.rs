@@ -84,7 +84,7 @@ pub fn covers(workers: &[Worker], needs: &[Need], made: &Grid, away: UserId, los
         for (_, index) in candidates {
             // Colleagues who serve the same needs leave the same uncovered; who serves none leaves all of it.
             let serves = window.serves(&workers[index].agent, duty);
-            if tried.contains_key(&serves) || !serves.contains(&true) || MOST_CANDIDATES <= tried.len() {
+            if tried.contains(&serves) || !serves.contains(&true) || MOST_CANDIDATES <= tried.len() {
                 continue;
             }
             let left = window.uncovered(&workers, Some((index, duty)));
