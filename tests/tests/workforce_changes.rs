@@ -332,6 +332,20 @@ async fn leave_is_asked_for_decided_and_never_more_than_is_left() {
     let open = ListLeaveRequestsRequest { state: LeaveState::Requested.into(), ..ListLeaveRequestsRequest::default() };
     let mut planning = client!(LeaveServiceClient, tenant.admin);
     assert!(planning.list_leave_requests(open).await.expect("listed").into_inner().leaves.is_empty());
+
+    // A planner takes the half day back: it is hers again, and may be asked for again.
+    let cancel = CancelTimeOffRequest {
+        user_id: anna.user_id.clone(),
+        time_off_id: morning.time_off_id.clone(),
+        request_id: "cancel".into(),
+    };
+    client!(WorkforceServiceClient, tenant.admin).cancel_time_off(cancel).await.expect("cancelled");
+    let balance = hers.get_my_leave_balance(GetMyLeaveBalanceRequest { year }).await.expect("hers").into_inner();
+    assert_eq!(balance.balance.expect("one").left_hundredths, 100);
+    let mine = hers.list_my_leave_requests(ListMyLeaveRequestsRequest::default()).await.expect("hers").into_inner();
+    let state = |id: &str| mine.leaves.iter().find(|one| one.leave_id == id).map(|one| one.state());
+    assert_eq!(state(&morning.leave_id), Some(LeaveState::Withdrawn));
+    hers.request_leave(half(8, 8, "once-more")).await.expect("no overlap");
 }
 
 #[tokio::test]
@@ -449,10 +463,25 @@ async fn agents_swap_and_take_what_is_offered_within_the_rules() {
     let listed = as_carla.list_my_shift_offers(ListMyShiftOffersRequest::default()).await.expect("hers").into_inner();
     let own: usize = listed.offers.iter().map(|offer| offer.bids.len()).sum();
     assert_eq!((listed.offers.len(), own), (3, 1));
-    let changes = ListShiftChangesRequest { schedule_id: schedule, ..ListShiftChangesRequest::default() };
+    let changes = ListShiftChangesRequest { schedule_id: schedule.clone(), ..ListShiftChangesRequest::default() };
     let changes = client!(ShiftChangesServiceClient, tenant.admin).list_shift_changes(changes).await.expect("listed");
     let last = changes.into_inner().changes.pop().expect("one");
     assert_eq!((last.revision, last.cause(), last.after), (5, ChangeCause::TimeOffEarly, time(1, 9, 13)));
+
+    // Who waits for a place that somebody else gets hears of it.
+    let two = offer(ShiftOfferKind::OpenShift, time(5, 9, 14), false, "two");
+    let two = planning.create_shift_offer(two).await.expect("offered").into_inner().offer.expect("one");
+    as_anna.bid_for_shift(bid(&two.offer_id, "anna")).await.expect("bid");
+    as_carla.bid_for_shift(bid(&two.offer_id, "carla")).await.expect("bid");
+    let award = AwardShiftBidRequest {
+        offer_id: two.offer_id.clone(),
+        user_id: anna.user_id.clone(),
+        request_id: "to-anna".into(),
+    };
+    let given = planning.award_shift_bid(award).await.expect("awarded").into_inner().offer.expect("one");
+    let state = |user: &str| given.bids.iter().find(|bid| bid.user_id == user).map(|bid| bid.state());
+    assert_eq!(state(&anna.user_id), Some(ShiftBidState::Awarded));
+    assert_eq!(state(&carla.user_id), Some(ShiftBidState::Declined));
 }
 
 #[tokio::test]

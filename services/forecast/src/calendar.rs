@@ -7,7 +7,8 @@ use jiff::civil::Date;
 use crate::Refusal;
 use crate::series::days_between;
 
-const MOST_HOLIDAYS: usize = 2_000;
+/// More than the days of the years that holidays are known of, which are one each at most.
+const MOST_HOLIDAYS: usize = 10_000;
 const MOST_EVENTS: usize = 500;
 const MOST_EVENT_DAYS: i64 = 400;
 const MOST_EXCEPTIONS: usize = 4_000;

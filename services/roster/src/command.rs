@@ -1,7 +1,7 @@
 //! A file in, a roster out: what the command line does once its arguments are read.
 
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::daily::Daily;
@@ -110,16 +110,29 @@ fn text_to_roster(text: &str, how: &How<'_>, progress: &mut dyn FnMut(Progress))
             Ok((curtois::write(&problem, &roster), answer(&outcome)))
         }
         Format::Activities => {
-            let problem = multi::read(text).map_err(Fault::Wrong)?;
-            let name = |person: usize| problem.people[person].name.clone();
-            let outcome =
-                found(&crate::quarters::Quarters::new(&problem), how, progress, name).map_err(Fault::Failed)?;
-            let missing = problem.missing(outcome.columns.iter().map(|column| &column.plan[..]));
-            if missing > 0 {
-                return Err(Fault::Failed(Failure::Short { missing }));
+            let mut problem = multi::read(text).map_err(Fault::Wrong)?;
+            let until = (how.clock)() + how.time;
+            let mut bound = 0;
+            loop {
+                let name = |person: usize| problem.people[person].name.clone();
+                let how = How { time: until.saturating_sub((how.clock)()), ..*how };
+                let outcome =
+                    found(&crate::quarters::Quarters::new(&problem), &how, progress, name).map_err(Fault::Failed)?;
+                let missing = problem.missing(outcome.columns.iter().map(|column| &column.plan[..]));
+                // What a lower price proves of all rosters holds for those that miss nobody.
+                let proved = outcome.bound.unwrap_or(0);
+                bound = proved.max(bound);
+                if missing == 0 {
+                    let plans: Vec<_> = outcome.columns.iter().map(|column| column.plan.clone()).collect();
+                    let answer = Answer { penalty: outcome.cost, bound: bound.clamp(0, outcome.cost) };
+                    return Ok((multi::write(&problem, &plans), answer));
+                }
+                // It is cheaper to miss somebody than to have that many elsewhere: at this price.
+                let is_best = outcome.cost <= proved && !how.cancel.load(Ordering::Relaxed);
+                if !is_best || !multi::raise_missing(&mut problem) {
+                    return Err(Fault::Failed(Failure::Short { missing }));
+                }
             }
-            let plans: Vec<_> = outcome.columns.iter().map(|column| column.plan.clone()).collect();
-            Ok((multi::write(&problem, &plans), answer(&outcome)))
         }
     }
 }

@@ -265,9 +265,12 @@ pub async fn propose(
 ) -> Result<Vec<(Proposal, Vec<ProposalLine>)>, Fault> {
     let now = deps.clock.now();
     let mut lost: BTreeMap<ScheduleId, Vec<Shift>> = BTreeMap::new();
-    for one in shift::live(tx, &[user], absence.first, absence.last, None, MOST_SHIFTS).await? {
+    // A night shift of the day before runs into the first day, and hours of the last one may run past midnight.
+    let (from, until) = (civil::later(absence.first, -1), civil::later(absence.last, 1));
+    for one in shift::live(tx, &[user], from, until, None, MOST_SHIFTS).await? {
         let zone = civil::zone(&one.zone).unwrap_or(jiff::tz::TimeZone::UTC);
-        let stays = absence.hours.is_some() && !absence.touches(&zone, one.duty.start, one.duty.end);
+        let is_under_way = one.day < absence.first && one.duty.start <= now.as_second();
+        let stays = is_under_way || !absence.touches(&zone, one.duty.start, one.duty.end);
         if now.as_second() < one.duty.end && !stays {
             lost.entry(one.schedule).or_default().push(one);
         }

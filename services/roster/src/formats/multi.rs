@@ -7,8 +7,18 @@ use super::text::{Sections, Wrong, fields, number, shown};
 use crate::model::Cover;
 use crate::quarters::{DAWN, DAY, Person, Plan, Problem, Rules};
 
-/// What one missing costs the search: the least must be there, so nothing else is worth it.
+/// What one missing costs the search, as a rule more than anything that it saves.
 const MISSING: i64 = 100;
+/// And what it costs at most where it was not.
+const MOST_MISSING: i64 = 1_000_000;
+
+/// Makes each one missing a hundred times dearer; false where that is no help any more.
+pub fn raise_missing(problem: &mut Problem) -> bool {
+    for cover in &mut problem.covers {
+        cover.under *= 100;
+    }
+    problem.covers.iter().all(|cover| cover.under <= MOST_MISSING)
+}
 
 pub fn read(text: &str) -> Result<Problem, Wrong> {
     let sections = Sections::read(text, &["SECTION_HORIZON", "SECTION_TASKS", "SECTION_STAFF", "SECTION_COVER"], &[])?;

@@ -421,6 +421,9 @@ impl Api {
             BidState::Bid
         };
         exchange::keep_bid(&mut tx, id, user, state, now).await?;
+        if state == BidState::Awarded {
+            close_when_full(&mut tx, &offer).await?;
+        }
         let response = wire::BidForShiftResponse { offer: Some(again(&mut tx, id, Some(user)).await?) };
         tx.commit_with(&response).await?;
         Ok(response)
@@ -476,6 +479,7 @@ impl Api {
         let by = caller.user().map(|user| user.0);
         self.hand_over(&mut tx, &schedule, &offer, edit, by).await?;
         exchange::keep_bid(&mut tx, id, user, BidState::Awarded, self.deps.clock.now()).await?;
+        close_when_full(&mut tx, &offer).await?;
         let response = wire::AwardShiftBidResponse { offer: Some(again(&mut tx, id, None).await?) };
         tx.commit_with(&response).await?;
         Ok(response)
@@ -523,6 +527,14 @@ impl Api {
         changing::apply(tx, &self.deps, schedule, &[edit], why).await?;
         Ok(())
     }
+}
+
+/// Who still waits for a place hears that there is none, once an offer gave its last one.
+async fn close_when_full(tx: &mut TenantTx, before: &Offer) -> Result<(), Fault> {
+    if before.places <= before.taken + 1 {
+        exchange::close_offer(tx, before.id).await?;
+    }
+    Ok(())
 }
 
 /// The two agents' changes of a swap.

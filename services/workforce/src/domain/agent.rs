@@ -9,6 +9,7 @@ use thiserror::Error;
 use super::activity::Session;
 use super::breaks::BreakPlan;
 use super::civil::{self, Gap, Window};
+use super::leave::is_working_day;
 use super::model::Grid;
 use super::rules::RuleSet;
 
@@ -250,7 +251,7 @@ impl Agent {
     }
 
     /// Work to plan in the week that begins on a Monday: the contract's minimum less what time off
-    /// credits, in proportion where the contract begins or ends inside the week.
+    /// credits on working days, of which leave takes as many from its balance, in proportion where the contract begins or ends inside the week.
     pub fn owed_in_week(&self, monday: Date) -> i64 {
         let days = (0..7).map(|day| civil::later(monday, day));
         let employed = days.filter(|day| self.starts_on <= *day && self.ends_on.is_none_or(|end| *day <= end));
@@ -258,6 +259,9 @@ impl Agent {
         let mut credit = 0;
         for day in employed {
             count += 1;
+            if !is_working_day(day, &self.availability) {
+                continue;
+            }
             let of_day = |absence: &&Absence| absence.first <= day && day <= absence.last;
             credit += self.absences.iter().filter(of_day).map(|absence| absence.credit).max().unwrap_or(0);
         }
@@ -284,6 +288,41 @@ mod tests {
         assert_eq!(covered(7_200, 9_000), []);
         assert_eq!(covered(90_000, 99_000), []);
         assert_eq!(covered(-9_000, -7_200), []);
+    }
+
+    #[test]
+    fn leave_credits_the_days_that_it_takes_from_the_balance() {
+        let day = |text: &str| civil::day(text).expect("a day");
+        let mut agent = Agent {
+            user: UserId(Uuid::from_u128(1)),
+            zone_name: "UTC".into(),
+            zone: TimeZone::UTC,
+            rules: rules::find("eu-wtd", 0).expect("known"),
+            contract: Contract {
+                min_week: 40 * 3_600,
+                max_week: 40 * 3_600,
+                min_shift: 4 * 3_600,
+                max_shift: 8 * 3_600,
+                max_days_in_row: 5,
+            },
+            break_plan: BreakPlan::default(),
+            availability: Vec::new(),
+            starts_on: day("2026-01-01"),
+            ends_on: None,
+            absences: Vec::new(),
+            skills: Skills::default(),
+            published: Vec::new(),
+        };
+        let monday = day("2026-06-01");
+        let owed = |agent: &Agent| agent.owed_in_week(monday) / 3_600;
+        // Thursday to Sunday are two days of leave
+        let (first, last) = (day("2026-06-04"), day("2026-06-07"));
+        agent.absences = vec![Absence { first, last, credit: 8 * 3_600, hours: None }];
+        assert_eq!(owed(&agent), 24);
+        agent.absences[0].first = day("2026-06-06");
+        assert_eq!(owed(&agent), 40);
+        agent.availability = vec![Window { weekday: 6, start: 0, end: 1_440 }];
+        assert_eq!(owed(&agent), 32);
     }
 
     #[test]

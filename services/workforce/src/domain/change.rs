@@ -12,7 +12,7 @@ use super::civil;
 use super::coverage::coverage;
 use super::model::{Grid, Need};
 
-/// Colleagues who are looked at for one shift.
+/// Kinds of colleagues, by what they serve, who are looked at for one shift.
 const MOST_CANDIDATES: usize = 200;
 
 /// An agent with everything that is published for her.
@@ -79,13 +79,16 @@ pub fn covers(workers: &[Worker], needs: &[Need], made: &Grid, away: UserId, los
             .map(|(index, worker)| (wish(worker, duty), index))
             .collect();
         candidates.sort_unstable();
-        candidates.truncate(MOST_CANDIDATES);
         let mut best: Option<(i64, usize)> = None;
-        let mut tried: BTreeMap<Vec<bool>, i64> = BTreeMap::new();
+        let mut tried: BTreeSet<Vec<bool>> = BTreeSet::new();
         for (_, index) in candidates {
-            // Colleagues who serve the same needs leave the same uncovered.
+            // Colleagues who serve the same needs leave the same uncovered; who serves none leaves all of it.
             let serves = window.serves(&workers[index].agent, duty);
-            let left = *tried.entry(serves).or_insert_with(|| window.uncovered(&workers, Some((index, duty))));
+            if tried.contains(&serves) || !serves.contains(&true) || MOST_CANDIDATES <= tried.len() {
+                continue;
+            }
+            let left = window.uncovered(&workers, Some((index, duty)));
+            tried.insert(serves);
             if best.is_none_or(|(known, _)| left < known) {
                 best = Some((left, index));
             }
@@ -314,6 +317,17 @@ mod tests {
         assert_eq!((enough[0].by, enough[0].without), (None, 0));
         let alone = covers(&workers[..4], &[need(200)], &grid(), away, &[lost]);
         assert_eq!((alone[0].by, alone[0].with), (None, 9 * HOUR));
+    }
+
+    #[test]
+    fn the_only_one_with_the_skill_is_found_among_any_number_without() {
+        let lost = six_hours(0, 9);
+        let others = (10..400).map(|id| worker(id, "fr", 40 * HOUR, Vec::new()));
+        let mut workers: Vec<Worker> = others.collect();
+        workers.push(worker(1, "it", 0, vec![lost.clone()]));
+        workers.push(worker(2, "it", 0, vec![six_hours(2, 9)]));
+        let found = covers(&workers, &[need(100)], &grid(), UserId(Uuid::from_u128(1)), &[lost]);
+        assert_eq!(found[0].by, Some(UserId(Uuid::from_u128(2))));
     }
 
     #[test]

@@ -157,7 +157,8 @@ fn one_duty(agent: &Agent, duty: &Duty, found: &mut Vec<Broken>) {
         touched = civil::later(touched, 1);
     }
     // A part of a day off, by its own instants.
-    for absence in agent.absences.iter().filter(|absence| absence.first <= last && day <= absence.last) {
+    // The hours of its last day may run past midnight.
+    for absence in agent.absences.iter().filter(|of| of.first <= last && day <= civil::later(of.last, 1)) {
         let Some((start, end)) = absence.hours else { continue };
         let mut on = absence.first.max(civil::later(day, -1));
         while on <= absence.last.min(last) {
@@ -177,12 +178,18 @@ fn one_duty(agent: &Agent, duty: &Duty, found: &mut Vec<Broken>) {
 
 fn sequence(agent: &Agent, all: &[&Duty], first: Date, last: Date, found: &mut Vec<Broken>) {
     let concerns = |day: Date| first <= day && day <= last;
-    let mut in_row = 0;
+    let mut run: Vec<Date> = Vec::new();
     for (index, duty) in all.iter().enumerate() {
         let day = agent.day_of(duty.start);
         let before = index.checked_sub(1).map(|i| all[i]);
         let day_before = before.map(|duty| agent.day_of(duty.start));
-        in_row = if day_before == Some(civil::later(day, -1)) { in_row + 1 } else { 1 };
+        if day_before != Some(day) {
+            if day_before != Some(civil::later(day, -1)) {
+                days_in_row(agent, &run, &concerns, found);
+                run.clear();
+            }
+            run.push(day);
+        }
         let Some(before) = before else { continue };
         // A pair concerns us when one of the two is ours.
         if !concerns(day) && !day_before.is_some_and(concerns) {
@@ -194,10 +201,22 @@ fn sequence(agent: &Agent, all: &[&Duty], first: Date, last: Date, found: &mut V
         if duty.start - before.end < agent.rules.daily_rest {
             found.push(Broken { rule: Rule::DailyRest, day });
         }
-        if agent.contract.max_days_in_row < in_row {
-            found.push(Broken { rule: Rule::DaysInRow, day });
-        }
     }
+    days_in_row(agent, &run, &concerns, found);
+}
+
+/// Working days without a day off between them: too many are ours where one of them is, also
+/// where it is the published days after ours that are too many.
+fn days_in_row(agent: &Agent, run: &[Date], concerns: &impl Fn(Date) -> bool, found: &mut Vec<Broken>) {
+    let most = usize::try_from(agent.contract.max_days_in_row).unwrap_or(0);
+    let Some(beyond) = run.get(most..).filter(|beyond| !beyond.is_empty()) else { return };
+    let Some(own) = run.iter().rposition(|day| concerns(*day)) else { return };
+    let last = own.max(most) - most;
+    let mut told = beyond.iter().take(last + 1).filter(|day| concerns(**day)).peekable();
+    if told.peek().is_none() {
+        found.push(Broken { rule: Rule::DaysInRow, day: run[own] });
+    }
+    found.extend(told.map(|day| Broken { rule: Rule::DaysInRow, day: *day }));
 }
 
 fn weeks(agent: &Agent, all: &[&Duty], first: Date, last: Date, found: &mut Vec<Broken>) {

@@ -224,3 +224,33 @@ fn shifts_are_laid_out_with_their_planned_breaks() {
     let short = BreakPlan { breaks: vec![short], ..planned() };
     assert_eq!(short.check(&anna.contract, anna.rules).expect_err("contradicts").field, "breaks.length_seconds");
 }
+
+#[test]
+fn days_after_ours_are_too_many_together_with_them() {
+    let mut anna = agent("eu-wtd", "Europe/Lisbon");
+    anna.contract.max_days_in_row = 5;
+    let shift = |date: &str| duty(&anna, date, 540, 780, &[]);
+    let published: Vec<Duty> = (9..=13).map(|day| shift(&format!("2026-06-{day:02}"))).collect();
+    let monday = shift("2026-06-08");
+    anna.published = published;
+    let only = |from: &str, to: &str| {
+        broken(&anna, std::slice::from_ref(&monday), day(from), day(to))
+            .into_iter()
+            .map(|b| (b.rule, b.day))
+            .collect::<Vec<_>>()
+    };
+    // the day that is added is told, since the others are not ours
+    assert_eq!(only("2026-06-08", "2026-06-08"), [(Rule::DaysInRow, day("2026-06-08"))]);
+    assert_eq!(only("2026-06-08", "2026-06-14"), [(Rule::DaysInRow, day("2026-06-13"))]);
+    assert_eq!(only("2026-06-01", "2026-06-07"), []);
+}
+
+#[test]
+fn hours_off_that_run_past_midnight_bind_the_next_day() {
+    let mut anna = agent("eu-wtd", "Europe/Lisbon");
+    let off = Absence { first: day("2026-06-01"), last: day("2026-06-01"), credit: 0, hours: Some((20 * 60, 26 * 60)) };
+    anna.absences = vec![off];
+    let at = |start| duty(&anna, "2026-06-02", start, start + 240, &[]);
+    assert_eq!(rules_broken(&anna, &[at(30)]), [Rule::Absence]);
+    assert_eq!(rules_broken(&anna, &[at(120)]), []);
+}

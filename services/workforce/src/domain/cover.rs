@@ -34,7 +34,8 @@ struct Cell {
     wanted: Vec<u32>,
     flow: Vec<u32>,
     idle: Vec<u32>,
-    missing_total: u32,
+    /// Over all needs, each of which may be as large as a number is.
+    missing_total: u64,
     idle_total: u32,
 }
 
@@ -81,7 +82,7 @@ impl Cover {
             Cell {
                 steps: wanted.iter().map(|wanted| Steps::of(*wanted)).collect(),
                 missing: wanted.clone(),
-                missing_total: wanted.iter().sum(),
+                missing_total: wanted.iter().copied().map(u64::from).sum(),
                 wanted,
                 flow: vec![0; edges as usize],
                 idle: vec![0; groups.len()],
@@ -89,7 +90,7 @@ impl Cover {
             }
         };
         let cells: Vec<Cell> = (0..count).map(cell).collect();
-        let uncovered = cells.iter().map(|cell| u64::from(cell.missing_total)).sum();
+        let uncovered = cells.iter().map(|cell| cell.missing_total).sum();
         let prices = |cell: &Cell| -> i64 { cell.steps.iter().zip(&cell.missing).map(|(s, m)| s.price(*m)).sum() };
         let price = cells.iter().map(prices).sum();
         let scratch =
@@ -237,7 +238,7 @@ impl Cell {
             }
         }
         self.missing[end as usize] -= amount;
-        self.missing_total -= amount;
+        self.missing_total -= u64::from(amount);
         amount
     }
 
@@ -311,7 +312,7 @@ impl Cell {
         match *end {
             End::Need(need) => {
                 self.missing[need as usize] += amount;
-                self.missing_total += amount;
+                self.missing_total += u64::from(amount);
             }
             End::Idle(group) => {
                 self.idle[group as usize] -= amount;

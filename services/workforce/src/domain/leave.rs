@@ -95,15 +95,18 @@ pub fn working_days(first: Date, last: Date, availability: &[Window], holidays: 
     let mut count = 0;
     let mut day = first;
     while day <= last {
-        let works = if availability.is_empty() {
-            !matches!(day.weekday(), Weekday::Saturday | Weekday::Sunday)
-        } else {
-            availability.iter().any(|window| window.weekday == day.weekday().to_monday_one_offset())
-        };
-        count += i64::from(works && holidays.binary_search(&day).is_err());
+        count += i64::from(is_working_day(day, availability) && holidays.binary_search(&day).is_err());
         day = civil::later(day, 1);
     }
     count
+}
+
+/// Whether a day is one on which somebody works as a rule: Monday to Friday, or the days of her availability.
+pub fn is_working_day(day: Date, availability: &[Window]) -> bool {
+    if availability.is_empty() {
+        return !matches!(day.weekday(), Weekday::Saturday | Weekday::Sunday);
+    }
+    availability.iter().any(|window| window.weekday == day.weekday().to_monday_one_offset())
 }
 
 #[cfg(test)]

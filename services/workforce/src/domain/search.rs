@@ -665,20 +665,25 @@ pub fn unlawful(model: &Model, person: &Person, row: &[u32]) -> Option<Unlawful>
     let after = person.after.iter().map(|(day, duty)| (*day, duty));
     let all: Vec<(i64, &Duty)> = before.chain(inside).chain(after).collect();
     let ours = |day: i64| 0 <= day && day < model.days as i64;
-    let mut run = 0;
+    // The days of a run, and the last of them that is ours.
+    let (mut run, mut own) = (0, None);
     for (index, (day, duty)) in all.iter().enumerate() {
         let previous = index.checked_sub(1).map(|index| all[index]);
-        run = if previous.is_some_and(|(before, _)| before + 1 == *day) { run + 1 } else { 1 };
+        (run, own) = if previous.is_some_and(|(before, _)| before + 1 == *day) { (run + 1, own) } else { (1, None) };
+        if ours(*day) {
+            own = Some(*day as usize);
+        }
         let Some((before, rested)) = previous else { continue };
+        // Also days after ours may be too many together with them.
+        if let Some(own) = own.filter(|_| person.max_days_in_row < run) {
+            return Some(Unlawful::DaysInRow(own));
+        }
         if !ours(*day) && !ours(before) {
             continue;
         }
         let at = if ours(*day) { *day } else { before } as usize;
         if duty.start - rested.end < person.daily_rest {
             return Some(Unlawful::DailyRest(at));
-        }
-        if person.max_days_in_row < run {
-            return Some(Unlawful::DaysInRow(at));
         }
     }
     for week in 0..model.days / 7 {

@@ -267,18 +267,28 @@ pub async fn insert_time_off(tx: &mut TenantTx, time_off: &TimeOff, now: Timesta
     Ok(())
 }
 
-/// Withdraws a time off of a user; none when there is no such.
+/// Withdraws a time off of a user, and the leave that it was approved for, whose days are hers again; false when there
+/// is no such.
 pub async fn cancel_time_off(tx: &mut TenantTx, user: UserId, id: TimeOffId) -> Result<bool, Failure> {
     let provider = tx.provider();
-    let done = sqlx::query!(
-        "update workforce.time_off set cancelled = true where provider_id = $1 and time_off_id = $2 and user_id = $3",
+    let done = sqlx::query_scalar!(
+        r#"with gone as (
+               update workforce.time_off set cancelled = true
+                where provider_id = $1 and time_off_id = $2 and user_id = $3
+            returning time_off_id
+           ), given_back as (
+               update workforce.leave_request l set state = 'withdrawn', version = l.version + 1
+                 from gone
+                where l.provider_id = $1 and l.user_id = $3 and l.time_off_id = gone.time_off_id and l.state = 'approved'
+           )
+           select count(*) as "done!" from gone"#,
         provider.0,
         id.0,
         user.0,
     )
-    .execute(tx.conn())
+    .fetch_one(tx.conn())
     .await?;
-    Ok(done.rows_affected() == 1)
+    Ok(done == 1)
 }
 
 /// Where a list of time off begins.
