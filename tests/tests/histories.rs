@@ -719,6 +719,8 @@ async fn trouble(world: Arc<World>, over: Arc<AtomicBool>, seed: u64) {
             _ => world.clock.advance_seconds(1),
         }
     }
+    // Whoever leads until here does not lead on, however few were gone on the way.
+    (0..2).for_each(|which| world.crash(which));
 }
 
 /// How many histories are asked for; some for the usual run.
@@ -765,7 +767,7 @@ async fn no_history_loses_a_contact_or_offers_one_twice() {
     // Much must have happened for the checks to mean anything.
     println!("{decided:?}");
     let of = |kind: &str| decided.get(kind).copied().unwrap_or(0);
-    assert!(3 * of("histories") < 2 * of("terms of leaders"), "leaders must have been replaced: {decided:?}");
+    assert!(2 * of("histories") <= of("terms of leaders"), "leaders must have been replaced: {decided:?}");
     for kind in ["offered", "accepted", "done", "rejected", "timed_out", "rescinded", "cancelled"] {
         assert!(of(kind) != 0, "nothing was {kind}: {decided:?}");
     }
