@@ -13,7 +13,7 @@ use tests::{Person, Tenant, desk, reason, violated};
 use tonic::Code;
 
 use crate::workforce::{HOUR, employed};
-use crate::workforce_day::{bare, rows};
+use crate::workforce_day::{bare, planned, rows};
 
 macro_rules! client {
     ($kind:ident, $session:expr) => {
@@ -111,6 +111,64 @@ async fn shifts_of(person: &mut Person) -> Vec<(String, i64, i64)> {
     let found = client!(WorkforceServiceClient, person.session).get_my_shifts(asked).await.expect("hers").into_inner();
     let hours = |time: &Option<prost_types::Timestamp>| time.as_ref().expect("a time").seconds % (24 * HOUR) / HOUR;
     found.shifts.iter().map(|s| (s.day.clone(), hours(&s.start_time), hours(&s.end_time))).collect()
+}
+
+#[tokio::test]
+async fn who_falls_ill_at_work_keeps_what_she_has_worked() {
+    let mut tenant = desk().await.provider("Fever").await;
+    let seller = tenant.seller("cover").await;
+    let mut anna = employed(&mut tenant, "Anna", "it", &seller).await;
+    let mut rows = rows(&tenant).await;
+    // At work for two hours, with as many to come, and what she will attend and what she has attended.
+    let now = kit::Clock::System.now().as_second();
+    let start = now / 900 * 900 - 2 * HOUR;
+    planned(&mut rows, &tenant, &anna.user_id, start, start + 4 * HOUR).await;
+    sqlx::query(
+        "update workforce.shift set activity_ids = array[shift_id, shift_id], activity_kinds = '{training,training}',
+                activity_titles = '{Phones,Returns}', activity_starts = array[$2, $3], activity_ends = array[$3, $4],
+                activity_sellers = '{null,null}' where provider_id = $1",
+    )
+    .bind(bare("prov", &tenant.provider_id))
+    .bind(jiff::Timestamp::from_second(start).expect("a time").to_sqlx())
+    .bind(jiff::Timestamp::from_second(start + 1_800).expect("a time").to_sqlx())
+    .bind(jiff::Timestamp::from_second(start + 4 * HOUR).expect("a time").to_sqlx())
+    .execute(&mut rows)
+    .await
+    .expect("sessions");
+    let lisbon = jiff::tz::TimeZone::get("Europe/Lisbon").expect("a zone");
+    let start_day = |zone: &jiff::tz::TimeZone| {
+        zone.to_datetime(jiff::Timestamp::from_second(start).expect("a time")).date().to_string()
+    };
+    let today = start_day(&lisbon);
+    let mut planning = client!(ShiftChangesServiceClient, tenant.admin);
+    let sick = ReportSicknessRequest {
+        user_id: anna.user_id.clone(),
+        first_day: today.clone(),
+        last_day: today.clone(),
+        request_id: "fever".into(),
+        ..ReportSicknessRequest::default()
+    };
+    let proposal = planning.report_sickness(sick).await.expect("told").into_inner().proposals.remove(0);
+    let line = proposal.changes.first().expect("a line");
+    let end = line.after.as_ref().and_then(|time| time.end_time).expect("what stays ends").seconds;
+    assert_eq!(line.before.as_ref().and_then(|time| time.end_time), at(start + 4 * HOUR));
+    assert_eq!(line.after.as_ref().and_then(|time| time.start_time), at(start));
+    assert!(end % 900 == 0 && now <= end && end <= kit::Clock::System.now().as_second() + 900, "{end} at {now}");
+    let accept = AcceptShiftProposalRequest {
+        proposal_id: proposal.proposal_id.clone(),
+        etag: proposal.etag.clone(),
+        request_id: "accept".into(),
+    };
+    planning.accept_shift_proposal(accept).await.expect("accepted");
+    // Placed by the day of UTC.
+    let day = start_day(&jiff::tz::TimeZone::UTC);
+    let hers = GetMyShiftsRequest { from_day: today.clone().min(day.clone()), to_day: today.max(day) };
+    let left =
+        client!(WorkforceServiceClient, anna.session).get_my_shifts(hers).await.expect("hers").into_inner().shifts;
+    assert_eq!(left.len(), 1);
+    assert_eq!((left[0].start_time, left[0].end_time), (at(start), at(end)));
+    let attended: Vec<&str> = left[0].activities.iter().map(|session| session.title.as_str()).collect();
+    assert_eq!(attended, ["Phones"], "what came before it stays hers");
 }
 
 #[tokio::test]

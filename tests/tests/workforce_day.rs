@@ -474,6 +474,38 @@ async fn paid_exceptions_correct_the_hours_that_were_told_and_go_with_them() {
     settle(&mut rows, provider, 3 * HOUR, 2).await;
 }
 
+#[tokio::test]
+async fn a_paid_break_across_midnight_is_paid_on_both_days() {
+    let mut tenant = desk().await.provider("Midnight").await;
+    let seller = tenant.seller("payer").await;
+    let agent = employed(&mut tenant, "Nora Night", "it", &seller).await;
+    let mut rows = rows(&tenant).await;
+    let midnight = MONDAY + 24 * HOUR;
+    planned(&mut rows, &tenant, &agent.user_id, midnight - 2 * HOUR, midnight + 6 * HOUR).await;
+    let (provider, user) = (bare("prov", &tenant.provider_id), bare("user", &agent.user_id));
+    sqlx::query(
+        "update workforce.shift set paid_break_starts = array[$2], paid_break_ends = array[$3] where provider_id = $1",
+    )
+    .bind(provider)
+    .bind(stamp(midnight - 600))
+    .bind(stamp(midnight + 600))
+    .execute(&mut rows)
+    .await
+    .expect("a paid break");
+    // She comes back after it, and that is not on the day on which it began.
+    present(&mut rows, &tenant, &agent.user_id, midnight - 2 * HOUR, midnight - 600, "available").await;
+    present(&mut rows, &tenant, &agent.user_id, midnight + 600, midnight + 6 * HOUR, "available").await;
+    for statement in [
+        "insert into workforce.paid_part values ($1, $2, '2026-01-05', $3, 1800)",
+        "insert into workforce.paid_day values ($1, $2, $2, '2026-01-05', 'Europe/Lisbon', '2999-01-01 00:00Z')",
+    ] {
+        let bound = sqlx::query(statement).bind(provider).bind(user);
+        let bound = if statement.contains("$3") { bound.bind(bare("seller", &seller)) } else { bound };
+        bound.execute(&mut rows).await.expect("handled");
+    }
+    settle(&mut rows, provider, 2 * HOUR, 1).await;
+}
+
 /// Lets what is on the list of days be due, and waits for what was told.
 async fn settle(rows: &mut PgConnection, provider: Uuid, paid: i64, revision: i64) {
     let due =

@@ -21,7 +21,7 @@ use crate::domain::record::{
 };
 use crate::domain::refusal::Refusal;
 use crate::seating::{self, Without};
-use crate::store::{changes, floor, schedule, shift};
+use crate::store::{changes, floor, people, schedule, shift};
 use crate::{inputs, settling};
 
 /// Shifts that one agent may have in the days of a proposal.
@@ -58,15 +58,16 @@ pub async fn lock(tx: &mut TenantTx, id: ScheduleId) -> Result<Schedule, Fault> 
     }
 }
 
-/// Judges changes by every hard rule as things stand now; the agents as they are now.
-pub async fn judge(tx: &mut TenantTx, schedule: &Schedule, edits: &[Edit]) -> Result<Vec<Agent>, Fault> {
+/// Judges changes by every hard rule as things stand now; the agents as they are now. What is left of somebody's own
+/// shift when she goes home is worked already, or is less than was lawful.
+pub async fn judge(tx: &mut TenantTx, schedule: &Schedule, edits: &[Edit], goes: bool) -> Result<Vec<Agent>, Fault> {
     let users: Vec<UserId> = edits.iter().map(|edit| edit.user).collect::<BTreeSet<_>>().into_iter().collect();
     if users.is_empty() {
         return Ok(Vec::new());
     }
     let agents = inputs::agents(tx, &users, schedule.first_day, schedule.last_day(), &[]).await?;
     for user in &users {
-        let own = || edits.iter().filter(|edit| edit.user == *user);
+        let own = || edits.iter().filter(|edit| edit.user == *user && !(goes && edit.removed.is_some()));
         let added: Vec<Duty> = own().filter_map(|edit| edit.added.clone()).collect();
         if added.is_empty() {
             continue;
@@ -95,7 +96,9 @@ pub async fn apply(
     why: Why,
 ) -> Result<(i32, Vec<Shift>), Fault> {
     let edits = &attending(edits, why.cause)?;
-    let agents = judge(tx, schedule, edits).await?;
+    let users: Vec<UserId> = edits.iter().map(|edit| edit.user).collect();
+    people::lock(tx, &users).await?;
+    let agents = judge(tx, schedule, edits, matches!(why.cause, "sickness" | "leave")).await?;
     let now = deps.clock.now();
     let mut days: BTreeMap<(UserId, Date), (Option<Duty>, Option<Duty>)> = BTreeMap::new();
     let mut placed = Vec::new();
@@ -255,7 +258,7 @@ pub async fn board(tx: &mut TenantTx, schedule: &Schedule) -> Result<(Vec<Worker
 }
 
 /// Proposes who takes over the shifts of somebody who is away, for each published schedule that has some of hers.
-/// Shifts that are over stay as they were.
+/// Shifts that are over stay as they were, and so does what was worked of one that is under way.
 pub async fn propose(
     tx: &mut TenantTx,
     deps: &Deps,
@@ -269,30 +272,53 @@ pub async fn propose(
     let (from, until) = (civil::later(absence.first, -1), civil::later(absence.last, 1));
     for one in shift::live(tx, &[user], from, until, None, MOST_SHIFTS).await? {
         let zone = civil::zone(&one.zone).unwrap_or(jiff::tz::TimeZone::UTC);
-        let is_under_way = one.day < absence.first && one.duty.start <= now.as_second();
-        let stays = is_under_way || !absence.touches(&zone, one.duty.start, one.duty.end);
-        if now.as_second() < one.duty.end && !stays {
+        if now.as_second() < one.duty.end && absence.touches(&zone, one.duty.start, one.duty.end) {
             lost.entry(one.schedule).or_default().push(one);
         }
     }
     let mut made = Vec::with_capacity(lost.len());
     for (id, shifts) in lost {
         let found = schedule::get(tx, id).await?.ok_or(Fault::NotFound("schedule"))?;
-        let (workers, needs, grid) = board(tx, &found).await?;
-        let duties: Vec<Duty> = shifts.iter().map(|shift| shift.duty.clone()).collect();
+        let (mut workers, needs, grid) = board(tx, &found).await?;
+        let mut lines = Vec::with_capacity(shifts.len());
+        let mut duties = Vec::with_capacity(shifts.len());
+        let away = workers.iter_mut().find(|worker| worker.agent.user == user);
+        let mut away = away.map(|worker| (worker.agent.clone(), worker));
+        for shift in shifts {
+            // Who has no contract any more keeps nothing.
+            let whole = change::Taken { lost: shift.duty.clone(), kept: None };
+            let taken = away
+                .as_ref()
+                .map_or(Some(whole), |(agent, _)| change::taken(agent, &shift.duty, absence, now.as_second()));
+            let Some(taken) = taken else { continue };
+            if let Some((_, worker)) = &mut away {
+                for duties in [&mut worker.duties, &mut worker.agent.published] {
+                    duties.retain(|duty| *duty != shift.duty);
+                    duties.extend(taken.kept.clone());
+                    duties.sort_by_key(|duty| duty.start);
+                }
+            }
+            duties.push(taken.lost);
+            lines.push(ProposalLine {
+                user,
+                day: shift.day,
+                shift: Some(shift.id),
+                duty: shift.duty.clone(),
+                kept: taken.kept,
+            });
+        }
+        if lines.is_empty() {
+            continue;
+        }
         let zones: BTreeMap<UserId, Agent> =
             workers.iter().map(|worker| (worker.agent.user, worker.agent.clone())).collect();
         let computed =
             tokio::task::spawn_blocking(move || change::covers(&workers, &needs, &grid, user, &duties)).await;
         let covers = computed.map_err(|e| Fault::Internal(Box::new(e)))?;
-        let mut lines: Vec<ProposalLine> = shifts
-            .iter()
-            .map(|shift| ProposalLine { user, day: shift.day, shift: Some(shift.id), duty: shift.duty.clone() })
-            .collect();
         for cover in &covers {
             let Some(agent) = cover.by.and_then(|by| zones.get(&by)) else { continue };
             let day = agent.day_of(cover.duty.start);
-            lines.push(ProposalLine { user: agent.user, day, shift: None, duty: cover.duty.clone() });
+            lines.push(ProposalLine { user: agent.user, day, shift: None, duty: cover.duty.clone(), kept: None });
         }
         let proposal = Proposal {
             id: deps.clock.new_id::<ProposalId>(),

@@ -15,6 +15,7 @@ use tenantdb::TenantTx;
 use tenantdb::events::{Arrival, Handler};
 use tracing::Instrument;
 
+use crate::domain::agent::Duty;
 use crate::domain::civil;
 use crate::domain::record::Staff;
 use crate::settling;
@@ -173,8 +174,23 @@ impl Listener {
         shift::keep_presence(tx, user, &told.state, &told.reason, from, to).await?;
         let zone = settling::zone_of(tx, user).await?;
         settling::touch(tx, &self.clock, user, from, &zone).await?;
-        settling::touch(tx, &self.clock, user, to, &zone).await
+        settling::touch(tx, &self.clock, user, to, &zone).await?;
+        // What a shift of the evening before has in it before midnight may be paid because she worked on after it.
+        let day = civil::zone(&zone).unwrap_or(TimeZone::UTC).to_datetime(from).date();
+        let evening = civil::later(day, -1);
+        for one in shift::live(tx, &[user], evening, evening, None, 2).await? {
+            let start = Timestamp::from_second(one.duty.start).unwrap_or(from);
+            if from.as_second() < one.duty.end && has_extras(&one.duty) {
+                settling::touch(tx, &self.clock, user, start, &zone).await?;
+            }
+        }
+        Ok(())
     }
+}
+
+/// Whether a shift has paid time in it off the phones.
+fn has_extras(duty: &Duty) -> bool {
+    !duty.paid_breaks.is_empty() || !duty.activities.is_empty()
 }
 
 /// Whatever stands before the underscore: contacts are named by the service that made them.

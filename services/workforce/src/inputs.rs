@@ -8,18 +8,18 @@ use kit::UserId;
 use tenantdb::{Failure, TenantTx};
 
 use crate::domain::activity::Activity;
-use crate::domain::agent::{Agent, Duty};
+use crate::domain::agent::{Absence, Agent, Duty};
 use crate::domain::civil;
 use crate::domain::model::MAX_PEOPLE;
-use crate::domain::record::{ScheduleId, Shift, TimeOff};
+use crate::domain::record::{ScheduleId, Shift, Staff};
 use crate::domain::taste::{self, Given, Wish};
 use crate::store::people::{self, TimeOffFilter};
 use crate::store::{activities, shift, wishes};
 
 /// Days around a schedule whose published shifts matter to it.
 const AROUND_DAYS: i64 = 16;
-/// Rows read at most, for each kind.
-const LIMIT: i64 = 200_000;
+/// No limit: whoever is planned brings all that binds her.
+const ALL: i64 = i64::MAX;
 
 /// The active agents with an employment on the days from `first` to `last`, by id; `users` none
 /// named = all. Shifts of the `replaced` schedules do not count as published.
@@ -35,19 +35,25 @@ pub async fn agents(
     let staff = people::staff_of(tx, &ids).await?;
     let (from, to) = (civil::later(first, -AROUND_DAYS), civil::later(last, AROUND_DAYS));
     let filter = TimeOffFilter { from: Some(first), to: Some(civil::later(last, 2)), ..TimeOffFilter::default() };
-    let absences = people::time_off(tx, &filter, None, LIMIT).await?;
-    let shifts = shift::live(tx, &ids, from, to, None, LIMIT).await?;
+    let mut absences: BTreeMap<UserId, Vec<Absence>> = BTreeMap::new();
+    for time_off in people::time_off(tx, &filter, None, ALL).await? {
+        absences.entry(time_off.user).or_default().push(time_off.absence);
+    }
+    let mut published: BTreeMap<UserId, Vec<Duty>> = BTreeMap::new();
+    let counts = |one: &Shift| !replaced.contains(&one.schedule);
+    for one in shift::live(tx, &ids, from, to, None, ALL).await?.into_iter().filter(counts) {
+        published.entry(one.user).or_default().push(one.duty);
+    }
+    let staff: BTreeMap<UserId, Staff> = staff.into_iter().map(|one| (one.user, one)).collect();
     let mut agents = Vec::with_capacity(employments.len());
     for employment in &employments {
-        let known = staff.iter().find(|one| one.user == employment.user);
+        let known = staff.get(&employment.user);
         let Some(known) = known.filter(|one| one.active && one.is_agent) else { continue };
         if last < employment.starts_on || employment.ends_on.is_some_and(|end| end < first) {
             continue;
         }
-        let of_user = |time_off: &&TimeOff| time_off.user == employment.user;
-        let away = absences.iter().filter(of_user).map(|time_off| time_off.absence).collect();
-        let of_user = |one: &&Shift| one.user == employment.user && !replaced.contains(&one.schedule);
-        let mut published: Vec<_> = shifts.iter().filter(of_user).map(|one| one.duty.clone()).collect();
+        let away = absences.remove(&employment.user).unwrap_or_default();
+        let mut published = published.remove(&employment.user).unwrap_or_default();
         published.sort_by_key(|duty| duty.start);
         match employment.agent(known, away, published) {
             Some(agent) => agents.push(agent),
@@ -67,7 +73,7 @@ pub async fn activities(
     // Days of some zone begin half a day before those of UTC, and shifts of the last day end on the next.
     let at = |day: Date| civil::midnight(day, &TimeZone::UTC);
     let span = (Some(at(civil::later(first, -1))), Some(at(civil::later(last, 3))));
-    let kept = activities::list(tx, None, span, None, LIMIT).await?;
+    let kept = activities::list(tx, None, span, None, ALL).await?;
     if kept.is_empty() {
         return Ok(Vec::new());
     }
@@ -95,11 +101,11 @@ pub async fn tastes(tx: &mut TenantTx, agents: &[Agent], first: Date) -> Result<
     if users.is_empty() {
         return Ok(Given { policy, ..Given::default() });
     }
-    let kept = wishes::list(tx, &users, None, LIMIT).await?;
+    let kept = wishes::list(tx, &users, None, ALL).await?;
     let wishes: Vec<Wish> = kept.into_iter().map(|kept| kept.wish).collect();
     let from = civil::later(first, -7 * i64::from(policy.memory_weeks));
     let mut duties: BTreeMap<UserId, Vec<Duty>> = BTreeMap::new();
-    for one in shift::live(tx, &users, from, civil::later(first, -1), None, LIMIT).await? {
+    for one in shift::live(tx, &users, from, civil::later(first, -1), None, ALL).await? {
         duties.entry(one.user).or_default().push(one.duty);
     }
     let carried = |agent: &Agent| {

@@ -18,7 +18,7 @@ use crate::domain::breaks::MOST as MOST_BREAKS;
 use crate::domain::change::{Difference, differences};
 use crate::domain::civil;
 use crate::domain::record::{
-    Proposal, ProposalId, ProposalLine, ProposalState, ScheduleId, ShiftId, TimeOff, TimeOffId,
+    Proposal, ProposalId, ProposalLine, ProposalState, ScheduleId, Shift, ShiftId, TimeOff, TimeOffId,
 };
 use crate::domain::refusal::Refusal;
 use crate::settling;
@@ -162,8 +162,10 @@ impl Api {
                 None => Edit { user: line.user, removed: None, added: Some(line.duty.clone()) },
                 Some(id) => {
                     let same = shifts.iter().find(|shift| shift.id == id && shift.user == line.user);
-                    let shift = same.filter(|shift| shift.duty == line.duty).ok_or(Refusal::Outdated)?;
-                    Edit { user: line.user, removed: Some(shift.clone()), added: None }
+                    // What was to be attended in it is not part of a proposal.
+                    let is_same = |shift: &&Shift| Duty { activities: Vec::new(), ..shift.duty.clone() } == line.duty;
+                    let shift = same.filter(is_same).ok_or(Refusal::Outdated)?;
+                    Edit { user: line.user, removed: Some(shift.clone()), added: line.kept.clone() }
                 }
             };
             edits.push(edit);
@@ -413,7 +415,8 @@ fn shown(of: &Proposal, lines: &[ProposalLine]) -> wire::ShiftProposal {
         ProposalState::Rejected => wire::ShiftProposalState::Rejected,
     };
     let changes = lines.iter().map(|line| {
-        let (before, after) = if line.shift.is_some() { (Some(&line.duty), None) } else { (None, Some(&line.duty)) };
+        let out = (Some(&line.duty), line.kept.as_ref());
+        let (before, after) = if line.shift.is_some() { out } else { (None, Some(&line.duty)) };
         wire::ShiftChange {
             user_id: line.user.to_string(),
             day: line.day.to_string(),

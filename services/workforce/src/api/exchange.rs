@@ -114,7 +114,7 @@ impl Api {
         let schedule = changing::lock(&mut tx, mine.schedule).await?;
         self.refuse_late(&mut tx, std::iter::once(&mine).chain(&theirs).map(|shift| shift.duty.start)).await?;
         let edits = edits(user, &mine, to_user, theirs.as_ref());
-        changing::judge(&mut tx, &schedule, &edits).await.map_err(|fault| discreet(fault, user))?;
+        changing::judge(&mut tx, &schedule, &edits, false).await.map_err(|fault| discreet(fault, user))?;
         let swap = Swap {
             id: self.deps.clock.new_id::<SwapId>(),
             version: 1,
@@ -268,7 +268,7 @@ impl Api {
         let theirs = swap.to.map(|(id, times)| same(id, swap.to_user, times)).transpose()?;
         self.refuse_late(tx, std::iter::once(mine).chain(theirs).map(|shift| shift.duty.start)).await?;
         let edits = edits(swap.from.0, mine, swap.to_user, theirs);
-        changing::judge(tx, &schedule, &edits).await?;
+        changing::judge(tx, &schedule, &edits, false).await?;
         Ok((schedule, edits))
     }
 
@@ -508,7 +508,7 @@ impl Api {
                 Edit { user, removed: Some(shift), added: left }
             }
         };
-        changing::judge(tx, schedule, std::slice::from_ref(&edit)).await?;
+        changing::judge(tx, schedule, std::slice::from_ref(&edit), false).await?;
         Ok(edit)
     }
 

@@ -507,13 +507,19 @@ fn read_file(request: &wire::ImportHistoryRequest, zone: &TimeZone) -> Result<Pi
         let line = first + record.position().map_or(0, |at| i64::try_from(at.line()).unwrap_or(0));
         let reason = match read {
             Err(reason) => reason,
-            Ok((key, told)) => match rows.entry(key) {
-                Entry::Vacant(open) => {
-                    open.insert(told);
-                    continue;
+            Ok((mut key, told)) => {
+                if rows.contains_key(&key) {
+                    let text = |place: usize| record.get(place).and_then(|cell| std::str::from_utf8(cell).ok());
+                    key.0 = columns.second(text, zone).unwrap_or(key.0);
                 }
-                Entry::Occupied(_) => "the same half hour, language and channel stand in an earlier line",
-            },
+                match rows.entry(key) {
+                    Entry::Vacant(open) => {
+                        open.insert(told);
+                        continue;
+                    }
+                    Entry::Occupied(_) => "the same half hour, language and channel stand in an earlier line",
+                }
+            }
         };
         rejected += 1;
         if lines.len() < MOST_TOLD {

@@ -14,7 +14,7 @@ use tonic::Status;
 
 use super::{Api, convert};
 use crate::changing;
-use crate::domain::agent::Duty;
+use crate::domain::agent::{Agent, Duty};
 use crate::domain::check;
 use crate::domain::civil;
 use crate::domain::coverage::onto_grid;
@@ -322,9 +322,11 @@ async fn refuse_unlawful(tx: &mut TenantTx, draft: &Schedule, replaced: &[Schedu
     if users.is_empty() {
         return Ok(());
     }
+    people::lock(tx, &users).await?;
     let agents = inputs::agents(tx, &users, draft.first_day, draft.last_day(), replaced).await?;
+    let agents: BTreeMap<UserId, &Agent> = agents.iter().map(|agent| (agent.user, agent)).collect();
     for (user, duties) in &of_user {
-        let agent = agents.iter().find(|agent| agent.user == *user).ok_or(Refusal::Gone { user: *user })?;
+        let agent = agents.get(user).ok_or(Refusal::Gone { user: *user })?;
         let found = check::broken(agent, duties, draft.first_day, draft.last_day());
         if let Some(first) = found.first() {
             return Err(Refusal::RulesBroken { user: *user, rule: first.rule, day: first.day }.into());

@@ -126,16 +126,21 @@ pub struct Absence {
 impl Absence {
     /// Whether it takes up some of a stretch of time in a zone.
     pub fn touches(&self, zone: &TimeZone, from: i64, to: i64) -> bool {
+        self.within(zone, from, to).is_some()
+    }
+
+    /// The first part of a stretch of time that it takes up in a zone.
+    pub fn within(&self, zone: &TimeZone, from: i64, to: i64) -> Option<(i64, i64)> {
         let (start, end) = self.hours.unwrap_or((0, 1_440));
         let mut day = self.first;
         while day <= self.last {
             let at = |minutes| civil::instant(day, minutes, zone, Gap::Forward).map(|at| at.as_second());
-            if at(start).zip(at(end)).is_some_and(|(start, end)| start < to && from < end) {
-                return true;
+            if let Some((start, end)) = at(start).zip(at(end)).filter(|(start, end)| *start < to && from < *end) {
+                return Some((start.max(from), end.min(to)));
             }
             day = civil::later(day, 1);
         }
-        false
+        None
     }
 }
 

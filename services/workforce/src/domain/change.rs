@@ -6,12 +6,14 @@ use jiff::civil::Date;
 use kit::UserId;
 
 use super::activity::Session;
-use super::agent::{Agent, Duty};
+use super::agent::{Absence, Agent, Duty};
 use super::check::{self, Broken, Rule};
 use super::civil;
 use super::coverage::coverage;
 use super::model::{Grid, Need};
 
+/// Shifts are cut at quarters of an hour.
+const QUARTER: i64 = 900;
 /// Kinds of colleagues, by what they serve, who are looked at for one shift.
 const MOST_CANDIDATES: usize = 200;
 
@@ -228,6 +230,68 @@ pub fn shortened(duty: &Duty, time: &Duty) -> Result<Option<Duty>, Unfit> {
     Ok(Some(Duty { start, end, breaks: inside(&duty.breaks), paid_breaks: inside(&duty.paid_breaks), activities }))
 }
 
+/// What somebody's absence takes of a shift.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Taken {
+    /// The work that nobody does any more.
+    pub lost: Duty,
+    /// What she has worked or still works of it.
+    pub kept: Option<Duty>,
+}
+
+/// What an absence takes of a shift at an instant; none where it takes nothing. A shift that began before the absence
+/// stays as it is; of one that is under way, what was worked stays; of one whose hours are partly off, the rest stays
+/// where it is a lawful shift.
+pub fn taken(agent: &Agent, duty: &Duty, absence: &Absence, now: i64) -> Option<Taken> {
+    let is_under_way = duty.start <= now;
+    let (mut from, mut to) = (duty.start, duty.end);
+    if absence.hours.is_some() {
+        (from, to) = absence.within(&agent.zone, duty.start, duty.end)?;
+    } else if !absence.touches(&agent.zone, from, to) {
+        return None;
+    }
+    if is_under_way {
+        if agent.day_of(duty.start) < absence.first {
+            return None;
+        }
+        from = from.max((now + QUARTER - 1).div_euclid(QUARTER) * QUARTER);
+    }
+    if to <= from {
+        return None;
+    }
+    let whole = Taken { lost: duty.clone(), kept: None };
+    let part = |from, to| Duty { start: from, end: to, ..Duty::default() };
+    let without = |duty: &Duty, from, to| {
+        let outside = to <= duty.start || duty.end <= from;
+        if outside { Ok(Some(duty.clone())) } else { shortened(duty, &part(from, to)) }
+    };
+    // Who was called away in the middle of a shift does not come back for the end of it.
+    if is_under_way {
+        to = duty.end;
+    }
+    let Ok(kept) = without(duty, from, to) else { return Some(whole) };
+    let lost = without(duty, duty.start, from).ok().flatten();
+    let lost = lost.and_then(|lost| without(&lost, to, duty.end).ok().flatten());
+    let lawful = |kept: &Duty| broken(agent, std::slice::from_ref(duty), std::slice::from_ref(kept)).is_empty();
+    if kept.as_ref().is_some_and(|kept| !is_under_way && !lawful(kept)) {
+        return Some(whole);
+    }
+    Some(Taken { lost: lost?, kept })
+}
+
+/// What of a shift lies between two instants.
+pub fn between(duty: &Duty, from: i64, to: i64) -> Option<Duty> {
+    let part = |from, to| Duty { start: from, end: to, ..Duty::default() };
+    let mut kept = duty.clone();
+    if kept.start < from {
+        kept = shortened(&kept, &part(kept.start, from)).ok()??;
+    }
+    if to < kept.end {
+        kept = shortened(&kept, &part(to, kept.end)).ok()??;
+    }
+    Some(kept)
+}
+
 /// Time that does not fit a shift.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unfit;
@@ -337,6 +401,42 @@ mod tests {
         let found = covers(&workers, &[need(100)], &grid(), UserId(Uuid::from_u128(1)), &lost);
         assert_eq!(found[0].by, Some(UserId(Uuid::from_u128(2))));
         assert_eq!(found[1].by, None);
+    }
+
+    #[test]
+    fn what_was_worked_of_a_shift_stays_when_somebody_falls_ill_in_it() {
+        let mut one = worker(1, "it", 0, Vec::new()).agent;
+        let shift = Duty { breaks: vec![(MONDAY + 12 * HOUR, MONDAY + 12 * HOUR + 1_800)], ..six_hours(0, 9) };
+        let ill = Absence { first: one.day_of(MONDAY), last: one.day_of(MONDAY), credit: 0, hours: None };
+        let of = |agent: &Agent, absence: &Absence, hours: i64, seconds: i64| {
+            taken(agent, &shift, absence, MONDAY + hours * HOUR + seconds)
+        };
+        let part = |from: i64, to: i64, has_break: bool| Duty {
+            start: MONDAY + from,
+            end: MONDAY + to,
+            breaks: if has_break { shift.breaks.clone() } else { Vec::new() },
+            ..Duty::default()
+        };
+        // The evening before: all of it. Ten minutes past ten: until a quarter past.
+        assert_eq!(of(&one, &ill, -4, 0), Some(Taken { lost: shift.clone(), kept: None }));
+        let (kept, lost) = (part(9 * HOUR, 36_900, false), part(36_900, 15 * HOUR, true));
+        assert_eq!(of(&one, &ill, 10, 600), Some(Taken { lost, kept: Some(kept) }));
+        // In her break, she had worked until it, and nobody comes for the rest of it.
+        let (kept, lost) = (part(9 * HOUR, 12 * HOUR, false), part(45_000, 15 * HOUR, false));
+        assert_eq!(of(&one, &ill, 12, 60), Some(Taken { lost, kept: Some(kept) }));
+        assert_eq!(of(&one, &ill, 14, 3_000), None);
+        let tuesday = Absence { first: civil::later(ill.first, 1), last: civil::later(ill.first, 1), ..ill };
+        assert_eq!(of(&one, &tuesday, -4, 0), None);
+        // An afternoon off leaves four hours, where the contract has shifts that short.
+        let afternoon = Absence { hours: Some((13 * 60, 1_440)), ..ill };
+        one.absences = vec![afternoon];
+        one.contract.min_shift = 3 * HOUR;
+        let (kept, lost) = (part(9 * HOUR, 13 * HOUR, true), part(13 * HOUR, 15 * HOUR, false));
+        assert_eq!(of(&one, &afternoon, -4, 0), Some(Taken { lost, kept: Some(kept) }));
+        one.contract.min_shift = 4 * HOUR;
+        assert_eq!(of(&one, &afternoon, -4, 0), Some(Taken { lost: shift.clone(), kept: None }));
+        assert_eq!(between(&shift, MONDAY + 9 * HOUR, MONDAY + 12 * HOUR), Some(part(9 * HOUR, 12 * HOUR, false)));
+        assert_eq!(between(&shift, MONDAY + 9 * HOUR, MONDAY + 15 * HOUR), Some(shift.clone()));
     }
 
     #[test]

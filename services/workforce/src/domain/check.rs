@@ -235,20 +235,33 @@ fn weeks(agent: &Agent, all: &[&Duty], first: Date, last: Date, found: &mut Vec<
         if agent.rules.max_days_in_week < days.len() as i32 {
             found.push(Broken { rule: Rule::DaysInWeek, day: monday });
         }
-        // Rests lie between shifts; before the first and after the last known shift they are long.
-        let edges = all.iter().flat_map(|duty| [duty.start, duty.end]);
-        let mut edges: Vec<i64> = std::iter::once(i64::MIN / 4).chain(edges).collect();
-        edges.push(i64::MAX / 4);
-        let rests = edges.chunks_exact(2).map(|pair| (pair[0], pair[1]));
-        let counts = |(start, end): (i64, i64)| {
-            let inside = end.min(to) - start.max(from);
-            agent.rules.weekly_rest <= end - start && agent.rules.weekly_rest_inside <= inside
-        };
-        if !rests.into_iter().any(counts) {
+        if !has_long_rest(agent, all, monday) {
             found.push(Broken { rule: Rule::WeeklyRest, day: monday });
         }
         monday = next;
     }
+    // The long rest of the weeks around ours may reach into them: whoever had it by what is published keeps it.
+    let mut published: Vec<&Duty> = agent.published.iter().collect();
+    published.sort_by_key(|duty| (duty.start, duty.end));
+    for around in [civil::later(civil::monday(first), -7), monday] {
+        if has_long_rest(agent, &published, around) && !has_long_rest(agent, all, around) {
+            found.push(Broken { rule: Rule::WeeklyRest, day: around });
+        }
+    }
+}
+
+/// Whether shifts, by start, leave the long rest of the week from a Monday on.
+fn has_long_rest(agent: &Agent, all: &[&Duty], monday: Date) -> bool {
+    let midnight = |day| civil::midnight(day, &agent.zone).as_second();
+    let (from, to) = (midnight(monday), midnight(civil::later(monday, 7)));
+    // Rests lie between shifts; before the first and after the last known shift they are long.
+    let edges = all.iter().flat_map(|duty| [duty.start, duty.end]);
+    let mut edges: Vec<i64> = std::iter::once(i64::MIN / 4).chain(edges).collect();
+    edges.push(i64::MAX / 4);
+    edges.chunks_exact(2).map(|pair| (pair[0], pair[1])).any(|(start, end)| {
+        let inside = end.min(to) - start.max(from);
+        agent.rules.weekly_rest <= end - start && agent.rules.weekly_rest_inside <= inside
+    })
 }
 
 #[cfg(test)]

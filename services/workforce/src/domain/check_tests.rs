@@ -254,3 +254,31 @@ fn hours_off_that_run_past_midnight_bind_the_next_day() {
     assert_eq!(rules_broken(&anna, &[at(30)]), [Rule::Absence]);
     assert_eq!(rules_broken(&anna, &[at(120)]), []);
 }
+
+#[test]
+fn the_weeks_around_keep_a_long_rest_that_reaches_into_ours() {
+    let mut anna = agent("eu-wtd", "Europe/Lisbon");
+    anna.contract.max_days_in_row = 14;
+    let shift = |date: &str, start: i32| duty(&anna, date, start, start + 240, &[]);
+    let judged = |published: Vec<Duty>, ours: Duty| {
+        let mut anna = anna.clone();
+        anna.published = published;
+        broken(&anna, &[ours], day("2026-06-08"), day("2026-06-14"))
+    };
+    let weekly = |date| [Broken { rule: Rule::WeeklyRest, day: day(date) }];
+    // Off from Saturday at ten in the evening: 35 hours later it is Monday, nine o'clock.
+    let mut before: Vec<Duty> = (1..=5).map(|n| shift(&format!("2026-06-{n:02}"), 540)).collect();
+    before.push(shift("2026-06-06", 1_080));
+    assert_eq!(judged(before.clone(), shift("2026-06-08", 540)), []);
+    assert_eq!(judged(before.clone(), shift("2026-06-08", 539)), weekly("2026-06-01"));
+    // A week of seven days never had its rest, and not because of us.
+    let after: Vec<Duty> = (15..=21).map(|n| shift(&format!("2026-06-{n:02}"), 360)).collect();
+    assert_eq!(judged(after, shift("2026-06-14", 900)), []);
+    // A week whose rest is Monday with the Sunday before it.
+    let late: Vec<Duty> = (16..=21).map(|n| shift(&format!("2026-06-{n:02}"), 360)).collect();
+    assert_eq!(judged(late.clone(), shift("2026-06-14", 900)), []);
+    assert_eq!(judged(late, shift("2026-06-14", 901)), weekly("2026-06-15"));
+    // Other rests of that week are hers whatever we do.
+    before.remove(2);
+    assert_eq!(judged(before, shift("2026-06-08", 300)), []);
+}

@@ -101,6 +101,7 @@ fn reached(agent: &Agent, monday: Date, held: &[Term]) -> bool {
         }
         if without(Term::WeeklyRest) {
             person.weekly_rest = (0, 0);
+            person.open = (i64::MIN / 4, i64::MAX / 4);
         }
     }
     let mut search = Search::new(&model, 0);

@@ -83,6 +83,14 @@ impl Columns {
         };
         Ok(((start, language.to_owned(), channel.to_owned()), Told { offered, handle_seconds }))
     }
+
+    /// The second of the two half hours that a line's civil time names when the clocks go back; none where it names one.
+    pub fn second<'a>(&self, cell: impl Fn(usize) -> Option<&'a str>, zone: &TimeZone) -> Option<Timestamp> {
+        let text = cell(self.start)?.trim();
+        let civil: DateTime = text.parse::<Timestamp>().err().and_then(|_| text.parse().ok())?;
+        let ambiguous = zone.to_ambiguous_timestamp(civil);
+        if matches!(ambiguous.offset(), AmbiguousOffset::Fold { .. }) { ambiguous.later().ok() } else { None }
+    }
 }
 
 fn instant(text: &str, zone: &TimeZone) -> Result<Timestamp, &'static str> {
@@ -146,8 +154,12 @@ mod tests {
         );
         assert_eq!(told, Told { offered: 12, handle_seconds: Some(300.5) });
         assert_eq!(read("2026-01-05T10:30:00+01:00,pt-BR,chat,0,").expect("good").0.0, start);
-        // Of an hour that comes twice the first is meant.
+        // Of an hour that comes twice the first is meant, and then the second.
         assert_eq!(read("2026-10-25 02:30,it,email,1,").expect("good").0.0.to_string(), "2026-10-25T00:30:00Z");
+        let columns = Columns::find("start,language,channel,contacts".split(',')).expect("all there");
+        let second = |start| columns.second(|_| Some(start), &civil::zone("Europe/Rome").expect("known"));
+        assert_eq!(second("2026-10-25 02:30").map(|at| at.to_string()).as_deref(), Some("2026-10-25T01:30:00Z"));
+        assert_eq!([second("2026-10-25T02:30:00+02:00"), second("2026-10-25 03:00"), second("x")], [None; 3]);
         for (line, problem) in [
             ("2026-01-05 10:15,it,email,1,", "start is not the start of a half hour"),
             ("2026-03-29 02:30,it,email,1,", "start is a time that the clocks skip in the zone"),

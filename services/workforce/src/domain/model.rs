@@ -93,6 +93,8 @@ pub struct Person {
     pub weekly_rest: (i64, i64),
     /// Start of each week in the person's zone, and the end of the last.
     pub weeks: Vec<i64>,
+    /// The instants between which she works, so that the weeks around keep a long rest that reaches into the days.
+    pub open: (i64, i64),
     /// Published shifts before the first day: start day as an offset, and the shift.
     pub before: Vec<(i64, Duty)>,
     /// Published shifts after the last day.
@@ -405,6 +407,13 @@ impl Model {
                 _ => {}
             }
         }
+        let weekly_rest = (agent.rules.weekly_rest, agent.rules.weekly_rest_inside);
+        let around = [day(0), day(self.days)].map(|monday| {
+            [monday, civil::later(monday, -7), civil::later(monday, 7)]
+                .map(|day| civil::midnight(day, &agent.zone).as_second())
+        });
+        let open =
+            rested_between(&before, &after, weekly_rest, (around[0][1], around[0][0]), (around[1][0], around[1][2]));
         Person {
             agent: index,
             options,
@@ -414,8 +423,9 @@ impl Model {
             max_days_in_row: agent.contract.max_days_in_row,
             max_days_in_week: agent.rules.max_days_in_week,
             daily_rest: agent.rules.daily_rest,
-            weekly_rest: (agent.rules.weekly_rest, agent.rules.weekly_rest_inside),
+            weekly_rest,
             weeks,
+            open,
             before,
             after,
             forced: 0,
@@ -469,6 +479,37 @@ impl Model {
         });
         range.0..range.1
     }
+}
+
+/// The instants between which somebody works, so that the week before and the week after keep the long rest that the
+/// published shifts leave them. A rest that has only published shifts around it is hers whatever is planned; a week
+/// without one by what is published is not for this plan to mend.
+fn rested_between(
+    before: &[(i64, Duty)],
+    after: &[(i64, Duty)],
+    (long, inside): (i64, i64),
+    earlier: (i64, i64),
+    later: (i64, i64),
+) -> (i64, i64) {
+    let (never, ever) = (i64::MIN / 4, i64::MAX / 4);
+    let end = before.iter().map(|(_, duty)| duty.end).max();
+    let start = after.iter().map(|(_, duty)| duty.start).min();
+    let counts = |(from, to): (i64, i64), (rests, works): (i64, i64)| {
+        long <= works - rests && inside <= works.min(to) - rests.max(from)
+    };
+    // Rests between two of some shifts, or before the first of them, or after the last.
+    let between = |duties: &[(i64, Duty)], week: (i64, i64), first: Option<i64>, last: Option<i64>| {
+        let mut duties: Vec<(i64, i64)> = duties.iter().map(|(_, duty)| (duty.start, duty.end)).collect();
+        duties.sort_unstable();
+        let ends = first.into_iter().chain(duties.iter().map(|(_, end)| *end));
+        let skipped = usize::from(first.is_none());
+        let starts = duties.iter().map(|(start, _)| *start).skip(skipped).chain(last);
+        ends.zip(starts).any(|rest| counts(week, rest))
+    };
+    let whole = (end.unwrap_or(never), start.unwrap_or(ever));
+    let earliest = end.filter(|_| counts(earlier, whole) && !between(before, earlier, Some(never), None));
+    let latest = start.filter(|_| counts(later, whole) && !between(after, later, None, Some(ever)));
+    (earliest.map_or(never, |end| end + long), latest.map_or(ever, |start| start - long))
 }
 
 /// Shapes in a row that differ by their breaks alone are one place.

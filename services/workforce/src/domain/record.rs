@@ -638,6 +638,8 @@ pub struct ProposalLine {
     pub shift: Option<ShiftId>,
     /// When.
     pub duty: Duty,
+    /// What stays of a shift that is taken out.
+    pub kept: Option<Duty>,
 }
 
 /// Life of a request for leave.

@@ -70,6 +70,85 @@ impl RuleSet {
     }
 }
 
+const SPAIN: RuleSet = RuleSet {
+    code: "es-estatuto",
+    version: 1,
+    title: "Spain: Estatuto de los Trabajadores art. 34, 37 (9 h a day, 40 h in every planned week, 12 h daily and 36 h + 12 h weekly rest, breaks 15 min)",
+    // Article 34 (3).
+    daily_rest: 12 * HOUR,
+    // Article 37 (1): a day and a half; the daily rest comes on top (Court of Justice, C-477/21).
+    weekly_rest: 48 * HOUR,
+    weekly_rest_inside: 36 * HOUR,
+    max_days_in_week: 7,
+    max_day: 9 * HOUR,
+    // Article 34 (1): 40 hours on average over the year.
+    max_week: 40 * HOUR,
+    max_stretch: 6 * HOUR,
+    // Article 34 (4).
+    min_break_part: 15 * MINUTE,
+    breaks: &[BreakRule { work_above: 6 * HOUR, breaks: 15 * MINUTE }],
+    night: None,
+};
+
+const FRANCE: RuleSet = RuleSet {
+    code: "fr-code-travail",
+    version: 1,
+    title: "France: Code du travail L3121-16, -18, -20, -22, L3131-1, L3132-1, -2 (10 h a day, 44 h in every planned week, breaks 20 min)",
+    daily_rest: 11 * HOUR,
+    // L3132-2: 24 hours, to which the daily rest is added.
+    weekly_rest: 35 * HOUR,
+    weekly_rest_inside: 24 * HOUR,
+    // L3132-1.
+    max_days_in_week: 6,
+    // L3121-18.
+    max_day: 10 * HOUR,
+    // L3121-22: 44 hours on average over twelve weeks; the 48 hours of L3121-20 are more.
+    max_week: 44 * HOUR,
+    max_stretch: 6 * HOUR,
+    // L3121-16: twenty minutes in a row, as soon as the day's work reaches six hours.
+    min_break_part: 20 * MINUTE,
+    breaks: &[BreakRule { work_above: 6 * HOUR - 1, breaks: 20 * MINUTE }],
+    night: None,
+};
+
+const UNITED_KINGDOM: RuleSet = RuleSet {
+    code: "gb-wtr",
+    version: 1,
+    title: "United Kingdom: Working Time Regulations 1998 reg. 4, 10-12 (48 h in every planned week, 11 h daily and 24 h weekly rest, breaks 20 min)",
+    daily_rest: 11 * HOUR,
+    // Regulation 11 (7): the weekly rest does not take in the daily rest.
+    weekly_rest: 35 * HOUR,
+    weekly_rest_inside: 24 * HOUR,
+    max_days_in_week: 7,
+    // What regulation 10 leaves of 24 hours.
+    max_day: 13 * HOUR,
+    max_week: 48 * HOUR,
+    max_stretch: 6 * HOUR,
+    // Regulation 12 (3): an uninterrupted period of not less than 20 minutes.
+    min_break_part: 20 * MINUTE,
+    breaks: &[BreakRule { work_above: 6 * HOUR, breaks: 20 * MINUTE }],
+    night: None,
+};
+
+const ITALY: RuleSet = RuleSet {
+    code: "it-dlgs-66",
+    version: 1,
+    title: "Italy: Decreto legislativo 66/2003 art. 4, 7-9 (48 h in every planned week, 11 h daily and 24 h + 11 h weekly rest, breaks 10 min)",
+    daily_rest: 11 * HOUR,
+    // Article 9 (1): 24 hours every seven days, added to the daily rest of article 7.
+    weekly_rest: 35 * HOUR,
+    weekly_rest_inside: 24 * HOUR,
+    max_days_in_week: 7,
+    // What article 7 leaves of 24 hours.
+    max_day: 13 * HOUR,
+    max_week: 48 * HOUR,
+    max_stretch: 6 * HOUR,
+    // Article 8 (2): ten minutes where no collective agreement says more.
+    min_break_part: 10 * MINUTE,
+    breaks: &[BreakRule { work_above: 6 * HOUR, breaks: 10 * MINUTE }],
+    night: None,
+};
+
 /// Every rule set, by code and version.
 pub const RULE_SETS: &[RuleSet] = &[
     RuleSet {
@@ -110,24 +189,13 @@ pub const RULE_SETS: &[RuleSet] = &[
         // month's average is eight.
         night: Some(NightRule { from: 23 * 60, until: 6 * 60, work_above: 2 * HOUR, max_day: 8 * HOUR }),
     },
+    SPAIN,
     RuleSet {
-        code: "es-estatuto",
-        version: 1,
-        title: "Spain: Estatuto de los Trabajadores art. 34, 37 (9 h a day, 40 h in every planned week, 12 h daily and 36 h + 12 h weekly rest, breaks 15 min)",
-        // Article 34 (3).
-        daily_rest: 12 * HOUR,
-        // Article 37 (1): a day and a half; the daily rest comes on top (Court of Justice, C-477/21).
-        weekly_rest: 48 * HOUR,
-        weekly_rest_inside: 36 * HOUR,
-        max_days_in_week: 7,
-        max_day: 9 * HOUR,
-        // Article 34 (1): 40 hours on average over the year.
-        max_week: 40 * HOUR,
-        max_stretch: 6 * HOUR,
-        // Article 34 (4).
-        min_break_part: 15 * MINUTE,
-        breaks: &[BreakRule { work_above: 6 * HOUR, breaks: 15 * MINUTE }],
-        night: None,
+        version: 2,
+        title: "Spain: Estatuto de los Trabajadores art. 34, 36, 37 (9 h a day, 8 h at night, 40 h in every planned week, 12 h daily and 36 h + 12 h weekly rest, breaks 15 min)",
+        // Article 36 (1): three hours or more between ten in the evening and six; eight hours on average over fifteen days.
+        night: Some(NightRule { from: 22 * 60, until: 6 * 60, work_above: 3 * HOUR - 1, max_day: 8 * HOUR }),
+        ..SPAIN
     },
     RuleSet {
         code: "eu-wtd",
@@ -163,61 +231,32 @@ pub const RULE_SETS: &[RuleSet] = &[
         // them; Article 8 (a): eight hours on average.
         night: Some(NightRule { from: 23 * 60, until: 6 * 60, work_above: 3 * HOUR - 1, max_day: 8 * HOUR }),
     },
+    FRANCE,
     RuleSet {
-        code: "fr-code-travail",
-        version: 1,
-        title: "France: Code du travail L3121-16, -18, -20, -22, L3131-1, L3132-1, -2 (10 h a day, 44 h in every planned week, breaks 20 min)",
-        daily_rest: 11 * HOUR,
-        // L3132-2: 24 hours, to which the daily rest is added.
-        weekly_rest: 35 * HOUR,
-        weekly_rest_inside: 24 * HOUR,
-        // L3132-1.
-        max_days_in_week: 6,
-        // L3121-18.
-        max_day: 10 * HOUR,
-        // L3121-22: 44 hours on average over twelve weeks; the 48 hours of L3121-20 are more.
-        max_week: 44 * HOUR,
-        max_stretch: 6 * HOUR,
-        // L3121-16: twenty minutes in a row, as soon as the day's work reaches six hours.
-        min_break_part: 20 * MINUTE,
-        breaks: &[BreakRule { work_above: 6 * HOUR - 1, breaks: 20 * MINUTE }],
-        night: None,
+        version: 2,
+        title: "France: Code du travail L3121-16, -18, -20, -22, L3122-2, -5, -6, -20, L3131-1, L3132-1, -2 (10 h a day, 8 h at night, 44 h in every planned week, breaks 20 min)",
+        // L3122-20: from nine in the evening to six, where no agreement says otherwise; L3122-5: three hours of it or
+        // more; L3122-6: eight hours.
+        night: Some(NightRule { from: 21 * 60, until: 6 * 60, work_above: 3 * HOUR - 1, max_day: 8 * HOUR }),
+        ..FRANCE
     },
+    UNITED_KINGDOM,
     RuleSet {
-        code: "gb-wtr",
-        version: 1,
-        title: "United Kingdom: Working Time Regulations 1998 reg. 4, 10-12 (48 h in every planned week, 11 h daily and 24 h weekly rest, breaks 20 min)",
-        daily_rest: 11 * HOUR,
-        // Regulation 11 (7): the weekly rest does not take in the daily rest.
-        weekly_rest: 35 * HOUR,
-        weekly_rest_inside: 24 * HOUR,
-        max_days_in_week: 7,
-        // What regulation 10 leaves of 24 hours.
-        max_day: 13 * HOUR,
-        max_week: 48 * HOUR,
-        max_stretch: 6 * HOUR,
-        // Regulation 12 (3): an uninterrupted period of not less than 20 minutes.
-        min_break_part: 20 * MINUTE,
-        breaks: &[BreakRule { work_above: 6 * HOUR, breaks: 20 * MINUTE }],
-        night: None,
+        version: 2,
+        title: "United Kingdom: Working Time Regulations 1998 reg. 2, 4, 6, 10-12 (48 h in every planned week, 8 h at night, 11 h daily and 24 h weekly rest, breaks 20 min)",
+        // Regulation 2 (1): from eleven in the evening to six where no agreement says otherwise, three hours of it or more;
+        // regulation 6 (1): eight hours on average.
+        night: Some(NightRule { from: 23 * 60, until: 6 * 60, work_above: 3 * HOUR - 1, max_day: 8 * HOUR }),
+        ..UNITED_KINGDOM
     },
+    ITALY,
     RuleSet {
-        code: "it-dlgs-66",
-        version: 1,
-        title: "Italy: Decreto legislativo 66/2003 art. 4, 7-9 (48 h in every planned week, 11 h daily and 24 h + 11 h weekly rest, breaks 10 min)",
-        daily_rest: 11 * HOUR,
-        // Article 9 (1): 24 hours every seven days, added to the daily rest of article 7.
-        weekly_rest: 35 * HOUR,
-        weekly_rest_inside: 24 * HOUR,
-        max_days_in_week: 7,
-        // What article 7 leaves of 24 hours.
-        max_day: 13 * HOUR,
-        max_week: 48 * HOUR,
-        max_stretch: 6 * HOUR,
-        // Article 8 (2): ten minutes where no collective agreement says more.
-        min_break_part: 10 * MINUTE,
-        breaks: &[BreakRule { work_above: 6 * HOUR, breaks: 10 * MINUTE }],
-        night: None,
+        version: 2,
+        title: "Italy: Decreto legislativo 66/2003 art. 1, 4, 7-9, 13 (48 h in every planned week, 8 h at night, 11 h daily and 24 h + 11 h weekly rest, breaks 10 min)",
+        // Article 1 (2) (d), (e): seven hours with those from midnight to five in them, three hours of it or more; the
+        // earliest such night begins at ten. Article 13 (1): eight hours on average over a day.
+        night: Some(NightRule { from: 22 * 60, until: 5 * 60, work_above: 3 * HOUR - 1, max_day: 8 * HOUR }),
+        ..ITALY
     },
     RuleSet {
         code: "pt-codigo-trabalho",

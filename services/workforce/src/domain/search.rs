@@ -415,7 +415,8 @@ impl<'m> Search<'m> {
         self.swap(person, &row);
         self.look(known, days.clone(), noise);
         let closed = self.closed(known);
-        let mut bans = Vec::new();
+        let around = rest_around(known, &days);
+        let mut bans = around.clone();
         let mut sits = self.sits(person, &days);
         for _ in 0..2 * ATTEMPTS {
             let prices = Asked(&self.gains);
@@ -427,7 +428,7 @@ impl<'m> Search<'m> {
                 }
                 // What cannot be attended lawfully is missed.
                 sits.clear();
-                bans.clear();
+                bans.clone_from(&around);
                 continue;
             }
             match unlawful(model, known, &found.row) {
@@ -606,6 +607,8 @@ pub enum Unlawful {
     DailyRest(usize),
     /// The long rest of this week.
     WeeklyRest(usize),
+    /// The long rest of the week before or after, into which the shift on this day reaches.
+    RestAround(usize),
     /// The run of working days that this day belongs to.
     DaysInRow(usize),
     /// The working days of this week.
@@ -621,6 +624,7 @@ impl Unlawful {
         match self {
             Unlawful::DailyRest(day) => vec![Ban::Work(day)],
             Unlawful::DaysInRow(day) => vec![Ban::Work(day)],
+            Unlawful::RestAround(day) => vec![Ban::Work(day)],
             Unlawful::DaysInWeek(week) => {
                 // The shortest day goes.
                 let worked = days.clone().filter(|day| day / 7 == week && row[*day] != OFF && !person.is_forced(*day));
@@ -657,6 +661,18 @@ impl Unlawful {
     }
 }
 
+/// What keeps the long rests of the weeks around that reach into the days.
+fn rest_around(person: &Person, days: &Range<usize>) -> Vec<Ban> {
+    let (from, to) = person.open;
+    let (start, end) = (person.weeks[0], person.weeks[person.weeks.len() - 1]);
+    // Days on which a shift can start too early or end too late, with those whose clocks change.
+    let near = |edge: i64, at: i64| (edge - at).abs() < 8 * 86_400;
+    let first = days.clone().filter(|day| near(start, from) && *day < 8).map(|day| Ban::StartBefore(day, from));
+    let last = person.weeks.len() * 7 - 7;
+    let last = days.clone().filter(|day| near(end, to) && last < *day + 8).map(|day| Ban::EndAfter(day, to));
+    first.chain(last).collect()
+}
+
 /// The first hard rule that a row of lawful shapes breaks.
 pub fn unlawful(model: &Model, person: &Person, row: &[u32]) -> Option<Unlawful> {
     let inside = row.iter().enumerate().filter(|(_, shape)| **shape != OFF);
@@ -685,6 +701,14 @@ pub fn unlawful(model: &Model, person: &Person, row: &[u32]) -> Option<Unlawful>
         if duty.start - rested.end < person.daily_rest {
             return Some(Unlawful::DailyRest(at));
         }
+    }
+    let around = |(day, shape): (usize, &u32)| {
+        let duty = &model.shapes[*shape as usize].duty;
+        (duty.start < person.open.0 || person.open.1 < duty.end).then_some(day)
+    };
+    let mut worked = row.iter().enumerate().filter(|(_, shape)| **shape != OFF);
+    if let Some(day) = worked.find_map(around) {
+        return Some(Unlawful::RestAround(day));
     }
     for week in 0..model.days / 7 {
         let worked = row[week * 7..week * 7 + 7].iter().filter(|shape| **shape != OFF);

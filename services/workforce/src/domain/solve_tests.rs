@@ -405,7 +405,7 @@ proptest! {
     fn no_plan_ever_breaks_a_hard_rule(
         seed in any::<u64>(), count in 1_u128..7, law in 0..rules::RULE_SETS.len(), breaks in any::<bool>(), people in 1_u32..4,
         start in 0_i64..20, length in 3_i64..20, week in 0_i64..52, min_week in 0_i64..38,
-        away in 0_i64..7,
+        away in 0_i64..7, around in any::<u16>(), hour in 0_i64..24,
     ) {
         let first = civil::later(day("2026-01-05"), 7 * week);
         let zones = ["Europe/Berlin", "America/New_York", "Asia/Manila", "Europe/Lisbon"];
@@ -418,9 +418,13 @@ proptest! {
             if breaks {
                 agent.break_plan = sample::breaks();
             }
-            let shift = |at: i64| Duty { start: at, end: at + 6 * HOUR, ..Duty::default() };
-            let monday = civil::midnight(first, &agent.zone).as_second();
-            agent.published = vec![shift(monday - 7 * HOUR), shift(monday + 7 * 86_400 + 2 * HOUR)];
+            // A week of shifts before and after, each day with one or without.
+            let days = (-7..0).chain(7..14).enumerate().filter(|(nth, _)| around >> nth & 1 == 1);
+            let shift = |(_, offset): (usize, i64)| {
+                let start = civil::midnight(civil::later(first, offset), &agent.zone).as_second() + hour * HOUR;
+                Duty { start, end: start + 6 * HOUR, ..Duty::default() }
+            };
+            agent.published = days.map(shift).collect();
         }
         let off = civil::later(first, away);
         agents[0].absences = vec![Absence { first: off, last: off, credit: 8 * HOUR, hours: None }];

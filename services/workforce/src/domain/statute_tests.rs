@@ -258,3 +258,23 @@ fn wtd_8_a_limits_shifts_with_three_hours_of_night_time_to_eight_hours() {
     assert!(!at_night("eu-wtd", 2, &with_rest(16 * 60, 8 * 60)));
     assert!(!at_night("eu-wtd", 1, &with_rest(22 * 60, 10 * 60)));
 }
+
+#[test]
+fn three_hours_of_a_countrys_night_limit_a_shift_to_eight_hours() {
+    // When nine hours of work, with an hour of rest in their middle, begin at the earliest with three hours at night.
+    for (code, start) in
+        [("fr-code-travail", 14 * 60), ("es-estatuto", 15 * 60), ("it-dlgs-66", 15 * 60), ("gb-wtr", 16 * 60)]
+    {
+        let night = |version, start, work| at_night(code, version, &with_rest(start, work));
+        assert!(night(2, start, 9 * 60), "{code}");
+        assert!(!night(2, start - 1, 9 * 60), "{code}");
+        assert!(!night(2, start + 60, 8 * 60), "{code}");
+        assert!(!night(1, start, 9 * 60), "{code}");
+        assert_eq!(find(code, 0).map(|rules| rules.version), Some(2));
+    }
+    // In the small hours three hours before the night's end.
+    for (code, until) in [("fr-code-travail", 6), ("es-estatuto", 6), ("it-dlgs-66", 5), ("gb-wtr", 6)] {
+        let early = |start| at_night(code, 2, &with_rest(start, 8 * 60 + 30));
+        assert_eq!([early((until - 3) * 60), early((until - 3) * 60 + 1)], [true, false], "{code}");
+    }
+}

@@ -191,7 +191,7 @@ fn reason(
                     };
                     (Reason::DailyRest, duties.iter().find(near).map(|duty| (duty.start, duty.end)))
                 }
-                Some(Unlawful::WeeklyRest(_)) => (Reason::WeeklyRest, None),
+                Some(Unlawful::WeeklyRest(_) | Unlawful::RestAround(_)) => (Reason::WeeklyRest, None),
                 Some(Unlawful::DaysInRow(_)) => (Reason::DaysInRow, None),
                 Some(Unlawful::DaysInWeek(_)) => (Reason::DaysInWeek, None),
             });

@@ -10,7 +10,7 @@ use super::planning::NewestKey;
 use super::shift::{edges, ranges};
 use super::{inconsistent, inside};
 use crate::domain::agent::Duty;
-use crate::domain::change::Difference;
+use crate::domain::change::{Difference, between};
 use crate::domain::record::{Proposal, ProposalId, ProposalLine, ProposalState, ScheduleId, Shift, ShiftId};
 
 fn stamp(second: i64) -> At {
@@ -261,8 +261,8 @@ pub async fn insert_proposal(tx: &mut TenantTx, proposal: &Proposal, lines: &[Pr
         sqlx::query!(
             "insert into workforce.shift_proposal_line
                     (provider_id, proposal_id, user_id, day, shift_id, starts_at, ends_at, break_starts, break_ends,
-                     paid_break_starts, paid_break_ends)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+                     paid_break_starts, paid_break_ends, kept_from, kept_until)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
             provider.0,
             proposal.id.0,
             line.user.0,
@@ -274,6 +274,8 @@ pub async fn insert_proposal(tx: &mut TenantTx, proposal: &Proposal, lines: &[Pr
             &ends as _,
             &paid_starts as _,
             &paid_ends as _,
+            line.kept.as_ref().map(|kept| stamp(kept.start)) as _,
+            line.kept.as_ref().map(|kept| stamp(kept.end)) as _,
         )
         .execute(tx.conn())
         .await?;
@@ -287,24 +289,26 @@ pub async fn proposal_lines(tx: &mut TenantTx, id: ProposalId) -> Result<Vec<Pro
     let rows = sqlx::query!(
         r#"select user_id, day, shift_id, starts_at, ends_at, break_starts as "break_starts: Vec<At>",
                   break_ends as "break_ends: Vec<At>", paid_break_starts as "paid_break_starts: Vec<At>",
-                  paid_break_ends as "paid_break_ends: Vec<At>"
+                  paid_break_ends as "paid_break_ends: Vec<At>", kept_from as "kept_from: At",
+                  kept_until as "kept_until: At"
              from workforce.shift_proposal_line where provider_id = $1 and proposal_id = $2 order by user_id, day"#,
         provider.0,
         id.0,
     )
     .fetch_all(tx.conn())
     .await?;
-    let list = rows.into_iter().map(|row| ProposalLine {
-        user: UserId(row.user_id),
-        day: row.day.to_jiff(),
-        shift: row.shift_id.map(ShiftId),
-        duty: Duty {
+    let list = rows.into_iter().map(|row| {
+        let duty = Duty {
             start: second(row.starts_at),
             end: second(row.ends_at),
             breaks: ranges(row.break_starts, row.break_ends),
             paid_breaks: ranges(row.paid_break_starts, row.paid_break_ends),
             activities: Vec::new(),
-        },
+        };
+        let kept = row.kept_from.zip(row.kept_until).map(|(from, until)| (second(from), second(until)));
+        let kept = kept.and_then(|(from, until)| between(&duty, from, until));
+        let shift = row.shift_id.map(ShiftId);
+        ProposalLine { user: UserId(row.user_id), day: row.day.to_jiff(), shift, duty, kept }
     });
     Ok(list.collect())
 }

@@ -92,6 +92,22 @@ pub async fn employment(tx: &mut TenantTx, user: UserId) -> Result<Option<Employ
     Ok(found.pop())
 }
 
+/// Nobody else changes what these agents work, or when they are away, until this transaction ends: rules hold across
+/// schedules, and two changes that are lawful each for itself need not be so together.
+pub async fn lock(tx: &mut TenantTx, users: &[UserId]) -> Result<(), Failure> {
+    let provider = tx.provider();
+    let users: Vec<Uuid> = users.iter().map(|user| user.0).collect();
+    sqlx::query!(
+        "select user_id from workforce.employment where provider_id = $1 and user_id = any ($2)
+          order by user_id for no key update",
+        provider.0,
+        &users,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(())
+}
+
 /// Contracts of these users (none named = all), after a user, in order.
 pub async fn employments(
     tx: &mut TenantTx,
@@ -244,6 +260,7 @@ pub async fn keep_employment(tx: &mut TenantTx, employment: &Employment) -> Resu
 
 /// Keeps a new time off.
 pub async fn insert_time_off(tx: &mut TenantTx, time_off: &TimeOff, now: Timestamp) -> Result<(), Failure> {
+    lock(tx, &[time_off.user]).await?;
     let provider = tx.provider();
     sqlx::query!(
         "insert into workforce.time_off

@@ -68,10 +68,12 @@ async fn settle(deps: &Deps, due: &Due) -> Result<(), Failure> {
     let Some(day) = paid::due_day(&mut tx, due.id, now).await? else { return Ok(()) };
     let zone = civil::zone(&day.zone).unwrap_or(TimeZone::UTC);
     let (from, to) = (civil::midnight(day.day, &zone), civil::midnight(civil::later(day.day, 1), &zone));
-    let presence = shift::presence(&mut tx, &[day.user], from, to).await?;
     let handled = paid::handled(&mut tx, day.user, day.day).await?;
     let planned = shift::live(&mut tx, &[day.user], civil::later(day.day, -1), day.day, None, 10).await?;
     let planned: Vec<Duty> = planned.into_iter().map(|shift| shift.duty).collect();
+    // Whether a break or a session around midnight is paid shows in the whole of its shift.
+    let (first, last) = span(&planned, from, to);
+    let presence = shift::presence(&mut tx, &[day.user], first, last).await?;
     let excused = excused(&mut tx, &day, &planned, from, to).await?;
     drop(tx);
 
@@ -131,6 +133,15 @@ async fn settle(deps: &Deps, due: &Due) -> Result<(), Failure> {
     tx.emit_for_provider(format!("{}:{}", day.user, day.day), Body::AgentDaySettled(told), to.min(now));
     paid::settled(&mut tx, due.id, day.touched).await?;
     tx.commit().await
+}
+
+/// A day with the whole of the shifts that touch it.
+fn span(planned: &[Duty], from: Timestamp, to: Timestamp) -> (Timestamp, Timestamp) {
+    let touching = planned.iter().filter(|duty| duty.start < to.as_second() && from.as_second() < duty.end);
+    touching.fold((from, to), |(first, last), duty| {
+        let at = |second, or| Timestamp::from_second(second).unwrap_or(or);
+        (first.min(at(duty.start, first)), last.max(at(duty.end, last)))
+    })
 }
 
 fn hour_class(day: Date) -> &'static str {
