@@ -338,6 +338,17 @@ async fn a_leaving_seller_takes_everything_and_leaves_a_certificate() {
     let wrong =
         offboarding(&mut tenant.admin).await.request_erasure(erase("masque", "e2")).await.expect_err("the handle");
     assert!(wrong.message().contains("handle"), "{}", wrong.message());
+    // Something is being written as the erasure begins: it holds the seller's row, as every write does.
+    let gone = kit::SellerId::parse("seller_id", &seller_id).expect("an id");
+    let provider = kit::ids::decode("prov", &tenant.provider_id).expect("an id");
+    let mut late = PgConnection::connect(&desk().await.database).await.expect("the database answers");
+    let mut writing = late.begin().await.expect("a transaction");
+    for statement in [
+        "select from tickets.seller where provider_id = $1 and seller_id = $2 for key share",
+        "insert into tickets.tag (provider_id, seller_id, tag, tickets) values ($1, $2, 'late', 0)",
+    ] {
+        sqlx::query(statement).bind(provider).bind(gone.0).execute(&mut *writing).await.expect("written");
+    }
     // What followed from the message may still have been on its way.
     let admin = tenant.admin.clone();
     let (manifest, erasure_id) = eventually("an export that nothing comes after", || {
@@ -356,6 +367,20 @@ async fn a_leaving_seller_takes_everything_and_leaves_a_certificate() {
     .await;
     let again = offboarding(&mut tenant.admin).await.request_erasure(erase("masque-noir", "e3")).await.expect("again");
     assert_eq!(again.into_inner().erasure.map(|e| e.erasure_id), Some(erasure_id.clone()));
+    let mut conn = PgConnection::connect(&desk().await.database).await.expect("the database answers");
+    let holder: i32 = sqlx::query_scalar("select pg_backend_pid()").fetch_one(&mut *writing).await.expect("a process");
+    eventually("the erasure to wait for what is being written", || async {
+        let mut conn = PgConnection::connect(&desk().await.database).await.expect("the database answers");
+        let waits: bool =
+            sqlx::query_scalar("select exists (select from pg_stat_activity where $1 = any (pg_blocking_pids(pid)))")
+                .bind(holder)
+                .fetch_one(&mut conn)
+                .await
+                .expect("an answer");
+        waits.then_some(())
+    })
+    .await;
+    writing.commit().await.expect("committed");
     let admin = tenant.admin.clone();
     let done = eventually("every service to have erased the seller", || {
         let (mut admin, erasure_id) = (admin.clone(), erasure_id.clone());
@@ -371,9 +396,7 @@ async fn a_leaving_seller_takes_everything_and_leaves_a_certificate() {
     assert_eq!(done.certificate_sha256, hex(certificate.as_ref()));
     assert!(done.certificate.contains(&manifest.sha256) && !done.certificate.contains("masque"));
 
-    let mut conn = PgConnection::connect(&desk().await.database).await.expect("the database answers");
-    let gone = kit::SellerId::parse("seller_id", &seller_id).expect("an id");
-    for table in INTAKE {
+    for table in INTAKE.into_iter().chain(["tickets.tag"]) {
         let statement = format!("select count(*) from {table} where seller_id = $1");
         let rows: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(statement))
             .bind(gone.0)
@@ -385,7 +408,6 @@ async fn a_leaving_seller_takes_everything_and_leaves_a_certificate() {
 
     // What the engine was told of its contacts is gone as well, and the journal begins anew.
     let contact = rows["routing.contact"][0]["contact_id"].as_str().expect("an id").to_owned();
-    let provider = kit::ids::decode("prov", &tenant.provider_id).expect("an id");
     eventually("a journal without the seller", || async {
         let mut conn = PgConnection::connect(&desk().await.database).await.expect("the database answers");
         let (epochs, named): (i64, i64) = sqlx::query_as(

@@ -478,7 +478,7 @@ async fn paid_exceptions_correct_the_hours_that_were_told_and_go_with_them() {
 async fn a_paid_break_across_midnight_is_paid_on_both_days() {
     let mut tenant = desk().await.provider("Midnight").await;
     let seller = tenant.seller("payer").await;
-    let agent = employed(&mut tenant, "Nora Night", "it", &seller).await;
+    let agent = employed(&mut tenant, "Nora", "it", &seller).await;
     let mut rows = rows(&tenant).await;
     let midnight = MONDAY + 24 * HOUR;
     planned(&mut rows, &tenant, &agent.user_id, midnight - 2 * HOUR, midnight + 6 * HOUR).await;

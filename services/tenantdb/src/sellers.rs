@@ -87,9 +87,15 @@ impl Explain for NoMore {
     }
 }
 
-/// Notes that a seller is erased in this service, until its terms say so.
+/// Notes that a seller is erased in this service, until its terms say so. Waits for whatever is being written about it:
+/// every write holds the seller's row until it ends, and sees this note if it begins later.
 pub async fn erasing(tx: &mut TenantTx, seller: SellerId) -> Result<(), Failure> {
     let provider = tx.provider();
+    sqlx::query("select from seller where provider_id = $1 and seller_id = $2 for update")
+        .bind(provider.0)
+        .bind(seller.0)
+        .execute(tx.conn())
+        .await?;
     sqlx::query("update seller set state = 'erasing' where provider_id = $1 and seller_id = $2")
         .bind(provider.0)
         .bind(seller.0)

@@ -40,9 +40,11 @@ struct Outgoing {
     occurred_at: Timestamp,
 }
 
-/// Whether the seller is being erased or was. What the law has billing keep goes on: payments come in.
-const ERASED: &str = "(current_schema() <> 'billing' and exists (
-    select from seller s where s.provider_id = $1 and s.seller_id = $2 and s.state in ('erasing', 'erased')))";
+/// Whether the seller is being erased or was. What the law has billing keep goes on: payments come in. The seller stays
+/// as it is until the transaction ends, so that an erasure finds all that was begun before it.
+const ERASED: &str = "(current_schema() <> 'billing' and coalesce((
+    select s.state in ('erasing', 'erased') from seller s
+     where s.provider_id = $1 and s.seller_id = $2 for key share), false))";
 
 struct Claim {
     seller: SellerId,

@@ -25,7 +25,7 @@ use crate::settling;
 use crate::store::changes::{self, ChangeKey};
 use crate::store::people::{self, TimeOffFilter};
 use crate::store::planning::NewestKey;
-use crate::store::schedule;
+use crate::store::{schedule, shift};
 
 unary_service! { ShiftChangesService:
     report_sickness => sick, ReportSicknessRequest, ReportSicknessResponse;
@@ -155,7 +155,7 @@ impl Api {
         refuse_decided(&found, seen)?;
         let locked = changing::lock(&mut tx, found.schedule).await?;
         let ids: Vec<ShiftId> = lines.iter().filter_map(|line| line.shift).collect();
-        let shifts = changes::shifts(&mut tx, &ids).await?;
+        let shifts = shift::live_by_ids(&mut tx, &ids).await?;
         let mut edits = Vec::with_capacity(lines.len());
         for line in &lines {
             let edit = match line.shift {
@@ -237,7 +237,7 @@ impl Api {
         let removed = match shift_id {
             None => None,
             Some(shift_id) => {
-                let found = changes::shifts(&mut tx, &[shift_id]).await?.pop();
+                let found = shift::live_by_ids(&mut tx, &[shift_id]).await?.pop();
                 let own = found.filter(|shift| shift.schedule == id && shift.user == user);
                 Some(own.ok_or(Fault::NotFound("shift"))?)
             }

@@ -22,7 +22,7 @@ use crate::domain::record::{
 use crate::domain::refusal::Refusal;
 use crate::store::exchange::{self, Bid};
 use crate::store::planning::NewestKey;
-use crate::store::{changes, people, shift};
+use crate::store::{people, shift};
 
 unary_service! { ShiftExchangeService:
     get_exchange_policy => exchange_policy, GetExchangePolicyRequest, GetExchangePolicyResponse;
@@ -259,7 +259,7 @@ impl Api {
     async fn swap_edits(&self, tx: &mut TenantTx, swap: &Swap) -> Result<(Schedule, Vec<Edit>), Fault> {
         let schedule = changing::lock(tx, swap.schedule).await?;
         let ids: Vec<ShiftId> = std::iter::once(swap.from.1).chain(swap.to.map(|(id, _)| id)).collect();
-        let shifts = changes::shifts(tx, &ids).await?;
+        let shifts = shift::live_by_ids(tx, &ids).await?;
         let same = |id: ShiftId, user: UserId, (start, end): (i64, i64)| {
             let found = shifts.iter().find(|shift| shift.id == id && shift.user == user);
             found.filter(|shift| (shift.duty.start, shift.duty.end) == (start, end)).ok_or(Refusal::Outdated)
@@ -558,7 +558,7 @@ fn discreet(fault: Fault, user: UserId) -> Fault {
 }
 
 async fn own_shift(tx: &mut TenantTx, id: ShiftId, user: UserId) -> Result<Shift, Fault> {
-    let found = changes::shifts(tx, &[id]).await?.pop();
+    let found = shift::live_by_ids(tx, &[id]).await?.pop();
     found.filter(|shift| shift.user == user).ok_or(Fault::NotFound("shift"))
 }
 

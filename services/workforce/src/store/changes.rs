@@ -11,7 +11,7 @@ use super::shift::{edges, ranges};
 use super::{inconsistent, inside};
 use crate::domain::agent::Duty;
 use crate::domain::change::{Difference, between};
-use crate::domain::record::{Proposal, ProposalId, ProposalLine, ProposalState, ScheduleId, Shift, ShiftId};
+use crate::domain::record::{Proposal, ProposalId, ProposalLine, ProposalState, ScheduleId, ShiftId};
 
 fn stamp(second: i64) -> At {
     Timestamp::from_second(second).unwrap_or(Timestamp::MAX).to_sqlx()
@@ -191,37 +191,6 @@ pub async fn noted(
         })
     });
     list.collect()
-}
-
-/// Shifts of a published schedule by their ids.
-pub async fn shifts(tx: &mut TenantTx, ids: &[ShiftId]) -> Result<Vec<Shift>, Failure> {
-    let provider = tx.provider();
-    let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
-    let rows = sqlx::query!(
-        r#"select shift_id, schedule_id, user_id, day, zone, starts_at, ends_at,
-                  break_starts as "break_starts: Vec<At>", break_ends as "break_ends: Vec<At>",
-                  paid_break_starts as "paid_break_starts: Vec<At>", paid_break_ends as "paid_break_ends: Vec<At>"
-             from workforce.shift where provider_id = $1 and shift_id = any ($2) and live order by shift_id"#,
-        provider.0,
-        &ids,
-    )
-    .fetch_all(tx.conn())
-    .await?;
-    let list = rows.into_iter().map(|row| Shift {
-        id: ShiftId(row.shift_id),
-        schedule: ScheduleId(row.schedule_id),
-        user: UserId(row.user_id),
-        day: row.day.to_jiff(),
-        zone: row.zone,
-        duty: Duty {
-            start: second(row.starts_at),
-            end: second(row.ends_at),
-            breaks: ranges(row.break_starts, row.break_ends),
-            paid_breaks: ranges(row.paid_break_starts, row.paid_break_ends),
-            activities: Vec::new(),
-        },
-    });
-    Ok(list.collect())
 }
 
 fn second(at: At) -> i64 {

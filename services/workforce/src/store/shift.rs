@@ -138,6 +138,26 @@ pub async fn of_schedule(
     Ok(rows.into_iter().map(Shift::from).collect())
 }
 
+/// Published shifts by their ids.
+pub async fn live_by_ids(tx: &mut TenantTx, ids: &[ShiftId]) -> Result<Vec<Shift>, Failure> {
+    let provider = tx.provider();
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+    let rows = sqlx::query_as!(
+        Row,
+        r#"select shift_id, schedule_id, user_id, day, zone, starts_at, ends_at,
+                  break_starts as "break_starts: Vec<At>", break_ends as "break_ends: Vec<At>",
+                  paid_break_starts as "paid_break_starts: Vec<At>", paid_break_ends as "paid_break_ends: Vec<At>",
+                  activity_ids, activity_kinds, activity_titles, activity_starts as "activity_starts: Vec<At>",
+                  activity_ends as "activity_ends: Vec<At>", activity_sellers as "activity_sellers: Vec<Option<Uuid>>"
+             from workforce.shift where provider_id = $1 and shift_id = any ($2) and live order by shift_id"#,
+        provider.0,
+        &ids,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(rows.into_iter().map(Shift::from).collect())
+}
+
 /// Published shifts of some users (none named = all) that start on local days from `from` to
 /// `to`, by user and day, after a user and day.
 pub async fn live(

@@ -65,7 +65,7 @@ pub async fn find(tx: &mut TenantTx, seller: SellerId) -> Result<Option<Seller>,
 pub async fn lock(tx: &mut TenantTx) -> Result<Option<Seller>, Failure> {
     let seller = tx.seller()?;
     sqlx::query!(
-        "select version from tenants.seller where provider_id = $1 and seller_id = $2 for update",
+        "select version from tenants.seller where provider_id = $1 and seller_id = $2 for no key update",
         tx.provider().0,
         seller.0
     )
