@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Engine;
+use super::{Engine, HEARTBEAT_SECONDS};
 use super::record::{Kind, Rule};
 use super::timers::Timer;
 use crate::agent::{Presence, Profile, Session};
@@ -169,7 +169,10 @@ impl Engine {
                 (ContactState::Offered, Some(session)) => {
                     let live = contact.offer.and_then(|offer| self.offers.get(&offer)).map(|offer| offer.expires_at);
                     match live {
-                        Some(at) if session.presence == Presence::Available => self.arm(job, at, Timer::OfferEnds(job)),
+                        Some(at) if session.presence == Presence::Available => {
+                            self.arm(job, at, Timer::OfferEnds(job));
+                            self.offer_to_who_comes_back(job);
+                        }
                         _ => {
                             self.end_offer(job, OfferState::Rescinded, "not whole");
                             self.requeue(job, Kind::Rescinded, Rule::SessionLost, "not whole");
@@ -198,6 +201,16 @@ impl Engine {
         }
         self.drop_stray_offers();
     }
+
+    /// While nobody led nobody could answer: whoever comes back has time to.
+    fn offer_to_who_comes_back(&mut self, job: u32) {
+        let record = &self.jobs[job];
+        let seconds = self.sellers[record.seller as usize].policy.offer_seconds.min(HEARTBEAT_SECONDS);
+        if let Some(offer) = record.contact.offer {
+            self.prolong_offer(offer, self.now.plus_seconds(seconds));
+        }
+    }
+
     /// Ends live offers that no contact names.
     fn drop_stray_offers(&mut self) {
         let mut stray: Vec<OfferId> = self

@@ -131,7 +131,7 @@ fn offers(tx: &mut TenantTx, changes: &Changes, epoch: i64) {
         .with("ended_at", "timestamptz", of.iter().map(|o| o.ended_at.map(put)))
         .with("reason", "text", of.iter().map(|o| o.reason.as_str()))
         .with("epoch", "int8", of.iter().map(|_| epoch))
-        .insert("routing.offer", &provider, &set("offer_pk", &["state", "ended_at", "reason"]));
+        .insert("routing.offer", &provider, &set("offer_pk", &["state", "expires_at", "ended_at", "reason"]));
 }
 
 fn decisions(tx: &mut TenantTx, changes: &Changes) {

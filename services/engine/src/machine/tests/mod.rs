@@ -6,4 +6,5 @@ mod random;
 mod replay;
 mod soft;
 mod supervise;
+mod unheard;
 mod weights;
