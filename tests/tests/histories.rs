@@ -267,6 +267,7 @@ impl History {
                 level_of_policy: false,
                 required: BTreeSet::new(),
                 preferred: BTreeSet::new(),
+                ruled: None,
             },
             priority: Priority::Normal,
             waiting_since: now,

@@ -153,7 +153,8 @@ impl Engine {
         let jobs: Vec<u32> = self.jobs.iter().map(|(job, _)| job).collect();
         for job in &jobs {
             // the policy may have changed while nobody led
-            if self.follow_level(*job) {
+            if let Some(needs) = self.asks_by_now(*job) {
+                self.follow_policy(*job, needs);
                 self.choose_class(*job);
             }
         }

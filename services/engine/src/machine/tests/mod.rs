@@ -4,6 +4,7 @@ mod bursts;
 mod examples;
 mod random;
 mod replay;
+mod rules;
 mod soft;
 mod supervise;
 mod unheard;
