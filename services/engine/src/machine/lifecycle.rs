@@ -7,7 +7,6 @@ use super::queue::{Key, Tier};
 use super::record::{Decision, Kind, Rule};
 use super::timers::Timer;
 use super::{Engine, Reply};
-use crate::agent::Presence;
 use crate::bits::BitSet;
 use crate::contact::{Contact, ContactState, NewContact};
 use crate::ids::{At, SellerId, offer_id};
@@ -189,6 +188,8 @@ impl Engine {
     /// Takes the offer of a contact back that asks otherwise by now, if whoever is offered it may not take it any more.
     pub(super) fn judge_offer(&mut self, job: u32) {
         self.choose_class(job);
+        // it need not wait once more for what it has waited for
+        self.soften_what_is_over(job);
         let holder = self.jobs[job].holder;
         if holder.is_some_and(|holder| !self.is_allowed(job, holder)) {
             self.end_offer(job, OfferState::Rescinded, "no longer allowed");
@@ -255,18 +256,19 @@ impl Engine {
         if self.stands_aside(job) {
             return;
         }
-        while let Some((soft, rule, reason)) = self.softened(job) {
-            self.soften(job, soft, rule, reason);
-        }
+        self.soften_what_is_over(job);
         self.note_block(job);
         let record = &self.jobs[job];
         let contact = &record.contact;
         let policy = &self.sellers[record.seller as usize].policy;
+        let must_go = contact.waiting_since.plus_seconds(policy.maximum_wait_seconds);
+        // Kept for somebody, but not until its promise breaks; one that was broken before it came back is no reason.
+        let ahead = [must_go, contact.due_at].into_iter().filter(|at| contact.waits_from() < *at);
         let hold_until = contact.waits_from().plus_seconds(policy.affinity_seconds);
+        let hold_until = ahead.fold(hold_until, At::min);
         let keeper = contact.preferred.and_then(|agent| self.agent_index.get(&agent).copied()).filter(|agent| {
-            let slot = &self.agents[*agent as usize];
             self.now < hold_until
-                && slot.session.presence != Presence::Offline
+                && self.agents[*agent as usize].may_come_to(contact.needs.channel)
                 && self.classes[record.class].eligible.has(*agent)
                 && !record.was_refused_by(*agent)
         });
@@ -282,7 +284,6 @@ impl Engine {
             self.held += 1;
             self.waiting += 1;
         } else {
-            let must_go = contact.waiting_since.plus_seconds(policy.maximum_wait_seconds);
             let tier = self.tier_now(contact, must_go);
             if tier != Tier::Forced {
                 timers.push((must_go, Timer::MustGo(job)));
@@ -511,7 +512,7 @@ impl Engine {
                 self.rescind_of(agent, false, Rule::Needs, "no longer allowed");
             }
             if keeps {
-                self.release_held(agent, true);
+                self.release_held(agent);
             }
         }
     }

@@ -86,7 +86,7 @@ impl Engine {
         let sellers = self.agents[agent as usize].profile.sellers.clone();
         self.judge_agent(agent, &sellers);
         self.rescind_of(agent, false, Rule::Needs, "no longer allowed");
-        self.release_held(agent, true);
+        self.release_held(agent);
         self.refresh_agent(agent);
         self.to_feed.push_back(agent);
     }
@@ -116,6 +116,8 @@ impl Engine {
             None if online => {}
             None => self.set_presence(number, Presence::Available, String::new(), Rule::Agent),
         }
+        // she may take other channels than in her last session
+        self.release_held(number);
         self.refresh_agent(number);
         self.to_feed.push_back(number);
         self.watch_lease(number);
@@ -201,6 +203,7 @@ impl Engine {
             if before == Presence::Offline {
                 self.keep_orphans(agent);
             }
+            self.release_held(agent);
         }
         self.refresh_agent(agent);
         self.to_feed.push_back(agent);
@@ -219,7 +222,7 @@ impl Engine {
         self.changes.agents.insert(agent);
         self.refresh_agent(agent);
         self.rescind_of(agent, true, rule, reason);
-        self.release_held(agent, false);
+        self.release_held(agent);
         for job in self.agents[agent as usize].jobs.clone() {
             self.orphan(job, self.now);
         }
@@ -248,11 +251,13 @@ impl Engine {
         }
     }
 
-    /// Lets go of contacts kept for an agent: all, or those she may not take.
-    pub(super) fn release_held(&mut self, agent: u32, only_forbidden: bool) {
-        let held: Vec<u32> = self.agents[agent as usize].held.iter().map(|key| key.job).collect();
+    /// Lets go of contacts kept for an agent that she may not take, or does not in this session.
+    pub(super) fn release_held(&mut self, agent: u32) {
+        let slot = &self.agents[agent as usize];
+        let held: Vec<u32> = slot.held.iter().map(|key| key.job).collect();
         for job in held {
-            if !only_forbidden || !self.classes[self.jobs[job].class].eligible.has(agent) {
+            let class = &self.classes[self.jobs[job].class];
+            if !class.eligible.has(agent) || !self.agents[agent as usize].may_come_to(class.channel) {
                 self.leave_queue(job);
                 self.queue_up(job);
             }

@@ -110,8 +110,14 @@ impl Engine {
         })
     }
 
-    /// Drops it. The contact stands nowhere.
-    pub(super) fn soften(&mut self, job: u32, soft: Soft, rule: Rule, reason: &str) {
+    /// Drops whatever is to be dropped of a contact that stands nowhere.
+    pub(super) fn soften_what_is_over(&mut self, job: u32) {
+        while let Some((soft, rule, reason)) = self.softened(job) {
+            self.soften(job, soft, rule, reason);
+        }
+    }
+
+    fn soften(&mut self, job: u32, soft: Soft, rule: Rule, reason: &str) {
         self.jobs[job].contact.dropped = self.jobs[job].contact.dropped.with(soft);
         self.choose_class(job);
         self.note(job);

@@ -2,6 +2,7 @@
 
 mod bursts;
 mod examples;
+mod meetings;
 mod random;
 mod replay;
 mod rules;
