@@ -252,7 +252,7 @@ async fn a_ticket_that_waits_is_matched_by_the_rules_of_a_newer_policy() {
     let agent_id = paula.user_id.clone();
     let asked = ExplainContactRequest { seller_id: seller.clone(), contact_id: contact.id, agent_id };
     let why = routing.explain_contact(asked).await.expect("an explanation").into_inner();
-    let told = why.decisions.iter().filter(|decision| decision.reason == "the policy asks for other skills");
+    let told = why.decisions.iter().filter(|decision| decision.summary.contains("the policy asks for other skills"));
     let told: Vec<_> = told.map(|d| (d.kind.as_str(), d.rule.as_str(), d.policy_version)).collect();
     assert_eq!(told, [("reprioritised", "needs", 1)], "once, and under which policy");
 }

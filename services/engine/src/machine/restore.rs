@@ -3,9 +3,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Engine, HEARTBEAT_SECONDS};
 use super::record::{Kind, Rule};
 use super::timers::Timer;
+use super::{Engine, HEARTBEAT_SECONDS};
 use crate::agent::{Presence, Profile, Session};
 use crate::contact::{Contact, ContactState};
 use crate::ids::{AgentId, At, ContactId, OfferId, SellerId};

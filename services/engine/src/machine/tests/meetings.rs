@@ -63,8 +63,7 @@ fn nothing_is_kept_for_one_who_will_not_take_it() {
     for before in [false, true] {
         let mut desk = kept_for_one_on_the_phone(Policy::default());
         let channels = Channels::NONE.with(Channel::Phone);
-        let hello =
-            || Event::Hello { agent: agent(1), resume: 0, presence: None, reason: String::new(), channels };
+        let hello = || Event::Hello { agent: agent(1), resume: 0, presence: None, reason: String::new(), channels };
         if before {
             desk.ok(hello());
             let mut new = arriving(3, 1, Channel::Email, "it", desk.now);

@@ -15,8 +15,8 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 pub use self::parts::{Clock, Contact, Ended, Event, Matter, Message, Ticket, Told, Turn, Way};
-use super::intake::kind::MessageKind;
 use super::ids::{ContactId, MessageId, UserId, Uuid};
+use super::intake::kind::MessageKind;
 use super::sla::alert::Alert;
 use super::sla::clock::{self, Hand};
 use super::sla::policy::{Family, Metric};
