@@ -849,15 +849,15 @@ async fn alerts_the_trail_and_replaced_policies_are_forgotten_once_nothing_kept_
          insert into routing.contact (provider_id, seller_id, contact_id, ticket_number, channel, language, minimum_level,
              required_skills, preferred_skills, priority, waiting_since, due_at, state, queued_at, offers_made, dropped, version)
          select '{provider}', '{busy}', gen_random_uuid(), '', 'email', 'it', 'b2', '{{}}', '{{}}', 'normal', min(at),
-                min(at), 'parked', min(at), 1, 0, 0 from days;
+                min(at), 'queued', min(at), 1, 0, 0 from days;
          insert into routing.floor_action (provider_id, seller_id, action_id, acted_at, actor_id, action, contact_id, reason,
              changes)
          select provider_id, seller_id, gen_random_uuid(), waiting_since, gen_random_uuid(), 'prioritised', contact_id, '', '[]'
-           from routing.contact where provider_id = '{provider}' and seller_id = '{busy}' and state = 'parked';
+           from routing.contact where provider_id = '{provider}' and seller_id = '{busy}' and state = 'queued';
          insert into routing.decision (provider_id, seller_id, sequence, epoch, decided_at, contact_id, kind, rule,
              policy_version, eligible_agents, available_agents, competing_contacts, waited_us, slack_us, reason)
          select provider_id, seller_id, -1, 1, timestamptz '2022-01-01Z', contact_id, 'queued', 'intake', 1, 0, 0, 0, 0, 0, ''
-           from routing.contact where provider_id = '{provider}' and seller_id = '{busy}' and state = 'parked';
+           from routing.contact where provider_id = '{provider}' and seller_id = '{busy}' and state = 'queued';
          insert into routing.policy
          select (jsonb_populate_record(p, jsonb_build_object('version', v.version, 'created_at',
                      timestamptz '2027-03-01T08:00:00Z' - v.days * interval '1 day'))).*
