@@ -267,6 +267,7 @@ impl History {
                 level_of_policy: false,
                 required: BTreeSet::new(),
                 preferred: BTreeSet::new(),
+                ruled: None,
             },
             priority: Priority::Normal,
             waiting_since: now,
@@ -824,4 +825,75 @@ async fn what_ended_long_ago_is_forgotten_in_pieces_and_nothing_else() {
     assert_eq!(counts().await, (710, 710, 1_420, 710), "a piece at a time");
     while forget().await.expect("it can be") {}
     assert_eq!(counts().await, (7, 7, 14, 7), "and the rest stays");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn alerts_the_trail_and_replaced_policies_are_forgotten_once_nothing_kept_needs_them() {
+    let world = Arc::new(World::start().await);
+    let history = History::begin(&world, 3).await;
+    let provider = history.provider.0;
+    let [quiet, busy] = [history.sellers[0].0, history.sellers[1].0];
+    // What ended or was done so long ago, more than goes at once, beside an open alert and what was done to a contact that
+    // is there still; and three versions of two sellers' policies, of which one has a decision of the first.
+    sqlx::raw_sql(sqlx::AssertSqlSafe(format!(
+        "create temporary table days on commit drop as
+             select *, timestamptz '2027-03-01T08:00:00Z' - days * interval '1 day' as at
+               from (values (1101, 601), (1099, 3)) as v (days, many), generate_series(1, many) as n;
+         insert into routing.alert (provider_id, seller_id, alert_id, kind, channel, language, reason, measured, threshold,
+             raised_at, ended_at)
+         select '{provider}', '{quiet}', gen_random_uuid(), 'maximum_wait', 'email', 'it', '', 0, 0, at, at from days;
+         insert into routing.alert (provider_id, seller_id, alert_id, kind, channel, language, reason, measured, threshold,
+             raised_at)
+         select '{provider}', '{quiet}', gen_random_uuid(), 'maximum_wait', 'phone', 'it', '', 0, 0, min(at) from days;
+         insert into routing.floor_action (provider_id, seller_id, action_id, acted_at, actor_id, action, reason, changes)
+         select '{provider}', case when n % 2 = 0 then '{quiet}' else ctx.no_seller() end, gen_random_uuid(), at,
+                gen_random_uuid(), 'policy_changed', '', '[]' from days;
+         insert into routing.contact (provider_id, seller_id, contact_id, ticket_number, channel, language, minimum_level,
+             required_skills, preferred_skills, priority, waiting_since, due_at, state, queued_at, offers_made, dropped, version)
+         select '{provider}', '{busy}', gen_random_uuid(), '', 'email', 'it', 'b2', '{{}}', '{{}}', 'normal', min(at),
+                min(at), 'queued', min(at), 1, 0, 0 from days;
+         insert into routing.floor_action (provider_id, seller_id, action_id, acted_at, actor_id, action, contact_id, reason,
+             changes)
+         select provider_id, seller_id, gen_random_uuid(), waiting_since, gen_random_uuid(), 'prioritised', contact_id, '', '[]'
+           from routing.contact where provider_id = '{provider}' and seller_id = '{busy}' and state = 'queued';
+         insert into routing.decision (provider_id, seller_id, sequence, epoch, decided_at, contact_id, kind, rule,
+             policy_version, eligible_agents, available_agents, competing_contacts, waited_us, slack_us, reason)
+         select provider_id, seller_id, -1, 1, timestamptz '2022-01-01Z', contact_id, 'queued', 'intake', 1, 0, 0, 0, 0, 0, ''
+           from routing.contact where provider_id = '{provider}' and seller_id = '{busy}' and state = 'queued';
+         insert into routing.policy
+         select (jsonb_populate_record(p, jsonb_build_object('version', v.version, 'created_at',
+                     timestamptz '2027-03-01T08:00:00Z' - v.days * interval '1 day'))).*
+           from routing.policy p, (values (2, 1200), (3, 1000)) as v (version, days)
+          where p.provider_id = '{provider}' and p.seller_id in ('{quiet}', '{busy}') and p.version = 1;
+         update routing.policy set created_at = timestamptz '2020-01-01Z' where provider_id = '{provider}' and version = 1"
+    )))
+    .execute(&world.raw)
+    .await
+    .expect("rows");
+    let counts = || async {
+        let counts: (i64, i64, Vec<i64>, Vec<i64>) = sqlx::query_as(
+            "select (select count(*) from routing.alert where provider_id = $1),
+                    (select count(*) from routing.floor_action where provider_id = $1),
+                    (select array_agg(version order by version) from routing.policy where provider_id = $1 and seller_id = $2),
+                    (select array_agg(version order by version) from routing.policy where provider_id = $1 and seller_id = $3)",
+        )
+        .bind(provider)
+        .bind(quiet)
+        .bind(busy)
+        .fetch_one(&world.raw)
+        .await
+        .expect("counts");
+        counts
+    };
+    assert_eq!(counts().await, (605, 605, vec![1, 2, 3], vec![1, 2, 3]));
+    let deps = deps(&world.db, &world.clock);
+    let forget = |kept| forgetting::forget_some(&deps, history.provider, world.now(), kept);
+    let longer = Kept { trail_days: 1_102, ..Kept::default() };
+    assert!(forget(longer).await.expect("it can be"), "a version that was replaced 1,200 days ago");
+    assert!(!forget(longer).await.expect("it can be"));
+    assert_eq!(counts().await, (605, 605, vec![2, 3], vec![1, 2, 3]));
+    assert!(forget(Kept::default()).await.expect("it can be"));
+    assert_eq!(counts().await, (105, 105, vec![2, 3], vec![1, 2, 3]), "a piece at a time");
+    while forget(Kept::default()).await.expect("it can be") {}
+    assert_eq!(counts().await, (4, 4, vec![2, 3], vec![1, 2, 3]), "and the rest stays");
 }

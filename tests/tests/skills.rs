@@ -222,3 +222,37 @@ async fn a_skill_that_a_ticket_asks_for_withdraws_the_offer_from_who_lacks_it() 
     let again = hans_stream.hear(|frame| if let Down::Offer(offer) = frame { Some(offer) } else { None }).await;
     assert_eq!(again.contact.expect("a contact").ticket_id, ticket_id);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_ticket_that_waits_is_matched_by_the_rules_of_a_newer_policy() {
+    let mut tenant = desk().await.provider("New rules").await;
+    let seller = tenant.seller("masque").await;
+    let account = tenant.account(&seller, "web_form", "returns").await;
+    let mut boss = tenant.person("Boss", Role::Supervisor, &[&seller]).await;
+    let mut paula = tenant.agent("Paula", "it", &[&seller]).await;
+    let mut hans = tenant.agent("Hans", "it", &[&seller]).await;
+    let skills = vec!["returns".to_owned()];
+    equip(&mut tenant, &paula, AgentProfile { skills, ..AgentProfile::default() }).await.expect("a profile");
+    let mut routing = RoutingServiceClient::new(boss.session.transport().await.expect("a token"));
+
+    write(&mut tenant, &seller, &account, "before").await;
+    let (mut hans_stream, welcome) = Stream::open(&mut hans.session).await;
+    let offer = hans_stream.offer(welcome).await;
+    eventually("the rule to be kept", || {
+        let (mut routing, seller) = (routing.clone(), seller.clone());
+        async move { set_rules(&mut routing, &seller, &[rule("web_form", "returns")], "kept").await.ok() }
+    })
+    .await;
+    let ended = hans_stream.hear(|frame| if let Down::OfferEnded(ended) = frame { Some(ended) } else { None }).await;
+    assert_eq!((ended.state(), ended.offer_id), (OfferState::Rescinded, offer.id));
+
+    let (mut stream, welcome) = Stream::open(&mut paula.session).await;
+    let contact = stream.offer(welcome).await.contact.expect("a contact");
+    assert_eq!(contact.needs.map(|needs| needs.required_skills), Some(vec!["returns".to_owned()]));
+    let agent_id = paula.user_id.clone();
+    let asked = ExplainContactRequest { seller_id: seller.clone(), contact_id: contact.id, agent_id };
+    let why = routing.explain_contact(asked).await.expect("an explanation").into_inner();
+    let told = why.decisions.iter().filter(|decision| decision.summary.contains("the policy asks for other skills"));
+    let told: Vec<_> = told.map(|d| (d.kind.as_str(), d.rule.as_str(), d.policy_version)).collect();
+    assert_eq!(told, [("reprioritised", "needs", 1)], "once, and under which policy");
+}

@@ -107,6 +107,7 @@ impl World {
                 level_of_policy: false,
                 required: BTreeSet::new(),
                 preferred: BTreeSet::new(),
+                ruled: None,
             },
             priority: Priority::Normal,
             waiting_since: self.now,

@@ -7,6 +7,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::skills::Ruled;
+
 /// Number of channels.
 pub const CHANNELS: usize = 9;
 /// Units of a whole agent.
@@ -301,6 +303,9 @@ pub struct Needs {
     pub required: BTreeSet<String>,
     /// Skills asked for at first and dropped after a while.
     pub preferred: BTreeSet<String>,
+    /// What rules of the seller's policy are to look at, if the skills follow from them.
+    #[serde(default)]
+    pub ruled: Option<Ruled>,
 }
 
 /// What is asked of whoever takes a contact at first, and dropped when its time

@@ -92,6 +92,35 @@ fn is_skill(text: &str) -> bool {
     (1..=40).contains(&text.len()) && text.bytes().all(may_stand)
 }
 
+/// What rules look at in a contact that came as a ticket's work, kept with it: when there are other rules, they are asked
+/// again.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ruled {
+    /// Lower case; empty if none.
+    pub marketplace: String,
+    /// Upper case; empty if not known.
+    pub country: String,
+    /// As [`KINDS`]; empty if not known.
+    pub kind: String,
+    /// Skills that the ticket itself asks for.
+    pub skills: BTreeSet<String>,
+}
+
+impl Ruled {
+    /// The skills that the contact asks for under rules, required and preferred: its ticket's before the rules', and
+    /// whoever knows the marketplace first.
+    #[must_use]
+    pub fn asks(&self, channel: Channel, rules: &[SkillRule]) -> (BTreeSet<String>, BTreeSet<String>) {
+        let Ruled { marketplace, country, kind, skills: own } = self;
+        let (ruled, mut preferred) = asked(rules, &Facts { channel, marketplace, country, kind });
+        let ruled = ruled.iter().filter(|skill| !own.contains(*skill));
+        let required: BTreeSet<String> = own.iter().chain(ruled).take(SKILLS_MAX).cloned().collect();
+        preferred.retain(|skill| !required.contains(skill));
+        preferred.extend(Some(marketplace).filter(|name| !name.is_empty() && !required.contains(*name)).cloned());
+        (required, preferred)
+    }
+}
+
 /// The skills that rules ask for, required and preferred; what is required is not preferred as well, and beyond
 /// [`SKILLS_MAX`] nothing counts.
 #[must_use]

@@ -65,6 +65,7 @@ pub fn arriving(n: u16, of: u8, channel: Channel, tag: &str, now: At) -> NewCont
             level_of_policy: false,
             required: Default::default(),
             preferred: Default::default(),
+            ruled: None,
         },
         priority: Priority::Normal,
         waiting_since: now,

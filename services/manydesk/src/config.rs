@@ -177,11 +177,13 @@ fn routing(reader: &mut Reader<'_>) -> routing::Kept {
     let kept = routing::Kept {
         journal_days: reader.parsed("MANYDESK_ROUTING_JOURNAL_DAYS", usual.journal_days, "a number of days"),
         history_days: reader.parsed("MANYDESK_ROUTING_HISTORY_DAYS", usual.history_days, "a number of days"),
+        trail_days: reader.parsed("MANYDESK_ROUTING_TRAIL_DAYS", usual.trail_days, "a number of days"),
     };
     if !kept.is_sound() {
         reader.wrong(
             "MANYDESK_ROUTING_HISTORY_DAYS",
-            "must be at most 3660 and more than MANYDESK_ROUTING_JOURNAL_DAYS, which must be 1 to 90",
+            "must be more than MANYDESK_ROUTING_JOURNAL_DAYS, which must be 1 to 90, and at most \
+             MANYDESK_ROUTING_TRAIL_DAYS, which must be at most 3660",
         );
     }
     kept

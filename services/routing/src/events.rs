@@ -1,8 +1,6 @@
 //! What other services tell. Contacts are stored here and now; everything else
 //! becomes a note for the engine, in the transaction of the event.
 
-use std::collections::BTreeSet;
-
 use futures_util::future::BoxFuture;
 use kit::{Fault, Id, ProviderId, SellerId};
 use proto::events::v1::envelope::Body;
@@ -19,9 +17,9 @@ use crate::store::{agents, contacts, intake, policies};
 use engine::agent::Profile;
 use engine::contact::{Contact, NewContact};
 use engine::ids::{AgentId, At, ContactId, TicketId};
-use engine::needs::{Channel, Channels, FULL_UNITS, Language, Level, Needs, Priority, SKILLS_MAX};
+use engine::needs::{Channel, Channels, FULL_UNITS, Language, Level, Needs, Priority};
 use engine::policy::Policy;
-use engine::skills::{self, Facts};
+use engine::skills::Ruled;
 
 /// Applies events.
 pub struct Listener {
@@ -128,17 +126,17 @@ impl Handler for Listener {
 /// stop the customer from being answered: an unknown language is "und".
 fn contact_of(seller: SellerId, work: &TicketNeedsWork, policy: &Policy, now: At) -> Result<NewContact, Fault> {
     let instant = |at: &Option<prost_types::Timestamp>| at.as_ref().and_then(kit::wire::instant).map(At::of);
-    let (marketplace, country) = (work.marketplace.trim().to_lowercase(), work.country.trim().to_uppercase());
     let channel = work.channel.parse::<Channel>().map_err(|e| Fault::invalid("channel", e.to_string()))?;
-    let facts = Facts { channel, marketplace: &marketplace, country: &country, kind: &work.kind };
-    let (required, mut preferred) = skills::asked(&policy.skill_rules, &facts);
-    // What people asked for counts before what rules do.
-    let own: BTreeSet<String> = work.skills.iter().map(|skill| skill.to_lowercase()).collect();
-    let ruled = required.iter().filter(|skill| !own.contains(*skill));
-    let required: BTreeSet<String> = own.iter().chain(ruled).take(SKILLS_MAX).cloned().collect();
-    preferred.retain(|skill| !required.contains(skill));
-    // Whoever knows the marketplace is asked first.
-    preferred.extend(Some(marketplace).filter(|name| !name.is_empty() && !required.contains(name)));
+    let ruled = Ruled {
+        marketplace: work.marketplace.trim().to_lowercase(),
+        country: work.country.trim().to_uppercase(),
+        kind: work.kind.clone(),
+        skills: work.skills.iter().map(|skill| skill.to_lowercase()).collect(),
+    };
+    let (required, preferred) = ruled.asks(channel, &policy.skill_rules);
+    // Told at every change: without a promise it must be the same each time.
+    let waiting_since = instant(&work.waiting_since).map_or(now, |since| since.min(now));
+    let due_at = instant(&work.due_at).unwrap_or_else(|| waiting_since.plus_seconds(policy.default_due_seconds));
     Ok(NewContact {
         id: ContactId::parse("contact_id", &work.contact_id)?,
         seller,
@@ -151,10 +149,11 @@ fn contact_of(seller: SellerId, work: &TicketNeedsWork, policy: &Policy, now: At
             level_of_policy: true,
             required,
             preferred,
+            ruled: Some(ruled),
         },
         priority: work.priority.parse().unwrap_or(Priority::Normal),
-        waiting_since: instant(&work.waiting_since).unwrap_or(now),
-        due_at: instant(&work.due_at).unwrap_or_else(|| now.plus_seconds(policy.default_due_seconds)),
+        waiting_since,
+        due_at,
         preferred: AgentId::parse_optional("last_user_id", &work.last_user_id)?,
     })
 }
@@ -307,6 +306,26 @@ mod tests {
         assert_eq!(needs(&own), (all.to_vec(), vec!["ebay".to_owned()]), "what is required is not preferred as well");
         let question = TicketNeedsWork { kind: "question".to_owned(), ..work };
         assert_eq!(needs(&question), (vec![], vec!["ebay".to_owned()]));
+    }
+
+    #[test]
+    fn work_without_a_promise_is_due_at_the_same_time_however_often_it_is_told() {
+        let since = jiff::Timestamp::UNIX_EPOCH;
+        let mut work = TicketNeedsWork {
+            contact_id: ContactId(Uuid::from_u128(1)).to_string(),
+            channel: "email".to_owned(),
+            waiting_since: Some(kit::wire::timestamp(since)),
+            ..TicketNeedsWork::default()
+        };
+        let policy = Policy { default_due_seconds: 3_600, ..Policy::default() };
+        let due = |work: &TicketNeedsWork, seconds| {
+            let now = At::of(since).plus_seconds(seconds);
+            contact_of(SellerId(Uuid::from_u128(2)), work, &policy, now).expect("a contact").due_at
+        };
+        assert_eq!([due(&work, 1), due(&work, 600)], [At::of(since).plus_seconds(3_600); 2]);
+        let promised = since.checked_add(jiff::SignedDuration::from_mins(5)).expect("an instant");
+        work.due_at = Some(kit::wire::timestamp(promised));
+        assert_eq!(due(&work, 600), At::of(promised), "a promise counts");
     }
 
     #[test]

@@ -7,11 +7,10 @@ use super::queue::{Key, Tier};
 use super::record::{Decision, Kind, Rule};
 use super::timers::Timer;
 use super::{Engine, Reply};
-use crate::agent::Presence;
 use crate::bits::BitSet;
 use crate::contact::{Contact, ContactState, NewContact};
 use crate::ids::{At, SellerId, offer_id};
-use crate::needs::{Level, Needs, Softs};
+use crate::needs::{Needs, Softs};
 use crate::offer::{Offer, OfferState};
 use crate::policy::Policy;
 use crate::refusal::Refusal;
@@ -55,8 +54,9 @@ impl Engine {
         if policy.version >= self.sellers[seller as usize].policy.version {
             let before = std::mem::replace(&mut self.sellers[seller as usize].policy, policy);
             self.weigh(seller);
-            if self.sellers[seller as usize].policy.minimum_level != before.minimum_level {
-                self.ask_levels_anew(seller);
+            let policy = &self.sellers[seller as usize].policy;
+            if (policy.minimum_level, &policy.skill_rules) != (before.minimum_level, &before.skill_rules) {
+                self.ask_policy_anew(seller);
             }
             if self.sellers[seller as usize].policy.asks_otherwise_than(&before) {
                 self.ask_anew(seller);
@@ -86,9 +86,8 @@ impl Engine {
             }
             None => {
                 let seller = self.seller_slot(new.seller);
-                let level = self.level_asked(seller, &new.needs);
-                let needs = Needs { minimum_level: level, ..new.needs };
-                self.changes.amended |= level != new.needs.minimum_level;
+                let needs = self.under_policy(seller, &new.needs);
+                self.changes.amended |= needs != new.needs;
                 let new = NewContact { needs, ..new };
                 let job = self.insert(Contact::open(new, self.now), seller);
                 self.note(job);
@@ -141,10 +140,10 @@ impl Engine {
         let state = contact.state;
         let waiting_since = contact.waiting_since.min(new.waiting_since);
         // A contact never changes its channel: what somebody may take at once hangs on it.
-        let minimum_level = self.level_asked(self.jobs[job].seller, &new.needs);
-        let needs = Needs { channel: contact.needs.channel, minimum_level, ..new.needs };
-        let whose = needs.level_of_policy;
-        let others = needs != Needs { level_of_policy: whose, ..contact.needs.clone() };
+        let needs = Needs { channel: contact.needs.channel, ..new.needs };
+        let needs = self.under_policy(self.jobs[job].seller, &needs);
+        let (whose, ruled) = (needs.level_of_policy, &needs.ruled);
+        let others = needs != Needs { level_of_policy: whose, ruled: ruled.clone(), ..contact.needs.clone() };
         let (priority, due_at) = contact.matters(new.priority, new.due_at);
         let same = (contact.due_at, contact.priority, contact.waiting_since) == (due_at, priority, waiting_since);
         let said = contact.overruled.map(|_| (new.priority, new.due_at));
@@ -153,8 +152,9 @@ impl Engine {
             self.note(job);
         }
         let contact = &self.jobs[job].contact;
-        if whose != contact.needs.level_of_policy {
-            self.jobs[job].contact.needs.level_of_policy = whose;
+        if (whose, ruled) != (contact.needs.level_of_policy, &contact.needs.ruled) {
+            let known = &mut self.jobs[job].contact.needs;
+            (known.level_of_policy, known.ruled) = (whose, ruled.clone());
             self.changes.amended = true;
             self.note(job);
         }
@@ -188,6 +188,8 @@ impl Engine {
     /// Takes the offer of a contact back that asks otherwise by now, if whoever is offered it may not take it any more.
     pub(super) fn judge_offer(&mut self, job: u32) {
         self.choose_class(job);
+        // it need not wait once more for what it has waited for
+        self.soften_what_is_over(job);
         let holder = self.jobs[job].holder;
         if holder.is_some_and(|holder| !self.is_allowed(job, holder)) {
             self.end_offer(job, OfferState::Rescinded, "no longer allowed");
@@ -195,22 +197,40 @@ impl Engine {
         }
     }
 
-    /// The least level of what a contact of a seller needs: the policy's, where nobody asked for another.
-    fn level_asked(&self, seller: u32, needs: &Needs) -> Level {
-        if needs.level_of_policy { self.sellers[seller as usize].policy.minimum_level } else { needs.minimum_level }
+    /// What a contact of a seller needs under its policy: its least level, where nobody asked for another, and the skills
+    /// that its rules ask for.
+    fn under_policy(&self, seller: u32, needs: &Needs) -> Needs {
+        let policy = &self.sellers[seller as usize].policy;
+        let mut needs = needs.clone();
+        if needs.level_of_policy {
+            needs.minimum_level = policy.minimum_level;
+        }
+        if let Some(ruled) = &needs.ruled {
+            (needs.required, needs.preferred) = ruled.asks(needs.channel, &policy.skill_rules);
+        }
+        needs
     }
 
-    /// Lets a contact ask for the level that its seller's policy asks for by now; says whether that is another.
-    pub(super) fn follow_level(&mut self, job: u32) -> bool {
-        let record = &self.jobs[job];
-        let level = self.level_asked(record.seller, &record.contact.needs);
-        if level == record.contact.needs.minimum_level {
-            return false;
+    /// Lets a contact that stands nowhere ask for what its seller's policy asks for by now.
+    pub(super) fn follow_policy(&mut self, job: u32, needs: Needs) {
+        let contact = &mut self.jobs[job].contact;
+        let skills = (&needs.required, &needs.preferred) != (&contact.needs.required, &contact.needs.preferred);
+        if skills {
+            // what was no longer asked of it was asked for other skills
+            contact.dropped = Softs::NONE;
         }
-        self.jobs[job].contact.needs.minimum_level = level;
+        contact.needs = needs;
         self.changes.amended = true;
         self.note(job);
-        true
+        let reason = if skills { "the policy asks for other skills" } else { "the policy asks for another level" };
+        self.decide(job, Kind::Reprioritised, Rule::Needs, None, 0, reason);
+    }
+
+    /// What a contact needs by now, if that is other than what it asks for.
+    pub(super) fn asks_by_now(&self, job: u32) -> Option<Needs> {
+        let record = &self.jobs[job];
+        let needs = self.under_policy(record.seller, &record.contact.needs);
+        (needs != record.contact.needs).then_some(needs)
     }
 
     /// Takes a contact into the books in the state it is in.
@@ -236,18 +256,19 @@ impl Engine {
         if self.stands_aside(job) {
             return;
         }
-        while let Some((soft, rule, reason)) = self.softened(job) {
-            self.soften(job, soft, rule, reason);
-        }
+        self.soften_what_is_over(job);
         self.note_block(job);
         let record = &self.jobs[job];
         let contact = &record.contact;
         let policy = &self.sellers[record.seller as usize].policy;
+        let must_go = contact.waiting_since.plus_seconds(policy.maximum_wait_seconds);
+        // Kept for somebody, but not until its promise breaks; one that was broken before it came back is no reason.
+        let ahead = [must_go, contact.due_at].into_iter().filter(|at| contact.waits_from() < *at);
         let hold_until = contact.waits_from().plus_seconds(policy.affinity_seconds);
+        let hold_until = ahead.fold(hold_until, At::min);
         let keeper = contact.preferred.and_then(|agent| self.agent_index.get(&agent).copied()).filter(|agent| {
-            let slot = &self.agents[*agent as usize];
             self.now < hold_until
-                && slot.session.presence != Presence::Offline
+                && self.agents[*agent as usize].may_come_to(contact.needs.channel)
                 && self.classes[record.class].eligible.has(*agent)
                 && !record.was_refused_by(*agent)
         });
@@ -263,7 +284,6 @@ impl Engine {
             self.held += 1;
             self.waiting += 1;
         } else {
-            let must_go = contact.waiting_since.plus_seconds(policy.maximum_wait_seconds);
             let tier = self.tier_now(contact, must_go);
             if tier != Tier::Forced {
                 timers.push((must_go, Timer::MustGo(job)));
@@ -492,7 +512,7 @@ impl Engine {
                 self.rescind_of(agent, false, Rule::Needs, "no longer allowed");
             }
             if keeps {
-                self.release_held(agent, true);
+                self.release_held(agent);
             }
         }
     }

@@ -75,6 +75,9 @@ pub const LEASE_SECONDS: i64 = 45;
 /// Seconds between heartbeats that clients are asked for.
 pub const HEARTBEAT_SECONDS: i64 = 15;
 
+/// Seconds that are left at least to answer an offer with, once everybody can be heard again.
+const HEARD_SECONDS: i64 = 5;
+
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Event {
@@ -126,7 +129,7 @@ pub enum Event {
     /// Nothing but the time.
     Tick,
     /// For so many microseconds before this instant nobody could be heard, because whoever tells this was not there to
-    /// listen: nobody was silent then.
+    /// listen: nobody was silent then, and no offer's time was running.
     Unheard { micros: i64 },
 }
 
@@ -399,7 +402,9 @@ impl Engine {
                 changes.contacts.push(self.jobs[number].contact.clone());
             }
         }
-        let live = std::mem::take(&mut changes.live_offers);
+        let mut live = std::mem::take(&mut changes.live_offers);
+        live.sort();
+        live.dedup();
         changes.offers.extend(live.iter().filter_map(|offer| self.offers.get(offer).cloned()));
         for agent in std::mem::take(&mut changes.agents) {
             changes.sessions.push(self.agents[agent as usize].session.clone());

@@ -142,6 +142,11 @@ impl AgentSlot {
             && self.fits(channel)
     }
 
+    /// Whether she takes contacts of the channel sooner or later in this session, so that something may be kept for her.
+    pub fn may_come_to(&self, channel: Channel) -> bool {
+        matches!(self.session.presence, Presence::Available | Presence::Paused) && self.session.channels.has(channel)
+    }
+
     /// What her time goes to, given the states of what she has in hand.
     pub fn activity(&self, states: impl Iterator<Item = ContactState>) -> Activity {
         match self.session.presence {

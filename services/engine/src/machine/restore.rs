@@ -3,9 +3,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Engine;
 use super::record::{Kind, Rule};
 use super::timers::Timer;
+use super::{Engine, HEARTBEAT_SECONDS};
 use crate::agent::{Presence, Profile, Session};
 use crate::contact::{Contact, ContactState};
 use crate::ids::{AgentId, At, ContactId, OfferId, SellerId};
@@ -153,7 +153,8 @@ impl Engine {
         let jobs: Vec<u32> = self.jobs.iter().map(|(job, _)| job).collect();
         for job in &jobs {
             // the policy may have changed while nobody led
-            if self.follow_level(*job) {
+            if let Some(needs) = self.asks_by_now(*job) {
+                self.follow_policy(*job, needs);
                 self.choose_class(*job);
             }
         }
@@ -169,7 +170,10 @@ impl Engine {
                 (ContactState::Offered, Some(session)) => {
                     let live = contact.offer.and_then(|offer| self.offers.get(&offer)).map(|offer| offer.expires_at);
                     match live {
-                        Some(at) if session.presence == Presence::Available => self.arm(job, at, Timer::OfferEnds(job)),
+                        Some(at) if session.presence == Presence::Available => {
+                            self.arm(job, at, Timer::OfferEnds(job));
+                            self.offer_to_who_comes_back(job);
+                        }
                         _ => {
                             self.end_offer(job, OfferState::Rescinded, "not whole");
                             self.requeue(job, Kind::Rescinded, Rule::SessionLost, "not whole");
@@ -198,6 +202,16 @@ impl Engine {
         }
         self.drop_stray_offers();
     }
+
+    /// While nobody led nobody could answer: whoever comes back has time to.
+    fn offer_to_who_comes_back(&mut self, job: u32) {
+        let record = &self.jobs[job];
+        let seconds = self.sellers[record.seller as usize].policy.offer_seconds.min(HEARTBEAT_SECONDS);
+        if let Some(offer) = record.contact.offer {
+            self.prolong_offer(offer, self.now.plus_seconds(seconds));
+        }
+    }
+
     /// Ends live offers that no contact names.
     fn drop_stray_offers(&mut self) {
         let mut stray: Vec<OfferId> = self

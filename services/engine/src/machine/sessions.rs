@@ -1,17 +1,17 @@
 //! Agents come, pause, go and get lost; and whatever becomes due.
 
-use super::model::AgentSlot;
+use super::model::{AgentSlot, Job};
 use super::queue::Tier;
 use super::record::{Kind, Rule};
 use super::timers::Timer;
-use super::{Engine, Reply};
+use super::{Engine, HEARD_SECONDS, Reply};
 use crate::agent::{Activity, Interval, Presence, Profile, Session};
 use crate::contact::ContactState;
 use std::collections::BTreeSet;
 
-use crate::ids::{AgentId, At};
+use crate::ids::{AgentId, At, OfferId};
 use crate::needs::{Channel, Channels};
-use crate::offer::OfferState;
+use crate::offer::{Offer, OfferState};
 use crate::refusal::Refusal;
 
 impl Engine {
@@ -86,7 +86,7 @@ impl Engine {
         let sellers = self.agents[agent as usize].profile.sellers.clone();
         self.judge_agent(agent, &sellers);
         self.rescind_of(agent, false, Rule::Needs, "no longer allowed");
-        self.release_held(agent, true);
+        self.release_held(agent);
         self.refresh_agent(agent);
         self.to_feed.push_back(agent);
     }
@@ -116,6 +116,8 @@ impl Engine {
             None if online => {}
             None => self.set_presence(number, Presence::Available, String::new(), Rule::Agent),
         }
+        // she may take other channels than in her last session
+        self.release_held(number);
         self.refresh_agent(number);
         self.to_feed.push_back(number);
         self.watch_lease(number);
@@ -201,6 +203,7 @@ impl Engine {
             if before == Presence::Offline {
                 self.keep_orphans(agent);
             }
+            self.release_held(agent);
         }
         self.refresh_agent(agent);
         self.to_feed.push_back(agent);
@@ -219,7 +222,7 @@ impl Engine {
         self.changes.agents.insert(agent);
         self.refresh_agent(agent);
         self.rescind_of(agent, true, rule, reason);
-        self.release_held(agent, false);
+        self.release_held(agent);
         for job in self.agents[agent as usize].jobs.clone() {
             self.orphan(job, self.now);
         }
@@ -248,11 +251,13 @@ impl Engine {
         }
     }
 
-    /// Lets go of contacts kept for an agent: all, or those she may not take.
-    pub(super) fn release_held(&mut self, agent: u32, only_forbidden: bool) {
-        let held: Vec<u32> = self.agents[agent as usize].held.iter().map(|key| key.job).collect();
+    /// Lets go of contacts kept for an agent that she may not take, or does not in this session.
+    pub(super) fn release_held(&mut self, agent: u32) {
+        let slot = &self.agents[agent as usize];
+        let held: Vec<u32> = slot.held.iter().map(|key| key.job).collect();
         for job in held {
-            if !only_forbidden || !self.classes[self.jobs[job].class].eligible.has(agent) {
+            let class = &self.classes[self.jobs[job].class];
+            if !class.eligible.has(agent) || !self.agents[agent as usize].may_come_to(class.channel) {
                 self.leave_queue(job);
                 self.queue_up(job);
             }
@@ -298,13 +303,53 @@ impl Engine {
         }
     }
 
-    /// Counts every session as seen so much later, for nobody's word could be heard for so long.
+    /// Counts every session as seen so much later, for nobody's word could be heard for so long; and what somebody had
+    /// to say something by goes on from where it stood.
     pub(super) fn excuse_silence(&mut self, at: At, micros: i64) {
         let now = self.now.max(at);
+        let deaf_since = At(now.0.saturating_sub(micros.max(0)));
         for slot in &mut self.agents {
             let seen_at = &mut slot.session.seen_at;
             *seen_at = At(seen_at.0.saturating_add(micros.max(0))).min(now).max(*seen_at);
         }
+        let mut live: Vec<OfferId> = self.offers.keys().copied().collect();
+        live.sort();
+        for id in live {
+            let Offer { offered_at, expires_at, .. } = self.offers[&id];
+            // one that had run out before was not answered
+            if deaf_since < expires_at {
+                let lost = now.since(offered_at.max(deaf_since)).max(0);
+                // what she said meanwhile may be on its way still
+                let until = At(expires_at.0.saturating_add(lost)).max(now.plus_seconds(HEARD_SECONDS));
+                self.prolong_offer(id, until);
+            }
+        }
+        for (job, until, since) in self.orphans() {
+            if deaf_since < until {
+                let lost = now.since(since.max(deaf_since)).max(0);
+                self.disarm(job, Timer::Orphaned(job));
+                self.arm(job, At(until.0.saturating_add(lost)), Timer::Orphaned(job));
+            }
+        }
+    }
+
+    /// Lets an offer stand until an instant, if that is later than its end.
+    pub(super) fn prolong_offer(&mut self, id: OfferId, until: At) {
+        let Some(offer) = self.offers.get_mut(&id).filter(|offer| offer.expires_at < until) else { return };
+        let Some(job) = self.jobs.find(offer.contact) else { return };
+        offer.expires_at = until;
+        self.disarm(job, Timer::OfferEnds(job));
+        self.arm(job, until, Timer::OfferEnds(job));
+        self.changes.live_offers.push(id);
+    }
+
+    /// What goes back to the queue if its agent does not come back by an instant, and since when she is away.
+    fn orphans(&self) -> Vec<(u32, At, At)> {
+        let of = |(number, job): (u32, &Job)| {
+            let (until, _) = job.timers.iter().find(|(_, timer)| *timer == Timer::Orphaned(number))?;
+            Some((number, *until, self.agents[job.holder? as usize].session.since))
+        };
+        self.jobs.iter().filter_map(of).collect()
     }
 
     fn lease_ends(&mut self, agent: u32) {

@@ -44,15 +44,23 @@ impl Engine {
         }
     }
 
-    /// Lets the open contacts of a seller ask for the level that its policy asks for by now. Whoever owns one goes on.
-    pub(super) fn ask_levels_anew(&mut self, seller: u32) {
+    /// Lets the open contacts of a seller ask for the level and the skills that its policy asks for by now. Whoever owns
+    /// one goes on.
+    pub(super) fn ask_policy_anew(&mut self, seller: u32) {
         for job in self.open_of(seller) {
-            if self.follow_level(job) {
-                match self.jobs[job].contact.state {
-                    ContactState::Queued => self.wait_anew(job),
-                    ContactState::Offered => self.judge_offer(job),
-                    _ => {}
+            let Some(needs) = self.asks_by_now(job) else { continue };
+            let state = self.jobs[job].contact.state;
+            if state == ContactState::Queued {
+                self.leave_queue(job);
+            }
+            self.follow_policy(job, needs);
+            match state {
+                ContactState::Queued => {
+                    self.choose_class(job);
+                    self.queue_up(job);
                 }
+                ContactState::Offered => self.judge_offer(job),
+                _ => {}
             }
         }
     }
@@ -102,8 +110,14 @@ impl Engine {
         })
     }
 
-    /// Drops it. The contact stands nowhere.
-    pub(super) fn soften(&mut self, job: u32, soft: Soft, rule: Rule, reason: &str) {
+    /// Drops whatever is to be dropped of a contact that stands nowhere.
+    pub(super) fn soften_what_is_over(&mut self, job: u32) {
+        while let Some((soft, rule, reason)) = self.softened(job) {
+            self.soften(job, soft, rule, reason);
+        }
+    }
+
+    fn soften(&mut self, job: u32, soft: Soft, rule: Rule, reason: &str) {
         self.jobs[job].contact.dropped = self.jobs[job].contact.dropped.with(soft);
         self.choose_class(job);
         self.note(job);

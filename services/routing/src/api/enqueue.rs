@@ -283,5 +283,8 @@ fn read_needs(checks: &mut Checks, needs: Option<&wire::Needs>) -> NeedsAndLevel
     let required = skills("needs.required_skills", &needs.required_skills);
     let preferred = skills("needs.preferred_skills", &needs.preferred_skills);
     let minimum_level = level.unwrap_or(Level::B2);
-    (Needs { channel, language, minimum_level, level_of_policy: level.is_none(), required, preferred }, level)
+    (
+        Needs { channel, language, minimum_level, level_of_policy: level.is_none(), required, preferred, ruled: None },
+        level,
+    )
 }

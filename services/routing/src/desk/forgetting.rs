@@ -1,4 +1,4 @@
-//! What is kept for a while only: the journal, and what ended long ago.
+//! What is kept for a while only: the journal, what ended long ago, and the trail of the floor.
 
 use std::time::Duration;
 
@@ -24,19 +24,24 @@ pub struct Kept {
     pub journal_days: i64,
     /// Contacts that ended, with their offers and decisions, and what agents' time went to.
     pub history_days: i64,
+    /// What supervisors did by hand, alerts that ended, and versions of policies that nothing kept goes by any more.
+    pub trail_days: i64,
 }
 
 impl Default for Kept {
     fn default() -> Kept {
-        Kept { journal_days: 14, history_days: 400 }
+        Kept { journal_days: 14, history_days: 400, trail_days: 1_100 }
     }
 }
 
 impl Kept {
-    /// Whether that can be: a day that is told again is compared with its decisions, so these stay longer.
+    /// Whether that can be: a day that is told again is compared with its decisions, so these stay longer; and what was
+    /// done to a contact by hand stays as long as the contact.
     #[must_use]
     pub fn is_sound(self) -> bool {
-        (1..=90).contains(&self.journal_days) && (self.journal_days + 1..=3_660).contains(&self.history_days)
+        (1..=90).contains(&self.journal_days)
+            && (self.journal_days + 1..=3_660).contains(&self.history_days)
+            && (self.history_days..=3_660).contains(&self.trail_days)
     }
 }
 
@@ -69,8 +74,12 @@ pub async fn forget_some(deps: &Deps, provider: ProviderId, now: At, kept: Kept)
     let before = days_ago(kept.history_days);
     let contacts = history::forget_contacts(&mut tx, before, AT_ONCE).await?;
     let stretches = history::forget_presence(&mut tx, before, AT_ONCE).await?;
+    let before = days_ago(kept.trail_days);
+    let alerts = history::forget_alerts(&mut tx, before, AT_ONCE).await?;
+    let actions = history::forget_actions(&mut tx, before, AT_ONCE).await?;
+    let policies = history::forget_policies(&mut tx, before, AT_ONCE).await?;
     tx.commit().await?;
-    Ok(epochs || contacts != 0 || stretches != 0)
+    Ok(epochs || [contacts, stretches, alerts, actions, policies].iter().any(|gone| *gone != 0))
 }
 
 #[cfg(test)]
@@ -80,10 +89,18 @@ mod tests {
     #[test]
     fn decisions_stay_as_long_as_days_are_told_again() {
         assert!(Kept::default().is_sound());
-        for (journal_days, history_days, sound) in
-            [(14, 15, true), (14, 14, false), (0, 400, false), (91, 400, false), (1, 3_660, true), (1, 3_661, false)]
-        {
-            assert_eq!(Kept { journal_days, history_days }.is_sound(), sound, "{journal_days} {history_days}");
+        for (journal_days, history_days, trail_days, sound) in [
+            (14, 15, 15, true),
+            (14, 14, 400, false),
+            (0, 400, 400, false),
+            (91, 400, 400, false),
+            (1, 3_660, 3_660, true),
+            (1, 3_661, 3_661, false),
+            (1, 400, 399, false),
+            (1, 400, 3_661, false),
+        ] {
+            let kept = Kept { journal_days, history_days, trail_days };
+            assert_eq!(kept.is_sound(), sound, "{kept:?}");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What agents are told through their streams, after the commit.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use proto::routing::v1::agent_session_response::Frame;
 use proto::routing::v1::{AgentSessionResponse, OfferEnded, Welcome};
@@ -9,7 +9,7 @@ use tonic_types::{ErrorDetails, StatusExt};
 
 use crate::wire::{self, View};
 use engine::contact::{Contact, ContactState};
-use engine::ids::{AgentId, ContactId};
+use engine::ids::{AgentId, ContactId, OfferId};
 use engine::offer::OfferState;
 use engine::{Changes, Engine, HEARTBEAT_SECONDS, Kind, LEASE_SECONDS};
 
@@ -80,6 +80,16 @@ pub fn after(engine: &Engine, changes: &Changes) -> Vec<(AgentId, AgentSessionRe
             _ => Frame::Contact(wire::contact(contact, View::Staff)),
         };
         frames.push((agent, frame(next)));
+    }
+    let offered = changes.decisions.iter().filter(|decision| decision.kind == Kind::Offered);
+    let told: HashSet<OfferId> = offered.filter_map(|decision| decision.offer).collect();
+    for offer in changes.offers.iter().filter(|offer| offer.state == OfferState::Pending) {
+        // one of before, whose end is another by now
+        if !told.contains(&offer.id)
+            && let Some(contact) = engine.contact(offer.contact)
+        {
+            frames.push((offer.agent, frame(Frame::Offer(wire::offer(offer, contact)))));
+        }
     }
     for session in &changes.sessions {
         if let Some(presence) = presence(engine, session.agent) {

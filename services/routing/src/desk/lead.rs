@@ -33,8 +33,9 @@ const LOOK: Duration = Duration::from_millis(500);
 const NAP: Duration = Duration::from_millis(200);
 /// Commands and notes decided and committed at once.
 const BATCH: usize = 100;
-/// A leader who was away for longer could not hear anybody; usually a round follows another within half a second.
-const AWAY: Duration = Duration::from_secs(10);
+/// A leader who was away for longer could not hear anybody; usually a round follows another within half a second. It
+/// is shorter than any offer.
+const AWAY: Duration = Duration::from_secs(2);
 /// How late at most it is kept what sellers have to their credit.
 const CREDITS: Duration = Duration::from_secs(5);
 
@@ -463,7 +464,7 @@ impl Leader<'_> {
             return None;
         }
         let away = i64::try_from(away.as_micros()).unwrap_or(i64::MAX);
-        tracing::warn!(provider.id = %self.provider, away, leapt, "nobody could be heard for a while; nobody counts as silent for it");
+        tracing::warn!(provider.id = %self.provider, away, leapt, "nobody could be heard for a while; nobody counts as silent for it, and no offer runs out by it");
         Some(Event::Unheard { micros: away.saturating_add(leapt) })
     }
 

@@ -293,6 +293,7 @@ mod tests {
                 level_of_policy: false,
                 required: BTreeSet::new(),
                 preferred: BTreeSet::new(),
+                ruled: None,
             },
             priority: Priority::Normal,
             waiting_since: NOW,

@@ -1,6 +1,7 @@
 //! Keeps what the engine decided. The writes of a batch gather and go with its commit, as one statement
 //! however much changed.
 
+use sqlx::types::Json;
 use tenantdb::{Failure, TenantTx};
 
 use super::columns::{Columns, words};
@@ -50,12 +51,13 @@ const OF_CONTACT: [&str; 20] = [
 ];
 
 /// What of it may change besides, if seldom.
-const NEEDS: [&str; 5] = [
+const NEEDS: [&str; 6] = [
     "language = n.language",
     "minimum_level = n.minimum_level",
     "level_of_policy = n.level_of_policy",
     "required_skills = array(select jsonb_array_elements_text(n.required_skills))",
     "preferred_skills = array(select jsonb_array_elements_text(n.preferred_skills))",
+    "ruled = n.ruled",
 ];
 
 fn contacts(tx: &mut TenantTx, changes: &Changes) {
@@ -97,6 +99,7 @@ fn contacts(tx: &mut TenantTx, changes: &Changes) {
             .with("level_of_policy", "bool", of.iter().map(|c| c.needs.level_of_policy))
             .with("required_skills", "jsonb", of.iter().map(|c| words(&c.needs.required)))
             .with("preferred_skills", "jsonb", of.iter().map(|c| words(&c.needs.preferred)))
+            .with("ruled", "jsonb", of.iter().map(|c| c.needs.ruled.clone().map(Json)))
     } else {
         columns
     };
@@ -131,7 +134,7 @@ fn offers(tx: &mut TenantTx, changes: &Changes, epoch: i64) {
         .with("ended_at", "timestamptz", of.iter().map(|o| o.ended_at.map(put)))
         .with("reason", "text", of.iter().map(|o| o.reason.as_str()))
         .with("epoch", "int8", of.iter().map(|_| epoch))
-        .insert("routing.offer", &provider, &set("offer_pk", &["state", "ended_at", "reason"]));
+        .insert("routing.offer", &provider, &set("offer_pk", &["state", "expires_at", "ended_at", "reason"]));
 }
 
 fn decisions(tx: &mut TenantTx, changes: &Changes) {

@@ -3,6 +3,7 @@
 use jiff_sqlx::Timestamp;
 use kit::SellerId;
 use sqlx::FromRow;
+use sqlx::types::Json;
 use tenantdb::{Failure, TenantTx};
 use uuid::Uuid;
 
@@ -11,12 +12,13 @@ use super::{get, put, word};
 use engine::contact::{Block, Contact, ContactState};
 use engine::ids::{AgentId, At, ContactId, OfferId, TicketId};
 use engine::needs::{Channel, Language, Level, Needs, Priority, Softs};
+use engine::skills::Ruled;
 
 macro_rules! columns {
     ($rest:literal) => {
         concat!(
             "select seller_id, contact_id, ticket_id, ticket_number, channel, language, minimum_level, level_of_policy,
-                    required_skills, preferred_skills, priority, waiting_since, due_at, preferred_agent_id, state, queued_at, agent_id,
+                    required_skills, preferred_skills, ruled, priority, waiting_since, due_at, preferred_agent_id, state, queued_at, agent_id,
                     offer_id, assigned_at, wrap_until, ended_at, offers_made, dropped, blocked_reason, blocked_since,
                     aside_until, first_taken_at, requeued_at, overruled_priority, overruled_due_at, version
                from routing.contact ",
@@ -37,6 +39,7 @@ pub(super) struct Row {
     level_of_policy: bool,
     required_skills: Vec<String>,
     preferred_skills: Vec<String>,
+    ruled: Option<Json<Ruled>>,
     priority: String,
     waiting_since: Timestamp,
     due_at: Timestamp,
@@ -81,6 +84,7 @@ impl TryFrom<Row> for Contact {
                 level_of_policy: row.level_of_policy,
                 required: row.required_skills.into_iter().collect(),
                 preferred: row.preferred_skills.into_iter().collect(),
+                ruled: row.ruled.map(|Json(ruled)| ruled),
             },
             priority: word(&Priority::ALL, Priority::word, &row.priority)?,
             waiting_since: get(row.waiting_since),
@@ -137,6 +141,7 @@ fn keep_new(tx: &mut TenantTx, new: &[Contact], conflict: &str) {
         .with("level_of_policy", "bool", new.iter().map(|c| c.needs.level_of_policy))
         .with("required_skills", "jsonb", new.iter().map(|c| words(&c.needs.required)))
         .with("preferred_skills", "jsonb", new.iter().map(|c| words(&c.needs.preferred)))
+        .with("ruled", "jsonb", new.iter().map(|c| c.needs.ruled.clone().map(Json)))
         .with("priority", "text", new.iter().map(|c| c.priority.word()))
         .with("waiting_since", "timestamptz", new.iter().map(|c| put(c.waiting_since)))
         .with("due_at", "timestamptz", new.iter().map(|c| put(c.due_at)))
@@ -144,11 +149,11 @@ fn keep_new(tx: &mut TenantTx, new: &[Contact], conflict: &str) {
         .with("queued_at", "timestamptz", new.iter().map(|c| put(c.queued_at)));
     let statement = format!(
         "insert into routing.contact (provider_id, seller_id, contact_id, ticket_id, ticket_number, channel, language,
-             minimum_level, level_of_policy, required_skills, preferred_skills, priority, waiting_since, due_at, preferred_agent_id, state,
+             minimum_level, level_of_policy, required_skills, preferred_skills, ruled, priority, waiting_since, due_at, preferred_agent_id, state,
              queued_at, offers_made, dropped, version)
          select {provider}, n.seller_id, n.contact_id, n.ticket_id, n.ticket_number, n.channel, n.language,
                 n.minimum_level, n.level_of_policy, array(select jsonb_array_elements_text(n.required_skills)),
-                array(select jsonb_array_elements_text(n.preferred_skills)), n.priority, n.waiting_since, n.due_at,
+                array(select jsonb_array_elements_text(n.preferred_skills)), n.ruled, n.priority, n.waiting_since, n.due_at,
                 n.preferred_agent_id, 'queued', n.queued_at, 0, 0, 0
            from {} as n{conflict}",
         columns.table(),

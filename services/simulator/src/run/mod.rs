@@ -443,5 +443,6 @@ fn needs(kind: &Type) -> Needs {
         level_of_policy: false,
         required: kind.required.clone(),
         preferred: kind.preferred.clone(),
+        ruled: None,
     }
 }

@@ -129,6 +129,7 @@ impl Burst {
                     level_of_policy: false,
                     required: Default::default(),
                     preferred: Default::default(),
+                    ruled: None,
                 },
                 priority: Priority::Normal,
                 waiting_since: START,

@@ -2,8 +2,11 @@
 
 mod bursts;
 mod examples;
+mod meetings;
 mod random;
 mod replay;
+mod rules;
 mod soft;
 mod supervise;
+mod unheard;
 mod weights;

@@ -2,6 +2,8 @@
 //! after every step, a replay decides the same, and another leader can take
 //! over at any point.
 
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 
 use crate::agent::{Presence, Profile};
@@ -13,6 +15,7 @@ use crate::offer::OfferState;
 use crate::policy::{AgentOrder, Policy};
 use crate::refusal::Obstacle;
 use crate::site::SiteHours;
+use crate::skills::{Ruled, SkillRule};
 use crate::testing::*;
 
 use super::replay::written;
@@ -86,6 +89,7 @@ fn event(desk: &Desk, step: &Step, turn: i64) -> Event {
             if step.which.is_multiple_of(7) {
                 new.needs.required.insert("returns".to_owned());
             }
+            new.needs.ruled = ruled(step);
             Event::Enqueue(Box::new(new))
         }
         10..=13 => {
@@ -143,6 +147,13 @@ fn event(desk: &Desk, step: &Step, turn: i64) -> Event {
                 policy.overflow_before_due_seconds = i64::from(step.who) * 10;
             }
             policy.expire_seconds = if step.who == 0 { 1_000 } else { 0 };
+            let skills: BTreeSet<String> = ["returns".to_owned()].into();
+            let rule = SkillRule { kinds: ["return".to_owned()].into(), ..SkillRule::default() };
+            policy.skill_rules = match step.which % 3 {
+                0 => vec![],
+                1 => vec![SkillRule { required: skills, ..rule }],
+                _ => vec![SkillRule { preferred: skills, ..rule }],
+            };
             policy.minimum_level = [Level::B2, Level::C1, Level::B1][usize::from(step.which % 3)];
             Event::Policy(seller(step.who % SELLERS), policy)
         }
@@ -185,11 +196,18 @@ fn event(desk: &Desk, step: &Step, turn: i64) -> Event {
             if step.which.is_multiple_of(5) {
                 new.needs.required.insert("returns".to_owned());
             }
+            new.needs.ruled = ruled(step);
             Event::Amend(Box::new(new))
         }
         49 => Event::Unheard { micros: step.seconds * 1_000_000 },
         _ => Event::Tick,
     }
+}
+
+/// What rules look at, for every other contact.
+fn ruled(step: &Step) -> Option<Ruled> {
+    let kind = ["return", "claim"][usize::from(step.who % 2)].to_owned();
+    step.which.is_multiple_of(2).then(|| Ruled { kind, ..Ruled::default() })
 }
 
 /// Two of the three sites, open for a while from about now on, and again.
@@ -231,6 +249,11 @@ fn check(desk: &Desk) -> Result<(), TestCaseError> {
             "tables and engine agree"
         );
         prop_assert!(contact.aside_until.is_none() || contact.state == ContactState::Queued, "aside {:?}", contact);
+        if let Some(ruled) = contact.needs.ruled.as_ref().filter(|_| !contact.state.is_final()) {
+            let rules = desk.policies.get(&contact.seller).map_or(&[][..], |policy| &policy.skill_rules);
+            let (required, _) = ruled.asks(contact.needs.channel, rules);
+            prop_assert_eq!(&contact.needs.required, &required, "by the rules of now {:?}", contact);
+        }
         if contact.state.is_owned() || contact.state == ContactState::Offered {
             let owner = contact.agent.expect("I7: owned by somebody");
             prop_assert!(desk.engine.desk(owner).iter().any(|c| c.id == contact.id), "I7 {:?}", contact);

@@ -165,7 +165,8 @@ fn what_was_written_before_some_fields_were_is_read() {
     let (page, _) = desk.journal().pop().expect("a page");
     let rounds: Vec<Round> = desk.journal().into_iter().flat_map(|(_, rounds)| rounds).collect();
     let mut old = serde_json::to_value((&page, &rounds)).expect("it can be written");
-    let later = ["level_of_policy", "requeued_at", "overruled", "first_taken_at", "aside_until", "blocked_since"];
+    let later =
+        ["level_of_policy", "ruled", "requeued_at", "overruled", "first_taken_at", "aside_until", "blocked_since"];
     assert!(without(&mut old, &later) > 0);
     let (read, told): (Page, Vec<Round>) = serde_json::from_value(old).expect("it can be read");
     assert_eq!(read.open().contacts().count(), page.open().contacts().count());

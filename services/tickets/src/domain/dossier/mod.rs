@@ -16,6 +16,7 @@ use jiff::tz::TimeZone;
 
 pub use self::parts::{Clock, Contact, Ended, Event, Matter, Message, Ticket, Told, Turn, Way};
 use super::ids::{ContactId, MessageId, UserId, Uuid};
+use super::intake::kind::MessageKind;
 use super::sla::alert::Alert;
 use super::sla::clock::{self, Hand};
 use super::sla::policy::{Family, Metric};
@@ -59,6 +60,10 @@ struct Needs {
     priority: Priority,
     language: Option<String>,
     skills: BTreeSet<String>,
+    /// What rules for skills look at.
+    country: String,
+    marketplace: String,
+    kind: Option<MessageKind>,
 }
 
 impl Needs {
@@ -68,6 +73,9 @@ impl Needs {
             priority: ticket.priority,
             language: ticket.language.clone(),
             skills: ticket.skills.clone(),
+            country: ticket.country.clone(),
+            marketplace: ticket.marketplace.clone(),
+            kind: ticket.kind,
         }
     }
 }

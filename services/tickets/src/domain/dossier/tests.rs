@@ -7,6 +7,7 @@ use jiff::tz::TimeZone;
 use super::*;
 use crate::domain::ids::{ChannelAccountId, CustomerId, TicketId};
 use crate::domain::intake::Direction;
+use crate::domain::intake::kind::MessageKind;
 use crate::domain::settings::Settings;
 use crate::domain::sla::clock::{Hand, Verdict};
 use crate::domain::sla::policy::{Escalation, Policy, Target};
@@ -607,6 +608,14 @@ fn what_changes_about_open_work_is_told_again_once_a_transaction() {
     next.ticket.language = Some("fr".into());
     next.settle(&settings(1_800), at(6));
     assert_eq!(kinds(&next), ["needs_work"]);
+    // what rules for skills look at
+    for change in [|ticket: &mut Ticket| ticket.country = "FR".into(), |ticket| ticket.kind = Some(MessageKind::Claim)]
+    {
+        next = fresh(&next);
+        change(&mut next.ticket);
+        next.settle(&settings(1_800), at(6));
+        assert!(matches!(&next.told[..], [Told::NeedsWork { changed: true, .. }]), "{:?}", kinds(&next));
+    }
     let mut next = fresh(&next);
     assert!(next.require_skill(act(7), "jewellery", false).unwrap());
     next.settle(&settings(1_800), at(7));
