@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::daily::Daily;
 use crate::engine::solve::{Options, Outcome, Progress, solve};
 use crate::engine::space::Space;
+use crate::engine::walk::Unbuilt;
 use crate::formats::{Format, Wrong, curtois, detect, multi};
 use crate::model::Breach;
 
@@ -23,6 +24,8 @@ pub enum Failure {
     Wrong { path: String, source: Wrong },
     #[error("no plan was found that keeps all rules of {person}: they contradict each other, or nearly so")]
     Impossible { person: String },
+    #[error("the time was over when {found} of {people} people had a plan")]
+    Late { found: usize, people: usize },
     #[error("nothing that meets every minimum was found in time: {missing} are missing")]
     Short { missing: i64 },
     #[error("the answer does not keep the rules")]
@@ -143,7 +146,10 @@ fn found<S: Space + Clone + Send>(
     progress: &mut dyn FnMut(Progress),
     name: impl Fn(usize) -> String,
 ) -> Result<Outcome, Failure> {
-    solve(space, &how.options(), progress).map_err(|impossible| Failure::Impossible { person: name(impossible.0) })
+    solve(space, &how.options(), progress).map_err(|unbuilt| match unbuilt {
+        Unbuilt::Impossible(person) => Failure::Impossible { person: name(person) },
+        Unbuilt::Late(found) => Failure::Late { found, people: space.people() },
+    })
 }
 
 /// No cost is negative, so where nothing is proved, nothing is 0.

@@ -152,7 +152,7 @@ proptest! {
         let plans = lawful(&problem, 0);
         let best = plans.iter().map(|plan| value(plan)).min_by(f64::total_cmp);
         let mut space = Daily::new(&problem);
-        let mut ask = Ask { person: 0, prices: &prices, limit: f64::INFINITY, effort: 100_000, within: None };
+        let mut ask = Ask { person: 0, prices: &prices, limit: f64::INFINITY, effort: 100_000, within: None, stop: &|| false };
         // Twice: the second time with what the first has learnt.
         for _ in 0..2 {
             let found = space.best(&ask);
