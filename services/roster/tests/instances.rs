@@ -87,7 +87,8 @@ fn activities_are_covered_within_seconds() {
 /// A year of so many people, a tenth short of them; everybody wishes for some shifts that clash with what is needed.
 fn year(people: usize, kinds: usize) -> String {
     let shifts: String = (0..kinds).map(|kind| format!("S{kind},{},\n", [480, 600, 360][kind % 3])).collect();
-    let most: Vec<String> = (0..kinds).map(|kind| format!("S{kind}={}", if kind % 4 == 3 { 70 } else { 364 })).collect();
+    let most: Vec<String> =
+        (0..kinds).map(|kind| format!("S{kind}={}", if kind % 4 == 3 { 70 } else { 364 })).collect();
     let most = most.join("|");
     let staff: String =
         (0..people).map(|n| format!("P{n},{most},109200,{},{},2,2,26\n", 240 * 364, 4 + n % 3)).collect();

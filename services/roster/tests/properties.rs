@@ -252,8 +252,7 @@ fn no_limit_is_too_many() {
     let problem = curtois::read(&text).unwrap();
     // The last kinds are worth most, on every day, and each can be had once: 80, 79 … 75 in some order.
     let prices: Vec<f64> = (0..6).flat_map(|_| (0..kinds).map(|kind| -(kind as f64) - 1.0)).collect();
-    let ask =
-        Ask { person: 0, prices: &prices, limit: f64::INFINITY, effort: 1_000, within: None, stop: &|| false };
+    let ask = Ask { person: 0, prices: &prices, limit: f64::INFINITY, effort: 1_000, within: None, stop: &|| false };
     let found = Daily::new(&problem).best(&ask);
     let (value, column) = found.best.expect("a plan");
     assert_eq!((value, problem.breach(0, &column.plan)), (-465.0, None));

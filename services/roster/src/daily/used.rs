@@ -83,9 +83,7 @@ impl Used {
     /// The number in the next step, one more of a limit used or none.
     pub fn with(&mut self, used: u64, limit: Option<usize>) -> u64 {
         match self {
-            Used::Packed { digits, .. } => {
-                used + limit.and_then(|limit| digits[limit]).map_or(0, |(weight, _)| weight)
-            }
+            Used::Packed { digits, .. } => used + limit.and_then(|limit| digits[limit]).map_or(0, |(weight, _)| weight),
             Used::Listed { here, there, known, kept, .. } => {
                 let before = used as usize;
                 if limit.is_none() && kept[before] != UNKNOWN {

@@ -71,12 +71,7 @@ impl<'a> Columns<'a> {
     }
 
     /// One that goes on from what another found at the root: with its prices, another dive.
-    pub fn after<S: Space>(
-        space: &S,
-        covers: &'a [crate::model::Cover],
-        seed: u64,
-        root: Root,
-    ) -> Columns<'a> {
+    pub fn after<S: Space>(space: &S, covers: &'a [crate::model::Cover], seed: u64, root: Root) -> Columns<'a> {
         let mut columns = Columns::new(space, covers, seed);
         for (person, column) in root.1 {
             columns.master.add(person, column);

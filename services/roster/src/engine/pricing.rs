@@ -56,7 +56,8 @@ impl Pricing {
                 if shared.over() {
                     return Ok(round);
                 }
-                let ask = Ask { person: master.people[slot], prices, limit, effort, within: None, stop: &|| shared.over() };
+                let ask =
+                    Ask { person: master.people[slot], prices, limit, effort, within: None, stop: &|| shared.over() };
                 let found = space.best(&ask);
                 round.asked += 1;
                 floors.push(found.floor);
