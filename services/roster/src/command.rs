@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::daily::Daily;
 use crate::engine::solve::{Options, Outcome, Progress, solve};
 use crate::engine::space::Space;
+use crate::engine::walk::Unbuilt;
 use crate::formats::{Format, Wrong, curtois, detect, multi};
 use crate::model::Breach;
 
@@ -23,6 +24,8 @@ pub enum Failure {
     Wrong { path: String, source: Wrong },
     #[error("no plan was found that keeps all rules of {person}: they contradict each other, or nearly so")]
     Impossible { person: String },
+    #[error("the time was over when {found} of {people} people had a plan")]
+    Late { found: usize, people: usize },
     #[error("nothing that meets every minimum was found in time: {missing} are missing")]
     Short { missing: i64 },
     #[error("the answer does not keep the rules")]
@@ -31,7 +34,7 @@ pub enum Failure {
 
 /// How to solve.
 pub struct How<'a> {
-    /// How long, on the clock.
+    /// How long, on the clock, from the reading of the file on.
     pub time: Duration,
     pub clock: &'a (dyn Fn() -> Duration + Sync),
     pub cancel: &'a AtomicBool,
@@ -42,10 +45,10 @@ pub struct How<'a> {
 }
 
 impl How<'_> {
-    fn options(&self) -> Options<'_> {
+    fn options(&self, until: Duration) -> Options<'_> {
         Options {
             seed: self.seed,
-            until: Some((self.clock)() + self.time),
+            until: Some(until),
             clock: self.clock,
             rounds: self.rounds,
             threads: self.threads,
@@ -73,10 +76,11 @@ const LARGEST: u64 = 256 << 20;
 
 /// Reads a problem in either format, solves it and writes the roster. Nothing is written where nothing was found.
 pub fn run(file: &Path, out: &Path, how: &How<'_>, progress: &mut dyn FnMut(Progress)) -> Result<Answer, Failure> {
+    let until = (how.clock)() + how.time;
     let path = file.display().to_string();
     let text = read(file).map_err(|source| Failure::Unreadable { path: path.clone(), source })?;
     let text = text.ok_or_else(|| Failure::TooLarge { path: path.clone(), most: LARGEST })?;
-    let (roster, answer) = text_to_roster(&text, how, progress).map_err(|fault| match fault {
+    let (roster, answer) = text_to_roster(&text, how, until, progress).map_err(|fault| match fault {
         Fault::Wrong(source) => Failure::Wrong { path, source },
         Fault::Failed(failure) => failure,
     })?;
@@ -96,12 +100,17 @@ enum Fault {
     Failed(Failure),
 }
 
-fn text_to_roster(text: &str, how: &How<'_>, progress: &mut dyn FnMut(Progress)) -> Result<(String, Answer), Fault> {
+fn text_to_roster(
+    text: &str,
+    how: &How<'_>,
+    until: Duration,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<(String, Answer), Fault> {
     match detect(text).map_err(Fault::Wrong)? {
         Format::Shifts => {
             let problem = curtois::read(text).map_err(Fault::Wrong)?;
             let name = |person: usize| problem.people[person].name.clone();
-            let outcome = found(&Daily::new(&problem), how, progress, name).map_err(Fault::Failed)?;
+            let outcome = found(&Daily::new(&problem), how, until, progress, name).map_err(Fault::Failed)?;
             let roster: Vec<_> = outcome.columns.iter().map(|column| column.plan.clone()).collect();
             let breach = roster.iter().enumerate().find_map(|(person, plan)| problem.breach(person, plan));
             if let Some(breach) = breach {
@@ -111,13 +120,11 @@ fn text_to_roster(text: &str, how: &How<'_>, progress: &mut dyn FnMut(Progress))
         }
         Format::Activities => {
             let mut problem = multi::read(text).map_err(Fault::Wrong)?;
-            let until = (how.clock)() + how.time;
             let mut bound = 0;
             loop {
                 let name = |person: usize| problem.people[person].name.clone();
-                let how = How { time: until.saturating_sub((how.clock)()), ..*how };
-                let outcome =
-                    found(&crate::quarters::Quarters::new(&problem), &how, progress, name).map_err(Fault::Failed)?;
+                let outcome = found(&crate::quarters::Quarters::new(&problem), how, until, progress, name)
+                    .map_err(Fault::Failed)?;
                 let missing = problem.missing(outcome.columns.iter().map(|column| &column.plan[..]));
                 // What a lower price proves of all rosters holds for those that miss nobody.
                 let proved = outcome.bound.unwrap_or(0);
@@ -140,10 +147,14 @@ fn text_to_roster(text: &str, how: &How<'_>, progress: &mut dyn FnMut(Progress))
 fn found<S: Space + Clone + Send>(
     space: &S,
     how: &How<'_>,
+    until: Duration,
     progress: &mut dyn FnMut(Progress),
     name: impl Fn(usize) -> String,
 ) -> Result<Outcome, Failure> {
-    solve(space, &how.options(), progress).map_err(|impossible| Failure::Impossible { person: name(impossible.0) })
+    solve(space, &how.options(until), progress).map_err(|unbuilt| match unbuilt {
+        Unbuilt::Impossible(person) => Failure::Impossible { person: name(person) },
+        Unbuilt::Late(found) => Failure::Late { found, people: space.people() },
+    })
 }
 
 /// No cost is negative, so where nothing is proved, nothing is 0.

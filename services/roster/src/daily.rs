@@ -5,5 +5,6 @@ mod labels;
 mod space;
 mod togo;
 mod track;
+mod used;
 
 pub use space::Daily;

@@ -16,7 +16,7 @@ pub enum Format {
 }
 
 pub fn detect(text: &str) -> Result<Format, Wrong> {
-    for line in text.lines().map(str::trim) {
+    for line in text.lines().map(|line| text::unpadded(text::bare(line))) {
         match line {
             "SECTION_SHIFTS" => return Ok(Format::Shifts),
             "SECTION_TASKS" => return Ok(Format::Activities),

@@ -152,7 +152,7 @@ proptest! {
         let plans = lawful(&problem, 0);
         let best = plans.iter().map(|plan| value(plan)).min_by(f64::total_cmp);
         let mut space = Daily::new(&problem);
-        let mut ask = Ask { person: 0, prices: &prices, limit: f64::INFINITY, effort: 100_000, within: None };
+        let mut ask = Ask { person: 0, prices: &prices, limit: f64::INFINITY, effort: 100_000, within: None, stop: &|| false };
         // Twice: the second time with what the first has learnt.
         for _ in 0..2 {
             let found = space.best(&ask);
@@ -234,4 +234,27 @@ proptest! {
         let _ = roster::formats::multi::read(&text);
         let _ = roster::formats::detect(&text);
     }
+}
+
+/// More kinds of shifts with a limit of their own than fit any number: all of them stay shifts.
+#[test]
+fn no_limit_is_too_many() {
+    let kinds = 80;
+    let name = |kind: usize| format!("S{kind}");
+    let shifts: String = (0..kinds).map(|kind| format!("{},480,\n", name(kind))).collect();
+    let most: Vec<String> = (0..kinds).map(|kind| format!("{}=1", name(kind))).collect();
+    let cover: String =
+        (0..6).flat_map(|day| (0..kinds).map(move |kind| format!("{day},{},1,0,0\n", name(kind)))).collect();
+    let text = format!(
+        "SECTION_HORIZON\n6\nSECTION_SHIFTS\n{shifts}SECTION_STAFF\nA,{},4320,0,6,1,1,1\nSECTION_COVER\n{cover}",
+        most.join("|")
+    );
+    let problem = curtois::read(&text).unwrap();
+    // The last kinds are worth most, on every day, and each can be had once: 80, 79 … 75 in some order.
+    let prices: Vec<f64> = (0..6).flat_map(|_| (0..kinds).map(|kind| -(kind as f64) - 1.0)).collect();
+    let ask = Ask { person: 0, prices: &prices, limit: f64::INFINITY, effort: 1_000, within: None, stop: &|| false };
+    let found = Daily::new(&problem).best(&ask);
+    let (value, column) = found.best.expect("a plan");
+    assert_eq!((value, problem.breach(0, &column.plan)), (-465.0, None));
+    assert!(found.floor <= -465.0);
 }

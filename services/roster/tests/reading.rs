@@ -6,7 +6,7 @@ use std::time::Duration;
 use roster::command::{Failure, How, run};
 use roster::daily::Daily;
 use roster::engine::solve::{Options, solve};
-use roster::formats::{curtois, multi};
+use roster::formats::{Format, curtois, detect, multi};
 use roster::model::OFF;
 
 const SHIFTS: &str = "\
@@ -52,7 +52,9 @@ fn every_mistake_is_told_with_its_line() {
         ("L,480,E\n", "L,480,X\n", 5, "no shift \"X\""),
         ("L,480,E\n", "E,480,E\n", 5, "a second shift"),
         ("A,E=7|L=7,2400,960", "A,E=7|L=7,960,2400", 7, "at least 2400 minutes and at most 960"),
-        ("A,E=7|L=7,", "A,E=7,", 7, "lacks \"L\""),
+        ("A,E=7|L=7,", "A,E=7|L,", 7, "where a shift=number stands"),
+        ("E,480,\n", "E,480,,L\n", 4, "4 fields where there are 3"),
+        ("A,0\n", "A#1,0\n", 10, "no person \"A#1\""),
         ("A,E=7|L=7,", "A,E=7|E=2|L=7,", 7, "twice"),
         ("960,5,2,2,1\nB", "960,1,2,2,1\nB", 7, "at least 2 shifts in a row and at most 1"),
         ("B,E=7|L=0", "A,E=7|L=0", 8, "a second person"),
@@ -78,10 +80,50 @@ fn every_mistake_is_told_with_its_line() {
         ("06:00-06:15,1,1,1", "06:00-06:15,1,2,1", 8, "at least 2 and at most 1"),
         ("2,05:45-06:00", "2,06:00-06:15", 9, "outside the horizon"),
         ("1,06:00", "1,05:00", 8, "no quarter"),
+        ("06:00-06:15", "24:00-24:15", 8, "no quarter"),
+        ("06:00-06:15", "23:45-25:00", 8, "no quarter"),
         ("1,360,600\n", "", 5, "nobody"),
     ] {
         let wrong = multi::read(&ACTIVITIES.replacen(from, to, 1)).expect_err(said);
         assert!(wrong.line == line && wrong.problem.contains(said), "{wrong} instead of {said} on {line}");
+    }
+}
+
+#[test]
+fn what_can_mean_one_thing_only_is_read() {
+    let problem = curtois::read(SHIFTS).expect("a problem");
+    for (from, to) in [
+        ("SECTION_HORIZON\n7\n", "\u{feff}# a file\r\nSECTION_HORIZON,,\r\n 7 ,,, # days\r\n"),
+        ("E,480,\n", "E,480,, # early\n"),
+        ("SECTION_SHIFTS\n", "SECTION_SHIFTS # of a day\n"),
+        ("A,2,E,3\n", "A,2,E,3,\n"),
+        ("0,E,1,100,1\n", "0,E,1,100,1,,\t# a comment, with a comma\n"),
+        ("A,0\n", "A,0,,\n"),
+    ] {
+        let text = SHIFTS.replacen(from, to, 1);
+        assert_ne!(text, SHIFTS);
+        assert_eq!(curtois::read(&text), Ok(problem.clone()), "{to}");
+        assert_eq!(detect(&text), Ok(Format::Shifts), "{to}");
+    }
+    // Names may have a # in them.
+    assert!(curtois::read(&SHIFTS.replace("E,", "E#,").replace("E=", "E#=").replace(",E\n", ",E#\n")).is_ok());
+
+    // A shift of which no most is given has none: she may work it every day.
+    for most in ["A,E=7,", "A,,"] {
+        let mut free = curtois::read(&SHIFTS.replacen("A,E=7|L=7,", most, 1)).expect("a problem");
+        free.people[0].longest_run = 7;
+        free.people[0].minutes = (0, 7 * 480);
+        free.people[0].weekends = 1;
+        assert_eq!(free.breach(0, &[0, 2, 2, 2, 2, 2, 2]), None, "{most}");
+        assert!(free.breach(1, &[0, 2, 2, 0, 0, 0, 0]).is_some(), "0 is none at all");
+    }
+
+    let problem = multi::read(ACTIVITIES).expect("a problem");
+    let late = |to: &str| multi::read(&ACTIVITIES.replacen("06:00-06:15", to, 1));
+    assert_eq!(late("23:45-24:00"), late("23:45-00:00"));
+    assert_ne!(late("23:45-24:00"), Ok(problem.clone()));
+    for (from, to) in [("SECTION_TASKS\n2\n", "SECTION_TASKS,,\n2,,\n"), ("1,360,600\n", "1,360,600, # one\n")] {
+        assert_eq!(multi::read(&ACTIVITIES.replacen(from, to, 1)), Ok(problem.clone()), "{to}");
     }
 }
 

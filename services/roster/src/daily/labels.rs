@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use super::ends::Ends;
 use super::togo::{Moves, Prices, ToGo, Values};
 use super::track::{State, Track};
+use super::used::Used;
 use crate::model::{Code, OFF, Problem};
 
 #[derive(Clone, Copy)]
@@ -28,9 +29,22 @@ struct Label {
 #[derive(Default)]
 pub struct Room {
     layers: Vec<Vec<Label>>,
+    keys: Keys,
+}
+
+/// Which unfinished plan of a step stands at which key.
+#[derive(Default)]
+struct Keys {
     dense: Vec<u32>,
     sparse: HashMap<(u64, u64), u32>,
     touched: Vec<u32>,
+}
+
+impl Keys {
+    fn forget(&mut self) {
+        self.touched.drain(..).for_each(|key| self.dense[key as usize] = NONE);
+        self.sparse.clear();
+    }
 }
 
 pub struct Question<'a> {
@@ -44,6 +58,7 @@ pub struct Question<'a> {
     pub prices: &'a Prices,
     pub limit: f64,
     pub effort: usize,
+    pub stop: &'a dyn Fn() -> bool,
 }
 
 pub struct Answer {
@@ -63,6 +78,8 @@ pub struct Straight {
 const NONE: u32 = u32::MAX;
 /// Keys up to here are looked up in a table, those beyond by their hash.
 const DENSE: u64 = 1 << 22;
+/// Unfinished plans after which it is asked whether to stop.
+const LOOK: usize = 256;
 
 impl Question<'_> {
     /// No plan costs less.
@@ -124,29 +141,20 @@ impl Question<'_> {
     fn labels(&self, room: &mut Room) -> Answer {
         let steps = self.ends.days.len();
         let total = self.prices.total(self.ends);
-        // What was used of each limit, all as one number. Where there are too many limits for that, the shifts of the
-        // last ones are left out, and no more is claimed than the way to go says.
-        let mut weights = Vec::with_capacity(self.ends.limits.len());
-        let mut width = 1u64;
         let mut floor = self.limit;
-        for &limit in &self.ends.limits {
-            if let Some(wider) = width.checked_mul(u64::from(limit) + 1) {
-                weights.push(width);
-                width = wider;
-            } else {
-                weights.push(0);
-                floor = floor.min(self.floor());
-            }
-        }
+        let mut used = Used::of(&self.ends.limits, steps);
+        let effort = used.effort(self.effort, self.track.groups.len());
+        let stopped = Answer { best: None, floor: f64::NEG_INFINITY };
         let weekends = u64::from(self.ends.weekends.min(u32::from(u16::MAX - 1))) + 1;
         let keys = (self.track.states() as u64)
             .saturating_mul(self.togo.units() as u64)
             .saturating_mul(weekends)
-            .saturating_mul(width);
+            .saturating_mul(used.width().unwrap_or(u64::MAX));
         let dense = keys <= DENSE;
-        if dense && (room.dense.len() as u64) < keys {
-            room.dense.resize(keys as usize, NONE);
+        if dense && (room.keys.dense.len() as u64) < keys {
+            room.keys.dense.resize(keys as usize, NONE);
         }
+        let width = used.width().unwrap_or(1);
         while room.layers.len() < steps + 1 {
             room.layers.push(Vec::new());
         }
@@ -167,12 +175,17 @@ impl Question<'_> {
             let (done, rest) = room.layers.split_at_mut(step + 1);
             let (here, there) = (&done[step], &mut rest[0]);
             there.clear();
+            used.turn();
             let moves = self.moves.on(self.ends.days.start + step);
             for (index, label) in here.iter().enumerate() {
+                if index % LOOK == 0 && (self.stop)() {
+                    room.keys.forget();
+                    return stopped;
+                }
                 let takes = self.takes_weekend(step, label.state);
                 for (option, next) in moves.from(label.state).iter().enumerate() {
                     let Some(next) = *next else { continue };
-                    let (mut used, mut more, mut taken) = (label.used, 0, label.weekends);
+                    let (mut limit, mut more, mut taken) = (None, 0, label.weekends);
                     if option > 0 {
                         let group = &self.track.groups[option - 1];
                         more = group.units as u32;
@@ -180,12 +193,9 @@ impl Question<'_> {
                         if u32::from(taken) > self.ends.weekends {
                             continue;
                         }
-                        if let Some(limit) = group.limit {
-                            let most = u64::from(self.ends.limits[limit]);
-                            if weights[limit] == 0 || used / weights[limit] % (most + 1) == most {
-                                continue;
-                            }
-                            used += weights[limit];
+                        limit = group.limit;
+                        if limit.is_some_and(|limit| used.is_up(label.used, limit)) {
+                            continue;
                         }
                     }
                     let cost = label.cost + self.values.at(step, option);
@@ -196,6 +206,7 @@ impl Question<'_> {
                         continue;
                     }
                     let units = label.units + more;
+                    let used = used.with(label.used, limit);
                     let new = Label {
                         cost,
                         least,
@@ -211,13 +222,13 @@ impl Question<'_> {
                         + u64::from(taken).min(weekends - 1);
                     let slot = if dense {
                         let key = key * width + used;
-                        let slot = &mut room.dense[key as usize];
+                        let slot = &mut room.keys.dense[key as usize];
                         if *slot == NONE {
-                            room.touched.push(key as u32);
+                            room.keys.touched.push(key as u32);
                         }
                         slot
                     } else {
-                        room.sparse.entry((key, used)).or_insert(NONE)
+                        room.keys.sparse.entry((key, used)).or_insert(NONE)
                     };
                     if *slot == NONE {
                         *slot = there.len() as u32;
@@ -227,12 +238,11 @@ impl Question<'_> {
                     }
                 }
             }
-            room.touched.drain(..).for_each(|key| room.dense[key as usize] = NONE);
-            room.sparse.clear();
-            if there.len() > self.effort {
-                there.select_nth_unstable_by(self.effort, |a, b| a.least.total_cmp(&b.least));
-                floor = floor.min(there[self.effort].least);
-                there.truncate(self.effort);
+            room.keys.forget();
+            if there.len() > effort {
+                there.select_nth_unstable_by(effort, |a, b| a.least.total_cmp(&b.least));
+                floor = floor.min(there[effort].least);
+                there.truncate(effort);
             }
         }
         let last = room.layers[steps]

@@ -2,9 +2,9 @@
 
 use super::ends::Ends;
 use super::labels::{Answer, Question, Room, Straight};
-use super::togo::{Moves, Prices, ToGo, Values};
+use super::togo::{Moves, Of, Prices, ToGo, Values};
 use super::track::Track;
-use crate::engine::space::{Ask, Column, Found, Space};
+use crate::engine::space::{Ask, Column, Found, Loose, Space};
 use crate::model::{Code, Cover, Problem};
 
 pub struct Daily<'a> {
@@ -40,15 +40,22 @@ impl Over {
             && self.limits.iter().zip(&prices.limits).all(|(over, price)| *price == 0.0 || *over == 0.0)
     }
 
+    fn square(&self, prices: &Prices) -> f64 {
+        let free = |over: f64, price: f64| if over < 0.0 && price == 0.0 { 0.0 } else { over };
+        free(self.weekends, prices.weekend).powi(2)
+            + self.limits.iter().zip(&prices.limits).map(|(over, price)| free(*over, *price).powi(2)).sum::<f64>()
+    }
+
     /// Prices go up where too much is used, and down where too little.
     fn raise(&self, prices: &mut Prices, step: f64) {
-        let free = |over: f64, price: f64| if over < 0.0 && price == 0.0 { 0.0 } else { over };
-        let square = free(self.weekends, prices.weekend).powi(2)
-            + self.limits.iter().zip(&prices.limits).map(|(over, price)| free(*over, *price).powi(2)).sum::<f64>();
+        let square = self.square(prices);
         if square == 0.0 {
             return;
         }
-        let step = step / square;
+        self.shift(prices, step / square);
+    }
+
+    fn shift(&self, prices: &mut Prices, step: f64) {
         prices.weekend = (prices.weekend + step * self.weekends).max(0.0);
         for (price, over) in prices.limits.iter_mut().zip(&self.limits) {
             *price = (*price + step * over).max(0.0);
@@ -61,6 +68,8 @@ struct Person {
     moves: Moves,
     /// What weekends and limits cost the last time, learnt from question to question.
     prices: Prices,
+    /// What she went beyond when some of her rules were priced.
+    over: Option<Over>,
 }
 
 /// The same people with room of their own, for another thread.
@@ -76,7 +85,7 @@ impl<'a> Daily<'a> {
             .map(|person| {
                 let track = Track::of(problem, person);
                 let prices = Prices { weekend: 0.0, limits: vec![0.0; track.limits.len()] };
-                Person { moves: Moves::of(&track), track, prices }
+                Person { moves: Moves::of(&track), track, prices, over: None }
             })
             .collect();
         Daily { problem, people, values: Values::default(), togo: ToGo::default(), room: Room::default() }
@@ -107,8 +116,46 @@ impl Space for Daily<'_> {
         (self.problem.days, 28)
     }
 
+    fn loose(&mut self, person: usize, prices: &[f64], step: f64, stop: &dyn Fn() -> bool) -> Option<Loose> {
+        let Person { track, moves, prices: paid, over } = &mut self.people[person];
+        match over.take() {
+            Some(over) => over.shift(paid, step),
+            // What was learnt at other prices leads astray.
+            None => *paid = Prices { weekend: 0.0, limits: vec![0.0; track.limits.len()] },
+        }
+        let ends = Ends::of(self.problem, person, track, None)?;
+        self.values.fill(self.problem, person, track, &ends, prices);
+        let of = Of { problem: self.problem, track, ends: &ends, values: &self.values, moves };
+        if !self.togo.fill(&of, paid, stop) {
+            return None;
+        }
+        let question = Question {
+            problem: self.problem,
+            track,
+            ends: &ends,
+            values: &self.values,
+            moves,
+            togo: &self.togo,
+            prices: paid,
+            limit: f64::INFINITY,
+            effort: 0,
+            stop,
+        };
+        let way = question.straight()?;
+        let beyond = Over::of(&way, &ends);
+        let column = Daily::column(self.problem, person, way.plan);
+        let loose = Loose {
+            floor: question.floor(),
+            serves: column.serves.clone(),
+            lawful: beyond.lawful().then_some(column),
+            square: beyond.square(paid),
+        };
+        *over = Some(beyond);
+        Some(loose)
+    }
+
     fn best(&mut self, ask: &Ask<'_>) -> Found {
-        let Person { track, moves, prices } = &mut self.people[ask.person];
+        let Person { track, moves, prices, .. } = &mut self.people[ask.person];
         let Some(ends) = Ends::of(self.problem, ask.person, track, ask.within.clone()) else {
             return Found { best: None, floor: f64::INFINITY };
         };
@@ -128,7 +175,10 @@ impl Space for Daily<'_> {
                 // The last time with the prices that proved most.
                 tried.clone_from(prices);
             }
-            self.togo.fill(self.problem, track, &ends, &self.values, moves, &tried);
+            let of = Of { problem: self.problem, track, ends: &ends, values: &self.values, moves };
+            if !self.togo.fill(&of, &tried, ask.stop) {
+                break;
+            }
             let question = Question {
                 problem: self.problem,
                 track,
@@ -139,6 +189,7 @@ impl Space for Daily<'_> {
                 prices: &tried,
                 limit: lawful.as_ref().map_or(most, |way| way.cost.min(most)),
                 effort: ask.effort,
+                stop: ask.stop,
             };
             let floor = question.floor();
             let Some(way) = question.straight().filter(|_| floor < question.limit) else {
@@ -182,7 +233,7 @@ impl Space for Daily<'_> {
                 over.raise(&mut tried, (goal - floor) * 0.8);
             }
         }
-        let mut answer = answer.unwrap_or(Answer { best: None, floor: f64::NEG_INFINITY });
+        let mut answer = answer.unwrap_or(Answer { best: None, floor: kept.unwrap_or(f64::NEG_INFINITY) });
         if let (None, Some(way)) = (&answer.best, lawful) {
             answer.floor = answer.floor.min(way.cost);
             answer.best = Some((way.cost, way.plan));

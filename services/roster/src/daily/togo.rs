@@ -107,6 +107,19 @@ impl Prices {
     }
 }
 
+/// What a table is made of.
+#[derive(Clone, Copy)]
+pub struct Of<'a> {
+    pub problem: &'a Problem,
+    pub track: &'a Track,
+    pub ends: &'a Ends,
+    pub values: &'a Values,
+    pub moves: &'a Moves,
+}
+
+/// Sums after which it is asked whether to stop.
+const LOOK: usize = 1 << 20;
+
 #[derive(Default)]
 pub struct ToGo {
     table: Vec<f64>,
@@ -123,15 +136,9 @@ impl ToGo {
         self.table[(step * self.states + usize::from(state)) * self.units + units]
     }
 
-    pub fn fill(
-        &mut self,
-        problem: &Problem,
-        track: &Track,
-        ends: &Ends,
-        values: &Values,
-        moves: &Moves,
-        prices: &Prices,
-    ) {
+    /// False where it was stopped: then nothing in it is of use.
+    pub fn fill(&mut self, of: &Of<'_>, prices: &Prices, stop: &dyn Fn() -> bool) -> bool {
+        let Of { problem, track, ends, values, moves } = *of;
         let steps = ends.days.len();
         // More units than the days can hold need no place.
         let longest = track.groups.iter().map(|group| group.units).max().unwrap_or(0);
@@ -147,7 +154,15 @@ impl ToGo {
                 self.table[from + units] = f64::from(*weekends) * prices.weekend;
             }
         }
+        let mut work = 0;
         for step in (0..steps).rev() {
+            work += layer * values.width;
+            if work > LOOK {
+                work = 0;
+                if stop() {
+                    return false;
+                }
+            }
             let day = ends.days.start + step;
             let moves = moves.on(day);
             let (now, later) = self.table.split_at_mut((step + 1) * layer);
@@ -177,5 +192,6 @@ impl ToGo {
                 }
             }
         }
+        true
     }
 }

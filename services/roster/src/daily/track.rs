@@ -86,7 +86,8 @@ impl Track {
             group_of[usize::from(code)] = Some(index);
         }
 
-        let unlimited = who.longest_run as usize > problem.days;
+        let ran = if let Before::Worked { days, .. } = who.before { days as usize } else { 0 };
+        let unlimited = who.longest_run as usize >= problem.days.saturating_add(ran);
         let shortest_run = (who.shortest_run as usize).min(problem.days + 1);
         let runs = if unlimited { shortest_run.max(1) } else { (who.longest_run as usize).max(1) };
         let rest = (who.shortest_rest as usize).clamp(1, problem.days + 1);

@@ -1,18 +1,22 @@
-//! The search with columns: the relaxed master program for the bound, a dive from it, and then again and again a few
+//! The search with columns: prices without a program, from them the relaxed master program for the bound, a dive from it, and then again and again a few
 //! people whose plans are chosen anew together, from columns made for them.
+
+use std::sync::Arc;
 
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 
-use super::master::{Master, Relaxed};
+use super::ascent::Ascent;
+use super::master::{Held, Master, Relaxed};
 use super::pricing::{BETTER, Pricing};
-use super::shared::Shared;
+use super::shared::{Root, Shared};
 use super::space::{Ask, Column, Space};
 use super::state::{State, value};
 
 enum Stage {
-    Root,
+    Warm(Ascent),
+    Root { effort: usize },
     Dive,
     Patches,
 }
@@ -22,7 +26,7 @@ pub struct Columns<'a> {
     stage: Stage,
     rng: Pcg64,
     /// The prices at which the bound was proved, for the choice of columns later.
-    relaxed: Option<Relaxed>,
+    relaxed: Option<Arc<Relaxed>>,
     pricing: Pricing,
     /// How many people a patch is of.
     size: f64,
@@ -33,10 +37,16 @@ pub struct Columns<'a> {
     /// Patches in a row that did not help.
     fails: u32,
     dives: u32,
+    warmed: u32,
 }
 
 /// Unfinished plans kept per step: enough that most answers are the very best.
 const EFFORT: usize = 40_000;
+/// The share of the time for prices without a program, and the steps where there is no time.
+const WARM: f64 = 0.05;
+const WARM_STEPS: u32 = 10;
+/// Columns that are so much dearer than the best may still be part of an answer.
+const NEAR: f64 = 50.0;
 /// Columns held before most are forgotten, and how many are left then.
 const POOL: usize = 12_000;
 const KEPT: usize = 4_000;
@@ -47,7 +57,7 @@ impl<'a> Columns<'a> {
     pub fn new<S: Space>(space: &S, covers: &'a [crate::model::Cover], seed: u64) -> Columns<'a> {
         Columns {
             master: Master::new(covers, vec![0; covers.len()], (0..space.people()).collect()),
-            stage: Stage::Root,
+            stage: Stage::Warm(Ascent::new(covers.len())),
             rng: Pcg64::seed_from_u64(seed),
             relaxed: None,
             pricing: Pricing::default(),
@@ -56,7 +66,19 @@ impl<'a> Columns<'a> {
             version: 0,
             fails: 0,
             dives: 0,
+            warmed: 0,
         }
+    }
+
+    /// One that goes on from what another found at the root: with its prices, another dive.
+    pub fn after<S: Space>(space: &S, covers: &'a [crate::model::Cover], seed: u64, root: Root) -> Columns<'a> {
+        let mut columns = Columns::new(space, covers, seed);
+        for (person, column) in root.1 {
+            columns.master.add(person, column);
+        }
+        columns.relaxed = Some(root.0);
+        columns.stage = Stage::Dive;
+        columns
     }
 
     /// One piece of work; says about how many questions' worth it was.
@@ -70,7 +92,8 @@ impl<'a> Columns<'a> {
             self.thin(best);
         }
         match self.stage {
-            Stage::Root => self.root(space, shared),
+            Stage::Warm(_) => self.warm(space, shared),
+            Stage::Root { effort } => self.root(space, shared, effort),
             Stage::Dive => self.dive(space, shared),
             Stage::Patches => self.patch(space, shared),
         }
@@ -93,15 +116,44 @@ impl<'a> Columns<'a> {
         }
     }
 
-    fn root<S: Space>(&mut self, space: &mut S, shared: &Shared<'_>) -> u64 {
-        let Ok(round) = self.pricing.round(&mut self.master, space, shared, EFFORT) else {
+    /// Cheap prices first: there is a bound early, and the program's own prices jump less around them.
+    fn warm<S: Space>(&mut self, space: &mut S, shared: &Shared<'_>) -> u64 {
+        let Stage::Warm(ascent) = &mut self.stage else { return 1 };
+        ascent.step(space, shared);
+        self.warmed += 1;
+        let (steps, part) = space.steps();
+        // A program of long plans is slow to solve: it waits until the prices have settled.
+        let long = steps > 2 * part;
+        let enough = if shared.timed() { shared.passed() > WARM } else { self.warmed >= WARM_STEPS };
+        if ascent.settled() || (!long && enough) {
+            let root = Stage::Root { effort: EFFORT };
+            if let Stage::Warm(ascent) = std::mem::replace(&mut self.stage, root) {
+                let (floor, prices, made) = ascent.end();
+                for (person, column) in made {
+                    self.master.add(person, column);
+                }
+                if floor.is_finite() {
+                    self.pricing = Pricing::of(floor, prices);
+                }
+            }
+        }
+        space.people() as u64
+    }
+
+    fn root<S: Space>(&mut self, space: &mut S, shared: &Shared<'_>, effort: usize) -> u64 {
+        let Ok(round) = self.pricing.round(&mut self.master, space, shared, effort) else {
             self.stage = Stage::Patches;
             return 1;
         };
         shared.prove(self.pricing.floor());
         if round.added.is_empty() || (round.cost - 1e-5).ceil() <= (self.pricing.floor() - 1e-5).ceil() {
             self.stage = Stage::Dive;
-            self.relaxed = self.master.relax().ok();
+            self.relaxed = self.master.relax(shared).ok().map(Arc::new);
+            if let Some(relaxed) = &self.relaxed {
+                let good = |held: &&Held| value(&held.column, &relaxed.prices) < relaxed.worth[held.slot] + NEAR;
+                let good = self.master.held.iter().filter(good).map(|held| (held.slot, held.column.clone()));
+                shared.root(relaxed.clone(), good.collect());
+            }
         }
         round.asked
     }
@@ -116,13 +168,14 @@ impl<'a> Columns<'a> {
         let mut fixed: Vec<Option<usize>> = vec![None; slots];
         let mut work = 0;
         let mut likes: Vec<(f64, usize, usize)> = Vec::new();
-        let Ok(mut relaxed) = self.master.relax() else { return 1 };
+        let Ok(mut relaxed) = self.master.relax(shared) else { return 1 };
         loop {
             for _ in 0..4 {
                 let mut added = 0;
                 for slot in (0..slots).filter(|&slot| fixed[slot].is_none()) {
                     let limit = relaxed.worth[slot] - BETTER;
-                    let ask = Ask { person: slot, prices: &relaxed.prices, limit, effort: 3_000, within: None };
+                    let stop = &|| shared.over();
+                    let ask = Ask { person: slot, prices: &relaxed.prices, limit, effort: 3_000, within: None, stop };
                     work += 1;
                     if let Some((_, column)) = space.best(&ask).best {
                         added += usize::from(self.master.add(slot, column));
@@ -131,7 +184,7 @@ impl<'a> Columns<'a> {
                         break;
                     }
                 }
-                match self.master.relax() {
+                match self.master.relax(shared) {
                     Ok(again) => relaxed = again,
                     Err(_) => break,
                 }
@@ -256,7 +309,7 @@ impl<'a> Columns<'a> {
             self.size = (self.size + 0.2).min(space.people() as f64);
             return work;
         }
-        let Ok(relaxed) = sub.relax() else { return work };
+        let Ok(relaxed) = sub.relax(shared) else { return work };
         let gap = goal - relaxed.cost;
         if gap < 1.0 - 1e-5 {
             return work;

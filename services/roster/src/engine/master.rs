@@ -3,9 +3,11 @@
 
 use std::collections::HashSet;
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 use highs::{Col, ColProblem, HighsModelStatus, Model, Row, Sense};
 
+use super::shared::Shared;
 use super::space::Column;
 use super::state::{cheapest, value};
 use crate::model::Cover;
@@ -37,6 +39,8 @@ pub struct Master<'a> {
     pub held: Vec<Held>,
     seen: HashSet<(usize, Vec<u16>)>,
     model: Option<Model>,
+    /// On solving the model.
+    spent: Duration,
     slot_rows: Vec<Row>,
     cover_rows: Vec<Row>,
 }
@@ -108,6 +112,7 @@ impl<'a> Master<'a> {
             held: Vec::new(),
             seen: HashSet::new(),
             model: Some(model),
+            spent: Duration::ZERO,
             slot_rows: frame.slot_rows,
             cover_rows: frame.cover_rows,
         }
@@ -130,8 +135,16 @@ impl<'a> Master<'a> {
         true
     }
 
-    pub fn relax(&mut self) -> Result<Relaxed, Unsolved> {
-        let solved = self.model.take().ok_or(Unsolved)?.try_solve().map_err(|_| Unsolved)?;
+    /// Gives up when the time is over.
+    pub fn relax(&mut self, shared: &Shared<'_>) -> Result<Relaxed, Unsolved> {
+        let mut model = self.model.take().ok_or(Unsolved)?;
+        let begun = shared.elapsed();
+        if shared.timed() {
+            // The solver counts the time of all its runs.
+            model.set_option("time_limit", (self.spent.as_secs_f64() + shared.remaining()).max(1e-3));
+        }
+        let solved = model.try_solve().map_err(|_| Unsolved)?;
+        self.spent += shared.elapsed().saturating_sub(begun);
         let status = solved.status();
         let (cost, solution) = (solved.objective_value(), solved.get_solution());
         self.model = Some(solved.into());

@@ -27,6 +27,11 @@ impl Pricing {
         self.center.as_ref().map_or(f64::NEG_INFINITY, |(floor, _)| *floor)
     }
 
+    /// To begin with prices that proved something elsewhere.
+    pub fn of(floor: f64, prices: Vec<f64>) -> Pricing {
+        Pricing { center: Some((floor, prices)) }
+    }
+
     /// One round. Prices half way to those that proved most so far jump less than the program's own; these are asked
     /// only where the others give nothing, and then a round without a column means that there is none.
     pub fn round<S: Space>(
@@ -36,7 +41,7 @@ impl Pricing {
         shared: &Shared<'_>,
         effort: usize,
     ) -> Result<Round, Unsolved> {
-        let relaxed = master.relax()?;
+        let relaxed = master.relax(shared)?;
         let mixed: Option<Vec<f64>> = self.center.as_ref().map(|(_, center)| {
             center.iter().zip(&relaxed.prices).map(|(center, price)| 0.5 * center + 0.5 * price).collect()
         });
@@ -51,7 +56,8 @@ impl Pricing {
                 if shared.over() {
                     return Ok(round);
                 }
-                let ask = Ask { person: master.people[slot], prices, limit, effort, within: None };
+                let ask =
+                    Ask { person: master.people[slot], prices, limit, effort, within: None, stop: &|| shared.over() };
                 let found = space.best(&ask);
                 round.asked += 1;
                 floors.push(found.floor);

@@ -1,9 +1,10 @@
 //! What those who search tell each other: the best answer, the bound, columns worth knowing, and when to stop.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::master::Relaxed;
 use super::space::Column;
 use super::state::State;
 
@@ -23,10 +24,17 @@ pub struct Shared<'a> {
     until: Option<Duration>,
     cancel: &'a AtomicBool,
     ended: AtomicBool,
+    begun: Duration,
+    root: Mutex<Option<Root>>,
 }
+
+/// The relaxed program at its optimum, and the columns that are good at its prices.
+pub type Root = (Arc<Relaxed>, Vec<(usize, Column)>);
 
 /// News nobody fetches are forgotten beyond so many.
 const NEWS: usize = 20_000;
+/// A first answer may be finished so long after the time is over.
+const GRACE: Duration = Duration::from_millis(700);
 
 impl<'a> Shared<'a> {
     pub fn new(
@@ -41,6 +49,8 @@ impl<'a> Shared<'a> {
             until,
             cancel,
             ended: AtomicBool::new(false),
+            begun: clock(),
+            root: Mutex::new(None),
         }
     }
 
@@ -87,6 +97,23 @@ impl<'a> Shared<'a> {
         self.until.map_or(f64::INFINITY, |until| until.saturating_sub(self.elapsed()).as_secs_f64())
     }
 
+    /// The share of the time that has passed.
+    pub fn passed(&self) -> f64 {
+        let Some(until) = self.until else { return 0.0 };
+        let whole = until.saturating_sub(self.begun).as_secs_f64().max(1e-3);
+        self.elapsed().saturating_sub(self.begun).as_secs_f64() / whole
+    }
+
+    /// Tells others what came of the root.
+    pub fn root(&self, relaxed: Arc<Relaxed>, columns: Vec<(usize, Column)>) {
+        *self.root.lock().unwrap_or_else(PoisonError::into_inner) = Some((relaxed, columns));
+    }
+
+    /// What came of the root, once somebody has solved it; given away once.
+    pub fn take_root(&self) -> Option<Root> {
+        self.root.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
     /// Seconds that one piece of work may take: a share of what is left, and never many. Where the machine's speed must
     /// not decide, other limits have to do.
     pub fn slice(&self, share: f64) -> f64 {
@@ -96,6 +123,11 @@ impl<'a> Shared<'a> {
     /// Nodes of an integer program's search: most of what it finds it finds early.
     pub fn nodes(&self) -> i32 {
         if self.timed() { 100 } else { 10 }
+    }
+
+    /// So late that somebody who has no answer yet has to go without.
+    pub fn late(&self) -> bool {
+        self.until.is_some_and(|until| self.elapsed() >= until + GRACE)
     }
 
     /// Nothing is left to be done, or nobody wants more.

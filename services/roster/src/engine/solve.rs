@@ -8,7 +8,7 @@ use super::columns::Columns;
 use super::shared::Shared;
 use super::space::{Column, Space};
 use super::state::State;
-use super::walk::{Impossible, Walk};
+use super::walk::{Unbuilt, Walk};
 
 /// How long and how to search. Without `until` and `rounds` it goes on until the answer is proved best.
 pub struct Options<'a> {
@@ -50,6 +50,8 @@ pub struct Outcome {
 
 /// The share of the time in which the walk cools down.
 const WALK: f64 = 0.35;
+/// For each second of the walk, so many are worked with columns and on the bound.
+const BOUND: f64 = 1.0;
 /// The master program of more covers than this is too slow to be of use.
 const COVERS: usize = 5_000;
 
@@ -57,7 +59,7 @@ pub fn solve<S: Space + Clone + Send>(
     space: &S,
     options: &Options<'_>,
     progress: &mut dyn FnMut(Progress),
-) -> Result<Outcome, Impossible> {
+) -> Result<Outcome, Unbuilt> {
     let shared = Shared::new(options.clock, options.until, options.cancel);
     let covers = space.covers().to_vec();
     let (mut mine, mut theirs) = (space.clone(), space.clone());
@@ -107,12 +109,14 @@ pub fn solve<S: Space + Clone + Send>(
             let mut more = None;
             while left > 0 && !shared.over() {
                 let cooled = cooled(left);
-                if by_columns && cooled.is_some_and(|share| share > 1.0) {
-                    let seed = options.seed ^ 0xface;
-                    more.get_or_insert_with(|| Columns::new(&mine, covers, seed)).step(&mut mine, shared);
-                } else {
-                    walk.step(&mut mine, shared, cooled);
+                if more.is_none() && by_columns && cooled.is_some_and(|share| share > 1.0) {
+                    let root = shared.take_root();
+                    more = root.map(|root| Columns::after(&mine, covers, options.seed ^ 0xface, root));
                 }
+                match &mut more {
+                    Some(columns) => columns.step(&mut mine, shared),
+                    None => walk.step(&mut mine, shared, cooled),
+                };
                 left -= 1;
                 tell(shared);
             }
@@ -123,7 +127,11 @@ pub fn solve<S: Space + Clone + Send>(
     } else {
         let mut columns = by_columns.then(|| Columns::new(space, &covers, options.seed ^ 0x5eed));
         let mut ascent = Ascent::new(covers.len());
+        // How much longer the bound was worked on than the answer.
+        let mut ahead = 0.0;
+        let seconds = |since: Duration| shared.elapsed().saturating_sub(since).as_secs_f64();
         while left > 0 && !shared.over() {
+            let begun = shared.elapsed();
             let work = match &mut columns {
                 Some(columns) => columns.step(&mut theirs, &shared),
                 None => {
@@ -133,9 +141,13 @@ pub fn solve<S: Space + Clone + Send>(
                 }
             };
             tell(&shared);
+            ahead += seconds(begun);
             let mut asked = 0;
-            while asked < work && left > 0 && !shared.over() {
+            // By the clock where there is one: a question of one costs many times what one of the other does.
+            while (if shared.timed() { ahead > 0.0 } else { asked < work }) && left > 0 && !shared.over() {
+                let begun = shared.elapsed();
                 asked += walk.step(&mut mine, &shared, cooled(left));
+                ahead -= seconds(begun) * BOUND;
                 left -= 1;
                 tell(&shared);
             }

@@ -23,6 +23,8 @@ pub struct Ask<'a> {
     pub effort: usize,
     /// The plan to leave as it is outside these steps.
     pub within: Option<(std::ops::Range<usize>, &'a [u16])>,
+    /// Asked again and again: once it says yes, what is found so far is the answer, and no more is claimed than is proved.
+    pub stop: &'a dyn Fn() -> bool,
 }
 
 /// The best plan found, its value at the prices, and a value below which there is none.
@@ -31,10 +33,30 @@ pub struct Found {
     pub floor: f64,
 }
 
+/// What one person does where some of her rules are priced instead of kept.
+pub struct Loose {
+    /// No plan of hers costs less at the prices asked for.
+    pub floor: f64,
+    /// What serves whom in what was found.
+    pub serves: Vec<u32>,
+    /// The plan, where it happens to keep all rules.
+    pub lawful: Option<Column>,
+    /// How far it goes beyond the rules that are priced: the sum of squares.
+    pub square: f64,
+}
+
 pub trait Space {
     fn people(&self) -> usize;
     fn covers(&self) -> &[Cover];
     /// The steps a plan has where a part of it is searched anew, and the usual length of such a part.
     fn steps(&self) -> (usize, usize);
     fn best(&mut self, ask: &Ask<'_>) -> Found;
+
+    /// The same at less cost and with less certainty: the prices of rules are kept from question to question, and move
+    /// by `step` for each that the plan before went beyond them. None where there is no plan, or no time.
+    fn loose(&mut self, person: usize, prices: &[f64], _step: f64, stop: &dyn Fn() -> bool) -> Option<Loose> {
+        let found = self.best(&Ask { person, prices, limit: f64::INFINITY, effort: 0, within: None, stop });
+        let (_, column) = found.best?;
+        Some(Loose { floor: found.floor, serves: column.serves.clone(), lawful: Some(column), square: 0.0 })
+    }
 }

@@ -24,9 +24,14 @@ pub struct Walk {
     cycle: u64,
 }
 
-/// A person whose rules leave her no plan, as far as was found.
+/// Why not everybody has a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Impossible(pub usize);
+pub enum Unbuilt {
+    /// This person's rules leave her none, as far as was found.
+    Impossible(usize),
+    /// The time was over when so many people had one.
+    Late(usize),
+}
 
 /// Unfinished plans kept per step where speed counts more than the last bit.
 const EFFORT: usize = 250;
@@ -54,20 +59,25 @@ impl Walk {
     }
 
     /// Gives everybody a plan who has none.
-    pub fn build<S: Space>(&mut self, space: &mut S, shared: &Shared<'_>) -> Result<(), Impossible> {
+    pub fn build<S: Space>(&mut self, space: &mut S, shared: &Shared<'_>) -> Result<(), Unbuilt> {
         let mut order: Vec<usize> = (0..space.people()).filter(|&p| self.state.columns[p].is_none()).collect();
         order.shuffle(&mut self.rng);
-        for person in order {
-            let mut effort = if space.steps().0 > 60 { 0 } else { EFFORT };
+        let had = space.people() - order.len();
+        let stop = &|| shared.late();
+        for (built, person) in order.into_iter().enumerate() {
+            let mut effort = if space.steps().0 > 60 || shared.over() { 0 } else { EFFORT };
             let column = loop {
-                let ask = Ask { person, prices: &self.state.prices, limit: f64::INFINITY, effort, within: None };
+                let ask = Ask { person, prices: &self.state.prices, limit: f64::INFINITY, effort, within: None, stop };
                 let found = space.best(&ask);
                 if let Some((_, column)) = found.best {
                     break column;
                 }
+                if shared.late() {
+                    return Err(Unbuilt::Late(had + built));
+                }
                 // Nothing was found: because there is nothing, or because too little was kept.
                 if found.floor == f64::INFINITY || effort > MOST {
-                    return Err(Impossible(person));
+                    return Err(Unbuilt::Impossible(person));
                 }
                 effort = (effort * 8).max(EFFORT);
             };
@@ -113,7 +123,7 @@ impl Walk {
         let olds: Vec<(usize, Column)> =
             chosen.iter().filter_map(|&p| Some((p, self.state.take(space.covers(), p)?))).collect();
         for (person, old) in &olds {
-            let column = self.again(space, *person, old, within.clone(), noise);
+            let column = self.again(space, shared, *person, old, within.clone(), noise);
             self.state.put(space.covers(), *person, column);
         }
         let worse = (self.state.cost - before) as f64;
@@ -135,6 +145,7 @@ impl Walk {
     fn again<S: Space>(
         &mut self,
         space: &mut S,
+        shared: &Shared<'_>,
         person: usize,
         old: &Column,
         within: Option<Range<usize>>,
@@ -150,7 +161,7 @@ impl Walk {
         };
         let limit = value(old, prices) + 1e-6;
         let within = within.map(|days| (days, &old.plan[..]));
-        let found = space.best(&Ask { person, prices, limit, effort: EFFORT, within });
+        let found = space.best(&Ask { person, prices, limit, effort: EFFORT, within, stop: &|| shared.over() });
         found.best.map_or_else(|| old.clone(), |(_, column)| column)
     }
 

@@ -140,6 +140,7 @@ fn staff<'a>(
     Ok((people, names))
 }
 
+/// A shift that is not named has no limit of its own.
 fn most_of_each(line: usize, text: &str, shifts: &[Shift], names: &Names<'_>) -> Result<Vec<u32>, Wrong> {
     let mut most = vec![None; shifts.len()];
     for part in text.split('|').map(str::trim).filter(|part| !part.is_empty()) {
@@ -151,10 +152,7 @@ fn most_of_each(line: usize, text: &str, shifts: &[Shift], names: &Names<'_>) ->
             return Err(Wrong::new(line, format!("MaxShifts has {} twice", shown(name))));
         }
     }
-    most.iter()
-        .zip(shifts)
-        .map(|(most, shift)| most.ok_or_else(|| Wrong::new(line, format!("MaxShifts lacks {}", shown(&shift.name)))))
-        .collect()
+    Ok(most.into_iter().map(|most| most.unwrap_or(u32::MAX)).collect())
 }
 
 fn day(line: usize, text: &str, days: usize) -> Result<usize, Wrong> {

@@ -83,11 +83,13 @@ fn quarter(line: usize, text: &str) -> Result<usize, Wrong> {
     let moment = |text: &str| {
         let (hour, minute) = text.split_once(':')?;
         let (hour, minute): (usize, usize) = (hour.parse().ok()?, minute.parse().ok()?);
-        (hour < 24 && minute < 60 && minute % 15 == 0).then_some(hour * 4 + minute / 15)
+        let quarter = hour * 4 + minute / 15;
+        // A day ends at 24:00 as well as at 00:00.
+        (hour <= 24 && minute < 60 && minute % 15 == 0 && quarter <= DAY).then_some(quarter)
     };
     text.split_once('-')
         .and_then(|(from, to)| Some((moment(from)?, moment(to)?)))
-        .filter(|(from, to)| (from + 1) % DAY == *to)
+        .filter(|(from, to)| *from < DAY && (from + 1) % DAY == to % DAY)
         .map(|(from, _)| from)
         .ok_or_else(|| Wrong::new(line, format!("{} is no quarter of an hour like 06:00-06:15", shown(text))))
 }

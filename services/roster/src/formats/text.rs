@@ -32,12 +32,13 @@ impl<'a> Sections<'a> {
         let mut found: Vec<(&'static str, usize, Vec<Line<'a>>)> = Vec::new();
         let mut last = 1;
         for (index, raw) in text.lines().enumerate() {
-            let (number, line) = (index + 1, raw.trim().trim_start_matches('\u{feff}'));
+            let (number, line) = (index + 1, bare(raw));
             last = number;
-            if line.is_empty() || line.starts_with('#') {
+            if line.is_empty() {
                 continue;
             }
             if line.starts_with("SECTION_") {
+                let line = unpadded(line);
                 let Some(name) = wanted.iter().chain(optional).find(|name| **name == line) else {
                     return Err(Wrong::new(number, format!("there is no section {}", shown(line))));
                 };
@@ -69,7 +70,7 @@ impl<'a> Sections<'a> {
     /// The only line of a section, a number.
     pub fn number(&self, name: &str, within: RangeInclusive<u32>) -> Result<(usize, u32), Wrong> {
         match self.lines(name) {
-            [(line, text)] => Ok((*line, number(*line, "the number", text, within)?)),
+            [(line, text)] => Ok((*line, number(*line, "the number", unpadded(text), within)?)),
             [] => Err(Wrong::new(self.line(name), format!("{name} has no number"))),
             [_, (line, text), ..] => {
                 Err(Wrong::new(*line, format!("{name} has one number; {} is too much", shown(text))))
@@ -78,9 +79,29 @@ impl<'a> Sections<'a> {
     }
 }
 
-/// The fields of a line, exactly as many as there are names for them.
+/// A line without its comment: what follows a `#` at its start or after a blank.
+pub fn bare(raw: &str) -> &str {
+    let line = raw.trim_start_matches('\u{feff}');
+    let mut before = ' ';
+    let comment = line.char_indices().find(|&(_, letter)| {
+        let starts = letter == '#' && before.is_whitespace();
+        before = letter;
+        starts
+    });
+    line[..comment.map_or(line.len(), |(at, _)| at)].trim()
+}
+
+/// A line of one field without the commas that spreadsheets put behind it.
+pub fn unpadded(line: &str) -> &str {
+    line.trim_end_matches(|letter: char| letter == ',' || letter.is_whitespace())
+}
+
+/// The fields of a line, exactly as many as there are names for them. Empty ones behind the last are nothing.
 pub fn fields<'a, const N: usize>((line, text): Line<'a>, names: [&str; N]) -> Result<[&'a str; N], Wrong> {
-    let parts: Vec<&str> = text.split(',').map(str::trim).collect();
+    let mut parts: Vec<&str> = text.split(',').map(str::trim).collect();
+    while N < parts.len() && parts.last().is_some_and(|last| last.is_empty()) {
+        parts.pop();
+    }
     <[&str; N]>::try_from(parts)
         .map_err(|parts| Wrong::new(line, format!("{} fields where there are {N}: {}", parts.len(), names.join(", "))))
 }

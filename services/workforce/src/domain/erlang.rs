@@ -11,6 +11,9 @@ use thiserror::Error;
 /// No queue is computed with more servers than this.
 pub const MAX_SERVERS: u32 = 1_000_000;
 
+/// The share that is all contacts as far as figures of this precision tell.
+const ALL: f64 = 1.0 - f64::EPSILON;
+
 /// Terms below this share of the sum are left out.
 const NEGLIGIBLE: f64 = 1e-24;
 
@@ -21,9 +24,9 @@ pub struct Load {
     pub contacts: f64,
     /// Length of the interval in seconds.
     pub interval_seconds: f64,
-    /// Mean handling time in seconds.
+    /// Mean handling time in seconds; 0 only where nothing comes in.
     pub handle_seconds: f64,
-    /// Mean patience in seconds; none = customers wait for ever.
+    /// Mean patience in seconds; none = customers wait for ever, 0 = who finds nobody free is lost (Erlang B).
     pub patience_seconds: Option<f64>,
 }
 
@@ -53,7 +56,8 @@ pub enum Definition {
 pub struct Target {
     /// Seconds within which a contact should be answered.
     pub within_seconds: f64,
-    /// Share of contacts answered in that time.
+    /// Share of contacts answered in that time. A queue comes near 1 and never reaches it: 1 asks for a share that
+    /// rounds to it.
     pub service_level: f64,
     /// How the share is counted.
     pub definition: Definition,
@@ -205,6 +209,7 @@ fn steady(load: &Load, servers: u32, within: f64) -> Figures {
     }
     match load.patience_seconds {
         None => steady_c(load, servers, within),
+        Some(0.0) => steady_b(load, servers),
         Some(patience) => steady_a(load, patience, servers, within),
     }
 }
@@ -246,6 +251,24 @@ fn steady_c(load: &Load, servers: u32, within: f64) -> Figures {
     figures.mean_wait_answered = figures.mean_wait;
     figures.occupancy = a / n;
     figures
+}
+
+/// M/M/n/n, which M/M/n+M comes to as patience goes to 0: who finds everybody busy leaves at once.
+fn steady_b(load: &Load, servers: u32) -> Figures {
+    let a = load.erlangs();
+    let lost = erlang_b(servers, a);
+    let answered = 1.0 - lost;
+    Figures {
+        erlangs: a,
+        blocking: lost,
+        p_wait: lost,
+        p_abandon: lost,
+        answered_in_time: answered,
+        abandoned_in_time: lost,
+        mean_wait_answered: if answered > 0.0 { 0.0 } else { f64::INFINITY },
+        occupancy: if servers == 0 { 1.0 } else { (a * answered / f64::from(servers)).min(1.0) },
+        ..empty(servers)
+    }
 }
 
 /// M/M/n+M with time in units of the handling time.
@@ -440,7 +463,7 @@ fn keeps(load: &Load, target: &Target, servers: u32) -> bool {
     }
     let figures = steady(load, servers, target.within_seconds);
     figures.occupancy <= target.max_occupancy
-        && target.service_level <= figures.service_level(target.definition)
+        && target.service_level.min(ALL) <= figures.service_level(target.definition)
         && target.max_mean_wait.is_none_or(|limit| figures.mean_wait <= limit)
         && target.max_abandonment.is_none_or(|limit| figures.p_abandon <= limit)
 }
@@ -449,9 +472,11 @@ fn check_load(load: &Load) -> Result<(), Refusal> {
     let positive = |x: f64, most: f64| x.is_finite() && 0.0 < x && x <= most;
     range(load.contacts.is_finite() && (0.0..=1e7).contains(&load.contacts), "contacts", "0..=10000000")?;
     range(positive(load.interval_seconds, 86_400.0), "interval_seconds", "above 0 and at most 86400")?;
-    range(positive(load.handle_seconds, 86_400.0), "handle_seconds", "above 0 and at most 86400")?;
+    // Nothing that comes in takes no time.
+    let nothing = load.contacts == 0.0 && load.handle_seconds == 0.0;
+    range(nothing || positive(load.handle_seconds, 86_400.0), "handle_seconds", "above 0 and at most 86400")?;
     let patience = load.patience_seconds.unwrap_or(1.0);
-    range((1.0..=2_592_000.0).contains(&patience), "patience_seconds", "1..=2592000")?;
+    range(patience == 0.0 || (1.0..=2_592_000.0).contains(&patience), "patience_seconds", "0 or 1..=2592000")?;
     // The longest queue that can settle: everybody waits, patience alone drains it.
     let queue = if load.patience_seconds.is_some() { load.contacts / load.interval_seconds * patience } else { 0.0 };
     range(queue <= 1e7, "patience_seconds", "short enough for a queue of at most 10000000")
@@ -460,7 +485,8 @@ fn check_load(load: &Load) -> Result<(), Refusal> {
 fn check_target(target: &Target, load: &Load) -> Result<(), Refusal> {
     let share = |x: f64| x.is_finite() && 0.0 < x && x < 1.0;
     range((0.0..=86_400.0).contains(&target.within_seconds), "answer_within_seconds", "0..=86400")?;
-    range(share(target.service_level), "service_level", "above 0 and below 1")?;
+    let level = target.service_level;
+    range(share(level) || level == 1.0, "service_level", "above 0 and at most 1")?;
     range(
         target.max_occupancy.is_finite() && 0.0 < target.max_occupancy && target.max_occupancy <= 1.0,
         "max_occupancy",

@@ -137,13 +137,59 @@ fn what_cannot_be_is_refused() {
     assert_eq!(field(Load { contacts: f64::NAN, ..good }, wants), "contacts");
     assert_eq!(field(Load { handle_seconds: 0.0, ..good }, wants), "handle_seconds");
     assert_eq!(field(Load { patience_seconds: Some(0.5), ..good }, wants), "patience_seconds");
-    assert_eq!(field(good, Target { service_level: 1.0, ..wants }), "service_level");
+    assert_eq!(field(good, Target { service_level: 1.0 + f64::EPSILON, ..wants }), "service_level");
+    assert_eq!(field(good, Target { service_level: 0.0, ..wants }), "service_level");
     assert_eq!(field(good, Target { max_occupancy: 0.0, ..wants }), "max_occupancy");
     assert_eq!(field(good, Target { max_abandonment: Some(0.03), ..wants }), "max_abandonment");
     assert_eq!(field(good, Target { concurrency: 0, ..wants }), "concurrency");
     let vast = load(1e7, 60.0, 86_400.0, None);
     assert!(matches!(agents_needed(&vast, &wants), Err(Refusal::Unreachable { .. })));
     assert_eq!(agents_needed(&load(0.0, 1_800.0, 300.0, None), &wants), Ok(0));
+}
+
+#[test]
+fn nothing_to_do_needs_nobody() {
+    let nothing = load(0.0, 1_800.0, 0.0, None);
+    assert_eq!(agents_needed(&nothing, &target(0.0, 1.0, 1.0)), Ok(0));
+    let found = figures(&nothing, 3, 20.0).expect("in range");
+    assert_eq!((found.erlangs, found.answered_in_time, found.mean_wait, found.occupancy), (0.0, 1.0, 0.0, 0.0));
+    assert_eq!(agents_needed(&load(0.0, 1_800.0, 0.0, Some(0.0)), &target(20.0, 0.8, 0.8)), Ok(0));
+}
+
+#[test]
+fn all_of_them_are_all_but_what_rounds_to_nothing() {
+    for patience in [None, Some(0.0), Some(120.0)] {
+        let base = load(100.0, 1_800.0, 180.0, patience);
+        let needed = agents_needed(&base, &target(20.0, 1.0, 1.0)).expect("reachable");
+        let nearly = agents_needed(&base, &target(20.0, 0.999_999, 1.0)).expect("reachable");
+        let level = |agents| figures(&base, agents, 20.0).expect("in range").answered_in_time;
+        assert!(nearly < needed && needed < 60, "{patience:?}: {nearly} {needed}");
+        assert!(1.0 - 2.0 * f64::EPSILON < level(needed) && level(needed - 1) < 1.0 - f64::EPSILON / 2.0);
+    }
+}
+
+#[test]
+fn without_patience_who_finds_nobody_free_is_lost() {
+    // Erlang's tables: 10 Erlangs, 1 % lost with 18 lines, 2 % with 17.
+    let base = load(100.0, 1_800.0, 180.0, Some(0.0));
+    for (lost, lines) in [(0.01, 18), (0.02, 17), (0.1, 13)] {
+        let wants = Target { max_abandonment: Some(lost), ..target(20.0, 0.01, 1.0) };
+        assert_eq!(agents_needed(&base, &wants), Ok(lines), "{lost}");
+        assert_eq!(agents_needed(&base, &target(20.0, 1.0 - lost, 1.0)), Ok(lines), "{lost}");
+    }
+    let found = figures(&base, 10, 20.0).expect("in range");
+    assert_eq!((found.p_abandon, found.p_wait), (found.blocking, found.blocking));
+    assert!((found.blocking - 0.214_582_343_107_347_33).abs() < 1e-14, "{found:?}");
+    assert!((found.occupancy - (1.0 - found.blocking)).abs() < 1e-15);
+    assert_eq!((found.mean_wait, found.mean_wait_answered), (0.0, 0.0));
+    assert_eq!(found.service_level(Definition::OfAnswered), 1.0);
+    assert_eq!(found.service_level(Definition::AbandonedInTimeKept), 1.0);
+    // Hardly any patience comes near none.
+    let hardly = figures(&load(100.0, 1_800.0, 36_000.0, Some(1.0)), 2_000, 20.0).expect("in range");
+    let none = figures(&load(100.0, 1_800.0, 36_000.0, Some(0.0)), 2_000, 20.0).expect("in range");
+    assert!((hardly.p_abandon - none.p_abandon).abs() < 2e-3, "{hardly:?} {none:?}");
+    let nobody = figures(&base, 0, 20.0).expect("in range");
+    assert_eq!((nobody.p_abandon, nobody.answered_in_time, nobody.occupancy), (1.0, 0.0, 1.0));
 }
 
 proptest! {
