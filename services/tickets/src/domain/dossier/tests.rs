@@ -609,8 +609,10 @@ fn what_changes_about_open_work_is_told_again_once_a_transaction() {
     next.settle(&settings(1_800), at(6));
     assert_eq!(kinds(&next), ["needs_work"]);
     // what rules for skills look at
-    for change in [|ticket: &mut Ticket| ticket.country = "FR".into(), |ticket| ticket.kind = Some(MessageKind::Claim)]
-    {
+    for change in [
+        |ticket: &mut Ticket| ticket.country = "FR".into(),
+        |ticket: &mut Ticket| ticket.kind = Some(MessageKind::Claim),
+    ] {
         next = fresh(&next);
         change(&mut next.ticket);
         next.settle(&settings(1_800), at(6));
