@@ -174,10 +174,13 @@ fn bus(reader: &mut Reader<'_>) -> Option<jetstream::Settings> {
 /// For how many days routing keeps what.
 fn routing(reader: &mut Reader<'_>) -> routing::Kept {
     let usual = routing::Kept::default();
+    let history_days = reader.parsed("MANYDESK_ROUTING_HISTORY_DAYS", usual.history_days, "a number of days");
+    // Whoever keeps the history for longer than usual keeps the trail as long.
+    let trail_days = usual.trail_days.max(history_days);
     let kept = routing::Kept {
         journal_days: reader.parsed("MANYDESK_ROUTING_JOURNAL_DAYS", usual.journal_days, "a number of days"),
-        history_days: reader.parsed("MANYDESK_ROUTING_HISTORY_DAYS", usual.history_days, "a number of days"),
-        trail_days: reader.parsed("MANYDESK_ROUTING_TRAIL_DAYS", usual.trail_days, "a number of days"),
+        history_days,
+        trail_days: reader.parsed("MANYDESK_ROUTING_TRAIL_DAYS", trail_days, "a number of days"),
     };
     if !kept.is_sound() {
         reader.wrong(
