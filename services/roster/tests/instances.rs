@@ -30,6 +30,8 @@ fn watched(file: &Path, seconds: u64, threads: usize) -> (Answer, String, Vec<i6
     let how = How { time, clock: &clock, cancel: &cancel, seed: 1, threads, rounds: None };
     let mut costs = Vec::new();
     let answer = run(file, out.path(), &how, &mut |progress| costs.push(progress.cost)).expect("a roster");
+    // A search that misses the clock goes on for minutes; a busy machine alone does not double the time.
+    assert!(clock() < 2 * time, "{:?} of {time:?} with {threads} threads", clock());
     (answer, fs::read_to_string(out.path()).expect("the roster"), costs)
 }
 
@@ -114,11 +116,8 @@ fn a_year_gets_better_and_a_bound_in_the_time_there_is() {
     let file = tempfile::NamedTempFile::new().expect("a file");
     fs::write(file.path(), &text).expect("written");
     for threads in [1, 2] {
-        let begun = Instant::now();
         let (answer, roster, costs) = watched(file.path(), 8, threads);
-        let took = begun.elapsed();
         assert_eq!(check::shifts(&text, &roster), Ok(answer.penalty));
-        assert!(took < Duration::from_millis(10_500), "{took:?} with {threads} threads");
         assert!(answer.bound > 0, "{answer} with {threads} threads");
         assert!(answer.penalty < costs[0] / 2, "{} and then {answer} with {threads} threads", costs[0]);
     }
