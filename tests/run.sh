@@ -27,7 +27,7 @@ say "queries against the migrations"
 tests/sqlx.sh check
 
 say "the executable, for the tests that start and kill it"
-cargo build --locked -p manydesk
+cargo build --locked --workspace --bin manydesk
 
 say "tests"
 cargo test --workspace --locked --no-fail-fast

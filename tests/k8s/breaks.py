@@ -4,13 +4,15 @@ import copy
 from collections.abc import Callable, Iterator
 
 
-def broken(docs: list[dict]) -> Iterator[tuple[str, list[dict]]]:
-    """Each break with a copy of the objects that has it."""
-    for what, change in BREAKS:
-        copied = copy.deepcopy(docs)
-        change(copied)
-        assert copied != docs, f"{what}: changed nothing"
-        yield what, copied
+def broken(rendered: dict[str, list[dict]]) -> Iterator[tuple[str, list[dict]]]:
+    """Each break with a copy of the overlay's objects that has it."""
+    for overlay, breaks in (("prod", BREAKS), ("prod-mail", MAIL_BREAKS)):
+        docs = rendered[overlay]
+        for what, change in breaks:
+            copied = copy.deepcopy(docs)
+            change(copied)
+            assert copied != docs, f"{what}: changed nothing"
+            yield what, copied
 
 
 def one(docs: list[dict], kind: str, name: str | None = None) -> dict:
@@ -140,4 +142,13 @@ BREAKS: list[tuple[str, Callable[[list[dict]], object]]] = [
     ("a dashboard that is not JSON", lambda d: board(d).update({"dashboard.json": "{"})),
     ("a panel of a metric that is not there", lambda d: board(d).update({"dashboard.json": board(d)["dashboard.json"].replace("manydesk_outbox_pending", "manydesk_outbox_size")})),
     ("an object twice", lambda d: d.append(copy.deepcopy(one(d, "Service", "tickets")))),
+]
+
+MAIL_BREAKS: list[tuple[str, Callable[[list[dict]], object]]] = [
+    ("mail from outside that nobody lets in", lambda d: drop(d, "NetworkPolicy", "mail-in")),
+    ("mail from outside let in at the port for the cluster's own server", lambda d: policy(d, "mail-in")["ingress"][0]["ports"].append({"protocol": "TCP", "port": "lmtp"})),
+    ("mail from outside let in at every port", lambda d: policy(d, "mail-in")["ingress"][0].pop("ports")),
+    ("a port for mail that no pod listens at", lambda d: box(d).update(ports=[p for p in box(d)["ports"] if p["name"] != "smtp"])),
+    ("a listener for mail behind no port", lambda d: environment(d, "tickets", {"name": "MANYDESK_SMTP_LISTEN", "value": "0.0.0.0:2526"})),
+    ("a mail server's address that hides who calls", lambda d: one(d, "Service", "smtp")["spec"].update(externalTrafficPolicy="Cluster")),
 ]

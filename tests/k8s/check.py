@@ -27,7 +27,7 @@ import telemetry
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-OVERLAYS = ["dev", "prod", "prod-mtls", "prod-nats"]
+OVERLAYS = ["dev", "prod", "prod-mail", "prod-mtls", "prod-nats"]
 # The oldest has the sleep action in preStop hooks that our pods use.
 KUBERNETES = ["1.30", "1.36"]
 
@@ -122,8 +122,8 @@ def main() -> int:
         skipped += 1
         print("SKIPPED promtool is not here: apt-get install prometheus to check the alerts' expressions")
 
-    if "prod" in rendered and not failed:
-        for what, broken in breaks.broken(rendered["prod"]):
+    if len(rendered) == len(OVERLAYS) and not failed:
+        for what, broken in breaks.broken(rendered):
             faults = all_faults(broken, crds, seen)
             if "--show" in sys.argv:
                 what += f" ({'; '.join(faults)})"

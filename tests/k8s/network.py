@@ -41,13 +41,35 @@ def flows(world: World) -> list[str]:
     if "nats" in parts:
         wanted += [(s, "nats", "client") for s in services] + [("nats", "nats", "cluster")]
         unwanted += [("gateway", "nats", "client"), ("nats", "database", 5432), ("tickets", "nats", "cluster")]
-    found = []
+    found = mail(world, parts["tickets"]) if "smtp" in world.names("Service") else []
     for source, target, port in wanted:
         if source in parts and target in parts and not allowed(world, parts[source], parts[target], port):
             found.append(f"{source} cannot reach {target} on {port}")
     for source, target, port in unwanted:
         if source in parts and target in parts and allowed(world, parts[source], parts[target], port):
             found.append(f"{source} can reach {target} on {port}, and should not")
+    return found
+
+
+def mail(world: World, tickets: dict) -> list[str]:
+    """SMTP comes in from anywhere, LMTP from the namespaces that carry the label, and nothing else from outside."""
+    found = []
+    anywhere = {entry.get("port") for rule in rules(world, tickets, "ingress")
+                if any("ipBlock" in peer for peer in rule.get("from", [])) for entry in rule.get("ports", [])}
+    if anywhere != {"smtp"}:
+        found.append(f"from outside tickets can be reached on {sorted(map(str, anywhere))}, not on smtp alone")
+    if not any(peer.get("namespaceSelector", {}).get("matchLabels") == {"manydesk/mail": "true"}
+               and [entry.get("port") for entry in rule.get("ports", [])] == ["lmtp"]
+               for rule in rules(world, tickets, "ingress") for peer in rule.get("from", [])):
+        found.append("no mail server in the cluster can hand mail in over lmtp")
+    if next(s for s in world.of("Service") if name(s) == "smtp")["spec"].get("externalTrafficPolicy") != "Local":
+        found.append("Service smtp: hides the addresses of those who hand mail in")
+    box = next(t for d, t in world.pods() if name(d) == "tickets")["spec"]["containers"][0]
+    numbers = {p["name"]: p["containerPort"] for p in box.get("ports", [])}
+    for port in ("smtp", "lmtp"):
+        said = next((e.get("value", "") for e in box["env"] if e["name"] == f"MANYDESK_{port.upper()}_LISTEN"), "")
+        if said != f"0.0.0.0:{numbers.get(port)}":
+            found.append(f"tickets listens at {said or 'nothing'}, which is not its port {port}")
     return found
 
 

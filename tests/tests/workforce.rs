@@ -422,7 +422,7 @@ async fn paid_hours_of_a_day_are_told_once_and_corrected() {
             let row = sqlx::query(
                 "select (select count(*) from bus.event where kind = 'paid_hours_recorded' and provider_id = $1
                                                          and seller_id = $2),
-                        (select paid_seconds from workforce.paid_part where provider_id = $1)",
+                        coalesce((select paid_seconds from workforce.paid_hours where provider_id = $1), 0)",
             )
             .bind(ids[0])
             .bind(ids[2])

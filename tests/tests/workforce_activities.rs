@@ -6,7 +6,7 @@ use proto::workforce::v1::schedule_export_service_client::ScheduleExportServiceC
 use proto::workforce::v1::workforce_service_client::WorkforceServiceClient;
 use proto::workforce::v1::*;
 use sqlx::Row;
-use tests::{Tenant, desk, eventually, violated};
+use tests::{Tenant, desk, eventually, reason, violated};
 use tonic::Code;
 
 use crate::workforce::{HOUR, MONDAY, employed, requirement};
@@ -206,10 +206,12 @@ async fn schedules_have_everybody_in_what_she_attends_and_say_who_cannot() {
     assert!(!failed.failure.contains(users[1]), "{}", failed.failure);
     // Two are enough: the others attend all the same.
     let mut kept = client!(ActivitiesServiceClient, tenant.admin);
+    let mut enough = Vec::new();
     for activity in [fixed, training] {
         let request_id = format!("enough-{}", activity.activity_id);
         let activity = Some(Activity { min_attendance: 2, ..activity });
-        kept.update_activity(UpdateActivityRequest { request_id, activity }).await.expect("changed");
+        let changed = kept.update_activity(UpdateActivityRequest { request_id, activity }).await.expect("changed");
+        enough.push(changed.into_inner().activity.expect("one"));
     }
     let week = solved(&mut tenant.admin, asked(&requirement, "enough")).await;
     let placed = shifts(&mut tenant.admin, &week.schedule_id).await;
@@ -217,6 +219,33 @@ async fn schedules_have_everybody_in_what_she_attends_and_say_who_cannot() {
         placed.iter().flat_map(|shift| shift.activities.iter().map(|one| (&shift.user_id, &one.activity_id)));
     let attended: std::collections::BTreeSet<_> = attended.collect();
     assert_eq!(attended.len(), 4, "{attended:?}");
+
+    // What became another thing since then, or came to it, is in no shift of this draft.
+    let publish = |id: &str| PublishScheduleRequest {
+        schedule_id: week.schedule_id.clone(),
+        etag: week.etag.clone(),
+        request_id: id.into(),
+    };
+    let later = Activity {
+        window_start_time: at(MONDAY + wednesday + 14 * HOUR),
+        window_end_time: at(MONDAY + wednesday + 15 * HOUR),
+        ..enough[0].clone()
+    };
+    let moved = UpdateActivityRequest { request_id: "later".into(), activity: Some(later.clone()) };
+    let moved = kept.update_activity(moved).await.expect("moved").into_inner().activity.expect("one");
+    let refused = planning.publish_schedule(publish("moved")).await.expect_err("another time");
+    assert_eq!((refused.code(), reason(&refused).as_str()), (Code::FailedPrecondition, "ACTIVITY_CHANGED"));
+    let back = Activity { etag: moved.etag, ..enough[0].clone() };
+    kept.update_activity(UpdateActivityRequest { request_id: "back".into(), activity: Some(back) })
+        .await
+        .expect("back");
+    let new = created(&mut tenant, meeting(&users[1..], (9 * HOUR, 12 * HOUR)), "new").await.expect("made");
+    let refused = planning.publish_schedule(publish("new")).await.expect_err("nobody is there");
+    assert_eq!(reason(&refused), "UNATTENDED");
+    kept.delete_activity(DeleteActivityRequest { activity_id: new.activity_id, request_id: "none".into() })
+        .await
+        .expect("gone");
+    planning.publish_schedule(publish("as-it-was")).await.expect("published");
 }
 
 #[tokio::test]
@@ -268,7 +297,7 @@ async fn attended_time_is_paid_charged_to_its_seller_and_no_reason_to_worry() {
         told.clear();
         for (seller, ..) in &wanted {
             let row = sqlx::query(
-                "select paid_seconds, productive_seconds from workforce.paid_part
+                "select paid_seconds, productive_seconds from workforce.paid_hours
                   where provider_id = $1 and for_seller_id = $2",
             )
             .bind(provider)

@@ -406,6 +406,26 @@ async fn leave_is_asked_for_decided_and_never_more_than_is_left() {
     hers.request_leave(half(8, 8, "once-more")).await.expect("no overlap");
 }
 
+/// A training in the first hour of a shift, or nothing any more.
+async fn attends(rows: &mut sqlx::PgConnection, shift: &str, is_there: bool) {
+    let written = sqlx::query(
+        "update workforce.shift
+            set activity_ids = case when $2 then array[shift_id] else '{}' end,
+                activity_kinds = case when $2 then array['training'] else '{}' end,
+                activity_titles = case when $2 then array['Returns'] else '{}' end,
+                activity_starts = case when $2 then array[starts_at] else '{}' end,
+                activity_ends = case when $2 then array[starts_at + interval '1 hour'] else '{}' end,
+                activity_sellers = case when $2 then array[null::uuid] else '{}' end
+          where shift_id = $1",
+    )
+    .bind(bare("shift", shift))
+    .bind(is_there)
+    .execute(rows)
+    .await
+    .expect("written");
+    assert_eq!(written.rows_affected(), 1);
+}
+
 #[tokio::test]
 async fn agents_swap_and_take_what_is_offered_within_the_rules() {
     let mut tenant = desk().await.provider("Exchange").await;
@@ -433,6 +453,14 @@ async fn agents_swap_and_take_what_is_offered_within_the_rules() {
     let annas = shift_of(&anna.user_id, 1);
     let carlas = shift_of(&carla.user_id, 2);
     let swap = ask(annas.clone(), &carla.user_id, carlas.clone(), "swap");
+    // What somebody attends is not given away; what a colleague attends is not told.
+    let mut rows = rows(&tenant).await;
+    for (shift, wanted) in [(&annas, "ATTENDS_ACTIVITY"), (&carlas, "COLLEAGUE_CANNOT")] {
+        attends(&mut rows, shift, true).await;
+        let request = AskShiftSwapRequest { request_id: wanted.into(), ..swap.clone() };
+        assert_eq!(reason(&as_anna.ask_shift_swap(request).await.expect_err("attended")), wanted);
+        attends(&mut rows, shift, false).await;
+    }
     let asked = as_anna.ask_shift_swap(swap.clone()).await.expect("asked").into_inner().swap.expect("one");
     assert_eq!(as_anna.ask_shift_swap(swap).await.expect("the same").into_inner().swap.expect("one"), asked);
     let twice = as_anna.ask_shift_swap(ask(annas, &dario.user_id, String::new(), "twice")).await.expect_err("asked");

@@ -320,10 +320,12 @@ async fn planners_are_told_once_of_who_is_absent_and_of_promises_at_risk() {
         hello: Some(Hello::default()),
         ..SetPresenceRequest::default()
     };
-    RoutingServiceClient::new(extra.session.transport().await.expect("a token"))
-        .set_presence(hello)
-        .await
-        .expect("present");
+    let routing = RoutingServiceClient::new(extra.session.transport().await.expect("a token"));
+    eventually("routing to know her", || {
+        let (mut routing, hello) = (routing.clone(), hello.clone());
+        async move { routing.set_presence(hello).await.ok() }
+    })
+    .await;
     eventually("the floor to show who is there", || {
         let mut planning = planning.clone();
         async move {
@@ -506,6 +508,106 @@ async fn a_paid_break_across_midnight_is_paid_on_both_days() {
     settle(&mut rows, provider, 2 * HOUR, 1).await;
 }
 
+#[tokio::test]
+async fn paid_hours_are_told_by_the_class_of_the_hour_and_corrected_with_it() {
+    let mut tenant = desk().await.provider("Classes").await;
+    let seller = tenant.seller("payer").await;
+    let agent = employed(&mut tenant, "Ines", "it", &seller).await;
+    let mut admin = WorkforceServiceClient::new(tenant.admin.transport().await.expect("a token"));
+    let asked = GetEmploymentRequest { user_id: agent.user_id.clone() };
+    let known = admin.get_employment(asked.clone()).await.expect("read").into_inner().employment.expect("one");
+    let lives = |employment: &Employment, region: &str, id: &str| UpsertEmploymentRequest {
+        user_id: agent.user_id.clone(),
+        employment: Some(Employment { holiday_region: region.into(), ..employment.clone() }),
+        request_id: id.into(),
+    };
+    let refused = admin.upsert_employment(lives(&known, "PT-Lisboa", "nowhere")).await.expect_err("no such region");
+    assert_eq!(violated(&refused), ["employment.holiday_region"]);
+    admin.upsert_employment(lives(&known, "PT", "lisbon")).await.expect("kept");
+    let known = admin.get_employment(asked).await.expect("read").into_inner().employment.expect("one");
+    assert_eq!((known.holiday_region.as_str(), known.works_on_holidays), ("PT", false));
+
+    let mut rows = rows(&tenant).await;
+    let (provider, user) = (bare("prov", &tenant.provider_id), bare("user", &agent.user_id));
+    // New Year's day from eight to eleven in the evening, Sunday from ten to noon, Monday from six to eleven in the
+    // evening; a third of what she handled on Monday was at night.
+    for (day, from, to) in [(-4, 20, 23), (-1, 10, 12), (0, 18, 23)] {
+        let midnight = MONDAY + day * 24 * HOUR;
+        present(&mut rows, &tenant, &agent.user_id, midnight + from * HOUR, midnight + to * HOUR, "available").await;
+    }
+    sqlx::query(
+        "insert into workforce.paid_part (provider_id, user_id, day, for_seller_id, handled_seconds, night_seconds)
+         select $1, $2, d.day, $3, 1800, d.night
+           from (values ('2026-01-01'::date, 900), ('2026-01-04', 0), ('2026-01-05', 600)) as d (day, night)",
+    )
+    .bind(provider)
+    .bind(user)
+    .bind(bare("seller", &seller))
+    .execute(&mut rows)
+    .await
+    .expect("handled");
+    sqlx::query(
+        "insert into workforce.paid_day (provider_id, paid_day_id, user_id, day, zone, due_at)
+         select $1, gen_random_uuid(), $2, p.day, 'Europe/Lisbon', '2026-01-06 02:00Z'
+           from workforce.paid_part p where p.provider_id = $1",
+    )
+    .bind(provider)
+    .bind(user)
+    .execute(&mut rows)
+    .await
+    .expect("due");
+    let told = [
+        ("2026-01-01", "holiday", 3 * HOUR),
+        ("2026-01-04", "sunday", 2 * HOUR),
+        ("2026-01-05", "night", HOUR),
+        ("2026-01-05", "regular", 4 * HOUR),
+    ];
+    billed(&mut rows, provider, &told).await;
+    let productive = "select productive_seconds from workforce.paid_hours
+                       where provider_id = $1 order by day, hour_class";
+    let productive = sqlx::query_scalar::<_, i64>(productive).bind(provider).fetch_all(&mut rows).await.expect("read");
+    assert_eq!(productive, [1_800, 1_800, 600, 1_200]);
+
+    // Where she works nobody rests on New Year's day after all.
+    admin.upsert_employment(lives(&known, "", "elsewhere")).await.expect("kept");
+    let due = "update workforce.paid_day set due_at = '2026-01-06 02:00Z', touched = touched + 1
+                where provider_id = $1 and day = '2026-01-01'";
+    sqlx::query(due).bind(provider).execute(&mut rows).await.expect("due");
+    let told = [
+        ("2026-01-01", "holiday", 0),
+        ("2026-01-01", "night", HOUR),
+        ("2026-01-01", "regular", 2 * HOUR),
+        ("2026-01-04", "sunday", 2 * HOUR),
+        ("2026-01-05", "night", HOUR),
+        ("2026-01-05", "regular", 4 * HOUR),
+    ];
+    billed(&mut rows, provider, &told).await;
+}
+
+/// A day, a class of hours, and seconds.
+type Paid = (String, String, i64);
+
+/// Waits until billing knows these paid seconds by day and class, of the seller's hours and of the agent's days.
+async fn billed(rows: &mut PgConnection, provider: Uuid, wanted: &[(&str, &str, i64)]) {
+    let wanted: Vec<Paid> =
+        wanted.iter().map(|(day, class, seconds)| ((*day).to_owned(), (*class).to_owned(), *seconds)).collect();
+    let mut known: (Vec<Paid>, Vec<Paid>) = Default::default();
+    for _ in 0..1_500 {
+        for (table, of) in [("billing.paid_hours", &mut known.0), ("billing.agent_day", &mut known.1)] {
+            let statement = format!(
+                "select work_date::text, hour_class, paid_seconds from {table} where provider_id = $1 order by 1, 2"
+            );
+            let found = sqlx::query_as(sqlx::AssertSqlSafe(statement)).bind(provider).fetch_all(&mut *rows).await;
+            *of = found.expect("read");
+        }
+        if known.0 == wanted && known.1 == wanted {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    panic!("waited for {wanted:?}, but {known:?}");
+}
+
 /// Lets what is on the list of days be due, and waits for what was told.
 async fn settle(rows: &mut PgConnection, provider: Uuid, paid: i64, revision: i64) {
     let due =
@@ -513,12 +615,12 @@ async fn settle(rows: &mut PgConnection, provider: Uuid, paid: i64, revision: i6
     let listed = sqlx::query(due).bind(provider).execute(&mut *rows).await.expect("due");
     assert_eq!(listed.rows_affected(), 1);
     for _ in 0..1_500 {
-        let row = sqlx::query("select paid_seconds, revision from workforce.paid_part where provider_id = $1")
+        let row = sqlx::query("select paid_seconds, revision from workforce.paid_hours where provider_id = $1")
             .bind(provider)
-            .fetch_one(&mut *rows)
+            .fetch_optional(&mut *rows)
             .await
-            .expect("a part");
-        if (row.get::<i64, _>(0), row.get::<i64, _>(1)) == (paid, revision) {
+            .expect("read");
+        if row.is_some_and(|row| (row.get::<i64, _>(0), row.get::<i64, _>(1)) == (paid, revision)) {
             return;
         }
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;

@@ -50,6 +50,19 @@ pub fn of(region: &str) -> Option<Vec<Holiday>> {
     Some(country.lines.lines().filter_map(|line| holiday(line, region)).collect())
 }
 
+/// Whether a country or region rests on a day; nowhere where the table does not know it.
+pub fn rests(region: &str, day: Date) -> bool {
+    let Some((country, region)) = find(region) else { return false };
+    let written = day.to_string();
+    country.lines.lines().filter(|line| line.starts_with(&written)).any(|line| holiday(line, region).is_some())
+}
+
+/// The days from one to another on which a country or region rests, in order; none where the table does not know it.
+pub fn between(region: &str, first: Date, last: Date) -> Vec<Date> {
+    let days = of(region).unwrap_or_default().into_iter().map(|holiday| holiday.date);
+    days.filter(|day| first <= *day && *day <= last).collect()
+}
+
 fn find(region: &str) -> Option<(&'static Country, Option<&str>)> {
     let (country, region) = region.split_once('-').map_or((region, None), |(country, region)| (country, Some(region)));
     let country = COUNTRIES.get(country)?;
@@ -90,6 +103,12 @@ mod tests {
         // In Australia a date may be a holiday everywhere but in one state.
         assert!(has("AU", date(2021, 12, 25)) && !has("AU-SA", date(2021, 12, 25)));
         assert!(!has("SE", date(2026, 1, 11)), "a Swedish Sunday is none for a contract");
+        for (region, day) in [("DE-BY", epiphany), ("DE-HH", epiphany), ("DE", unity), ("XX", unity), ("", unity)] {
+            let is_one = of(region).unwrap_or_default().iter().any(|holiday| holiday.date == day);
+            assert_eq!(rests(region, day), is_one, "{region} {day}");
+            assert_eq!(between(region, day, day).len(), usize::from(is_one));
+        }
+        assert_eq!(between("DE", date(2026, 4, 1), date(2026, 5, 1)).len(), 3);
     }
 
     #[test]

@@ -1,16 +1,23 @@
-//! Writes a problem in the format of Curtois and Qu: `generate PEOPLE DAYS SHIFTS`. Its people could work so much as it
-//! asks for, and wish what chance makes them wish.
+//! Writes a problem in the format of Curtois and Qu: `generate PEOPLE DAYS SHIFTS [MINUTES]`. Its people could work so
+//! much as it asks for, and wish what chance makes them wish. Shifts are of round lengths, and up to so many minutes more.
 
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let sizes: Vec<u32> = std::env::args().skip(1).map(|text| text.parse()).collect::<Result<_, _>>()?;
-    let [people, days, shifts] = sizes[..] else { return Err("generate PEOPLE DAYS SHIFTS".into()) };
+    let [people, days, shifts, ref more @ ..] = sizes[..] else {
+        return Err("generate PEOPLE DAYS SHIFTS [MINUTES]".into());
+    };
+    let odd = more.first().copied().unwrap_or(0);
     let mut rng = Pcg64::seed_from_u64(7);
     let lengths = [480, 480, 600, 360, 720];
     println!("SECTION_HORIZON\n{days}\n\nSECTION_SHIFTS");
     let minutes: Vec<u32> = (0..shifts).map(|_| lengths[rng.random_range(0..lengths.len())]).collect();
+    let minutes: Vec<u32> = minutes
+        .into_iter()
+        .map(|minutes| if odd > 0 { minutes + rng.random_range(0..=odd) } else { minutes })
+        .collect();
     for (shift, minutes) in minutes.iter().enumerate() {
         // A quarter of the day each; none is followed by one of an earlier quarter.
         let quarter = shift as u32 * 4 / shifts;

@@ -8,11 +8,15 @@ use std::time::Duration;
 use proptest::prelude::*;
 use roster::daily::Daily;
 use roster::engine::ascent::Ascent;
+use roster::engine::columns::Columns;
 use roster::engine::shared::Shared;
 use roster::engine::solve::{Options, Outcome, solve};
 use roster::engine::space::{Ask, Space};
-use roster::formats::curtois;
+use roster::engine::state::State;
+use roster::engine::walk::Walk;
+use roster::formats::{curtois, multi};
 use roster::model::{Before, Problem, Roster};
+use roster::quarters::Quarters;
 
 fn every_plan(problem: &Problem) -> Vec<Vec<u16>> {
     let mut plans = vec![Vec::new()];
@@ -257,4 +261,63 @@ fn no_limit_is_too_many() {
     let (value, column) = found.best.expect("a plan");
     assert_eq!((value, problem.breach(0, &column.plan)), (-465.0, None));
     assert!(found.floor <= -465.0);
+}
+
+/// A year in minutes that have nothing in common is searched coarsely; what comes of it keeps every minute, and nothing is
+/// claimed that another plan disproves.
+#[test]
+fn a_year_of_odd_minutes_is_answered_to_the_minute() {
+    let lengths = [437, 451, 463, 719, 353];
+    let shifts: String = lengths.iter().enumerate().map(|(kind, minutes)| format!("S{kind},{minutes},\n")).collect();
+    let cover: String = (0..364).flat_map(|day| (0..5).map(move |kind| format!("{day},S{kind},1,0,0\n"))).collect();
+    let text = format!(
+        "SECTION_HORIZON\n364\nSECTION_SHIFTS\n{shifts}SECTION_STAFF\nA,S1=40,109200,109100,5,2,2,26\nSECTION_COVER\n{cover}"
+    );
+    let problem = curtois::read(&text).unwrap();
+    let prices: Vec<f64> = (0..364 * 5).map(|at| f64::from(at * 7_919 % 61) - 45.0).collect();
+    let mut space = Daily::new(&problem);
+    let (mut least, mut floor) = (f64::INFINITY, f64::NEG_INFINITY);
+    for effort in [0, 250, 2_000] {
+        let ask = Ask { person: 0, prices: &prices, limit: f64::INFINITY, effort, within: None, stop: &|| false };
+        let found = space.best(&ask);
+        floor = floor.max(found.floor);
+        let Some((value, column)) = found.best else { continue };
+        assert_eq!(problem.breach(0, &column.plan), None, "{effort}");
+        least = least.min(value);
+        // A part of it anew is no worse, and keeps the rest.
+        let ask = Ask { within: Some((84..112, &column.plan)), limit: value + 1e-6, effort: 250, ..ask };
+        let again = space.best(&ask).best.expect("the same at least");
+        assert!(problem.breach(0, &again.1.plan).is_none() && again.0 <= value + 1e-6);
+    }
+    assert!(least < 0.0 && floor <= least, "{floor} {least}");
+    assert!(floor > least - least.abs() * 0.2, "{floor} {least}");
+    let loose = space.loose(0, &prices, 0.0, &|| false).expect("a way");
+    assert!(loose.floor <= least);
+}
+
+/// Where prices without a program are no cheaper than those with it, the program begins at once. Two of three people who
+/// have to work six hours each have nothing to do in theirs, 24 quarters: that is proved within a few steps.
+#[test]
+fn activities_begin_with_the_program() {
+    let cover: String = (6..12)
+        .flat_map(|hour| (0..4).map(move |quarter| (hour * 4 + quarter, hour * 4 + quarter + 1)))
+        .map(|(from, to)| {
+            let moment = |quarter: u32| format!("{:02}:{:02}", quarter / 4, quarter % 4 * 15);
+            format!("1,{}-{},1,1,1\n", moment(from), moment(to))
+        })
+        .collect();
+    let text = format!(
+        "SECTION_HORIZON\n1\nSECTION_TASKS\n1\nSECTION_STAFF\nA,360,600\nB,360,600\nC,360,600\nSECTION_COVER\n{cover}"
+    );
+    let problem = multi::read(&text).unwrap();
+    let mut space = Quarters::new(&problem);
+    let (clock, cancel) = (|| Duration::ZERO, AtomicBool::new(false));
+    let shared = Shared::new(&clock, None, &cancel);
+    let mut walk = Walk::new(State::empty(&problem.covers, 3), 1);
+    walk.build(&mut space, &shared).unwrap();
+    let mut columns = Columns::new(&space, &problem.covers, 1);
+    for _ in 0..8 {
+        columns.step(&mut space, &shared);
+    }
+    assert_eq!(shared.bound(), 48);
 }

@@ -90,6 +90,20 @@ fn every_mistake_is_told_with_its_line() {
 }
 
 #[test]
+fn rules_of_more_memory_than_there_is_are_refused() {
+    // Each of a thousand kinds bars another, for runs of up to a thousand days.
+    let shifts: String = (0..1_000).map(|kind| format!("S{kind},10,S{kind}\n")).collect();
+    let text = |run: usize| {
+        format!(
+            "SECTION_HORIZON\n1100\nSECTION_SHIFTS\n{shifts}SECTION_STAFF\nA,,400000,0,{run},1,1,99\nSECTION_COVER\n0,S0,1,1,1\n"
+        )
+    };
+    assert!(curtois::read(&text(20)).is_ok());
+    let wrong = curtois::read(&text(1_000)).unwrap_err();
+    assert!(wrong.line == 1_005 && wrong.problem.contains("1000 shifts in a row"), "{wrong}");
+}
+
+#[test]
 fn what_can_mean_one_thing_only_is_read() {
     let problem = curtois::read(SHIFTS).expect("a problem");
     for (from, to) in [

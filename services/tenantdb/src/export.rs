@@ -39,6 +39,8 @@ const TURN: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(30);
 /// And so does one that takes all too little: a connection is not for one reader alone.
 const LONGEST: Duration = Duration::from_secs(30 * 60);
+/// A part ends sooner.
+pub const LONGEST_PART: Duration = Duration::from_secs(5 * 60);
 
 /// A row, or the end of a table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -65,10 +67,20 @@ pub enum Wanted {
 /// The turn to run an export.
 pub struct Turn(#[allow(dead_code, reason = "held, never looked at")] Vec<OwnedSemaphorePermit>);
 
-/// The turns of a process: few at once, and one of each provider, so that none keeps the others waiting.
+/// What is read out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Extent {
+    /// Everything of a seller.
+    Whole,
+    /// One customer, or the days of a report.
+    Part,
+}
+
+/// The turns of a process: few at once, and one of each extent for a provider, so that there is always one for the
+/// others.
 pub(crate) struct Turns {
     all: Arc<Semaphore>,
-    own: Mutex<HashMap<ProviderId, Arc<Semaphore>>>,
+    own: Mutex<HashMap<(ProviderId, Extent), Arc<Semaphore>>>,
 }
 
 impl Turns {
@@ -76,12 +88,12 @@ impl Turns {
         Turns { all: Arc::new(Semaphore::new(AT_ONCE)), own: Mutex::default() }
     }
 
-    async fn of(&self, provider: ProviderId) -> Result<Turn, Fault> {
+    async fn of(&self, provider: ProviderId, extent: Extent) -> Result<Turn, Fault> {
         let own = {
             let mut own = self.own.lock().map_err(|_| Fault::internal("the lock of the turns is poisoned"))?;
             // nobody holds or awaits the others
             own.retain(|_, turn| Arc::strong_count(turn) > 1);
-            own.entry(provider).or_insert_with(|| Arc::new(Semaphore::new(1))).clone()
+            own.entry((provider, extent)).or_insert_with(|| Arc::new(Semaphore::new(1))).clone()
         };
         let all = self.all.clone();
         in_turn(async { Ok(vec![own.acquire_owned().await?, all.acquire_owned().await?]) }).await
@@ -107,15 +119,14 @@ struct Table {
 }
 
 impl TenantDb {
-    /// Waits for the turn to run an export; it lasts until it is dropped.
-    pub async fn turn_to_export(&self) -> Result<Turn, Fault> {
-        let turn = self.exports.all.clone();
-        in_turn(async { Ok(vec![turn.acquire_owned().await?]) }).await
+    /// Waits for a provider's turn to export everything of a seller; it lasts until it is dropped.
+    pub async fn turn_to_export_of(&self, provider: ProviderId) -> Result<Turn, Fault> {
+        self.exports.of(provider, Extent::Whole).await
     }
 
-    /// The same, for one that lasts as long as its reader takes: a provider has one such turn.
-    pub async fn turn_to_export_of(&self, provider: ProviderId) -> Result<Turn, Fault> {
-        self.exports.of(provider).await
+    /// The same, to read out a part: one customer, or the days of a report.
+    pub async fn turn_to_export_part_of(&self, provider: ProviderId) -> Result<Turn, Fault> {
+        self.exports.of(provider, Extent::Part).await
     }
 }
 
@@ -299,13 +310,22 @@ mod tests {
 
         let turns = Turns::new();
         let provider = |n| ProviderId(uuid::Uuid::from_u128(n));
-        let first = turns.of(provider(1)).await.expect("a turn");
-        assert!(turns.of(provider(1)).now_or_never().is_none(), "the second waits for the first");
-        let others: Vec<_> = (2..).take(AT_ONCE - 1).map(|n| turns.of(provider(n)).now_or_never()).collect();
+        let first = turns.of(provider(1), Extent::Whole).await.expect("a turn");
+        assert!(turns.of(provider(1), Extent::Whole).now_or_never().is_none(), "the second waits for the first");
+        let others: Vec<_> =
+            (2..).take(AT_ONCE - 1).map(|n| turns.of(provider(n), Extent::Whole).now_or_never()).collect();
         assert!(others.iter().all(|turn| matches!(turn, Some(Ok(_)))), "and keeps nobody else waiting");
-        assert!(turns.of(provider(9)).now_or_never().is_none(), "but there are no more than these");
+        assert!(turns.of(provider(9), Extent::Whole).now_or_never().is_none(), "but there are no more than these");
         drop(first);
-        assert!(turns.of(provider(1)).now_or_never().is_some_and(|turn| turn.is_ok()));
+        assert!(turns.of(provider(1), Extent::Whole).now_or_never().is_some_and(|turn| turn.is_ok()));
+        drop(others);
+
+        // A part does not wait for the whole of the same provider, but for another part.
+        let whole = turns.of(provider(1), Extent::Whole).await.expect("a turn");
+        let part = turns.of(provider(1), Extent::Part).now_or_never().expect("no waiting").expect("a turn");
+        assert!(turns.of(provider(1), Extent::Part).now_or_never().is_none(), "the second part waits");
+        assert!(turns.of(provider(2), Extent::Part).now_or_never().is_some(), "and the others have a turn left");
+        drop((whole, part));
     }
 
     #[tokio::test]

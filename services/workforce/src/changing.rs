@@ -6,22 +6,22 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use kit::ids::Uuid;
 use kit::{Fault, UserId};
+use planner::activity::Session;
+use planner::agent::{Absence, Agent, Duty};
+use planner::change::{self, Difference, Worker, differences};
+use planner::civil;
+use planner::model::{Grid, Need};
+use planner::record::{
+    Proposal, ProposalId, ProposalLine, ProposalState, Schedule, ScheduleId, ScheduleState, Shift, ShiftId,
+};
 use proto::events::v1::envelope::Body;
 use proto::events::v1::{ChangedShifts, SchedulePublished, ShiftsChanged};
 use tenantdb::service::Deps;
 use tenantdb::{Failure, TenantTx};
 
-use crate::domain::activity::Session;
-use crate::domain::agent::{Absence, Agent, Duty};
-use crate::domain::change::{self, Difference, Worker, differences};
-use crate::domain::civil;
-use crate::domain::model::{Grid, Need};
-use crate::domain::record::{
-    Proposal, ProposalId, ProposalLine, ProposalState, Schedule, ScheduleId, ScheduleState, Shift, ShiftId,
-};
 use crate::domain::refusal::Refusal;
 use crate::seating::{self, Without};
-use crate::store::{changes, floor, people, schedule, shift};
+use crate::store::{changes, floor, people, schedule, seats, shift};
 use crate::{inputs, settling};
 
 /// Shifts that one agent may have in the days of a proposal.
@@ -60,7 +60,9 @@ pub async fn lock(tx: &mut TenantTx, id: ScheduleId) -> Result<Schedule, Fault> 
 
 /// Judges changes by every hard rule as things stand now; the agents as they are now. What is left of somebody's own
 /// shift when she goes home is worked already, or is less than was lawful.
-pub async fn judge(tx: &mut TenantTx, schedule: &Schedule, edits: &[Edit], goes: bool) -> Result<Vec<Agent>, Fault> {
+pub async fn judge(tx: &mut TenantTx, schedule: &Schedule, edits: &[Edit], cause: &str) -> Result<Vec<Agent>, Fault> {
+    let goes = matches!(cause, "sickness" | "leave");
+    attending(edits, cause)?;
     let users: Vec<UserId> = edits.iter().map(|edit| edit.user).collect::<BTreeSet<_>>().into_iter().collect();
     if users.is_empty() {
         return Ok(Vec::new());
@@ -98,7 +100,7 @@ pub async fn apply(
     let edits = &attending(edits, why.cause)?;
     let users: Vec<UserId> = edits.iter().map(|edit| edit.user).collect();
     people::lock(tx, &users).await?;
-    let agents = judge(tx, schedule, edits, matches!(why.cause, "sickness" | "leave")).await?;
+    let agents = judge(tx, schedule, edits, why.cause).await?;
     let now = deps.clock.now();
     let mut days: BTreeMap<(UserId, Date), (Option<Duty>, Option<Duty>)> = BTreeMap::new();
     let mut placed = Vec::new();
@@ -124,6 +126,7 @@ pub async fn apply(
     if let Some((first, last)) = placed.iter().map(|one| one.day).min().zip(placed.iter().map(|one| one.day).max()) {
         let users: Vec<UserId> = placed.iter().map(|one| one.user).collect();
         let without = Without { shifts: &ids, ..Without::default() };
+        seats::lock(tx).await?;
         if let Some(seating) = seating::read(tx, (first, last), &users, without).await? {
             let added: Vec<(UserId, Duty)> = placed.iter().map(|one| (one.user, one.duty.clone())).collect();
             seating.refuse(&added)?;
@@ -181,8 +184,9 @@ fn attending(edits: &[Edit], cause: &str) -> Result<Vec<Edit>, Refusal> {
         (duty.activities, *left) = (kept, gone);
     }
     let by_choice = matches!(cause, "swap" | "time_off_early");
-    match attended.into_values().flatten().next().filter(|_| by_choice) {
-        Some(session) => Err(Refusal::Attends { title: session.title.to_string() }),
+    let missed = attended.into_iter().find_map(|(user, left)| Some((user, left.into_iter().next()?)));
+    match missed.filter(|_| by_choice) {
+        Some((user, session)) => Err(Refusal::Attends { user, title: session.title.to_string() }),
         None => Ok(edits),
     }
 }

@@ -9,15 +9,15 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use kit::ids::Uuid;
 use kit::{Clock, Fault, Id, SellerId, UserId};
+use planner::agent::Duty;
+use planner::record::Staff;
+use planner::{civil, hours};
 use proto::events::v1::envelope::Body;
 use proto::events::v1::{AgentTimeRecorded, Envelope, SellerErasureDone, StaffChanged};
 use tenantdb::TenantTx;
 use tenantdb::events::{Arrival, Handler};
 use tracing::Instrument;
 
-use crate::domain::agent::Duty;
-use crate::domain::civil;
-use crate::domain::record::Staff;
 use crate::settling;
 use crate::store::paid::Worked;
 use crate::store::volume::Seen;
@@ -135,7 +135,7 @@ impl Listener {
     /// The seconds that agents worked on contacts, by their local days.
     async fn worked(&self, tx: &mut TenantTx, events: &[&Envelope]) -> Result<(), Fault> {
         let mut zones: HashMap<UserId, String> = HashMap::new();
-        let mut days: BTreeMap<(UserId, Date), (i64, Timestamp)> = BTreeMap::new();
+        let mut days: BTreeMap<(UserId, Date), (Worked, Timestamp)> = BTreeMap::new();
         for event in events {
             let Some(Body::ContactHandled(told)) = &event.body else { continue };
             if told.historical || told.user_id.is_empty() || told.handle_seconds <= 0 {
@@ -148,16 +148,18 @@ impl Listener {
                 Entry::Vacant(open) => open.insert(settling::zone_of(tx, user).await?),
             };
             let zone = civil::zone(name).unwrap_or(TimeZone::UTC);
-            let sum = days.entry((user, zone.to_datetime(at).date())).or_insert((0, at));
-            sum.0 += told.handle_seconds.min(86_400);
+            let (day, seconds) = (zone.to_datetime(at).date(), told.handle_seconds.min(86_400));
+            let none = Worked { user, day, seconds: 0, night: 0 };
+            let (sum, _) = days.entry((user, day)).or_insert((none, at));
+            sum.seconds += seconds;
+            sum.night += if hours::is_night(at, &zone) { seconds } else { 0 };
         }
         if days.is_empty() {
             return Ok(());
         }
         let seller = tx.seller()?;
-        let worked =
-            days.iter().map(|((user, day), (seconds, _))| Worked { user: *user, day: *day, seconds: *seconds });
-        paid::add_handled(tx, seller, &worked.collect::<Vec<_>>()).await?;
+        let worked: Vec<Worked> = days.values().map(|(worked, _)| *worked).collect();
+        paid::add_handled(tx, seller, &worked).await?;
         for ((user, _), (_, at)) in &days {
             settling::touch(tx, &self.clock, *user, *at, zones.get(user).map_or("UTC", String::as_str)).await?;
         }

@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use kit::UserId;
+use planner::activity::Activity;
+use planner::agent::{Absence, Agent, Duty};
+use planner::model::MAX_PEOPLE;
+use planner::record::{Employment, Known, ScheduleId, Shift, Staff};
+use planner::taste::{self, Given, Wish};
+use planner::{civil, rules};
 use tenantdb::{Failure, TenantTx};
 
-use crate::domain::activity::Activity;
-use crate::domain::agent::{Absence, Agent, Duty};
-use crate::domain::civil;
-use crate::domain::model::MAX_PEOPLE;
-use crate::domain::record::{ScheduleId, Shift, Staff};
-use crate::domain::taste::{self, Given, Wish};
 use crate::store::people::{self, TimeOffFilter};
 use crate::store::{activities, shift, wishes};
 
@@ -44,6 +44,7 @@ pub async fn agents(
     for one in shift::live(tx, &ids, from, to, None, ALL).await?.into_iter().filter(counts) {
         published.entry(one.user).or_default().push(one.duty);
     }
+    let mut sundays = worked_sundays(tx, &employments, (first, last), replaced).await?;
     let staff: BTreeMap<UserId, Staff> = staff.into_iter().map(|one| (one.user, one)).collect();
     let mut agents = Vec::with_capacity(employments.len());
     for employment in &employments {
@@ -55,12 +56,35 @@ pub async fn agents(
         let away = absences.remove(&employment.user).unwrap_or_default();
         let mut published = published.remove(&employment.user).unwrap_or_default();
         published.sort_by_key(|duty| duty.start);
-        match employment.agent(known, away, published) {
+        let sundays = sundays.remove(&employment.user).unwrap_or_default();
+        let around = Known { absences: away, published, sundays };
+        match employment.agent(known, (from, to), around) {
             Some(agent) => agents.push(agent),
             None => tracing::error!(user.id = %employment.user, "an employment names an unknown zone or rule set"),
         }
     }
     Ok(agents)
+}
+
+/// Sundays with published work in the calendar years of some days, of those whose rules count them.
+async fn worked_sundays(
+    tx: &mut TenantTx,
+    employments: &[Employment],
+    (first, last): (Date, Date),
+    replaced: &[ScheduleId],
+) -> Result<BTreeMap<UserId, Vec<Date>>, Failure> {
+    let counts =
+        |one: &&Employment| rules::find(&one.rule_set, one.rule_set_version).is_some_and(|r| r.sundays.is_some());
+    let users: Vec<UserId> = employments.iter().filter(counts).map(|one| one.user).collect();
+    let mut sundays: BTreeMap<UserId, Vec<Date>> = BTreeMap::new();
+    if users.is_empty() {
+        return Ok(sundays);
+    }
+    let years = (civil::year(first).0, civil::year(last).1);
+    for (user, sunday) in shift::live_sundays(tx, &users, years, replaced).await? {
+        sundays.entry(user).or_default().push(sunday);
+    }
+    Ok(sundays)
 }
 
 /// What is to be attended around the days from `first` to `last`, with those agents who attend.

@@ -1,15 +1,15 @@
 //! Manydesk workforce: who should be there.
 //!
 //! Forecast, requirement, schedule, publication, adherence, paid hours: each a pure function in
-//! [`domain`] of stored inputs with a stored result.
+//! [`planner`] of stored inputs with a stored result.
 //!
-//! Must not know: other services' crates. Start reading at [`domain`], then `api`; `worker` solves
+//! Must not know: other services' crates. Start reading at [`planner`], then `api`; `worker` solves
 //! schedules and settles paid hours, `events` learns from other services.
 
-pub mod domain;
-
 mod api;
+mod attending;
 mod changing;
+mod domain;
 mod events;
 mod floor;
 mod inputs;

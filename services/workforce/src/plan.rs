@@ -5,14 +5,13 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use kit::{Checks, Fault};
+use planner::civil::{self, Window};
+use planner::erlang::{Definition, Target};
+use planner::intraday::Promise;
+use planner::record::{Forecast, ForecastSeries, Requirement, RequirementSeries};
+use planner::requirement::{self as need, People, Volumes};
 use prost::Message;
 use proto::workforce::v1 as wire;
-
-use crate::domain::civil::{self, Window};
-use crate::domain::erlang::{Definition, Target};
-use crate::domain::intraday::Promise;
-use crate::domain::record::{Forecast, ForecastSeries, Requirement, RequirementSeries};
-use crate::domain::requirement::{self as need, People, Volumes};
 
 /// What was asked for when a requirement was computed.
 pub fn asked(of: &Requirement) -> Result<wire::Requirement, Fault> {

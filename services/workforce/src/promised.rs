@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use jiff::tz::TimeZone;
 use kit::Fault;
+use planner::civil;
+use planner::intraday::{self, Frame, Line, Promise};
+use planner::model::{Grid, Need};
+use planner::proof::{Spread, Stream, Work};
+use planner::record::{ForecastSeries, Requirement, RequirementSeries, Schedule};
 use tenantdb::TenantTx;
 
-use crate::domain::civil;
-use crate::domain::intraday::{self, Frame, Line, Promise};
-use crate::domain::model::{Grid, Need};
-use crate::domain::proof::{Spread, Stream, Work};
-use crate::domain::record::{ForecastSeries, Requirement, RequirementSeries, Schedule};
 use crate::plan::{self, Plan};
 use crate::store::{planning, volume};
 

@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use kit::UserId;
+use planner::agent::{Agent, Duty};
+use planner::civil;
+use planner::model::Model;
+use planner::record::{ScheduleId, ShiftId};
+use planner::seats::Seats;
 use tenantdb::{Failure, TenantTx};
 
-use crate::domain::agent::{Agent, Duty};
-use crate::domain::civil;
-use crate::domain::model::Model;
-use crate::domain::record::{ScheduleId, ShiftId};
 use crate::domain::refusal::Refusal;
-use crate::domain::seats::Seats;
 use crate::store::{people, seats, shift};
 
 /// Rows read at most.
@@ -48,7 +48,7 @@ pub async fn read(
     if kept.is_empty() {
         return Ok(None);
     }
-    let gives_way = |one: &crate::domain::record::Shift| {
+    let gives_way = |one: &planner::record::Shift| {
         without.schedules.contains(&one.schedule)
             || without.shifts.contains(&one.id)
             || without.agents.is_some_and(|(users, first, last)| {

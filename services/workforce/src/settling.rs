@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use kit::{Clock, Fault, UserId};
+use planner::civil;
 use tenantdb::TenantTx;
 
-use crate::domain::civil;
 use crate::store::{paid, people};
 
 /// A day's paid hours are settled this long after it ended, and this long after a correction.

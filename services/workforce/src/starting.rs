@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use kit::{Fault, UserId};
+use planner::agent::{Agent, Duty};
+use planner::conflict;
+use planner::former::{self, ByUser, Former};
+use planner::record::{Schedule, ScheduleState, Shift, ShiftId};
+use planner::{civil, words};
 use tenantdb::{Failure, TenantTx};
 
-use crate::domain::agent::{Agent, Duty};
-use crate::domain::conflict;
-use crate::domain::former::{self, ByUser, Former};
-use crate::domain::record::{Schedule, ScheduleState, Shift, ShiftId};
 use crate::domain::refusal::Refusal;
-use crate::domain::{civil, words};
 use crate::store::{schedule, shift};
 
 /// What a schedule begins with.

@@ -299,6 +299,7 @@ fn charge_in(reader: &mut Reader, field: &str, given: &wire::Charge) -> Charge {
         model: model_in(reader, field, given),
         divide_by: reader.or(at("divide_by"), &given.divide_by, Decimal::ONE),
         quantity_rounding,
+        quantity_rounding_places: given.quantity_rounding_places,
         included: reader.or(at("included_units"), &given.included_units, Decimal::ZERO),
         surcharges,
         discount_percent: reader.or(at("discount_percent"), &given.discount_percent, Decimal::ZERO),

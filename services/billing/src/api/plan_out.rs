@@ -147,6 +147,7 @@ fn charge_out(charge: &Charge) -> wire::Charge {
         aggregation: aggregation.into(),
         divide_by: if charge.divide_by == Decimal::ONE { String::new() } else { number(charge.divide_by) },
         quantity_rounding: quantity_rounding.into(),
+        quantity_rounding_places: charge.quantity_rounding_places,
         included_units: not_zero(charge.included),
         surcharges: charge
             .surcharges

@@ -77,7 +77,8 @@ impl Priced {
     }
 }
 
-fn times(a: Decimal, b: Decimal) -> Result<Decimal, PriceError> {
+/// A product that refuses to overflow.
+pub fn times(a: Decimal, b: Decimal) -> Result<Decimal, PriceError> {
     a.checked_mul(b).ok_or(PriceError::TooLarge)
 }
 
@@ -166,20 +167,22 @@ fn started(quantity: Decimal, size: Decimal) -> Decimal {
 
 /// Events are free while neither the free events nor the free amount is used
 /// up; whichever ends first ends both. The event that crosses the free amount
-/// pays for what is beyond it.
+/// pays for what is beyond it. Less than nothing gives back by the rate alone: it
+/// is no event that a fee, a limit or an allowance is for.
 fn percentage(terms: &Percentage, events: &[Decimal]) -> Result<Priced, PriceError> {
     let free_amount = terms.free_amount.filter(|a| !a.is_zero());
     let free_events = terms.free_events.filter(|n| *n > 0);
     let allowance = free_amount.is_some() || free_events.is_some();
     let (mut before, mut paid_events) = (Decimal::ZERO, 0_u64);
-    let (mut by_rate, mut limits) = (Decimal::ZERO, Decimal::ZERO);
-    for (index, amount) in (1_u64..).zip(events) {
+    let (back, events): (Vec<Decimal>, Vec<Decimal>) = events.iter().partition(|amount| **amount < Decimal::ZERO);
+    let (mut by_rate, mut limits) = (percent_of(super::money::sum(back)?, terms.rate)?, Decimal::ZERO);
+    for (index, amount) in (1_u64..).zip(&events) {
         let after = before.checked_add(*amount).ok_or(PriceError::TooLarge)?;
         let within_count = free_events.is_none_or(|n| index <= n);
         let free = if !(allowance && within_count) {
             Decimal::ZERO
         } else {
-            free_amount.map_or(*amount, |limit| (limit - before).clamp(Decimal::ZERO, (*amount).max(Decimal::ZERO)))
+            free_amount.map_or(*amount, |limit| (limit - before).clamp(Decimal::ZERO, *amount))
         };
         before = after;
         let paid = *amount - free;
@@ -278,6 +281,19 @@ mod tests {
                 assert_eq!(price(&model, &Used::units(Decimal::ZERO)).unwrap().amount, d(amount));
             }
         }
+    }
+
+    #[test]
+    fn what_is_given_back_pays_no_fee_and_uses_no_allowance() {
+        let terms = Percentage { rate: d("2"), fixed: d("1"), minimum: Some(d("3")), ..Percentage::default() };
+        let used = |events: &[&str]| Used { events: events.iter().map(|e| d(e)).collect(), ..Used::default() };
+        let amount = |terms: &Percentage, events: &[&str]| {
+            price(&Model::Percentage(terms.clone()), &used(events)).unwrap().amount
+        };
+        assert_eq!(amount(&terms, &["-100"]), d("-2"));
+        assert_eq!(amount(&terms, &["100", "-100", "500"]), d("12"));
+        let free = Percentage { free_events: Some(1), ..terms };
+        assert_eq!(amount(&free, &["-100", "100", "100"]), d("1"));
     }
 
     #[test]

@@ -98,7 +98,7 @@ pub enum Aggregation {
     DailyLevel,
 }
 
-/// Rounding of a converted quantity to whole units.
+/// Rounding of a converted quantity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum QuantityRounding {
@@ -143,6 +143,9 @@ pub struct Charge {
     pub model: Model,
     pub divide_by: Decimal,
     pub quantity_rounding: QuantityRounding,
+    /// Decimal places that the rounding keeps; below zero = tens, hundreds and so on.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub quantity_rounding_places: i32,
     pub included: Decimal,
     pub surcharges: Vec<Surcharge>,
     pub discount_percent: Decimal,
@@ -178,6 +181,7 @@ impl Charge {
             model,
             divide_by: Decimal::ONE,
             quantity_rounding: QuantityRounding::None,
+            quantity_rounding_places: 0,
             included: Decimal::ZERO,
             surcharges: Vec::new(),
             discount_percent: Decimal::ZERO,
@@ -195,6 +199,12 @@ impl Charge {
     /// Whether its quantity is a level that events move.
     pub fn is_level(&self) -> bool {
         self.aggregation == Aggregation::DailyLevel
+    }
+
+    /// Whether it must see events one by one: to price them, or to tell a correction from an event.
+    pub fn needs_singles(&self) -> bool {
+        let of_events = self.aggregation != Aggregation::Sum;
+        self.meter.is_some() && (of_events || self.model.needs_singles())
     }
 
     /// The part of a range in which the charge applies.
@@ -274,7 +284,7 @@ impl Plan {
     /// Whether events of a meter must be seen one by one.
     pub fn needs_singles(&self, meter: Meter) -> bool {
         (meter == self.contact.material() && self.contact.needs_singles())
-            || self.charges.iter().any(|c| c.meter == Some(meter) && (c.model.needs_singles() || c.is_level()))
+            || self.charges.iter().any(|c| c.meter == Some(meter) && c.needs_singles())
     }
 
     /// Meters whose events move a level.

@@ -4,7 +4,7 @@
 use rust_decimal::Decimal;
 
 use super::definition::Rule;
-use super::plan::{Aggregation, BlockTier, CapacityTier, Charge, Coupon, Filter, Model, Plan, Tier};
+use super::plan::{Aggregation, BlockTier, CapacityTier, Charge, Coupon, Filter, Model, Plan, QuantityRounding, Tier};
 use super::rating::YEAR;
 use super::service_level::{ALERTS, Band, Clause, Measure, OF_TICKETS, ROUTING, WAIT};
 
@@ -222,6 +222,10 @@ fn charge_faults(charge: &Charge) -> Vec<Problem> {
     let flat = matches!(charge.model, Model::Flat { .. });
     check(flat == charge.meter.is_none(), "meter", "is required, except for a flat charge, which has none");
     check(charge.divide_by > Decimal::ZERO && is_amount(charge.divide_by), "divide_by", "above 0");
+    let places = charge.quantity_rounding_places;
+    check((-6..=6).contains(&places), "quantity_rounding_places", "-6 to 6");
+    let rounds = places == 0 || charge.quantity_rounding != QuantityRounding::None;
+    check(rounds, "quantity_rounding_places", "needs a rounding");
     check(is_amount(charge.included), "included_units", "0 or more");
     check(!charge.once || flat, "once", "only a flat charge is due once");
     check((0..=36).contains(&charge.roll_over_periods), "roll_over_periods", "0 to 36");
@@ -511,6 +515,13 @@ mod tests {
         assert_eq!(faults(&metered_flat)[0].field, "charges[0].meter");
         metered_flat.charges[0].meter = None;
         assert!(faults(&metered_flat).is_empty());
+        let mut minutes = unit(Decimal::ONE);
+        minutes.charges[0].quantity_rounding_places = 1;
+        assert_eq!(faults(&minutes)[0].field, "charges[0].quantity_rounding_places", "of no rounding");
+        minutes.charges[0].quantity_rounding = QuantityRounding::Ceil;
+        assert!(faults(&minutes).is_empty());
+        minutes.charges[0].quantity_rounding_places = -7;
+        assert_eq!(faults(&minutes).len(), 1);
         let mut endless = unit(Decimal::ONE);
         endless.contact.rule = Rule::Window { hours: 0 };
         assert_eq!(faults(&endless).len(), 1);

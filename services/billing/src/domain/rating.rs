@@ -5,19 +5,19 @@
 //! price model → surcharges → discount → minimum and maximum. Amounts are summed
 //! exactly and rounded once per line.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
-use rust_decimal::Decimal;
+use rust_decimal::{Decimal, RoundingStrategy};
 
 use super::forecast::{Banded, Locked};
 use super::levels::unit_days;
-use super::models::{PriceError, Priced, Step, Used, price};
+use super::models::{PriceError, Priced, Step, Used, price, times};
 use super::money::{MoneyError, Rounding, share, sum};
 use super::over_time::{History, factor, indexed};
 use super::period::Dates;
 use super::plan::{Aggregation, Charge, Model, Plan, QuantityRounding};
 use super::service_level::{Fees, Measured, Outcome, outcome};
-use super::usage::{Meter, Row};
+use super::usage::{Meter, Row, Single};
 
 /// A plan version in force for part of a period.
 #[derive(Debug, Clone)]
@@ -390,30 +390,74 @@ pub fn true_up(minimum: Decimal, charged: Decimal) -> Decimal {
 }
 
 fn aggregate(charge: &Charge, rows: &[Row]) -> Result<Decimal, PriceError> {
+    let summed = || rows.iter().filter(|r| r.single.is_none());
     Ok(match charge.aggregation {
         Aggregation::Sum => sum(rows.iter().map(|r| r.quantity))?,
-        Aggregation::Count => Decimal::from(rows.iter().map(|r| r.events).sum::<i64>()),
-        Aggregation::Peak => rows.iter().map(|r| r.peak).max().unwrap_or_default(),
+        Aggregation::Count => {
+            let summed: i64 = summed().map(|r| r.events).sum();
+            let single = single_amounts(rows)?.into_iter().filter(|amount| *amount >= Decimal::ZERO).count();
+            Decimal::from(summed) + Decimal::from(single)
+        }
+        Aggregation::Peak => {
+            single_amounts(rows)?.into_iter().chain(summed().map(|r| r.peak)).max().unwrap_or_default()
+        }
         // Taken from the levels, not from the rows.
         Aggregation::DailyLevel => Decimal::ZERO,
     })
 }
 
-/// Divides a quantity and rounds it to whole units, as the charge says.
-pub fn convert_quantity(
-    quantity: Decimal,
-    divide_by: Decimal,
-    rounding: QuantityRounding,
-) -> Result<Decimal, PriceError> {
-    let converted = quantity.checked_div(divide_by).ok_or(PriceError::TooLarge)?;
-    Ok(match rounding {
-        QuantityRounding::None => converted,
-        QuantityRounding::Ceil => converted.ceil(),
-        QuantityRounding::Floor => converted.floor(),
-        QuantityRounding::HalfUp => {
-            converted.round_dp_with_strategy(0, rust_decimal::RoundingStrategy::MidpointAwayFromZero)
+/// What single events come to with what corrects them, in order of the rows. One that was corrected
+/// to nothing is none; a correction of what an earlier period holds stands for itself.
+fn single_amounts(rows: &[Row]) -> Result<Vec<Decimal>, PriceError> {
+    let singles = || rows.iter().filter_map(|r| r.single.as_ref());
+    let originals: HashMap<&str, Option<&str>> =
+        singles().map(|s| (s.key.as_str(), s.corrects.as_deref().filter(|key| *key != s.key))).collect();
+    // A correction of a correction is one of the event at the end; chains that go round are cut.
+    let corrected = |single: &Single| {
+        let mut key = single.key.as_str();
+        for _ in 0..16 {
+            match originals.get(key).copied().flatten().filter(|original| originals.contains_key(original)) {
+                Some(original) => key = original,
+                None => break,
+            }
         }
-    })
+        key.to_string()
+    };
+    let mut places: HashMap<String, usize> = HashMap::new();
+    let mut amounts: Vec<(Decimal, bool)> = Vec::with_capacity(rows.len());
+    // Originals first: a correction may be told for the same instant.
+    let single_rows = || rows.iter().filter_map(|row| row.single.as_ref().map(|single| (row, single)));
+    for (row, single) in single_rows().filter(|(_, single)| corrected(single) == single.key) {
+        places.insert(single.key.clone(), amounts.len());
+        amounts.push((row.quantity, false));
+    }
+    for (row, single) in single_rows().filter(|(_, single)| corrected(single) != single.key) {
+        let place = places.get(&corrected(single));
+        let Some((amount, touched)) = place.and_then(|place| amounts.get_mut(*place)) else {
+            amounts.push((row.quantity, false));
+            continue;
+        };
+        *amount = amount.checked_add(row.quantity).ok_or(PriceError::TooLarge)?;
+        *touched = true;
+    }
+    Ok(amounts.into_iter().filter(|(amount, touched)| !(*touched && amount.is_zero())).map(|(a, _)| a).collect())
+}
+
+/// Divides a quantity and rounds it, as the charge says.
+pub fn convert_quantity(charge: &Charge, quantity: Decimal) -> Result<Decimal, PriceError> {
+    let converted = quantity.checked_div(charge.divide_by).ok_or(PriceError::TooLarge)?;
+    let strategy = match charge.quantity_rounding {
+        QuantityRounding::None => return Ok(converted),
+        QuantityRounding::Ceil => RoundingStrategy::ToPositiveInfinity,
+        QuantityRounding::Floor => RoundingStrategy::ToNegativeInfinity,
+        QuantityRounding::HalfUp => RoundingStrategy::MidpointAwayFromZero,
+    };
+    let places = charge.quantity_rounding_places;
+    if places >= 0 {
+        return Ok(converted.round_dp_with_strategy(places.unsigned_abs(), strategy));
+    }
+    let step = Decimal::from(10_u64.pow(places.unsigned_abs().min(18)));
+    times((converted / step).round_dp_with_strategy(0, strategy), step)
 }
 
 /// Rates one charge. `covered` is (days covered, days of the whole period) and
@@ -440,12 +484,18 @@ pub fn rate_banded(
         _ => Banded { quantity, ..Banded::default() },
     };
     let quantity = banded.quantity;
-    let converted = convert_quantity(quantity, charge.divide_by, charge.quantity_rounding)?;
+    let converted = convert_quantity(charge, quantity)?;
     let paid = (converted - charge.included).max(converted.min(Decimal::ZERO));
     let used = Used {
         quantity: paid,
         billed_quantity: None,
-        events: if charge.model.needs_singles() { rows.iter().map(|r| r.quantity).collect() } else { Vec::new() },
+        events: if charge.model.needs_singles() {
+            // What was added up before is told as one event.
+            let summed = rows.iter().filter(|r| r.single.is_none()).map(|r| r.quantity);
+            summed.chain(single_amounts(rows)?).collect()
+        } else {
+            Vec::new()
+        },
         peaks: charge.meter.map(|m| (m.name().to_string(), paid)).into_iter().collect(),
     };
     let mut priced = price(&charge.model, &used)?;

@@ -8,7 +8,7 @@ use crate::domain::forecast::ForecastBand;
 use crate::domain::money::{Currency, Rounding};
 use crate::domain::over_time::History;
 use crate::domain::period::Interval;
-use crate::domain::plan::{Coupon, Filter, Surcharge, Tier};
+use crate::domain::plan::{Coupon, Filter, Percentage, Surcharge, Tier};
 use crate::domain::usage::{Properties, Property};
 
 fn d(text: &str) -> Decimal {
@@ -118,6 +118,100 @@ fn the_order_is_convert_round_included_tiers_surcharge_discount_limits() {
     assert_eq!(amounts(&rated), ["30.00"]);
     let steps: Decimal = rated.lines[0].steps.iter().map(|s| s.amount).sum();
     assert_eq!(steps, d("30"));
+}
+
+#[test]
+fn a_corrected_event_is_priced_as_what_is_left_of_it() {
+    let terms = Percentage { rate: d("2"), fixed: d("0.30"), free_events: Some(1), ..Percentage::default() };
+    let charge = Charge::plain("turnover", Some(Meter::Turnover), Model::Percentage(terms));
+    let event = |at: i64, key: &str, quantity: &str, corrects: Option<&str>| Row {
+        meter: Meter::Turnover,
+        single: Some(crate::domain::usage::Single {
+            at: jiff::Timestamp::from_second(1_714_600_000 + at).unwrap(),
+            key: key.into(),
+            subject: String::new(),
+            corrects: corrects.map(str::to_owned),
+        }),
+        ..row(date(2024, 5, 2), quantity, "")
+    };
+    let plan = plan(vec![charge]);
+    let billed = |rows: &[Row]| amounts(&rate(&whole(&plan), may(), rows).unwrap());
+    // the first is free; 2 % of 100 and the fee of the second
+    let sold = [event(0, "a", "50", None), event(1, "b", "100", None)];
+    assert_eq!(billed(&sold), ["2.30"]);
+    let with = |more: &[Row]| billed(&[sold.to_vec(), more.to_vec()].concat());
+    // a part of it back: 2 % of 40 and one fee, at the same instant and in any order
+    assert_eq!(with(&[event(1, "back", "-60", Some("b"))]), ["1.10"]);
+    assert_eq!(billed(&[event(1, "a-back", "-60", Some("b")), sold[1].clone(), sold[0].clone()]), ["1.10"]);
+    // all of it back, and a correction of the correction
+    assert_eq!(with(&[event(2, "back", "-100", Some("b"))]), ["0.00"]);
+    assert_eq!(with(&[event(2, "back", "-100", Some("b")), event(3, "again", "100", Some("back"))]), ["2.30"]);
+    // the free one back leaves its place to the next
+    assert_eq!(with(&[event(2, "back", "-50", Some("a"))]), ["0.00"]);
+    // of an earlier period: by the rate alone
+    assert_eq!(with(&[event(2, "back", "-30", Some("april"))]), ["1.70"]);
+}
+
+#[test]
+fn a_correction_is_no_event_to_count_and_lowers_the_highest() {
+    let of = |aggregation| Charge { aggregation, ..per_unit("1") };
+    let event = |at: i64, key: &str, quantity: &str, corrects: Option<&str>| Row {
+        peak: d(quantity),
+        single: Some(crate::domain::usage::Single {
+            at: jiff::Timestamp::from_second(1_714_600_000 + at).unwrap(),
+            key: key.into(),
+            subject: String::new(),
+            corrects: corrects.map(str::to_owned),
+        }),
+        ..row(date(2024, 5, 2), quantity, "")
+    };
+    let rows = [
+        event(0, "a", "7", None),
+        event(1, "b", "9", None),
+        event(2, "b-less", "-5", Some("b")),
+        event(3, "c", "8", None),
+        event(4, "c-none", "-8", Some("c")),
+        event(5, "april-less", "-1", Some("april")),
+    ];
+    for (aggregation, amount) in
+        [(Aggregation::Count, "2.00"), (Aggregation::Peak, "7.00"), (Aggregation::Sum, "10.00")]
+    {
+        let plan = plan(vec![of(aggregation)]);
+        assert_eq!(plan.needs_singles(Meter::Contact), aggregation != Aggregation::Sum);
+        assert_eq!(amounts(&rate(&whole(&plan), may(), &rows).unwrap()), [amount], "{aggregation:?}");
+    }
+    // What was added up before counts as it was told.
+    let summed = Row { events: 3, peak: d("4"), ..row(date(2024, 5, 2), "6", "") };
+    for (aggregation, amount) in [(Aggregation::Count, "3.00"), (Aggregation::Peak, "4.00")] {
+        let plan = plan(vec![of(aggregation)]);
+        assert_eq!(amounts(&rate(&whole(&plan), may(), std::slice::from_ref(&summed)).unwrap()), [amount]);
+    }
+}
+
+#[test]
+fn a_quantity_is_rounded_to_the_places_that_the_charge_keeps() {
+    let mut charge = per_unit("1");
+    let rounded = |charge: &Charge, quantity: &str| convert_quantity(charge, d(quantity)).unwrap();
+    for (rounding, places, quantity, expected) in [
+        (QuantityRounding::HalfUp, 0, "123.5", "124"),
+        (QuantityRounding::HalfUp, 0, "-2.5", "-3"),
+        (QuantityRounding::HalfUp, 1, "2.45", "2.5"),
+        (QuantityRounding::HalfUp, -2, "150", "200"),
+        (QuantityRounding::Ceil, 2, "1.247", "1.25"),
+        (QuantityRounding::Ceil, -2, "123.456", "200"),
+        (QuantityRounding::Ceil, -2, "200", "200"),
+        (QuantityRounding::Floor, 2, "123.456", "123.45"),
+        (QuantityRounding::Floor, -2, "199.99", "100"),
+        (QuantityRounding::None, 2, "123.456", "123.456"),
+    ] {
+        (charge.quantity_rounding, charge.quantity_rounding_places) = (rounding, places);
+        assert_eq!(rounded(&charge, quantity), d(expected), "{rounding:?} of {quantity} to {places}");
+    }
+    // Seconds into minutes, a tenth begun is a tenth paid: 61 s are 1.1 minutes.
+    charge.divide_by = d("60");
+    (charge.quantity_rounding, charge.quantity_rounding_places) = (QuantityRounding::Ceil, 1);
+    assert_eq!(rounded(&charge, "61"), d("1.1"));
+    assert_eq!(rounded(&charge, "66"), d("1.1"));
 }
 
 #[test]

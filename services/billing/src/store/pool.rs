@@ -32,8 +32,7 @@ pub async fn keep_day(tx: &mut TenantTx, one: &AgentDay) -> Result<(), Failure> 
             (provider_id, user_id, work_date, hour_class, revision, paid_seconds, handled)
          values ($1, $2, $3, $4, $5, $6, $7)
          on conflict on constraint agent_day_pk do update
-            set hour_class = excluded.hour_class, revision = excluded.revision,
-                paid_seconds = excluded.paid_seconds, handled = excluded.handled
+            set revision = excluded.revision, paid_seconds = excluded.paid_seconds, handled = excluded.handled
           where d.revision < excluded.revision",
         provider,
         one.user_id,
@@ -54,7 +53,7 @@ pub async fn agent_days(tx: &mut TenantTx, agents: &[String], dates: Dates) -> R
     let rows = sqlx::query!(
         "select user_id, work_date, hour_class, revision, paid_seconds, handled from billing.agent_day
           where provider_id = $1 and work_date between $2 and $3 and user_id = any ($4)
-          order by work_date, user_id",
+          order by work_date, user_id, hour_class",
         provider,
         day(dates.from),
         day(dates.until),

@@ -5,7 +5,8 @@
 use std::collections::HashMap;
 
 use super::ends::Ends;
-use super::togo::{Moves, Prices, ToGo, Values};
+use super::grain::Grain;
+use super::togo::{Prices, ToGo, Values};
 use super::track::{State, Track};
 use super::used::Used;
 use crate::model::{Code, OFF, Problem};
@@ -19,16 +20,20 @@ struct Label {
     paid: f64,
     used: u64,
     units: u32,
+    place: u32,
     before: u32,
-    weekends: u16,
     state: State,
+    weekends: u16,
     code: Code,
 }
 
 /// Room that is kept from question to question.
 #[derive(Default)]
 pub struct Room {
-    layers: Vec<Vec<Label>>,
+    here: Vec<Label>,
+    there: Vec<Label>,
+    /// By step: the plan that each one kept came from, and its last code.
+    trail: Vec<Vec<(u32, Code)>>,
     keys: Keys,
 }
 
@@ -52,7 +57,9 @@ pub struct Question<'a> {
     pub track: &'a Track,
     pub ends: &'a Ends,
     pub values: &'a Values,
-    pub moves: &'a Moves,
+    pub grain: &'a Grain,
+    /// Whether `grain` leaves no plan out.
+    pub proves: bool,
     pub togo: &'a ToGo,
     /// With what `togo` was made.
     pub prices: &'a Prices,
@@ -73,50 +80,79 @@ pub struct Straight {
     pub cost: f64,
     pub weekends: u32,
     pub used: Vec<u32>,
+    /// Whether it has as many units as it must and may.
+    pub timely: bool,
 }
 
 const NONE: u32 = u32::MAX;
 /// Keys up to here are looked up in a table, those beyond by their hash.
 const DENSE: u64 = 1 << 22;
+/// Unfinished plans looked at for one step, and kept for all of them.
+const BREADTH: usize = 1 << 21;
+const KEPT: usize = 1 << 24;
 /// Unfinished plans after which it is asked whether to stop.
 const LOOK: usize = 256;
 
 impl Question<'_> {
+    /// No plan costs less, where the grain leaves none out.
+    pub fn least(&self) -> f64 {
+        self.togo.at(0, self.ends.start, 0) - self.prices.total(self.ends)
+    }
+
     /// No plan costs less.
     pub fn floor(&self) -> f64 {
-        self.togo.at(0, self.ends.start, 0) - self.prices.total(self.ends)
+        if self.proves { self.least() } else { f64::NEG_INFINITY }
     }
 
     pub fn answer(&self, room: &mut Room) -> Answer {
         let mut answer = self.labels(room);
+        if !self.proves {
+            answer.floor = f64::NEG_INFINITY;
+        }
         answer.floor = answer.floor.max(self.floor());
         answer
     }
 
-    /// None where there is no way at all.
+    /// The way that the values to go tell. Where a place is not a unit they tell too little of minutes: then a way is
+    /// taken on which these can be kept as well, if there is one. None where there is no way at all.
     pub fn straight(&self) -> Option<Straight> {
-        if self.floor() == f64::INFINITY {
-            return None;
+        if self.grain.exact {
+            return self.way(false);
         }
-        let (mut state, mut units, mut weekends, mut cost) = (self.ends.start, 0usize, 0u32, 0.0);
+        self.way(true).or_else(|| self.way(false))
+    }
+
+    fn way(&self, reach: bool) -> Option<Straight> {
+        let (mut state, mut units, mut place) = (self.ends.start, 0usize, 0usize);
+        let (mut weekends, mut cost) = (0u32, 0.0);
         let mut used = vec![0; self.ends.limits.len()];
         let mut plan = Vec::with_capacity(self.ends.days.len());
         for step in 0..self.ends.days.len() {
             let takes = self.takes_weekend(step, state);
             let mut best = (f64::INFINITY, 0, state);
-            for (option, next) in self.moves.on(self.ends.days.start + step).from(state).iter().enumerate() {
-                let Some(next) = *next else { continue };
-                let ahead = self.ahead(step, next, units, option);
+            let fan = self.track.fan(state, self.ends.days.start + step);
+            for option in 0..self.values.width {
+                let group = option.checked_sub(1).map(|group| &self.track.groups[group]);
+                let Some(next) = group.map_or(fan.off, |group| fan.to(group)) else { continue };
+                let more = group.map_or(0, |group| group.units);
+                if reach && !self.togo.reach().may(step + 1, next, units + more, self.ends.units) {
+                    continue;
+                }
+                let ahead = self.togo.at(step + 1, next, place + self.places(option));
                 let value = self.values.at(step, option) + ahead + self.prices.of(self.track, option, takes);
                 if value < best.0 {
                     best = (value, option, next);
                 }
             }
-            let (_, option, next) = best;
+            let (value, option, next) = best;
+            if value == f64::INFINITY {
+                return None;
+            }
             cost += self.values.at(step, option);
             plan.push(self.values.code[step * self.values.width + option]);
             if option > 0 {
                 units += self.track.groups[option - 1].units;
+                place += self.places(option);
                 weekends += u32::from(takes);
                 if let Some(limit) = self.track.groups[option - 1].limit {
                     used[limit] += 1;
@@ -124,8 +160,13 @@ impl Question<'_> {
             }
             state = next;
         }
-        weekends += self.ends.end[usize::from(state)].unwrap_or(0);
-        Some(Straight { plan, cost, weekends, used })
+        weekends += self.ends.end[state as usize]?;
+        let timely = (self.ends.units.0..=self.ends.units.1).contains(&units);
+        Some(Straight { plan, cost, weekends, used, timely })
+    }
+
+    fn places(&self, option: usize) -> usize {
+        option.checked_sub(1).map_or(0, |group| self.grain.of[group])
     }
 
     fn takes_weekend(&self, step: usize, state: State) -> bool {
@@ -133,61 +174,60 @@ impl Question<'_> {
         self.problem.takes_weekend(self.ends.days.start + step, worked)
     }
 
-    fn ahead(&self, step: usize, next: State, units: usize, option: usize) -> f64 {
-        let more = if option == 0 { 0 } else { self.track.groups[option - 1].units };
-        if units + more < self.togo.units() { self.togo.at(step + 1, next, units + more) } else { f64::INFINITY }
-    }
-
     fn labels(&self, room: &mut Room) -> Answer {
         let steps = self.ends.days.len();
         let total = self.prices.total(self.ends);
         let mut floor = self.limit;
         let mut used = Used::of(&self.ends.limits, steps);
-        let effort = used.effort(self.effort, self.track.groups.len());
+        let groups = self.track.groups.len();
+        let effort = used.effort(self.effort, groups).min(BREADTH / (groups + 1)).min(KEPT / steps.max(1)).max(1);
         let stopped = Answer { best: None, floor: f64::NEG_INFINITY };
         let weekends = u64::from(self.ends.weekends.min(u32::from(u16::MAX - 1))) + 1;
+        let longest = self.track.groups.iter().map(|group| group.units).max().unwrap_or(0);
+        let span = (self.ends.units.1.min(longest * steps) + 1) as u64;
         let keys = (self.track.states() as u64)
-            .saturating_mul(self.togo.units() as u64)
+            .saturating_mul(span)
             .saturating_mul(weekends)
             .saturating_mul(used.width().unwrap_or(u64::MAX));
         let dense = keys <= DENSE;
-        if dense && (room.keys.dense.len() as u64) < keys {
-            room.keys.dense.resize(keys as usize, NONE);
+        let Room { here, there, trail, keys: known } = room;
+        if dense && (known.dense.len() as u64) < keys {
+            known.dense.resize(keys as usize, NONE);
         }
         let width = used.width().unwrap_or(1);
-        while room.layers.len() < steps + 1 {
-            room.layers.push(Vec::new());
+        while trail.len() < steps {
+            trail.push(Vec::new());
         }
         let first = Label {
             cost: 0.0,
             least: 0.0,
             paid: 0.0,
             units: 0,
+            place: 0,
             used: 0,
             before: NONE,
             weekends: 0,
             state: self.ends.start,
             code: OFF,
         };
-        room.layers[0].clear();
-        room.layers[0].push(first);
-        for step in 0..steps {
-            let (done, rest) = room.layers.split_at_mut(step + 1);
-            let (here, there) = (&done[step], &mut rest[0]);
+        here.clear();
+        here.push(first);
+        for (step, trail) in trail.iter_mut().enumerate().take(steps) {
             there.clear();
             used.turn();
-            let moves = self.moves.on(self.ends.days.start + step);
+            let day = self.ends.days.start + step;
             for (index, label) in here.iter().enumerate() {
                 if index % LOOK == 0 && (self.stop)() {
-                    room.keys.forget();
+                    known.forget();
                     return stopped;
                 }
                 let takes = self.takes_weekend(step, label.state);
-                for (option, next) in moves.from(label.state).iter().enumerate() {
-                    let Some(next) = *next else { continue };
+                let fan = self.track.fan(label.state, day);
+                for option in 0..self.values.width {
+                    let group = option.checked_sub(1).map(|group| &self.track.groups[group]);
+                    let Some(next) = group.map_or(fan.off, |group| fan.to(group)) else { continue };
                     let (mut limit, mut more, mut taken) = (None, 0, label.weekends);
-                    if option > 0 {
-                        let group = &self.track.groups[option - 1];
+                    if let Some(group) = group {
                         more = group.units as u32;
                         taken += u16::from(takes);
                         if u32::from(taken) > self.ends.weekends {
@@ -199,36 +239,41 @@ impl Question<'_> {
                         }
                     }
                     let cost = label.cost + self.values.at(step, option);
-                    let ahead = self.ahead(step, next, label.units as usize, option);
+                    let place = label.place as usize + self.places(option);
+                    let ahead = self.togo.at(step + 1, next, place);
                     let paid = label.paid + self.prices.of(self.track, option, takes);
                     let least = cost + paid + ahead - total;
                     if least >= self.limit {
                         continue;
                     }
                     let units = label.units + more;
+                    if !self.grain.exact && !self.togo.reach().may(step + 1, next, units as usize, self.ends.units) {
+                        continue;
+                    }
                     let used = used.with(label.used, limit);
                     let new = Label {
                         cost,
                         least,
                         paid,
                         units,
+                        place: place as u32,
                         used,
                         before: index as u32,
                         weekends: taken,
                         state: next,
                         code: self.values.code[step * self.values.width + option],
                     };
-                    let key = (u64::from(next) * self.togo.units() as u64 + u64::from(units)) * weekends
-                        + u64::from(taken).min(weekends - 1);
+                    let key =
+                        (u64::from(next) * span + u64::from(units)) * weekends + u64::from(taken).min(weekends - 1);
                     let slot = if dense {
                         let key = key * width + used;
-                        let slot = &mut room.keys.dense[key as usize];
+                        let slot = &mut known.dense[key as usize];
                         if *slot == NONE {
-                            room.keys.touched.push(key as u32);
+                            known.touched.push(key as u32);
                         }
                         slot
                     } else {
-                        room.keys.sparse.entry((key, used)).or_insert(NONE)
+                        known.sparse.entry((key, used)).or_insert(NONE)
                     };
                     if *slot == NONE {
                         *slot = there.len() as u32;
@@ -238,18 +283,21 @@ impl Question<'_> {
                     }
                 }
             }
-            room.keys.forget();
+            known.forget();
             if there.len() > effort {
                 there.select_nth_unstable_by(effort, |a, b| a.least.total_cmp(&b.least));
                 floor = floor.min(there[effort].least);
                 there.truncate(effort);
             }
+            trail.clear();
+            trail.extend(there.iter().map(|label| (label.before, label.code)));
+            std::mem::swap(here, there);
         }
-        let last = room.layers[steps]
+        let last = here
             .iter()
             .enumerate()
             .filter(|(_, label)| {
-                self.ends.end[usize::from(label.state)]
+                self.ends.end[label.state as usize]
                     .is_some_and(|more| u32::from(label.weekends) + more <= self.ends.weekends)
             })
             .min_by(|(_, a), (_, b)| a.cost.total_cmp(&b.cost));
@@ -260,9 +308,9 @@ impl Question<'_> {
         }
         let mut plan = vec![OFF; steps];
         for step in (0..steps).rev() {
-            let label = room.layers[step + 1][index];
-            plan[step] = label.code;
-            index = label.before as usize;
+            let (before, code) = trail[step][index];
+            plan[step] = code;
+            index = before as usize;
         }
         Answer { best: Some((cost, plan)), floor: floor.min(cost) }
     }

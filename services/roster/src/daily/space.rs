@@ -1,8 +1,9 @@
 //! Shifts as the engine sees them.
 
 use super::ends::Ends;
+use super::grain::{Aim, Care, Grain, PLACES};
 use super::labels::{Answer, Question, Room, Straight};
-use super::togo::{Moves, Of, Prices, ToGo, Values};
+use super::togo::{Of, Prices, ToGo, Values};
 use super::track::Track;
 use crate::engine::space::{Ask, Column, Found, Loose, Space};
 use crate::model::{Code, Cover, Problem};
@@ -17,6 +18,8 @@ pub struct Daily<'a> {
 
 /// How often better prices are looked for before plans are enumerated.
 const ATTEMPTS: usize = 3;
+/// With less effort than this nobody looks for a proof.
+const PROOF: usize = 1_000;
 
 /// By how much a way goes beyond what it may.
 struct Over {
@@ -65,7 +68,6 @@ impl Over {
 
 struct Person {
     track: Track,
-    moves: Moves,
     /// What weekends and limits cost the last time, learnt from question to question.
     prices: Prices,
     /// What she went beyond when some of her rules were priced.
@@ -85,10 +87,15 @@ impl<'a> Daily<'a> {
             .map(|person| {
                 let track = Track::of(problem, person);
                 let prices = Prices { weekend: 0.0, limits: vec![0.0; track.limits.len()] };
-                Person { moves: Moves::of(&track), track, prices, over: None }
+                Person { track, prices, over: None }
             })
             .collect();
         Daily { problem, people, values: Values::default(), togo: ToGo::default(), room: Room::default() }
+    }
+
+    /// Whether a person's rules are few enough for the memory that a question of hers may take.
+    pub fn fits(problem: &Problem, person: usize) -> bool {
+        Track::of(problem, person).states().saturating_mul(problem.days + 1) <= PLACES
     }
 
     /// A plan with what it costs and covers.
@@ -116,8 +123,12 @@ impl Space for Daily<'_> {
         (self.problem.days, 28)
     }
 
+    fn loosens(&self) -> bool {
+        true
+    }
+
     fn loose(&mut self, person: usize, prices: &[f64], step: f64, stop: &dyn Fn() -> bool) -> Option<Loose> {
-        let Person { track, moves, prices: paid, over } = &mut self.people[person];
+        let Person { track, prices: paid, over } = &mut self.people[person];
         match over.take() {
             Some(over) => over.shift(paid, step),
             // What was learnt at other prices leads astray.
@@ -125,7 +136,8 @@ impl Space for Daily<'_> {
         }
         let ends = Ends::of(self.problem, person, track, None)?;
         self.values.fill(self.problem, person, track, &ends, prices);
-        let of = Of { problem: self.problem, track, ends: &ends, values: &self.values, moves };
+        let grain = Grain::of(track, &ends, Care::Rough, Aim::Proof);
+        let of = Of { problem: self.problem, track, ends: &ends, values: &self.values, grain: &grain };
         if !self.togo.fill(&of, paid, stop) {
             return None;
         }
@@ -134,7 +146,8 @@ impl Space for Daily<'_> {
             track,
             ends: &ends,
             values: &self.values,
-            moves,
+            grain: &grain,
+            proves: true,
             togo: &self.togo,
             prices: paid,
             limit: f64::INFINITY,
@@ -143,11 +156,12 @@ impl Space for Daily<'_> {
         };
         let way = question.straight()?;
         let beyond = Over::of(&way, &ends);
+        let timely = way.timely;
         let column = Daily::column(self.problem, person, way.plan);
         let loose = Loose {
             floor: question.floor(),
             serves: column.serves.clone(),
-            lawful: beyond.lawful().then_some(column),
+            lawful: (beyond.lawful() && timely).then_some(column),
             square: beyond.square(paid),
         };
         *over = Some(beyond);
@@ -155,7 +169,7 @@ impl Space for Daily<'_> {
     }
 
     fn best(&mut self, ask: &Ask<'_>) -> Found {
-        let Person { track, moves, prices, .. } = &mut self.people[ask.person];
+        let Person { track, prices, .. } = &mut self.people[ask.person];
         let Some(ends) = Ends::of(self.problem, ask.person, track, ask.within.clone()) else {
             return Found { best: None, floor: f64::INFINITY };
         };
@@ -166,6 +180,15 @@ impl Space for Daily<'_> {
             fixed.map(|day| cost_of(self.problem, ask, day, plan[day])).sum()
         });
         let most = ask.limit - outside;
+        let aim = if ask.effort < PROOF { Aim::Guess } else { Aim::Proof };
+        let care = match ask {
+            Ask { within: Some(_), .. } => Care::Part,
+            Ask { effort: 0, .. } => Care::Rough,
+            _ => Care::Usual,
+        };
+        let mut grain = Grain::of(track, &ends, care, aim);
+        let proves = grain.exact || aim == Aim::Proof;
+        let claim = |floor: f64| if proves { floor } else { f64::NEG_INFINITY };
         let mut tried = prices.clone();
         let mut kept: Option<f64> = None;
         let mut answer = None;
@@ -175,65 +198,80 @@ impl Space for Daily<'_> {
                 // The last time with the prices that proved most.
                 tried.clone_from(prices);
             }
-            let of = Of { problem: self.problem, track, ends: &ends, values: &self.values, moves };
+            let of = Of { problem: self.problem, track, ends: &ends, values: &self.values, grain: &grain };
             if !self.togo.fill(&of, &tried, ask.stop) {
                 break;
             }
-            let question = Question {
+            let mut question = Question {
                 problem: self.problem,
                 track,
                 ends: &ends,
                 values: &self.values,
-                moves,
+                grain: &grain,
+                proves,
                 togo: &self.togo,
                 prices: &tried,
                 limit: lawful.as_ref().map_or(most, |way| way.cost.min(most)),
                 effort: ask.effort,
                 stop: ask.stop,
             };
-            let floor = question.floor();
-            let Some(way) = question.straight().filter(|_| floor < question.limit) else {
-                answer = Some(Answer { best: None, floor: question.limit });
+            let least = question.least();
+            if least >= question.limit {
+                answer = Some(Answer { best: None, floor: claim(question.limit) });
+                break;
+            }
+            let Some(way) = question.straight() else {
+                answer = Some(Answer { best: None, floor: claim(least) });
                 break;
             };
             let over = Over::of(&way, &ends);
-            let tight = over.tight(&tried);
-            if tight && over.lawful() {
-                answer = Some(Answer { best: Some((way.cost, way.plan)), floor: way.cost });
+            let keeps = over.lawful() && way.timely;
+            let straight = over.lawful() && over.tight(&tried);
+            if straight && way.timely && (grain.exact || (proves && way.cost <= least + 1e-7)) {
+                answer = Some(Answer {
+                    floor: if grain.exact { way.cost } else { least },
+                    best: Some((way.cost, way.plan)),
+                });
                 lawful = None;
                 break;
             }
-            let keeps = over.lawful();
             if keeps && way.cost < question.limit {
+                question.limit = way.cost;
                 lawful = Some(way);
             }
-            if kept.is_none_or(|best| floor > best) {
-                kept = Some(floor);
+            if kept.is_none_or(|best| least > best) {
+                kept = Some(least);
                 prices.clone_from(&tried);
             }
             if ask.effort == 0 {
                 // Any plan will do: where this one does not keep the limits, one that spares them above all.
-                answer = Some(Answer { best: None, floor: kept.unwrap_or(floor) });
+                answer = Some(Answer { best: None, floor: claim(kept.unwrap_or(least)) });
                 if attempt == 0 {
                     // Little by little the prices get better from one such question to the next.
-                    over.raise(prices, floor.abs() * 0.02 + 1.0);
+                    over.raise(prices, least.abs() * 0.02 + 1.0);
                 }
-                if keeps || attempt > 0 {
+                if keeps || attempt > 1 || (attempt > 0 && grain.exact) {
                     break;
+                }
+                if attempt > 0 {
+                    // What spares limits leaves too little time for all minutes, unless these are looked at closely.
+                    grain = Grain::of(track, &ends, Care::Usual, aim);
+                    continue;
                 }
                 let dearest = self.values.value.iter().filter(|value| value.is_finite());
                 let dear = 1.0 + 10.0 * dearest.fold(0.0f64, |dearest, value| dearest.max(value.abs()));
                 tried = Prices { weekend: dear, limits: vec![dear; ends.limits.len()] };
                 continue;
             }
-            if attempt == ATTEMPTS {
+            // No better prices are to be had where the limits are kept at these.
+            if attempt == ATTEMPTS || straight {
                 answer = Some(question.answer(&mut self.room));
-            } else {
-                let goal = if question.limit.is_finite() { question.limit } else { floor + floor.abs() * 0.1 + 1.0 };
-                over.raise(&mut tried, (goal - floor) * 0.8);
+                break;
             }
+            let goal = if question.limit.is_finite() { question.limit } else { least + least.abs() * 0.1 + 1.0 };
+            over.raise(&mut tried, (goal - least) * 0.8);
         }
-        let mut answer = answer.unwrap_or(Answer { best: None, floor: kept.unwrap_or(f64::NEG_INFINITY) });
+        let mut answer = answer.unwrap_or(Answer { best: None, floor: claim(kept.unwrap_or(f64::NEG_INFINITY)) });
         if let (None, Some(way)) = (&answer.best, lawful) {
             answer.floor = answer.floor.min(way.cost);
             answer.best = Some((way.cost, way.plan));

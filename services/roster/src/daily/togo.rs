@@ -2,6 +2,7 @@
 //! of limited kinds are priced instead of counted, so it is a bound, and the better the prices the better a bound.
 
 use super::ends::Ends;
+use super::grain::{Grain, Reach};
 use super::track::{State, Track};
 use crate::model::{Code, OFF, Problem};
 
@@ -47,43 +48,6 @@ impl Values {
     }
 }
 
-/// From each state, where each option leads: off first, then the groups.
-pub struct Moves {
-    /// Of the first days, which are each their own, and of all others.
-    days: Vec<Step>,
-}
-
-pub struct Step {
-    next: Vec<Option<State>>,
-    width: usize,
-}
-
-impl Moves {
-    pub fn of(track: &Track) -> Moves {
-        Moves { days: (0..track.early()).chain([usize::MAX]).map(|day| Step::of(track, day)).collect() }
-    }
-
-    pub fn on(&self, day: usize) -> &Step {
-        &self.days[day.min(self.days.len() - 1)]
-    }
-}
-
-impl Step {
-    fn of(track: &Track, day: usize) -> Step {
-        let width = track.groups.len() + 1;
-        let mut next = Vec::with_capacity(track.states() * width);
-        for state in 0..track.states() as State {
-            next.push(track.to_off(state, day));
-            next.extend(track.groups.iter().map(|group| track.to_work(state, group)));
-        }
-        Step { next, width }
-    }
-
-    pub fn from(&self, state: State) -> &[Option<State>] {
-        &self.next[usize::from(state) * self.width..][..self.width]
-    }
-}
-
 /// What a weekend costs, and a shift that counts for each limit.
 #[derive(Debug, Clone, Default)]
 pub struct Prices {
@@ -114,7 +78,7 @@ pub struct Of<'a> {
     pub track: &'a Track,
     pub ends: &'a Ends,
     pub values: &'a Values,
-    pub moves: &'a Moves,
+    pub grain: &'a Grain,
 }
 
 /// Sums after which it is asked whether to stop.
@@ -124,35 +88,42 @@ const LOOK: usize = 1 << 20;
 pub struct ToGo {
     table: Vec<f64>,
     states: usize,
-    units: usize,
+    places: usize,
+    reach: Reach,
 }
 
 impl ToGo {
-    pub fn units(&self) -> usize {
-        self.units
+    pub fn at(&self, step: usize, state: State, place: usize) -> f64 {
+        if place < self.places {
+            self.table[(step * self.states + state as usize) * self.places + place]
+        } else {
+            f64::INFINITY
+        }
     }
 
-    pub fn at(&self, step: usize, state: State, units: usize) -> f64 {
-        self.table[(step * self.states + usize::from(state)) * self.units + units]
+    /// Of coarse minutes only.
+    pub fn reach(&self) -> &Reach {
+        &self.reach
     }
 
     /// False where it was stopped: then nothing in it is of use.
     pub fn fill(&mut self, of: &Of<'_>, prices: &Prices, stop: &dyn Fn() -> bool) -> bool {
-        let Of { problem, track, ends, values, moves } = *of;
+        let Of { problem, track, ends, values, grain } = *of;
         let steps = ends.days.len();
-        // More units than the days can hold need no place.
-        let longest = track.groups.iter().map(|group| group.units).max().unwrap_or(0);
-        self.units = ends.units.1.min(longest * steps) + 1;
+        self.places = grain.places();
         self.states = track.states();
-        let layer = self.states * self.units;
+        let layer = self.states * self.places;
         self.table.clear();
         self.table.resize((steps + 1) * layer, f64::INFINITY);
         for (state, end) in ends.end.iter().enumerate() {
             let Some(weekends) = end else { continue };
-            let from = (steps * self.states + state) * self.units;
-            for units in ends.units.0..self.units {
-                self.table[from + units] = f64::from(*weekends) * prices.weekend;
+            let from = (steps * self.states + state) * self.places;
+            for place in grain.window.0..self.places {
+                self.table[from + place] = f64::from(*weekends) * prices.weekend;
             }
+        }
+        if !grain.exact {
+            self.reach.start(steps, self.states, ends);
         }
         let mut work = 0;
         for step in (0..steps).rev() {
@@ -164,25 +135,27 @@ impl ToGo {
                 }
             }
             let day = ends.days.start + step;
-            let moves = moves.on(day);
             let (now, later) = self.table.split_at_mut((step + 1) * layer);
             let now = &mut now[step * layer..];
             for state in 0..self.states as State {
                 let worked = if step == 0 { ends.worked_before } else { track.works(state) };
                 let weekend = problem.takes_weekend(day, worked);
-                let row = &mut now[usize::from(state) * self.units..][..self.units];
-                for (option, next) in moves.from(state).iter().enumerate() {
+                let row = &mut now[state as usize * self.places..][..self.places];
+                let fan = track.fan(state, day);
+                for option in 0..values.width {
+                    let group = option.checked_sub(1).map(|group| &track.groups[group]);
+                    let next = group.map_or(fan.off, |group| fan.to(group));
                     let (Some(next), mut value) = (next, values.at(step, option)) else { continue };
                     if value == f64::INFINITY {
                         continue;
                     }
-                    let mut units = 0;
                     value += prices.of(track, option, weekend);
-                    if option > 0 {
-                        units = track.groups[option - 1].units;
+                    let places = option.checked_sub(1).map_or(0, |group| grain.of[group]);
+                    if !grain.exact {
+                        self.reach.note(step, state, next, group.map_or(0, |group| group.units));
                     }
-                    if units < self.units {
-                        let from = &later[usize::from(*next) * self.units + units..][..self.units - units];
+                    if places < self.places {
+                        let from = &later[next as usize * self.places + places..][..self.places - places];
                         for (mine, theirs) in row.iter_mut().zip(from) {
                             // Not `min`, whose care for what is no number costs twice the time.
                             let new = value + theirs;

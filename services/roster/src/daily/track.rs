@@ -2,7 +2,7 @@
 
 use crate::model::{Before, Code, OFF, Problem};
 
-pub type State = u16;
+pub type State = u32;
 
 /// Shifts that nothing but their price tells apart for this person: they are as long, may follow the same, may be
 /// followed by the same, and count for the same limit. Of each group only the cheapest shift of a day matters.
@@ -34,6 +34,23 @@ pub struct Track {
     shortest_run: usize,
     open: bool,
     pub start: State,
+}
+
+/// Where a state leads on a day.
+pub struct Fan {
+    /// Where a day off leads.
+    pub off: Option<State>,
+    /// Where a shift of the first class would lead, and what stands before it, if that is a shift.
+    work: Option<State>,
+    before: Option<usize>,
+}
+
+impl Fan {
+    /// Where a shift of a group leads.
+    pub fn to(&self, group: &Group) -> Option<State> {
+        let work = self.work?;
+        self.before.is_none_or(|class| group.after[class]).then(|| work + group.class as State)
+    }
 }
 
 fn gcd(a: u32, b: u32) -> u32 {
@@ -87,7 +104,10 @@ impl Track {
         }
 
         let ran = if let Before::Worked { days, .. } = who.before { days as usize } else { 0 };
-        let unlimited = who.longest_run as usize >= problem.days.saturating_add(ran);
+        // No run is longer than there are days, or minutes for.
+        let shortest = used.iter().map(|&code| problem.minutes(code)).min().unwrap_or(0).max(1);
+        let room = problem.days.min((who.minutes.1 / shortest) as usize);
+        let unlimited = who.longest_run as usize >= room.saturating_add(ran);
         let shortest_run = (who.shortest_run as usize).min(problem.days + 1);
         let runs = if unlimited { shortest_run.max(1) } else { (who.longest_run as usize).max(1) };
         let rest = (who.shortest_rest as usize).clamp(1, problem.days + 1);
@@ -115,11 +135,6 @@ impl Track {
         track
     }
 
-    /// Days before this one may end a run that is too short, since it may have begun before the horizon.
-    pub fn early(&self) -> usize {
-        if self.open { self.runs + 1 } else { 0 }
-    }
-
     pub fn states(&self) -> usize {
         self.rest + self.runs * self.classes
     }
@@ -133,31 +148,32 @@ impl Track {
     }
 
     pub fn works(&self, state: State) -> bool {
-        usize::from(state) >= self.rest
+        state as usize >= self.rest
     }
 
     fn run(&self, state: State) -> (usize, usize) {
-        let index = usize::from(state) - self.rest;
+        let index = state as usize - self.rest;
         (index / self.classes + 1, index % self.classes)
     }
 
-    /// Where a day off on `day` leads.
-    pub fn to_off(&self, state: State, day: usize) -> Option<State> {
+    fn to_off(&self, state: State, day: usize) -> Option<State> {
         if !self.works(state) {
-            return Some(self.off((usize::from(state) + 2).min(self.rest)));
+            return Some(self.off((state as usize + 2).min(self.rest)));
         }
         let (run, _) = self.run(state);
         (run >= self.shortest_run || (self.open && run == day)).then(|| self.off(1))
     }
 
-    /// Where a shift of a group leads.
-    pub fn to_work(&self, state: State, group: &Group) -> Option<State> {
+    /// Where this state leads on `day`.
+    pub fn fan(&self, state: State, day: usize) -> Fan {
+        let off = self.to_off(state, day);
         if !self.works(state) {
-            return (usize::from(state) + 1 == self.rest).then(|| self.work(1, group.class));
+            let rested = state as usize + 1 == self.rest;
+            return Fan { off, work: rested.then(|| self.work(1, 0)), before: None };
         }
         let (run, class) = self.run(state);
         let next = if self.unlimited { (run + 1).min(self.runs) } else { run + 1 };
-        (next <= self.runs && group.after[class]).then(|| self.work(next, group.class))
+        Fan { off, work: (next <= self.runs).then(|| self.work(next, 0)), before: Some(class) }
     }
 
     pub fn group(&self, code: Code) -> Option<usize> {
@@ -165,6 +181,45 @@ impl Track {
     }
 
     pub fn step(&self, state: State, day: usize, code: Code) -> Option<State> {
-        if code == OFF { self.to_off(state, day) } else { self.to_work(state, &self.groups[self.group(code)?]) }
+        let fan = self.fan(state, day);
+        if code == OFF { fan.off } else { fan.to(&self.groups[self.group(code)?]) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::formats::curtois;
+
+    fn track(days: usize, kinds: usize, run: usize, minutes: usize) -> Track {
+        // After each kind another one is barred, so that all of them differ.
+        let shifts: String = (0..kinds).map(|kind| format!("S{kind},480,S{kind}\n")).collect();
+        let text = format!(
+            "SECTION_HORIZON\n{days}\nSECTION_SHIFTS\n{shifts}SECTION_STAFF\nA,,{minutes},0,{run},2,2,52\nSECTION_COVER\n0,S0,1,1,1\n"
+        );
+        Track::of(&curtois::read(&text).expect("a problem"), 0)
+    }
+
+    #[test]
+    fn many_kinds_in_long_runs_stay_apart() {
+        let (kinds, run) = (600u16, 110);
+        let track = track(120, usize::from(kinds), run, 57_600);
+        assert!(track.states() > usize::from(u16::MAX));
+        let first = track.step(track.start, 0, 1);
+        let mut state = first.expect("a shift");
+        for day in 1..run {
+            let code = kinds - (day % 2) as Code;
+            assert_ne!(track.step(state, day, 1), first);
+            state = track.step(state, day, code).expect("another shift");
+            assert_eq!(track.step(state, day + 1, code), None, "never the same again");
+        }
+        assert_eq!(track.step(state, run, 1), None, "the run is as long as it may be");
+        assert_eq!(track.step(state, run, OFF), Some(0));
+    }
+
+    #[test]
+    fn a_run_that_nobody_has_the_minutes_for_takes_no_states() {
+        assert_eq!(track(364, 2, 300, 480 * 300).states(), 2 + 2 * 2);
+        assert_eq!(track(364, 2, 300, 480 * 301).states(), 2 + 300 * 2);
     }
 }

@@ -1,5 +1,6 @@
-//! The search with columns: prices without a program, from them the relaxed master program for the bound, a dive from it, and then again and again a few
-//! people whose plans are chosen anew together, from columns made for them.
+//! The search with columns: prices without a program where they are cheap, from them the relaxed master program for the
+//! bound, a dive from it, and then again and again a few people whose plans are chosen anew together, from columns made
+//! for them.
 
 use std::sync::Arc;
 
@@ -50,6 +51,8 @@ const NEAR: f64 = 50.0;
 /// Columns held before most are forgotten, and how many are left then.
 const POOL: usize = 12_000;
 const KEPT: usize = 4_000;
+/// Beyond so many covers served by columns held these are forgotten as well: plans of many weeks serve many.
+const SERVED: usize = 4_000_000;
 /// Patches in vain after which it starts anew.
 const PATIENCE: u32 = 10;
 
@@ -57,7 +60,12 @@ impl<'a> Columns<'a> {
     pub fn new<S: Space>(space: &S, covers: &'a [crate::model::Cover], seed: u64) -> Columns<'a> {
         Columns {
             master: Master::new(covers, vec![0; covers.len()], (0..space.people()).collect()),
-            stage: Stage::Warm(Ascent::new(covers.len())),
+            // Where such a step costs as much as a round with the program, the program is the better of the two.
+            stage: if space.loosens() {
+                Stage::Warm(Ascent::new(covers.len()))
+            } else {
+                Stage::Root { effort: EFFORT }
+            },
             rng: Pcg64::seed_from_u64(seed),
             relaxed: None,
             pricing: Pricing::default(),
@@ -87,9 +95,8 @@ impl<'a> Columns<'a> {
         for (person, column) in news {
             self.master.add(person, column);
         }
-        if self.master.held.len() > POOL {
-            let best = shared.best().columns.clone();
-            self.thin(best);
+        if self.master.held.len() > POOL || self.master.served > SERVED {
+            self.thin(shared);
         }
         match self.stage {
             Stage::Warm(_) => self.warm(space, shared),
@@ -99,18 +106,29 @@ impl<'a> Columns<'a> {
         }
     }
 
-    /// Forgets the columns that are dearest at the proved prices.
-    fn thin(&mut self, best: Vec<Column>) {
-        let Some(relaxed) = &self.relaxed else { return };
+    /// Forgets the columns that are dearest at the proved prices, or at the program's own while nothing is proved: it
+    /// costs no more without them.
+    fn thin(&mut self, shared: &Shared<'_>) {
+        let relaxed = match &self.relaxed {
+            Some(relaxed) => relaxed.clone(),
+            None => match self.master.relax(shared) {
+                Ok(relaxed) => Arc::new(relaxed),
+                Err(_) => return,
+            },
+        };
         let worth = |slot: usize, column: &Column| value(column, &relaxed.prices) - relaxed.worth[slot];
         let mut held = std::mem::take(&mut self.master.held);
         held.sort_by(|a, b| worth(a.slot, &a.column).total_cmp(&worth(b.slot, &b.column)));
         let covers = self.master.covers();
         self.master = Master::new(covers, vec![0; covers.len()], self.master.people.clone());
         for held in held.into_iter().take(KEPT) {
+            if self.master.served > SERVED / 2 {
+                break;
+            }
             self.master.add(held.slot, held.column);
         }
         // Everybody keeps a plan, so that the program has an answer.
+        let best = shared.best().columns.clone();
         for (person, column) in best.into_iter().enumerate() {
             self.master.add(person, column);
         }

@@ -37,6 +37,8 @@ pub struct Master<'a> {
     base: Vec<u32>,
     pub people: Vec<usize>,
     pub held: Vec<Held>,
+    /// By the columns held, all together.
+    pub served: usize,
     seen: HashSet<(usize, Vec<u16>)>,
     model: Option<Model>,
     /// On solving the model.
@@ -110,6 +112,7 @@ impl<'a> Master<'a> {
             base,
             people,
             held: Vec::new(),
+            served: 0,
             seen: HashSet::new(),
             model: Some(model),
             spent: Duration::ZERO,
@@ -131,6 +134,7 @@ impl<'a> Master<'a> {
         let factors = column.serves.iter().map(|&cover| (self.cover_rows[cover as usize], 1.0));
         let factors: Vec<_> = factors.chain([(self.slot_rows[slot], 1.0)]).collect();
         let Ok(col) = model.try_add_column(column.cost as f64, 0.0.., factors) else { return false };
+        self.served += column.serves.len();
         self.held.push(Held { slot, column, col, barred: false });
         true
     }

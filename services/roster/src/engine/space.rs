@@ -52,6 +52,11 @@ pub trait Space {
     fn steps(&self) -> (usize, usize);
     fn best(&mut self, ask: &Ask<'_>) -> Found;
 
+    /// Whether [`Space::loose`] costs much less than [`Space::best`].
+    fn loosens(&self) -> bool {
+        false
+    }
+
     /// The same at less cost and with less certainty: the prices of rules are kept from question to question, and move
     /// by `step` for each that the plan before went beyond them. None where there is no plan, or no time.
     fn loose(&mut self, person: usize, prices: &[f64], _step: f64, stop: &dyn Fn() -> bool) -> Option<Loose> {

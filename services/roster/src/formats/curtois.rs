@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::text::{Line, Sections, Wrong, fields, number, shown};
+use crate::daily::Daily;
 use crate::model::{Before, Code, Cover, OFF, Person, Problem, Roster, Shift};
 
 /// Weights beyond this would be somebody's mistake.
@@ -47,6 +48,17 @@ pub fn read(text: &str) -> Result<Problem, Wrong> {
     days_off(&sections, &mut problem, &person_names)?;
     requests(&sections, &mut problem, &person_names, &shift_names)?;
     covers(&sections, &mut problem, &shift_names)?;
+    for (person, &(line, _)) in sections.lines("SECTION_STAFF").iter().enumerate() {
+        if !Daily::fits(&problem, person) {
+            let rules = &problem.people[person];
+            let refusal = format!(
+                "{days} days with up to {} shifts in a row, each of {} kinds, are more than can be held",
+                rules.longest_run,
+                problem.shifts.len()
+            );
+            return Err(Wrong::new(line, refusal));
+        }
+    }
     Ok(problem)
 }
 

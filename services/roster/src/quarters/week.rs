@@ -59,6 +59,11 @@ impl Week {
         inside: &Inside,
     ) -> Option<(f64, Vec<(usize, usize)>)> {
         let rules = &problem.rules;
+        // Nobody can work more than that.
+        let most = most.min(rules.longest * (problem.days + 1));
+        if least > most {
+            return None;
+        }
         let (runs, width) = (rules.days_in_a_row + 1, most + 1);
         let row = |slot: usize, run: usize| (slot * runs + run) * width;
         let total = self.slots.len();

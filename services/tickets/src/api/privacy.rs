@@ -10,6 +10,7 @@ use proto::tickets::v1 as pb;
 use proto::tickets::v1::export_customer_response::Piece as Sent;
 use proto::tickets::v1::privacy_service_server::PrivacyService;
 use tenantdb::TenantTx;
+use tenantdb::export::{LONGEST_PART, in_time};
 use tokio::sync::mpsc;
 use tonic::{Request, Response, Status};
 
@@ -48,7 +49,7 @@ impl Privacy {
         checks.require(!request.seller_id.is_empty(), "seller_id", "must name the seller");
         checks.finish()?;
         let scope = caller.view(&request.seller_id)?;
-        let turn = self.desk.deps.db.turn_to_export().await?;
+        let turn = self.desk.deps.db.turn_to_export_part_of(scope.provider_id()).await?;
         let mut tx = self.desk.deps.db.begin(&scope).await?;
         store::privacy::stand_still(&mut tx).await?;
         let found = store::customers::find(&mut tx, id).await?.ok_or(Fault::NotFound("customer"))?;
@@ -57,7 +58,7 @@ impl Privacy {
             let told = tokio::select! {
                 // Who goes away ends the work.
                 () = pieces.closed() => return,
-                told = read_out(tx, found.seller, found.value.id, &pieces) => told,
+                told = in_time(LONGEST_PART, read_out(tx, found.seller, found.value.id, &pieces)) => told,
             };
             drop(turn);
             if let Err(fault) = told {

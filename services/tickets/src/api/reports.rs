@@ -12,6 +12,7 @@ use kit::{Caller, Checks, Fault, SellerId};
 use proto::tickets::v1 as pb;
 use proto::tickets::v1::reports_service_server::ReportsService;
 use tenantdb::TenantTx;
+use tenantdb::export::{LONGEST_PART, in_time};
 use tokio::sync::mpsc;
 use tonic::{Request, Response, Status};
 
@@ -121,8 +122,9 @@ impl Reports {
         checks.require(!request.seller_id.is_empty(), "seller_id", "must name the seller");
         let (first, end) = span(&mut checks, "", &request.first_date, &request.last_date);
         checks.finish()?;
-        let turn = self.desk.deps.db.turn_to_export().await?;
-        let mut tx = self.desk.deps.db.begin(&caller.view(&request.seller_id)?).await?;
+        let scope = caller.view(&request.seller_id)?;
+        let turn = self.desk.deps.db.turn_to_export_part_of(scope.provider_id()).await?;
+        let mut tx = self.desk.deps.db.begin(&scope).await?;
         // Everything is read as it stands at one moment.
         store::privacy::stand_still(&mut tx).await?;
         let sellers = store::sums::counted(&mut tx).await?;
@@ -132,7 +134,7 @@ impl Reports {
             let checked = tokio::select! {
                 // Who goes away ends the work.
                 () = told.closed() => return,
-                checked = check_all(tx, seller.id, first, end, &told) => checked,
+                checked = in_time(LONGEST_PART, check_all(tx, seller.id, first, end, &told)) => checked,
             };
             drop(turn);
             if let Err(fault) = checked {

@@ -89,24 +89,26 @@ pub async fn put(
     Ok(())
 }
 
-/// Begins to ask for a token, unless somebody else does.
+/// Begins to ask for a token, unless somebody else does, or got one since it was read when the last was got. What is
+/// read after it is what the last left.
 pub async fn hold(
     tx: &mut TenantTx,
     account: ChannelAccountId,
-    holder: Uuid,
-    until: Timestamp,
+    (holder, until): (Uuid, Timestamp),
+    renewed_at: Option<Timestamp>,
 ) -> Result<bool, Failure> {
     let (provider, seller, now) = (tx.provider().0, tx.seller()?.0, tx.now());
     let done = sqlx::query!(
         "update tickets.mail_oauth set holder = $4, held_until = $5
           where provider_id = $1 and seller_id = $2 and channel_account_id = $3
-            and (held_until is null or held_until <= $6)",
+            and (held_until is null or held_until <= $6) and renewed_at is not distinct from $7",
         provider,
         seller,
         account.0,
         holder,
         until.to_sqlx() as _,
         now.to_sqlx() as _,
+        renewed_at.map(|at| at.to_sqlx()) as _,
     )
     .execute(tx.conn())
     .await?;

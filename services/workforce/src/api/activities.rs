@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 
 use kit::wire::{etag, timestamp};
 use kit::{Caller, Checks, Fault, Id, SellerId, UserId};
+use planner::activity::{Kind, LENGTHS, LONGEST_WINDOW};
+use planner::record::{ActivityGroup, ActivityId, KeptActivity};
 use proto::workforce::v1 as wire;
 use proto::workforce::v1::activities_service_server::ActivitiesService;
 use tenantdb::TenantTx;
 use tonic::{Request, Response, Status};
 
 use super::{Api, convert, unary_service};
-use crate::domain::activity::{Kind, LENGTHS, LONGEST_WINDOW};
-use crate::domain::record::{ActivityGroup, ActivityId, KeptActivity};
 use crate::domain::refusal::Refusal;
 use crate::store::activities::{self, ActivityKey};
 use crate::store::people;

@@ -5,6 +5,13 @@ use jiff::civil::Date;
 use kit::ids::Uuid;
 use kit::wire::{etag, timestamp};
 use kit::{Caller, Checks, Fault, Id, UserId};
+use planner::agent::{Absence, Duty};
+use planner::breaks::MOST as MOST_BREAKS;
+use planner::change::{Difference, differences};
+use planner::civil;
+use planner::record::{
+    Proposal, ProposalId, ProposalLine, ProposalState, ScheduleId, Shift, ShiftId, TimeOff, TimeOffId,
+};
 use proto::types::v1::TimeRange;
 use proto::workforce::v1 as wire;
 use proto::workforce::v1::shift_changes_service_server::ShiftChangesService;
@@ -13,13 +20,6 @@ use tonic::{Request, Response, Status};
 
 use super::{Api, convert, unary_service};
 use crate::changing::{self, Edit, Why};
-use crate::domain::agent::{Absence, Duty};
-use crate::domain::breaks::MOST as MOST_BREAKS;
-use crate::domain::change::{Difference, differences};
-use crate::domain::civil;
-use crate::domain::record::{
-    Proposal, ProposalId, ProposalLine, ProposalState, ScheduleId, Shift, ShiftId, TimeOff, TimeOffId,
-};
 use crate::domain::refusal::Refusal;
 use crate::settling;
 use crate::store::changes::{self, ChangeKey};

@@ -2,17 +2,16 @@
 
 use jiff::Timestamp;
 use kit::wire::{etag, timestamp};
-use proto::types::v1::TimeRange;
-use proto::workforce::v1 as wire;
-
-use crate::domain::activity::{Kind, Session};
-use crate::domain::breaks::PlannedBreak;
-use crate::domain::civil;
-use crate::domain::record::{
+use planner::activity::{Kind, Session};
+use planner::breaks::PlannedBreak;
+use planner::civil;
+use planner::record::{
     Employment, Forecast, ForecastSeries, Requirement, RequirementSeries, Schedule, ScheduleState, Shift, Shortfall,
     Staff, TimeOff, Volume,
 };
-use crate::domain::rules::RuleSet;
+use planner::rules::RuleSet;
+use proto::types::v1::TimeRange;
+use proto::workforce::v1 as wire;
 
 /// The instant of so many seconds.
 pub fn stamp(at: i64) -> Timestamp {
@@ -53,7 +52,7 @@ pub fn employment(of: &Employment, staff: Option<&Staff>) -> wire::Employment {
     });
     let languages = staff.map(|staff| {
         let skills = staff.skills();
-        let enough = skills.languages.into_iter().filter(|(_, level)| crate::domain::agent::Level::B2 <= *level);
+        let enough = skills.languages.into_iter().filter(|(_, level)| planner::agent::Level::B2 <= *level);
         enough.map(|(tag, _)| tag).collect()
     });
     wire::Employment {
@@ -81,6 +80,8 @@ pub fn employment(of: &Employment, staff: Option<&Staff>) -> wire::Employment {
         min_work_before_break_seconds: of.break_plan.before,
         min_work_between_breaks_seconds: of.break_plan.between,
         min_work_after_break_seconds: of.break_plan.after,
+        holiday_region: of.holiday_region.clone(),
+        works_on_holidays: of.works_on_holidays,
     }
 }
 
@@ -119,6 +120,10 @@ pub fn rule_set(rules: &RuleSet) -> wire::RuleSet {
             end: civil::clock_text(night.until),
             work_above_seconds: night.work_above,
             max_day_seconds: night.max_day,
+        }),
+        sundays: rules.sundays.map(|sundays| wire::SundayRule {
+            free_in_year: sundays.free_in_year,
+            holidays_count_twice: sundays.holidays_count_twice,
         }),
     }
 }

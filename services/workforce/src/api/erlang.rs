@@ -1,10 +1,10 @@
 //! The Erlang calculator.
 
 use kit::{Caller, Fault};
+use planner::erlang::{self, Definition, Figures, Load, MAX_SERVERS, Refusal, Target};
 use proto::workforce::v1 as wire;
 
 use super::Api;
-use crate::domain::erlang::{self, Definition, Figures, Load, MAX_SERVERS, Refusal, Target};
 use crate::plan::Wanted;
 
 impl Api {

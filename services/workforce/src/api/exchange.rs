@@ -6,6 +6,11 @@ use jiff::Timestamp;
 use kit::ids::Uuid;
 use kit::wire::{etag, timestamp};
 use kit::{Caller, Checks, Fault, UserId};
+use planner::agent::Duty;
+use planner::change::{self, extended, shortened};
+use planner::record::{
+    BidState, Offer, OfferId, OfferKind, Schedule, ScheduleId, Shift, ShiftId, Swap, SwapId, SwapState,
+};
 use proto::workforce::v1 as wire;
 use proto::workforce::v1::shift_exchange_service_server::ShiftExchangeService;
 use tenantdb::TenantTx;
@@ -14,11 +19,6 @@ use tonic::{Request, Response, Status};
 use super::changes::{read_time, time};
 use super::{Api, convert, unary_service};
 use crate::changing::{self, Edit, Why};
-use crate::domain::agent::Duty;
-use crate::domain::change::{self, extended, shortened};
-use crate::domain::record::{
-    BidState, Offer, OfferId, OfferKind, Schedule, ScheduleId, Shift, ShiftId, Swap, SwapId, SwapState,
-};
 use crate::domain::refusal::Refusal;
 use crate::store::exchange::{self, Bid};
 use crate::store::planning::NewestKey;
@@ -114,7 +114,7 @@ impl Api {
         let schedule = changing::lock(&mut tx, mine.schedule).await?;
         self.refuse_late(&mut tx, std::iter::once(&mine).chain(&theirs).map(|shift| shift.duty.start)).await?;
         let edits = edits(user, &mine, to_user, theirs.as_ref());
-        changing::judge(&mut tx, &schedule, &edits, false).await.map_err(|fault| discreet(fault, user))?;
+        changing::judge(&mut tx, &schedule, &edits, "swap").await.map_err(|fault| discreet(fault, user))?;
         let swap = Swap {
             id: self.deps.clock.new_id::<SwapId>(),
             version: 1,
@@ -268,7 +268,7 @@ impl Api {
         let theirs = swap.to.map(|(id, times)| same(id, swap.to_user, times)).transpose()?;
         self.refuse_late(tx, std::iter::once(mine).chain(theirs).map(|shift| shift.duty.start)).await?;
         let edits = edits(swap.from.0, mine, swap.to_user, theirs);
-        changing::judge(tx, &schedule, &edits, false).await?;
+        changing::judge(tx, &schedule, &edits, "swap").await?;
         Ok((schedule, edits))
     }
 
@@ -508,7 +508,7 @@ impl Api {
                 Edit { user, removed: Some(shift), added: left }
             }
         };
-        changing::judge(tx, schedule, std::slice::from_ref(&edit), false).await?;
+        changing::judge(tx, schedule, std::slice::from_ref(&edit), offer.kind.word()).await?;
         Ok(edit)
     }
 

@@ -26,6 +26,7 @@ impl Explain for Refusal {
             | Refusal::Full { .. }
             | Refusal::NoSeat { .. }
             | Refusal::Unattended { .. }
+            | Refusal::ActivityChanged { .. }
             | Refusal::Attends { .. }
             | Refusal::FixedShifts { .. }
             | Refusal::Overlap { .. } => Code::FailedPrecondition,
@@ -52,6 +53,7 @@ impl Explain for Refusal {
             Refusal::Full { .. } => "LIMIT_REACHED",
             Refusal::NoSeat { .. } => "NO_SEAT",
             Refusal::Unattended { .. } => "UNATTENDED",
+            Refusal::ActivityChanged { .. } => "ACTIVITY_CHANGED",
             Refusal::Attends { .. } => "ATTENDS_ACTIVITY",
             Refusal::FixedShifts { .. } => "FIXED_SHIFTS",
             Refusal::Overlap { .. } => "SCHEDULE_OVERLAP",
@@ -77,7 +79,10 @@ impl Explain for Refusal {
             Refusal::RulesBroken { user, rule, day } => {
                 vec![("user_id", user.to_string()), ("rule", rule.name().to_owned()), ("day", day.to_string())]
             }
-            Refusal::Unattended { title, .. } | Refusal::Attends { title } => vec![("activity", title.clone())],
+            Refusal::Unattended { title, .. } | Refusal::ActivityChanged { title } => {
+                vec![("activity", title.clone())]
+            }
+            Refusal::Attends { user, title } => vec![("user_id", user.to_string()), ("activity", title.clone())],
             Refusal::NoSeat { site, at } => vec![("site", site.clone()), ("time", at.to_string())],
             Refusal::FixedShifts { user, rule, limit, shifts } => vec![
                 ("user_id", user.to_string()),

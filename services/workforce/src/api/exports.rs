@@ -10,6 +10,9 @@ use jiff::tz::TimeZone;
 use kit::ids::Uuid;
 use kit::wire::timestamp;
 use kit::{Caller, Checks, Fault, Id, ProviderId, Scope, UserId};
+use planner::civil;
+use planner::files;
+use planner::record::{ScheduleId, Shift};
 use proto::workforce::v1 as wire;
 use proto::workforce::v1::schedule_export_service_server::ScheduleExportService;
 use tenantdb::TenantTx;
@@ -17,9 +20,6 @@ use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
 
 use super::Api;
-use crate::domain::civil;
-use crate::domain::files;
-use crate::domain::record::{ScheduleId, Shift};
 use crate::store::{feed, people, schedule, shift};
 
 /// About how large a piece is.

@@ -3,6 +3,9 @@
 use jiff::civil::Date;
 use kit::wire::{etag, timestamp};
 use kit::{Caller, Checks, Fault, UserId};
+use planner::agent::Absence;
+use planner::leave::{Allowance, Half, Used};
+use planner::record::{Leave, LeaveId, LeaveState, TimeOff, TimeOffId};
 use proto::workforce::v1 as wire;
 use proto::workforce::v1::leave_service_server::LeaveService;
 use tenantdb::TenantTx;
@@ -10,9 +13,6 @@ use tonic::{Request, Response, Status};
 
 use super::{Api, convert, unary_service};
 use crate::changing;
-use crate::domain::agent::Absence;
-use crate::domain::leave::{Allowance, Half, Used};
-use crate::domain::record::{Leave, LeaveId, LeaveState, TimeOff, TimeOffId};
 use crate::domain::refusal::Refusal;
 use crate::store::planning::NewestKey;
 use crate::store::{leave, people};

@@ -1,12 +1,12 @@
 //! What agents have seen of the changes of their shifts.
 
 use kit::{Caller, Checks, Fault};
+use planner::record::ScheduleId;
 use proto::workforce::v1 as wire;
 use proto::workforce::v1::notices_service_server::NoticesService;
 use tonic::{Request, Response, Status};
 
 use super::{Api, unary_service};
-use crate::domain::record::ScheduleId;
 use crate::store::notices;
 
 unary_service! { NoticesService:

@@ -3,14 +3,14 @@
 use jiff::ToSpan;
 use kit::ids::Uuid;
 use kit::{Caller, Checks, Fault, Id, UserId};
+use planner::agent::{Absence, Contract};
+use planner::breaks::{self, BreakPlan, PlannedBreak};
+use planner::civil::{self, Window};
+use planner::record::{Employment, TimeOff, TimeOffId};
+use planner::rules;
 use proto::workforce::v1 as wire;
 
 use super::{Api, convert};
-use crate::domain::agent::{Absence, Contract};
-use crate::domain::breaks::{self, BreakPlan, PlannedBreak};
-use crate::domain::civil::{self, Window};
-use crate::domain::record::{Employment, TimeOff, TimeOffId};
-use crate::domain::rules;
 use crate::store::people::{self, TimeOffFilter, TimeOffKey};
 
 const HOUR: i64 = 3_600;
@@ -196,6 +196,9 @@ pub(super) fn read_employment(checks: &mut Checks, user: UserId, given: &wire::E
     if civil::zone(&given.zone).is_err() {
         checks.refuse("employment.zone", "must be an IANA time zone such as Europe/Rome");
     }
+    let region = &given.holiday_region;
+    let known = region.is_empty() || holidays::knows(region);
+    checks.require(known, "employment.holiday_region", "must be a country such as IT or a region such as DE-BY");
     Employment {
         user,
         version: 1,
@@ -207,6 +210,8 @@ pub(super) fn read_employment(checks: &mut Checks, user: UserId, given: &wire::E
         availability,
         starts_on,
         ends_on,
+        holiday_region: region.clone(),
+        works_on_holidays: given.works_on_holidays,
         updated_at: jiff::Timestamp::UNIX_EPOCH,
     }
 }

@@ -2,13 +2,13 @@
 
 use kit::wire::{etag, timestamp};
 use kit::{Caller, Checks, Fault, Id, SellerId};
+use planner::proof::Figure;
+use planner::record::{KeptProof, ProofState, ScheduleId, ScheduleState};
 use proto::workforce::v1 as wire;
 use proto::workforce::v1::schedule_proof_service_server::ScheduleProofService;
 use tonic::{Request, Response, Status};
 
 use super::{Api, unary_service};
-use crate::domain::proof::Figure;
-use crate::domain::record::{KeptProof, ProofState, ScheduleId, ScheduleState};
 use crate::domain::refusal::Refusal;
 use crate::store::{proof, schedule};
 

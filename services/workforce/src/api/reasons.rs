@@ -3,7 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 use kit::{Caller, Checks, Fault, Id, SellerId, UserId};
+use planner::agent::{Agent, Duty, Level};
+use planner::conflict::{self, Nobody};
+use planner::model::{Grid, Model, Need};
+use planner::path::OFF;
+use planner::record::{Known, Schedule, ScheduleId, ScheduleState, Shortfall, Staff};
+use planner::why::{self, Reason};
+use planner::{civil, words};
 use proto::types::v1::TimeRange;
 use proto::workforce::v1 as wire;
 use proto::workforce::v1::schedule_reasons_service_server::ScheduleReasonsService;
@@ -13,14 +21,7 @@ use tonic::{Request, Response, Status};
 use super::people::read_employment;
 use super::{Api, convert, unary_service};
 use crate::changing;
-use crate::domain::agent::{Agent, Duty, Level};
-use crate::domain::conflict::{self, Nobody};
-use crate::domain::model::{Grid, Model, Need};
-use crate::domain::path::OFF;
-use crate::domain::record::{Schedule, ScheduleId, ScheduleState, Shortfall, Staff};
 use crate::domain::refusal::Refusal;
-use crate::domain::why::{self, Reason};
-use crate::domain::words;
 use crate::inputs;
 use crate::seating::{self, Seating, Without};
 use crate::store::{people, schedule};
@@ -158,6 +159,11 @@ pub(super) struct Board {
 }
 
 impl Board {
+    /// The days whose public holidays matter.
+    fn around(&self) -> (Date, Date) {
+        (civil::later(self.schedule.first_day, -7), civil::later(self.schedule.last_day(), 7))
+    }
+
     pub(super) async fn read(tx: &mut TenantTx, id: ScheduleId) -> Result<Board, Fault> {
         let schedule = schedule::get(tx, id).await?.ok_or(Fault::NotFound("schedule"))?;
         match schedule.state {
@@ -313,7 +319,7 @@ struct Given {
     like: Option<UserId>,
     languages: Vec<String>,
     sellers: Vec<SellerId>,
-    contract: Option<crate::domain::record::Employment>,
+    contract: Option<planner::record::Employment>,
     site: String,
 }
 
@@ -357,9 +363,9 @@ impl Given {
             _ => self.site,
         };
         let mut agent = match (self.contract, like) {
-            (Some(contract), _) => {
-                contract.planned(Vec::new(), Vec::new()).ok_or_else(|| wrong("employment", "must name a known zone"))?
-            }
+            (Some(contract), _) => contract
+                .planned(board.around(), Known::default())
+                .ok_or_else(|| wrong("employment", "must name a known zone"))?,
             (None, Some(like)) => why::like(like),
             (None, None) => return Err(wrong("employment", "must be given")),
         };
@@ -539,6 +545,7 @@ fn reason(of: Reason) -> wire::AbsenceReason {
         Reason::WeeklyRest => wire::AbsenceReason::WeeklyRest,
         Reason::DaysInRow => wire::AbsenceReason::DaysInRow,
         Reason::DaysInWeek => wire::AbsenceReason::DaysInWeek,
+        Reason::FreeSundays => wire::AbsenceReason::FreeSundays,
         Reason::Free => wire::AbsenceReason::Free,
     }
 }

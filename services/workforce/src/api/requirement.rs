@@ -1,11 +1,11 @@
 //! Requirements: from a forecast to people per interval.
 
 use kit::{Caller, Checks, Fault, Id, SellerId};
+use planner::record::{ForecastId, Requirement, RequirementId};
 use prost::Message;
 use proto::workforce::v1 as wire;
 
 use super::{Api, convert};
-use crate::domain::record::{ForecastId, Requirement, RequirementId};
 use crate::plan::{Plan, asked};
 use crate::store::floor;
 use crate::store::planning::{self, NewestKey};

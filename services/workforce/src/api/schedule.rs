@@ -5,6 +5,13 @@ use std::time::Duration;
 
 use jiff::civil::Date;
 use kit::{Caller, Checks, Fault, Id, SellerId, UserId};
+use planner::agent::{Agent, Duty};
+use planner::check;
+use planner::civil;
+use planner::coverage::onto_grid;
+use planner::former::Comparison;
+use planner::model::{Grid, MAX_NEEDS, Need};
+use planner::record::{Requirement, RequirementId, Schedule, ScheduleId, ScheduleState, Shift, ShiftId, Solved};
 use proto::events::v1::SchedulePublished;
 use proto::events::v1::envelope::Body;
 use proto::workforce::v1 as wire;
@@ -14,18 +21,11 @@ use tonic::Status;
 
 use super::{Api, convert};
 use crate::changing;
-use crate::domain::agent::{Agent, Duty};
-use crate::domain::check;
-use crate::domain::civil;
-use crate::domain::coverage::onto_grid;
-use crate::domain::former::Comparison;
-use crate::domain::model::{Grid, MAX_NEEDS, Need};
-use crate::domain::record::{Requirement, RequirementId, Schedule, ScheduleId, ScheduleState, ShiftId, Solved};
 use crate::domain::refusal::Refusal;
 use crate::seating::{self, Without};
 use crate::store::planning::{self, NewestKey};
-use crate::store::{floor, people, proof, schedule, shift};
-use crate::{inputs, starting};
+use crate::store::{floor, people, proof, schedule, seats, shift};
+use crate::{attending, inputs, starting};
 
 /// A watcher looks this often, and hears something at least this often.
 const LOOK: Duration = Duration::from_millis(400);
@@ -224,8 +224,9 @@ impl Api {
             return Err(Refusal::State { state: found.state, wanted: "published" }.into());
         }
         let replaced = replaced_by(&mut tx, &found).await?;
-        refuse_unlawful(&mut tx, &found, &replaced).await?;
-        refuse_seatless(&mut tx, &found, &replaced).await?;
+        let shifts = shift::of_schedule(&mut tx, id, None, None, i64::from(i32::MAX)).await?;
+        refuse_unlawful(&mut tx, &found, &shifts, &replaced).await?;
+        refuse_seatless(&mut tx, &found, &shifts, &replaced).await?;
         changing::published(&mut tx, &found, &replaced, caller.user().map(|user| user.0), now).await?;
         for old in &replaced {
             schedule::set_state(&mut tx, *old, ScheduleState::Superseded, None).await?;
@@ -280,12 +281,17 @@ async fn replaced_by(tx: &mut TenantTx, draft: &Schedule) -> Result<Vec<Schedule
 }
 
 /// Refuses a draft with more people than seats.
-async fn refuse_seatless(tx: &mut TenantTx, draft: &Schedule, replaced: &[ScheduleId]) -> Result<(), Fault> {
+async fn refuse_seatless(
+    tx: &mut TenantTx,
+    draft: &Schedule,
+    shifts: &[Shift],
+    replaced: &[ScheduleId],
+) -> Result<(), Fault> {
     let without = Without { schedules: replaced, ..Without::default() };
     let days = (draft.first_day, draft.last_day());
+    seats::lock(tx).await?;
     let Some(seating) = seating::read(tx, days, &draft.users, without).await? else { return Ok(()) };
-    let shifts = shift::of_schedule(tx, draft.id, None, None, i64::from(i32::MAX)).await?;
-    let placed: Vec<(UserId, Duty)> = shifts.into_iter().map(|one| (one.user, one.duty)).collect();
+    let placed: Vec<(UserId, Duty)> = shifts.iter().map(|one| (one.user, one.duty.clone())).collect();
     Ok(seating.refuse(&placed)?)
 }
 
@@ -312,27 +318,31 @@ async fn refuse_start(tx: &mut TenantTx, asked: &Schedule) -> Result<(), Fault> 
 }
 
 /// Judges every shift once more, by the rules and facts of now.
-async fn refuse_unlawful(tx: &mut TenantTx, draft: &Schedule, replaced: &[ScheduleId]) -> Result<(), Fault> {
-    let shifts = shift::of_schedule(tx, draft.id, None, None, i64::from(i32::MAX)).await?;
-    let mut of_user: BTreeMap<UserId, Vec<_>> = BTreeMap::new();
+async fn refuse_unlawful(
+    tx: &mut TenantTx,
+    draft: &Schedule,
+    shifts: &[Shift],
+    replaced: &[ScheduleId],
+) -> Result<(), Fault> {
+    let mut of_user: BTreeMap<UserId, Vec<Duty>> = draft.users.iter().map(|user| (*user, Vec::new())).collect();
     for one in shifts {
-        of_user.entry(one.user).or_default().push(one.duty);
+        of_user.entry(one.user).or_default().push(one.duty.clone());
     }
     let users: Vec<UserId> = of_user.keys().copied().collect();
     if users.is_empty() {
         return Ok(());
     }
     people::lock(tx, &users).await?;
-    let agents = inputs::agents(tx, &users, draft.first_day, draft.last_day(), replaced).await?;
-    let agents: BTreeMap<UserId, &Agent> = agents.iter().map(|agent| (agent.user, agent)).collect();
-    for (user, duties) in &of_user {
+    let here = inputs::agents(tx, &users, draft.first_day, draft.last_day(), replaced).await?;
+    let agents: BTreeMap<UserId, &Agent> = here.iter().map(|agent| (agent.user, agent)).collect();
+    for (user, duties) in of_user.iter().filter(|(_, duties)| !duties.is_empty()) {
         let agent = agents.get(user).ok_or(Refusal::Gone { user: *user })?;
         let found = check::broken(agent, duties, draft.first_day, draft.last_day());
         if let Some(first) = found.first() {
             return Err(Refusal::RulesBroken { user: *user, rule: first.rule, day: first.day }.into());
         }
     }
-    Ok(())
+    attending::refuse_outdated(tx, draft, &here, shifts).await
 }
 
 /// The demand of the requirements on the schedule's grid, merged by seller and language.
@@ -419,7 +429,7 @@ impl Wanted {
         let solve_seconds = checks.range("solve_seconds", seconds, 1..=600);
         checks.range("max_iterations", request.max_iterations, 0..=i64::MAX);
         checks.count("requirement_ids", request.requirement_ids.len(), 1..=200);
-        checks.count("user_ids", request.user_ids.len(), 0..=crate::domain::model::MAX_PEOPLE);
+        checks.count("user_ids", request.user_ids.len(), 0..=planner::model::MAX_PEOPLE);
         let mut requirements: Vec<RequirementId> =
             request.requirement_ids.iter().take(200).map(|id| checks.id("requirement_ids", id)).collect();
         let mut users: Vec<UserId> = request.user_ids.iter().take(5_000).map(|id| checks.id("user_ids", id)).collect();

@@ -2,13 +2,13 @@
 
 use kit::wire::{etag, timestamp};
 use kit::{Caller, Checks, Fault};
+use planner::civil::{self, Window};
+use planner::record::KeptSeats;
 use proto::workforce::v1 as wire;
 use proto::workforce::v1::seats_service_server::SeatsService;
 use tonic::{Request, Response, Status};
 
 use super::{Api, unary_service};
-use crate::domain::civil::{self, Window};
-use crate::domain::record::KeptSeats;
 use crate::domain::refusal::Refusal;
 use crate::store::seats::{self, MOST_SITES};
 

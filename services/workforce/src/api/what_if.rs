@@ -5,6 +5,13 @@ use std::time::Duration;
 
 use jiff::civil::Date;
 use kit::{Caller, Checks, Fault, SellerId, UserId};
+use planner::agent::{Agent, Duty};
+use planner::civil;
+use planner::coverage::coverage;
+use planner::model::{Grid, Need};
+use planner::proof::{self, Line, Stream};
+use planner::record::ScheduleId;
+use planner::what_if::{Added, Lent, Trial, daily, day, tried};
 use proto::workforce::v1 as wire;
 use proto::workforce::v1::what_if_service_server::WhatIfService;
 use simulator::Control;
@@ -14,13 +21,6 @@ use super::changes::read_time;
 use super::proof::figure;
 use super::{Api, convert, unary_service};
 use crate::changing;
-use crate::domain::agent::{Agent, Duty};
-use crate::domain::civil;
-use crate::domain::coverage::coverage;
-use crate::domain::model::{Grid, Need};
-use crate::domain::proof::{self, Line, Stream};
-use crate::domain::record::ScheduleId;
-use crate::domain::what_if::{Added, Lent, Trial, daily, day, tried};
 use crate::promised::{self, Asked};
 use crate::store::schedule;
 

@@ -2,16 +2,16 @@
 
 use kit::wire::timestamp;
 use kit::{Caller, Checks, Fault, Id, UserId};
+use planner::civil::{self, Window};
+use planner::record::{KeptPolicy, KeptWish, ScheduleId, WishId};
+use planner::taste::{self, NIGHT, Policy, Told, UNPOPULAR, WEEKEND, Wish};
 use proto::workforce::v1 as wire;
 use proto::workforce::v1::wishes_service_server::WishesService;
 use tonic::{Request, Response, Status};
 
 use super::reasons::Board;
 use super::{Api, unary_service};
-use crate::domain::civil::{self, Window};
-use crate::domain::record::{KeptPolicy, KeptWish, ScheduleId, WishId};
 use crate::domain::refusal::Refusal;
-use crate::domain::taste::{self, NIGHT, Policy, Told, UNPOPULAR, WEEKEND, Wish};
 use crate::inputs;
 use crate::store::wishes::{self, WishKey};
 

@@ -3,10 +3,9 @@
 use jiff::Timestamp;
 use jiff::civil::Date;
 use kit::UserId;
+use planner::check::Rule;
+use planner::record::{ScheduleId, ScheduleState};
 use thiserror::Error;
-
-use super::check::Rule;
-use super::record::{ScheduleId, ScheduleState};
 
 /// A refused request.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -98,9 +97,17 @@ pub enum Refusal {
         /// Who cannot.
         users: Vec<UserId>,
     },
+    /// A draft with something to attend that is not so any more.
+    #[error("{title:?} is another one now than this schedule was made with; solve it again")]
+    ActivityChanged {
+        /// What it is called.
+        title: String,
+    },
     /// Somebody who has something to attend in a shift.
     #[error("{title:?} is attended in that shift")]
     Attends {
+        /// Who attends.
+        user: UserId,
         /// What it is called.
         title: String,
     },

@@ -3,10 +3,9 @@
 use jiff::Timestamp;
 use kit::ids::Uuid;
 use kit::{SellerId, UserId};
+use planner::activity::Kind;
+use planner::record::{ActivityGroup, ActivityId, KeptActivity};
 use tenantdb::{At, Failure, TenantTx, ToSqlx};
-
-use crate::domain::activity::Kind;
-use crate::domain::record::{ActivityGroup, ActivityId, KeptActivity};
 
 /// Where a list of activities begins: start of the window, id.
 pub type ActivityKey = (Timestamp, Uuid);

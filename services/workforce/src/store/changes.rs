@@ -4,14 +4,14 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use kit::UserId;
 use kit::ids::Uuid;
+use planner::agent::Duty;
+use planner::change::{Difference, between};
+use planner::record::{Proposal, ProposalId, ProposalLine, ProposalState, ScheduleId, ShiftId};
 use tenantdb::{At, Failure, TenantTx, ToSqlx};
 
 use super::planning::NewestKey;
 use super::shift::{edges, ranges};
 use super::{inconsistent, inside};
-use crate::domain::agent::Duty;
-use crate::domain::change::{Difference, between};
-use crate::domain::record::{Proposal, ProposalId, ProposalLine, ProposalState, ScheduleId, ShiftId};
 
 fn stamp(second: i64) -> At {
     Timestamp::from_second(second).unwrap_or(Timestamp::MAX).to_sqlx()

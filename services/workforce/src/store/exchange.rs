@@ -3,13 +3,13 @@
 use jiff::Timestamp;
 use kit::UserId;
 use kit::ids::Uuid;
+use planner::agent::Duty;
+use planner::record::{BidState, Offer, OfferId, OfferKind, ScheduleId, ShiftId, Swap, SwapId, SwapState};
 use tenantdb::{At, Failure, TenantTx, ToSqlx};
 
 use super::inconsistent;
 use super::inside;
 use super::planning::NewestKey;
-use crate::domain::agent::Duty;
-use crate::domain::record::{BidState, Offer, OfferId, OfferKind, ScheduleId, ShiftId, Swap, SwapId, SwapState};
 
 fn stamp(second: i64) -> At {
     Timestamp::from_second(second).unwrap_or(Timestamp::MAX).to_sqlx()

@@ -4,11 +4,11 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use kit::ids::Uuid;
 use kit::{SellerId, UserId};
+use planner::realtime::Tolerance;
+use planner::record::{Alert, AlertId, Exception, ExceptionId};
 use tenantdb::{Failure, TenantTx, ToSqlx};
 
 use super::planning::NewestKey;
-use crate::domain::realtime::Tolerance;
-use crate::domain::record::{Alert, AlertId, Exception, ExceptionId};
 
 /// The tolerances with their version; none until somebody changed them.
 pub async fn policy(tx: &mut TenantTx) -> Result<Option<(Tolerance, i64)>, Failure> {

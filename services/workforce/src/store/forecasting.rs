@@ -4,13 +4,13 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use kit::SellerId;
 use kit::ids::Uuid;
+use planner::history_file::Rows;
+use planner::known_days::{Effect, Event, SellerCalendar};
+use planner::record::{EventId, Volume};
 use tenantdb::{At, Failure, TenantTx, ToSqlx};
 
 use super::inconsistent;
 use super::volume::{VolumeKey, VolumeRow};
-use crate::domain::history_file::Rows;
-use crate::domain::known_days::{Effect, Event, SellerCalendar};
-use crate::domain::record::{EventId, Volume};
 
 /// A seller's calendar with its version; none until something was set.
 pub async fn calendar(tx: &mut TenantTx, seller: SellerId) -> Result<Option<(SellerCalendar, i64)>, Failure> {
@@ -180,7 +180,7 @@ pub async fn import(tx: &mut TenantTx, told: &Rows, now: Timestamp) -> Result<(i
     let channels: Vec<String> = told.keys().map(|key| key.2.clone()).collect();
     let offered: Vec<i64> = told.values().map(|row| row.offered).collect();
     let timed: Vec<i64> = told.values().map(|row| row.handle_seconds.map_or(0, |_| row.offered)).collect();
-    let seconds = |row: &crate::domain::history_file::Told| row.handle_seconds.unwrap_or(0.0) * row.offered as f64;
+    let seconds = |row: &planner::history_file::Told| row.handle_seconds.unwrap_or(0.0) * row.offered as f64;
     let seconds: Vec<i64> = told.values().map(|row| seconds(row).round() as i64).collect();
     let row = sqlx::query!(
         r#"with told as (

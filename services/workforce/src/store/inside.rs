@@ -2,14 +2,14 @@
 
 use kit::SellerId;
 use kit::ids::Uuid;
+use planner::activity::{Kind, Session};
+use planner::agent::Duty;
+use planner::record::ActivityId;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tenantdb::Failure;
 
 use super::inconsistent;
-use crate::domain::activity::{Kind, Session};
-use crate::domain::agent::Duty;
-use crate::domain::record::ActivityId;
 
 /// Seconds since the epoch.
 #[derive(Serialize, Deserialize)]

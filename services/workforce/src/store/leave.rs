@@ -4,12 +4,12 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use kit::UserId;
 use kit::ids::Uuid;
+use planner::leave::{Allowance, Half, Used};
+use planner::record::{Leave, LeaveId, LeaveState, TimeOffId};
 use tenantdb::{Failure, TenantTx, ToSqlx};
 
 use super::inconsistent;
 use super::planning::NewestKey;
-use crate::domain::leave::{Allowance, Half, Used};
-use crate::domain::record::{Leave, LeaveId, LeaveState, TimeOffId};
 
 /// An agent's allowance of a year with its version, locked: whoever asks or decides comes one after the other.
 pub async fn lock_allowance(tx: &mut TenantTx, user: UserId, year: i32) -> Result<Option<(Allowance, i64)>, Failure> {

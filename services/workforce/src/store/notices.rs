@@ -4,12 +4,12 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use kit::UserId;
 use kit::ids::Uuid;
+use planner::change::Difference;
+use planner::record::ScheduleId;
 use tenantdb::{Failure, TenantTx, ToSqlx};
 
 use super::changes::{Noted, noted_time};
 use super::inside;
-use crate::domain::change::Difference;
-use crate::domain::record::ScheduleId;
 
 /// Changes of an agent's days in published schedules that she has not seen, by day and version.
 pub async fn unseen(

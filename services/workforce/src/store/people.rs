@@ -4,12 +4,11 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use kit::ids::Uuid;
 use kit::{SellerId, UserId};
+use planner::agent::{Absence, Contract};
+use planner::breaks::{BreakPlan, PlannedBreak};
+use planner::civil::Window;
+use planner::record::{Employment, Staff, TimeOff, TimeOffId};
 use tenantdb::{At, Failure, TenantTx, ToSqlx};
-
-use crate::domain::agent::{Absence, Contract};
-use crate::domain::breaks::{BreakPlan, PlannedBreak};
-use crate::domain::civil::Window;
-use crate::domain::record::{Employment, Staff, TimeOff, TimeOffId};
 
 /// Keeps what the staff directory told, unless something newer is known.
 pub async fn keep_staff(tx: &mut TenantTx, staff: &Staff) -> Result<(), Failure> {
@@ -122,7 +121,7 @@ pub async fn employments(
                 min_shift_seconds, max_shift_seconds, max_days_in_row, window_weekdays, window_starts, window_ends,
                 starts_on, ends_on, updated_at, break_lengths, break_paids, break_work_aboves, break_window_starts,
                 break_window_ends, break_earliests, break_latests, work_before_break, work_between_breaks,
-                work_after_break
+                work_after_break, holiday_region, works_on_holidays
            from workforce.employment
           where provider_id = $1 and ($2::uuid[] = '{}' or user_id = any ($2))
             and ($3::uuid is null or $3 < user_id)
@@ -170,6 +169,8 @@ pub async fn employments(
                 .collect(),
             starts_on: row.starts_on.to_jiff(),
             ends_on: row.ends_on.map(|day| day.to_jiff()),
+            holiday_region: row.holiday_region,
+            works_on_holidays: row.works_on_holidays,
             updated_at: row.updated_at.to_jiff(),
         }
     });
@@ -209,9 +210,9 @@ pub async fn keep_employment(tx: &mut TenantTx, employment: &Employment) -> Resu
                  min_shift_seconds, max_shift_seconds, max_days_in_row, window_weekdays, window_starts, window_ends,
                  starts_on, ends_on, updated_at, break_lengths, break_paids, break_work_aboves, break_window_starts,
                  break_window_ends, break_earliests, break_latests, work_before_break, work_between_breaks,
-                 work_after_break)
+                 work_after_break, holiday_region, works_on_holidays)
          values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23,
-                 $24, $25, $26)
+                 $24, $25, $26, $27, $28)
          on conflict on constraint employment_pk do update
             set version = employment.version + 1, zone = excluded.zone, rule_set = excluded.rule_set,
                 rule_set_version = excluded.rule_set_version, min_week_seconds = excluded.min_week_seconds,
@@ -224,7 +225,8 @@ pub async fn keep_employment(tx: &mut TenantTx, employment: &Employment) -> Resu
                 break_window_starts = excluded.break_window_starts, break_window_ends = excluded.break_window_ends,
                 break_earliests = excluded.break_earliests, break_latests = excluded.break_latests,
                 work_before_break = excluded.work_before_break, work_between_breaks = excluded.work_between_breaks,
-                work_after_break = excluded.work_after_break
+                work_after_break = excluded.work_after_break, holiday_region = excluded.holiday_region,
+                works_on_holidays = excluded.works_on_holidays
          returning version",
         provider.0,
         employment.user.0,
@@ -252,6 +254,8 @@ pub async fn keep_employment(tx: &mut TenantTx, employment: &Employment) -> Resu
         plan.before,
         plan.between,
         plan.after,
+        employment.holiday_region,
+        employment.works_on_holidays,
     )
     .fetch_one(tx.conn())
     .await?;

@@ -3,9 +3,8 @@
 use jiff::Timestamp;
 use kit::SellerId;
 use kit::ids::Uuid;
+use planner::record::{Forecast, ForecastId, ForecastSeries, Requirement, RequirementId, RequirementSeries};
 use tenantdb::{Failure, TenantTx, ToSqlx};
-
-use crate::domain::record::{Forecast, ForecastId, ForecastSeries, Requirement, RequirementId, RequirementSeries};
 
 /// Where a list, newest first, begins.
 pub type NewestKey = (Timestamp, Uuid);

@@ -3,11 +3,11 @@
 use jiff::Timestamp;
 use kit::SellerId;
 use kit::ids::Uuid;
+use planner::proof::Figure;
+use planner::record::{KeptProof, ProofLine, ProofState, ScheduleId};
 use tenantdb::{Failure, TenantTx, ToSqlx};
 
 use super::inconsistent;
-use crate::domain::proof::Figure;
-use crate::domain::record::{KeptProof, ProofLine, ProofState, ScheduleId};
 
 fn kept(figure: &Option<Figure>) -> Vec<f64> {
     let Some(figure) = figure else { return Vec::new() };

@@ -4,14 +4,14 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use kit::ids::Uuid;
 use kit::{SellerId, UserId};
+use planner::former::Comparison;
+use planner::model::Need;
+use planner::record::{RequirementId, Schedule, ScheduleId, ScheduleState, ShiftId, Shortfall, Solved};
+use planner::search::Parts;
 use tenantdb::{Failure, TenantTx, ToSqlx};
 
 use super::inconsistent;
 use super::planning::NewestKey;
-use crate::domain::former::Comparison;
-use crate::domain::model::Need;
-use crate::domain::record::{RequirementId, Schedule, ScheduleId, ScheduleState, ShiftId, Shortfall, Solved};
-use crate::domain::search::Parts;
 
 /// Keeps a new schedule with its demand; it is due at once.
 pub async fn insert(tx: &mut TenantTx, schedule: &Schedule, needs: &[Need]) -> Result<(), Failure> {

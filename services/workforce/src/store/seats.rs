@@ -1,10 +1,9 @@
 //! Seats at sites.
 
 use jiff::Timestamp;
+use planner::civil::Window;
+use planner::record::KeptSeats;
 use tenantdb::{Failure, TenantTx, ToSqlx};
-
-use crate::domain::civil::Window;
-use crate::domain::record::KeptSeats;
 
 /// Sites of which something is kept.
 pub const MOST_SITES: i64 = 200;
@@ -37,6 +36,18 @@ pub async fn list(tx: &mut TenantTx) -> Result<Vec<KeptSeats>, Failure> {
         }
     });
     Ok(sites.collect())
+}
+
+/// Locks the seats of all sites: whoever places somebody sees what others placed. Taken after the agents' contracts.
+pub async fn lock(tx: &mut TenantTx) -> Result<(), Failure> {
+    let provider = tx.provider();
+    sqlx::query!(
+        "select site from workforce.site_seats where provider_id = $1 order by site for no key update",
+        provider.0,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(())
 }
 
 /// Keeps the seats of a site; the new version, or none when `seen` is not the current one.

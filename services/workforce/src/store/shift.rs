@@ -4,11 +4,10 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use kit::ids::Uuid;
 use kit::{SellerId, UserId};
+use planner::activity::{Kind, Session};
+use planner::agent::Duty;
+use planner::record::{ActivityId, ScheduleId, Shift, ShiftId};
 use tenantdb::{At, Failure, TenantTx, ToSqlx};
-
-use crate::domain::activity::{Kind, Session};
-use crate::domain::agent::Duty;
-use crate::domain::record::{ActivityId, ScheduleId, Shift, ShiftId};
 
 fn stamp(second: i64) -> At {
     Timestamp::from_second(second).unwrap_or(Timestamp::MAX).to_sqlx()
@@ -192,6 +191,36 @@ pub async fn live(
     .fetch_all(tx.conn())
     .await?;
     Ok(rows.into_iter().map(Shift::from).collect())
+}
+
+/// Sundays from a day to another on which users have published work by their clock, by user and day; shifts of the
+/// `replaced` schedules do not count.
+pub async fn live_sundays(
+    tx: &mut TenantTx,
+    users: &[UserId],
+    (first, last): (Date, Date),
+    replaced: &[ScheduleId],
+) -> Result<Vec<(UserId, Date)>, Failure> {
+    let provider = tx.provider();
+    let users: Vec<Uuid> = users.iter().map(|user| user.0).collect();
+    let replaced: Vec<Uuid> = replaced.iter().map(|schedule| schedule.0).collect();
+    let rows = sqlx::query!(
+        r#"select distinct user_id, (day + (7 - extract(isodow from day)::int4)) as "sunday!"
+             from workforce.shift
+            where provider_id = $1 and live and user_id = any ($2) and $3::date - 1 <= day and day <= $4
+              and not schedule_id = any ($5)
+              and (extract(isodow from day) = 7
+                   or extract(isodow from day) = 6 and ((day + 1)::timestamp at time zone zone) < ends_at)
+            order by user_id, 2"#,
+        provider.0,
+        &users,
+        first.to_sqlx() as _,
+        last.to_sqlx() as _,
+        &replaced,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(rows.into_iter().map(|row| (UserId(row.user_id), row.sunday.to_jiff())).collect())
 }
 
 /// Makes the shifts of a schedule visible to agents, or hides them.

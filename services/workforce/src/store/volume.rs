@@ -2,10 +2,9 @@
 
 use jiff::Timestamp;
 use kit::ids::Uuid;
+use planner::proof::Spread;
+use planner::record::Volume;
 use tenantdb::{At, Failure, TenantTx, ToSqlx};
-
-use crate::domain::proof::Spread;
-use crate::domain::record::Volume;
 
 /// A contact that came in, was answered, or both.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,11 +3,10 @@
 use jiff::Timestamp;
 use kit::UserId;
 use kit::ids::Uuid;
+use planner::civil::Window;
+use planner::record::{KeptPolicy, KeptWish, WishId};
+use planner::taste::{Policy, Wish};
 use tenantdb::{Failure, TenantTx, ToSqlx};
-
-use crate::domain::civil::Window;
-use crate::domain::record::{KeptPolicy, KeptWish, WishId};
-use crate::domain::taste::{Policy, Wish};
 
 /// Keeps a wish.
 pub async fn insert(tx: &mut TenantTx, kept: &KeptWish) -> Result<(), Failure> {

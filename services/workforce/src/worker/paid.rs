@@ -1,27 +1,27 @@
 //! Settles paid hours: when a day is over and after every correction, an agent's paid time is
 //! divided among the sellers she worked for, and what changed is told.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use jiff::civil::{Date, Weekday};
 use jiff::tz::TimeZone;
 use kit::{Scope, SellerId};
+use planner::adherence::merged;
+use planner::agent::Duty;
+use planner::hours::HourClass;
+use planner::paid::Part;
+use planner::realtime::{common, minus};
+use planner::record::Exception;
+use planner::{civil, hours, paid as divide};
 use proto::events::v1::envelope::Body;
 use proto::events::v1::{AgentDaySettled, HandledTime, PaidHoursRecorded};
 use tenantdb::service::Deps;
 use tenantdb::{Due, Failure, TenantTx};
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::activity::Session;
-use crate::domain::adherence::merged;
-use crate::domain::agent::Duty;
-use crate::domain::paid::Part;
-use crate::domain::realtime::{common, minus};
-use crate::domain::record::Exception;
-use crate::domain::{civil, paid as divide};
 use crate::store::floor::{self, ExceptionFilter};
-use crate::store::{paid, shift};
+use crate::store::{paid, people, shift};
 
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 const BATCH: i64 = 100;
@@ -69,6 +69,9 @@ async fn settle(deps: &Deps, due: &Due) -> Result<(), Failure> {
     let zone = civil::zone(&day.zone).unwrap_or(TimeZone::UTC);
     let (from, to) = (civil::midnight(day.day, &zone), civil::midnight(civil::later(day.day, 1), &zone));
     let handled = paid::handled(&mut tx, day.user, day.day).await?;
+    let told = paid::told(&mut tx, day.user, day.day).await?;
+    let contract = people::employment(&mut tx, day.user).await?;
+    let is_holiday = contract.is_some_and(|contract| holidays::rests(&contract.holiday_region, day.day));
     let planned = shift::live(&mut tx, &[day.user], civil::later(day.day, -1), day.day, None, 10).await?;
     let planned: Vec<Duty> = planned.into_iter().map(|shift| shift.duty).collect();
     // Whether a break or a session around midnight is paid shows in the whole of its shift.
@@ -84,54 +87,67 @@ async fn settle(deps: &Deps, due: &Due) -> Result<(), Failure> {
     // she worked.
     let sessions = divide::attended(&planned, &presence);
     let in_sessions = sessions.iter().map(|session| (session.from, session.to));
-    let ranges = merged(presence.into_iter().chain(excused).chain(rested).chain(in_sessions).map(clip).collect());
-    let worked: i64 = ranges.iter().map(|(from, to)| to - from).sum();
+    let paid = merged(presence.into_iter().chain(excused).chain(rested).chain(in_sessions).map(clip).collect());
     // What is attended for one seller is that seller's; the rest is divided.
-    let length = |session: &Session| clip((session.from, session.to));
-    let charged = sessions.iter().filter_map(|session| Some((session.charged?, length(session))));
-    let charged: Vec<(SellerId, i64)> = charged.map(|(seller, (from, to))| (seller, (to - from).max(0))).collect();
-    let alone: i64 = charged.iter().map(|(_, seconds)| seconds).sum();
-    let mut parts = divide::charge(divide::divide(worked - alone, &handled), &charged);
-    // Who was charged before a correction, and is not any more.
-    let known = |parts: &[Part<SellerId>], seller: &SellerId| parts.iter().any(|part| part.seller == *seller);
-    let gone = handled.iter().map(|(seller, _)| *seller).filter(|seller| !known(&parts, seller));
-    let gone: Vec<_> = gone.map(|seller| Part { seller, paid: 0, productive: 0 }).collect();
-    parts.extend(gone);
-    for part in parts {
+    let classes = hours::of_day(day.day, &zone, is_holiday);
+    let classes = hours::divide(&classes, &paid, &sessions, |session| session.charged, &handled);
+    let mut parts: BTreeMap<SellerId, Vec<(HourClass, Part<SellerId>)>> = BTreeMap::new();
+    for of in &classes {
+        for part in &of.parts {
+            parts.entry(part.seller).or_default().push((of.class, *part));
+        }
+    }
+    // Hours that were told before a correction, and are not any more.
+    for (seller, class) in told {
+        let own = parts.entry(seller).or_default();
+        if !own.iter().any(|(known, _)| *known == class) {
+            own.push((class, Part { seller, paid: 0, productive: 0 }));
+        }
+    }
+    let at: Timestamp = to.min(now);
+    let key = format!("{}:{}", day.user, day.day);
+    for (seller, parts) in parts {
         // One seller a transaction, so that the event is the seller's. Told again after a crash,
         // an unchanged part tells nothing.
-        let mut tx = deps.db.begin(&Scope::of_event(due.provider, Some(part.seller))).await?;
-        let revision = paid::keep_part(&mut tx, day.user, day.day, part.seller, part.paid, part.productive).await?;
-        let Some(revision) = revision else { continue };
-        let told = PaidHoursRecorded {
-            user_id: day.user.to_string(),
-            date: day.day.to_string(),
-            paid_seconds: part.paid,
-            productive_seconds: part.productive,
-            hour_class: hour_class(day.day).to_owned(),
-            revision,
-        };
-        let key = format!("{}:{}", day.user, day.day);
-        let at: Timestamp = to.min(now);
-        tx.emit(key, Body::PaidHoursRecorded(told), at)?;
+        let mut tx = deps.db.begin(&Scope::of_event(due.provider, Some(seller))).await?;
+        for (class, part) in parts {
+            let Some(revision) = paid::keep_hours(&mut tx, (day.user, day.day), class, &part).await? else { continue };
+            let told = PaidHoursRecorded {
+                user_id: day.user.to_string(),
+                date: day.day.to_string(),
+                paid_seconds: part.paid,
+                productive_seconds: part.productive,
+                hour_class: class.name().to_owned(),
+                revision,
+            };
+            tx.emit(key.clone(), Body::PaidHoursRecorded(told), at)?;
+        }
         tx.commit().await?;
     }
     let mut tx = deps.db.begin(&due.scope()).await?;
-    // Once more after a crash is the same revision again.
-    let parts = handled
-        .iter()
-        .map(|(seller, seconds)| HandledTime { seller_id: seller.to_string(), handled_seconds: *seconds })
-        .collect();
-    let told = AgentDaySettled {
-        user_id: day.user.to_string(),
-        date: day.day.to_string(),
-        paid_seconds: (worked - alone).max(0),
-        parts,
-        hour_class: hour_class(day.day).to_owned(),
-        revision: day.touched,
-    };
-    tx.emit_for_provider(format!("{}:{}", day.user, day.day), Body::AgentDaySettled(told), to.min(now));
-    paid::settled(&mut tx, due.id, day.touched).await?;
+    let paid_classes: Vec<HourClass> = classes.iter().filter(|of| 0 < of.shared).map(|of| of.class).collect();
+    for class in HourClass::ALL {
+        let of = classes.iter().find(|of| of.class == class && 0 < of.shared);
+        if of.is_none() && !day.classes.contains(&class) {
+            continue;
+        }
+        // Once more after a crash is the same revision again.
+        let handled = of.into_iter().flat_map(|of| &of.handled);
+        let told = AgentDaySettled {
+            user_id: day.user.to_string(),
+            date: day.day.to_string(),
+            paid_seconds: of.map_or(0, |of| of.shared),
+            parts: handled
+                .map(|(seller, seconds)| HandledTime { seller_id: seller.to_string(), handled_seconds: *seconds })
+                .collect(),
+            hour_class: class.name().to_owned(),
+            revision: day.touched,
+        };
+        tx.emit_for_provider(key.clone(), Body::AgentDaySettled(told), at);
+    }
+    let known = day.classes.iter().filter(|class| !paid_classes.contains(class));
+    let told: Vec<HourClass> = paid_classes.iter().chain(known).copied().collect();
+    paid::settled(&mut tx, due.id, day.touched, &told).await?;
     tx.commit().await
 }
 
@@ -142,10 +158,6 @@ fn span(planned: &[Duty], from: Timestamp, to: Timestamp) -> (Timestamp, Timesta
         let at = |second, or| Timestamp::from_second(second).unwrap_or(or);
         (first.min(at(duty.start, first)), last.max(at(duty.end, last)))
     })
-}
-
-fn hour_class(day: Date) -> &'static str {
-    if day.weekday() == Weekday::Sunday { "sunday" } else { "regular" }
 }
 
 /// Paid exceptions inside the planned work of a day.

@@ -7,17 +7,17 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use kit::{Fault, SellerId};
+use planner::agent::{Agent, Duty};
+use planner::coverage::coverage;
+use planner::model::{Grid, Need};
+use planner::proof::{self, Proof, Stream};
+use planner::record::{KeptProof, ProofLine, ProofState, ScheduleId};
 use tenantdb::service::Deps;
 use tenantdb::{Due, Failure};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::changing;
-use crate::domain::agent::{Agent, Duty};
-use crate::domain::coverage::coverage;
-use crate::domain::model::{Grid, Need};
-use crate::domain::proof::{self, Proof, Stream};
-use crate::domain::record::{KeptProof, ProofLine, ProofState, ScheduleId};
 use crate::promised::{self, Asked};
 use crate::store::{proof as store, schedule};
 

@@ -9,26 +9,25 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use kit::UserId;
 use kit::ids::Uuid;
+use planner::activity::Activity;
+use planner::agent::{Agent, Duty};
+use planner::former::{self, Comparison};
+use planner::model::{Model, Need};
+use planner::record::{Schedule, ScheduleId, Shift, ShiftId, Shortfall, Solved};
+use planner::search::Parts;
+use planner::solve::{Effort, Plan, Progress, solve};
+use planner::taste::Given;
+use planner::{check, civil};
 use tenantdb::service::Deps;
 use tenantdb::{Due, Failure};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::activity::{self, Activity};
-use crate::domain::agent::{Agent, Duty};
-use crate::domain::former::{self, Comparison};
-use crate::domain::model::{Model, Need};
-use crate::domain::record::{Schedule, ScheduleId, Shift, ShiftId, Shortfall, Solved};
-use crate::domain::refusal::Refusal;
-use crate::domain::search::Parts;
-use crate::domain::solve::{Effort, Plan, Progress, solve};
-use crate::domain::taste::Given;
-use crate::domain::{check, civil};
-use crate::inputs;
 use crate::seating::{self, Seating, Without};
 use crate::starting::{self, Start};
 use crate::store::{schedule, shift};
+use crate::{attending, inputs};
 
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 const REPORT_EVERY: Duration = Duration::from_millis(500);
@@ -268,7 +267,7 @@ impl Job<'_> {
                 duty,
             }));
         }
-        if let Some(refusal) = unattended(&wanted.activities, &solution.agents, &shifts) {
+        if let Some(refusal) = attending::unattended(&wanted.activities, &solution.agents, &shifts) {
             return give_up(self.deps, self.due, self.claim, &refusal.to_string()).await;
         }
         let placed: Vec<(UserId, Duty)> = shifts.iter().map(|one| (one.user, one.duty.clone())).collect();
@@ -307,23 +306,6 @@ impl Job<'_> {
         schedule::insert_shortfalls(&mut tx, id, &shortfalls).await?;
         tx.commit().await
     }
-}
-
-/// The first activity that too few can attend, counting those who attend it in shifts published around the days; or one
-/// that the plan misplaces.
-fn unattended(activities: &[Activity], agents: &[Agent], shifts: &[Shift]) -> Option<Refusal> {
-    let mut duties: BTreeMap<UserId, Vec<Duty>> =
-        agents.iter().map(|agent| (agent.user, agent.published.clone())).collect();
-    for one in shifts {
-        duties.entry(one.user).or_default().push(one.duty.clone());
-    }
-    let roster: Vec<(UserId, &[Duty])> = duties.iter().map(|(user, duties)| (*user, &duties[..])).collect();
-    let found = activity::unheld(activities, &roster).into_iter().find(|one| one.too_few || one.misplaced)?;
-    if found.misplaced {
-        tracing::error!(activity.id = %found.activity, "the solver misplaced an activity");
-    }
-    let title = activities.iter().find(|one| one.id == found.activity).map(|one| one.title.to_string());
-    Some(Refusal::Unattended { title: title.unwrap_or_default(), users: found.missing })
 }
 
 fn solved(progress: &Progress, elapsed: Duration, step: i64) -> Solved {

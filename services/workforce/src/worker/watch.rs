@@ -6,12 +6,12 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use kit::{Fault, Scope};
+use planner::civil;
+use planner::record::{Alert, AlertId};
 use tenantdb::Due;
 use tenantdb::service::Deps;
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::civil;
-use crate::domain::record::{Alert, AlertId};
 use crate::store::floor as kept;
 use crate::store::planning;
 use crate::{floor, today};

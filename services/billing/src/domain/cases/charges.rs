@@ -3,9 +3,11 @@
 use jiff::Timestamp;
 use rust_decimal::Decimal;
 
+use super::money_rules::currency;
 use super::params::Params;
 use super::{Outcome, outcome};
 use crate::domain::models::{Used, price};
+use crate::domain::money::Rounding;
 use crate::domain::plan::{Charge, Model, Percentage};
 use crate::domain::rating::{ChargeResult, rate_charge};
 use crate::domain::usage::{Meter, Properties, Row, Single};
@@ -16,7 +18,7 @@ pub fn compute(model: &str, p: &Params<'_>, u: &Params<'_>) -> Option<Result<Out
         "volume_prorated" => volume_prorated(p, u),
         "flat" | "flat_fee" => flat(p),
         "bps" => basis_points(p, u),
-        "capacity" => capacity(p, u),
+        "capacity" => capacity(p, u, delta),
         "percentage" | "dynamic" if delta => events_by_difference(base, p, u),
         "percentage" | "dynamic" => events(base, p, u),
         "graduated_percentage_incremental" => incremental(p, u),
@@ -42,12 +44,12 @@ pub fn compute(model: &str, p: &Params<'_>, u: &Params<'_>) -> Option<Result<Out
 }
 
 fn charge(base: &str, p: &Params<'_>) -> Result<Charge, String> {
-    let flat_at_zero = |default| p.flag("flat_at_zero", default);
+    // The peers behind the table charge the first band's flat fee for nothing used as well.
+    let flat_at_zero = p.flag("flat_at_zero", true);
     let model = match base.strip_suffix("_converted").unwrap_or(base) {
-        "graduated" => Model::Graduated { tiers: p.tiers()?, flat_at_zero: flat_at_zero(true) },
-        "volume" => Model::Volume { tiers: p.tiers()?, flat_at_zero: flat_at_zero(true) },
-        // A share of nothing reaches no band, so its flat fee is not due unless the plan says so.
-        "graduated_percentage" => Model::GraduatedPercentage { tiers: p.tiers()?, flat_at_zero: flat_at_zero(false) },
+        "graduated" => Model::Graduated { tiers: p.tiers()?, flat_at_zero },
+        "volume" => Model::Volume { tiers: p.tiers()?, flat_at_zero },
+        "graduated_percentage" => Model::GraduatedPercentage { tiers: p.tiers()?, flat_at_zero },
         "package" => Model::Package {
             amount: p.num("amount")?,
             size: p.num("package_size")?,
@@ -76,7 +78,7 @@ fn result(amount: Decimal, result: &ChargeResult) -> Outcome {
 }
 
 fn by_quantity(base: &str, p: &Params<'_>, u: &Params<'_>) -> Result<Outcome, String> {
-    let got = rated(&charge(base, p)?, u.num("units")?)?;
+    let got = rated(&charge(base, p)?, units(p, u.num("units")?)?)?;
     Ok(result(got.amount + p.or("recurring", Decimal::ZERO)?, &got))
 }
 
@@ -89,15 +91,26 @@ fn by_difference(base: &str, p: &Params<'_>, u: &Params<'_>) -> Result<Outcome, 
         Some(all) => all,
         None => before + u.num("new_units")?,
     };
-    let nothing = ChargeResult::default();
     let part = Charge { minimum: None, ..charge.clone() };
-    let earlier = if before.is_zero() { nothing } else { rated(&part, before)? };
+    let earlier = if before.is_zero() { ChargeResult::default() } else { rated(&part, units(p, before)?)? };
     let billed = u.or("already_billed_amount", earlier.amount)?;
-    let got = rated(&charge, all)?;
-    let mut out = result(got.amount - billed, &got);
-    let cut = got.maximum_discount - earlier.maximum_discount;
-    out.extend(outcome(&[("maximum_discount", cut)]));
+    difference(p, &rated(&charge, units(p, all)?)?, &earlier, billed)
+}
+
+/// What is billed now. Both are rounded before they are subtracted, as they stand on invoices.
+fn difference(p: &Params<'_>, got: &ChargeResult, earlier: &ChargeResult, billed: Decimal) -> Result<Outcome, String> {
+    let mut out = result(got.amount - billed, got);
+    let rounded = |amount| currency(p).map(|c| c.round(amount, Rounding::HalfUp));
+    out.extend(outcome(&[
+        ("amount_rounded", rounded(got.amount)? - rounded(billed)?),
+        ("maximum_discount", got.maximum_discount - earlier.maximum_discount),
+    ]));
     Ok(out)
+}
+
+/// A quantity of units that are multiplied before they are priced.
+fn units(p: &Params<'_>, quantity: Decimal) -> Result<Decimal, String> {
+    Ok(quantity * p.or("multiply_by", Decimal::ONE)?)
 }
 
 /// The tier by the full quantity, the price by the prorated one.
@@ -108,12 +121,11 @@ fn volume_prorated(p: &Params<'_>, u: &Params<'_>) -> Result<Outcome, String> {
     Ok(outcome(&[("amount", got.amount)]))
 }
 
-fn capacity(p: &Params<'_>, u: &Params<'_>) -> Result<Outcome, String> {
-    let peaks = u.get("peak").and_then(serde_json::Value::as_object).ok_or("`peak` is missing")?;
-    let peaks = peaks.iter().filter_map(|(unit, v)| Some((unit.clone(), super::params::number(v)?))).collect();
-    let used = Used { peaks, ..Used::default() };
+fn capacity(p: &Params<'_>, u: &Params<'_>, delta: bool) -> Result<Outcome, String> {
+    let used = Used { peaks: u.units("peak")?, ..Used::default() };
     let got = price(&Model::Capacity { tiers: p.capacities()? }, &used).map_err(|e| e.to_string())?;
-    Ok(outcome(&[("amount", got.amount + p.or("recurring", Decimal::ZERO)?)]))
+    let billed = if delta { u.num("already_billed_amount")? } else { Decimal::ZERO };
+    Ok(outcome(&[("amount", got.amount + p.or("recurring", Decimal::ZERO)? - billed)]))
 }
 
 fn flat(p: &Params<'_>) -> Result<Outcome, String> {
@@ -141,38 +153,54 @@ fn of_events(charge: &Charge, amounts: &[Decimal]) -> Result<ChargeResult, Strin
     rate_charge(charge, amounts.iter().sum(), &rows, (1, 1)).map_err(|e| e.to_string())
 }
 
-/// rate(all) − billed, of events.
+/// rate(all) − billed, of events; what was only told as a sum is one event.
 fn events_by_difference(base: &str, p: &Params<'_>, u: &Params<'_>) -> Result<Outcome, String> {
     let charge = event_charge(base, p)?;
-    let before = u.numbers("already_billed_events").unwrap_or_default();
-    let all = match u.numbers(if base == "dynamic" { "event_amounts" } else { "events" }) {
-        Ok(all) => all,
-        Err(_) => before.iter().copied().chain(u.numbers("new_events")?).collect(),
+    let list = |names: &[&str], sum: &str| match u.named(names) {
+        name if u.has(name) => u.numbers(name).map(Some),
+        _ => Ok(u.opt(sum)?.map(|sum| vec![sum])),
+    };
+    let before = list(&["already_billed_events", "already_billed_event_amounts"], "already_billed_units")?;
+    let before = before.unwrap_or_default();
+    let all = match list(&["events", "event_amounts"], "units")? {
+        Some(all) => all,
+        None => {
+            let new = list(&["new_events", "new_event_amounts"], "new_units")?.ok_or("no events")?;
+            before.iter().copied().chain(new).collect()
+        }
     };
     let part = Charge { minimum: None, ..charge.clone() };
-    let billed = u.or("already_billed_amount", of_events(&part, &before)?.amount)?;
-    let got = of_events(&charge, &all)?;
-    Ok(result(got.amount - billed, &got))
+    let earlier = if before.is_empty() { ChargeResult::default() } else { of_events(&part, &before)? };
+    let billed = u.or("already_billed_amount", earlier.amount)?;
+    difference(p, &of_events(&charge, &all)?, &earlier, billed)
 }
 
 /// Single events with amounts, as rows in their order.
 fn events(base: &str, p: &Params<'_>, u: &Params<'_>) -> Result<Outcome, String> {
     let charge = event_charge(base, p)?;
-    let got = of_events(&charge, &u.numbers(if base == "dynamic" { "event_amounts" } else { "events" })?)?;
+    let events = match u.named(&["events", "event_amounts"]) {
+        // A sum is enough where no term is of single events.
+        name if !u.has(name) && !charge.model.needs_singles() => vec![u.num("units")?],
+        name => u.numbers(name)?,
+    };
+    let got = of_events(&charge, &events)?;
     Ok(result(got.amount, &got))
 }
 
 fn event_charge(base: &str, p: &Params<'_>) -> Result<Charge, String> {
     let model = if base == "dynamic" {
-        Model::Dynamic { multiplier: p.num("multiplier")? }
+        Model::Dynamic { multiplier: p.or("multiplier", Decimal::ONE)? }
     } else {
         Model::Percentage(Percentage {
             rate: p.num("rate")?,
             fixed: p.or("fixed_amount", Decimal::ZERO)?,
-            free_events: p.opt("free_events")?.and_then(|n| n.try_into().ok()),
-            free_amount: p.opt("free_amount")?,
-            minimum: p.opt("min")?,
-            maximum: p.opt("max")?,
+            free_events: p
+                .opt(p.named(&["free_events", "free_units_per_events"]))?
+                .map(|n| n.try_into().map_err(|_| "the free events are not a number of events"))
+                .transpose()?,
+            free_amount: p.opt(p.named(&["free_amount", "free_units_per_total_aggregation"]))?,
+            minimum: p.opt(p.named(&["min", "per_transaction_min_amount"]))?,
+            maximum: p.opt(p.named(&["max", "per_transaction_max_amount"]))?,
         })
     };
     let mut charge = Charge::plain("case", Some(Meter::Turnover), model);

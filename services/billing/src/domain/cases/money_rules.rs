@@ -35,7 +35,7 @@ pub fn compute(model: &str, p: &Params<'_>, u: &Params<'_>) -> Option<Result<Out
 }
 
 /// The table's currency where it names none: two decimal places.
-fn currency(p: &Params<'_>) -> Result<Currency, String> {
+pub fn currency(p: &Params<'_>) -> Result<Currency, String> {
     let code = p.get("currency").and_then(Value::as_str).unwrap_or("EUR");
     Currency::parse(code).map_err(text)
 }
@@ -45,31 +45,46 @@ fn text(error: impl ToString) -> String {
 }
 
 fn rounded(p: &Params<'_>, amount: Decimal) -> Result<Decimal, String> {
-    let rounding = match p.get("rounding").and_then(Value::as_str) {
-        Some("half_even") => Rounding::HalfEven,
-        _ => Rounding::HalfUp,
-    };
-    Ok(currency(p)?.round(amount, rounding))
+    Ok(currency(p)?.round(amount, rounding(p)?))
 }
 
+fn rounding(p: &Params<'_>) -> Result<Rounding, String> {
+    Ok(match p.get("rounding").and_then(Value::as_str) {
+        Some("half_even") => Rounding::HalfEven,
+        Some("half_up") | None => Rounding::HalfUp,
+        Some(other) => return Err(format!("unknown rounding `{other}`")),
+    })
+}
+
+/// Days of a trial are covered and free.
 fn flat_prorated(p: &Params<'_>, u: &Params<'_>) -> Result<Outcome, String> {
-    let exact = share(p.num("amount")?, u.int("days")?, p.int("period_days")?).map_err(text)?;
+    let days = (u.int("days")? - trial_days(p, u)?).max(0);
+    let exact = share(p.num("amount")?, days, p.int("period_days")?).map_err(text)?;
     Ok(outcome(&[("amount", rounded(p, exact)?)]))
+}
+
+fn trial_days(p: &Params<'_>, u: &Params<'_>) -> Result<i64, String> {
+    let names = ["trial_days", "trial_period"];
+    let from = if names.iter().any(|name| u.has(name)) { u } else { p };
+    from.opt(from.named(&names))?.map_or(Ok(0), |days| days.try_into().map_err(text))
 }
 
 /// The unused rest of the old price back, the rest of the new one charged.
 fn plan_change(p: &Params<'_>, u: &Params<'_>) -> Result<Outcome, String> {
-    let fraction = match u.opt("fraction_remaining")? {
-        Some(fraction) => fraction,
-        None => u.num("days_remaining")? / u.num("period_days")?,
+    let (part, whole) = match u.opt("fraction_remaining")? {
+        Some(fraction) => (fraction, Decimal::ONE),
+        None => {
+            let of = if u.has("period_days") { u } else { p };
+            (u.num(u.named(&["days_remaining", "remaining_days"]))?, of.num("period_days")?)
+        }
     };
-    let credit = -rounded(p, p.num("old")? * fraction)?;
-    let charge = rounded(p, p.num("new")? * fraction)?;
+    // Multiplied first: a fraction that does not end must not decide a half cent.
+    let credit = -rounded(p, p.num("old")? * part / whole)?;
+    let charge = rounded(p, p.num("new")? * part / whole)?;
     Ok(outcome(&[("amount", credit + charge), ("credit", credit), ("charge", charge)]))
 }
 
-fn treatment(value: &Value) -> Result<Treatment, String> {
-    let line = Params(value);
+fn treatment(line: &Params<'_>) -> Result<Treatment, String> {
     let rate = line.or("tax_percent", Decimal::ZERO)?;
     let category = match line.get("category").and_then(Value::as_str) {
         Some(category) => category.to_string(),
@@ -83,13 +98,13 @@ fn invoice_totals(p: &Params<'_>, u: &Params<'_>) -> Result<Outcome, String> {
     let currency = currency(p)?;
     let mut lines = Vec::new();
     for line in u.list("lines")? {
-        lines.push((Params(line).num("amount")?, treatment(line)?));
+        let line = u.of(line);
+        lines.push((line.num("amount")?, treatment(&line)?));
     }
-    let coupon = p.or("coupon", Decimal::ZERO)?;
     let before_tax = p.flag("coupon_before_tax", true);
     let weights: Vec<Decimal> = lines.iter().map(|(a, _)| *a).collect();
     let gross = sum(weights.iter().copied()).map_err(text)?;
-    let off = if before_tax { coupon.min(gross) } else { Decimal::ZERO };
+    let off = if before_tax { coupons(p, gross)? } else { Decimal::ZERO };
     let shares = allocate(off, &weights, currency.minor_digits()).map_err(text)?;
     for ((amount, _), share) in lines.iter_mut().zip(&shares) {
         *amount -= *share;
@@ -100,21 +115,23 @@ fn invoice_totals(p: &Params<'_>, u: &Params<'_>) -> Result<Outcome, String> {
         .collect::<Result<Vec<_>, _>>()?;
     for (name, sign) in [("document_allowance", -Decimal::ONE), ("document_charge", Decimal::ONE)] {
         if let Some(value) = p.get(name) {
-            let mut of = treatment(value)?;
+            let value = p.of(value);
+            let mut of = treatment(&value)?;
             // An allowance that names only its category belongs to that category's lines.
             if let Some((_, line)) = lines.iter().find(|(_, t)| t.category == of.category) {
-                of.rate = Params(value).or("tax_percent", line.rate)?;
+                of.rate = value.or("tax_percent", line.rate)?;
             }
-            lines.push((sign * Params(value).num("amount")?, of));
+            lines.push((sign * value.num("amount")?, of));
         }
     }
     let categories = totals(&lines, currency).map_err(text)?;
     let tax = match p.get("tax_rounding").and_then(Value::as_str) {
         Some("line") => sum(per_line.iter().copied()).map_err(text)?,
-        _ => total_tax(&categories).map_err(text)?,
+        Some("category") | None => total_tax(&categories).map_err(text)?,
+        Some(other) => return Err(format!("unknown rounding of taxes `{other}`")),
     };
     let net = sum(lines.iter().map(|(a, _)| *a)).map_err(text)?;
-    let after_tax = if before_tax { Decimal::ZERO } else { coupon.min(net + tax) };
+    let after_tax = if before_tax { Decimal::ZERO } else { coupons(p, net + tax)? };
     let mut out = outcome(&[("amount", net + tax - after_tax), ("net", net), ("tax", tax)]);
     let list = |amounts: &[Decimal]| Value::Array(amounts.iter().map(|a| Value::String(a.to_string())).collect());
     out.insert("coupon_shares".into(), list(&shares));
@@ -131,8 +148,20 @@ fn invoice_totals(p: &Params<'_>, u: &Params<'_>) -> Result<Outcome, String> {
     Ok(out)
 }
 
+/// What one coupon or several take off an amount, one after another and never more than there is.
+fn coupons(p: &Params<'_>, amount: Decimal) -> Result<Decimal, String> {
+    let fixed = if p.has("coupons") { p.numbers("coupons")? } else { vec![p.or("coupon", Decimal::ZERO)?] };
+    let (mut left, _) = apply_credit(amount, sum(fixed).map_err(text)?);
+    if let Some(percent) = p.opt("coupon_percent")? {
+        left = apply_credit(left, rounded(p, left * percent / Decimal::ONE_HUNDRED)?).0;
+    }
+    Ok(amount - left)
+}
+
 fn vat_category(p: &Params<'_>, u: &Params<'_>) -> Result<Outcome, String> {
     let (taxable, rate, currency) = (u.num("taxable")?, p.num("rate")?, currency(p)?);
+    // Both documents are computed, whichever are asked for.
+    u.get("sign");
     let amount = tax_on(taxable, rate, currency).map_err(text)?;
     let credit = tax_on(-taxable, rate, currency).map_err(text)?;
     Ok(outcome(&[("amount", amount), ("credit", credit)]))
@@ -143,12 +172,15 @@ fn eu_vat(p: &Params<'_>, u: &Params<'_>) -> Result<Outcome, String> {
         country: p.text("seller_country")?,
         vat_id: p.get("seller_vat").and_then(Value::as_str).unwrap_or(p.text("seller_country")?),
     };
-    let country = p.text("buyer_country")?;
+    // Greece's VAT ids begin with EL.
+    let country = p.text("buyer_country").map(|c| if c == "EL" { "GR" } else { c })?;
     let check = match p.get("buyer_vat_valid").and_then(Value::as_bool) {
         Some(true) => VatCheck::Valid,
         Some(false) => VatCheck::Invalid,
         None => VatCheck::NotChecked,
     };
+    // Which id it is changes nothing, only whether it is valid.
+    p.get("buyer_vat");
     let buyer = Taxpayer { country, vat_id: if check == VatCheck::Valid { country } else { "" } };
     let on = match p.get("date").or(u.get("date")).and_then(Value::as_str) {
         Some(date) => date.parse().map_err(text)?,
@@ -170,8 +202,15 @@ fn eu_vat(p: &Params<'_>, u: &Params<'_>) -> Result<Outcome, String> {
 }
 
 fn prorated_commitment(p: &Params<'_>, u: &Params<'_>) -> Result<(Decimal, Decimal, Decimal), String> {
-    let exact = share(p.num("commitment")?, u.int("days")?, p.int("period_days")?).map_err(text)?;
-    let prorated = rounded(p, exact)?;
+    let whole = p.opt("period_days")?.map(i64::try_from).transpose().map_err(text)?;
+    let days = u.opt("days")?.map(i64::try_from).transpose().map_err(text)?;
+    let (days, whole) = match (days, whole) {
+        (None, None) => (1, 1),
+        (None, Some(whole)) => (whole, whole),
+        (Some(_), None) => return Err("`period_days` is missing".into()),
+        (Some(days), Some(whole)) => (days, whole),
+    };
+    let prorated = rounded(p, share(p.num("commitment")?, days, whole).map_err(text)?)?;
     let fees = sum(u.numbers("fees")?).map_err(text)?;
     Ok((prorated, fees, true_up(prorated, fees)))
 }
@@ -185,11 +224,18 @@ fn commitment_invoice(p: &Params<'_>, u: &Params<'_>) -> Result<Outcome, String>
     let (_, fees, rest) = prorated_commitment(p, u)?;
     let net = fees + rest;
     let tax = tax_on(net, p.or("tax_percent", Decimal::ZERO)?, currency(p)?).map_err(text)?;
-    Ok(outcome(&[("amount", net + tax), ("true_up", rest), ("net", net), ("tax", tax)]))
+    let (due, _) = apply_credit(net + tax, credits(u)?);
+    Ok(outcome(&[("amount", due), ("total", net + tax), ("true_up", rest), ("net", net), ("tax", tax)]))
+}
+
+/// Credit notes that stand against an invoice.
+fn credits(u: &Params<'_>) -> Result<Decimal, String> {
+    let notes = if u.has("credit_notes") { u.numbers("credit_notes")? } else { Vec::new() };
+    Ok(sum(notes).map_err(text)? + u.or("credit_note_total", Decimal::ZERO)?)
 }
 
 fn credit_applied(u: &Params<'_>) -> Result<Outcome, String> {
-    let (due, left) = apply_credit(u.num("invoice_total")?, u.num("credit_note_total")?);
+    let (due, left) = apply_credit(u.num("invoice_total")?, credits(u)?);
     Ok(outcome(&[("amount", due), ("credit_left", left), ("remaining_credit", left)]))
 }
 
@@ -199,24 +245,38 @@ fn credit_note_prorated(p: &Params<'_>, u: &Params<'_>) -> Result<Outcome, Strin
     Ok(outcome(&[("amount", net + tax), ("net", net), ("tax", tax)]))
 }
 
+/// A part of an invoice back; of a discounted one, as much less as the discount took off.
 fn credit_note_partial(p: &Params<'_>, u: &Params<'_>) -> Result<Outcome, String> {
     let currency = currency(p)?;
-    let (whole, rate) = (p.num("invoice_net")?, p.num("tax_percent")?);
+    let (gross, rate) = (p.num("invoice_net")?, p.num("tax_percent")?);
+    let off = coupons(p, gross)?;
+    let discount = |part: Decimal| match off.is_zero() {
+        true => Ok(off),
+        false => part.checked_mul(off).map(|x| currency.round(x / gross, Rounding::HalfUp)).ok_or("too large"),
+    };
+    let whole = gross - off;
     let whole_tax = tax_on(whole, rate, currency).map_err(text)?;
     let before = u.or("already_credited_net", Decimal::ZERO)?;
     let tax_before = u.or("already_credited_tax", tax_on(before, rate, currency).map_err(text)?)?;
     let left = (whole - before, whole_tax - tax_before);
-    let net = u.num("credited_net")?;
+    let asked = u.num("credited_net")?;
+    let adjustment = discount(asked)?;
+    let net = asked - adjustment;
     if net > left.0 {
         return Err("credits exceed the invoice".into());
     }
     let tax = credited_tax(net, rate, left, currency).map_err(text)?;
-    Ok(outcome(&[("amount", net + tax), ("net", net), ("tax", tax)]))
+    Ok(outcome(&[("amount", net + tax), ("net", net), ("tax", tax), ("coupons_adjustment", adjustment)]))
 }
 
 fn currency_convert(p: &Params<'_>, u: &Params<'_>) -> Result<Outcome, String> {
-    let digits = u32::try_from(p.int("to_minor_digits")?).map_err(text)?;
-    let amount = convert(u.num("amount")?, p.num("rate")?, digits, Rounding::HalfUp).map_err(text)?;
+    let digits = match p.get("to_currency").and_then(Value::as_str) {
+        Some(code) if !p.has("to_minor_digits") => Currency::parse(code).map_err(text)?.minor_digits(),
+        _ => u32::try_from(p.int("to_minor_digits")?).map_err(text)?,
+    };
+    // The amount is told without its own currency's places.
+    p.get("from_currency");
+    let amount = convert(u.num("amount")?, p.num("rate")?, digits, rounding(p)?).map_err(text)?;
     Ok(outcome(&[("amount", amount)]))
 }
 

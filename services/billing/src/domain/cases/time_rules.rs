@@ -9,7 +9,9 @@ use serde_json::Value;
 
 use super::params::{Params, number};
 use super::{Outcome, outcome};
-use crate::domain::period::{Cycle, Interval, billing_days, cycles_in_advance, local_date, parse_zone, weighted_sum};
+use crate::domain::period::{
+    Cycle, Interval, billing_days, cycles_in_advance, local_date, parse_zone, start_of, weighted_sum,
+};
 
 pub fn compute(model: &str, p: &Params<'_>, u: &Params<'_>) -> Option<Result<Outcome, String>> {
     Some(match model {
@@ -41,22 +43,20 @@ fn date(p: &Params<'_>, name: &str) -> Result<Date, String> {
     p.text(name)?.parse().map_err(text)
 }
 
-/// The first billing day on or after the start anchors the cycles.
+/// The billing day of the start's month begins a cycle, or comes a whole cycle later if it is past.
 fn proration_cycles(p: &Params<'_>, u: &Params<'_>) -> Result<Outcome, String> {
     let start = date(u, "start")?;
     let day = i8::try_from(p.int("bill_cycle_day")?).map_err(text)?;
     let in_month = |of: Date| of.first_of_month().with().day(day.min(of.days_in_month())).build().map_err(text);
-    let mut first = in_month(start)?;
-    if first < start {
-        let next = start.last_of_month().tomorrow().map_err(text)?;
-        first = in_month(next)?;
-    }
-    // An anchor on the wanted day of the month, so that a clamped first day does not stick.
-    let mut anchor = first;
-    while anchor.day() != day {
-        let before = Cycle { anchor: first.first_of_month(), interval: interval(p)? };
-        anchor = in_month(before.nth(-1).map_err(text)?.from)?;
-        first = anchor;
+    // An anchor whose month is long enough for the day, so that a clamped one does not stick.
+    let months = Cycle { anchor: start.first_of_month(), interval: interval(p)? };
+    let mut anchor = in_month(start)?;
+    for n in 1..=12 {
+        let Ok(month) = months.nth(-n) else { break };
+        let earlier = in_month(month.from)?;
+        if earlier.day() > anchor.day() {
+            anchor = earlier;
+        }
     }
     let cycle = Cycle { anchor, interval: interval(p)? };
     let end = u.get("end").and_then(Value::as_str).map(str::parse).transpose().map_err(text)?;
@@ -64,13 +64,14 @@ fn proration_cycles(p: &Params<'_>, u: &Params<'_>) -> Result<Outcome, String> {
     Ok(outcome(&[("cycles", cycles)]))
 }
 
-fn instant(p: &Params<'_>, name: &str) -> Result<Timestamp, String> {
-    p.text(name)?.parse().map_err(text)
-}
-
 fn days(p: &Params<'_>, u: &Params<'_>) -> Result<Outcome, String> {
     let zone = parse_zone(p.text("timezone")?).map_err(text)?;
-    let days = billing_days(instant(u, "from")?, instant(u, "to")?, &zone);
+    // A date alone is local.
+    let instant = |name| match u.text(name)? {
+        day if day.len() == 10 => day.parse().map(|day| start_of(day, &zone)).map_err(text),
+        time => loose_instant(time),
+    };
+    let days = billing_days(instant("from")?, instant("to")?, &zone);
     Ok(outcome(&[("days", Decimal::from(days))]))
 }
 
@@ -133,7 +134,9 @@ fn weighted(p: &Params<'_>, u: &Params<'_>) -> Result<Outcome, String> {
         loose_instant(bound)
     };
     let (start, end) = (bound(0)?, bound(1)?);
-    let mut deltas = vec![(start, u.or("initial_value", p.or("initial_value", Decimal::ZERO)?)?)];
+    let names = ["initial_value", "initial"];
+    let from = if names.iter().any(|name| u.has(name)) { u } else { p };
+    let mut deltas = vec![(start, from.or(from.named(&names), Decimal::ZERO)?)];
     for pair in u.list("deltas")? {
         let at = loose_instant(pair.get(0).and_then(Value::as_str).ok_or("no time")?)?;
         deltas.push((at, pair.get(1).and_then(number).ok_or("no delta")?));

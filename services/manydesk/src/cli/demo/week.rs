@@ -88,6 +88,8 @@ async fn employ(workforce: &mut WorkforceServiceClient<Transport>, user_id: &str
         min_week_seconds: 30 * HOUR,
         max_week_seconds: 40 * HOUR,
         starts_on: "2025-01-01".to_owned(),
+        holiday_region: "PT".to_owned(),
+        works_on_holidays: true,
         ..Employment::default()
     };
     let request = UpsertEmploymentRequest {

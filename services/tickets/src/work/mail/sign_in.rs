@@ -43,15 +43,15 @@ impl Desk {
             let Some(connection) = store::connections::one(&mut tx, account).await? else { return Ok(Ok(None)) };
             let connection = connection.value;
             let Some(server) = server(&connection, of) else { return Ok(Ok(None)) };
-            let sealed = store::connections::secrets(&mut tx, account).await?;
+            let mut sealed = store::connections::secrets(&mut tx, account).await?;
             let (provider, seller) = (tx.provider(), tx.seller()?);
-            let opened = |of: Use| {
+            let open = |sealed: &[(Use, Vec<u8>)], of: Use| {
                 let found = sealed.iter().find(|(found, _)| *found == of);
                 let opened = found.map(|(_, sealed)| self.mail.open(&place(provider, seller, account, of), sealed));
                 opened.transpose().map_err(|broken| Trouble::new(Reason::Secret, broken))
             };
             let oauth = match (server.sign_in, &connection.oauth) {
-                (SignIn::Password, _) => return Ok(opened(of).map(|found| found.map(Credential::Password))),
+                (SignIn::Password, _) => return Ok(open(&sealed, of).map(|found| found.map(Credential::Password))),
                 (SignIn::OAuth, Some(oauth)) => oauth,
                 (SignIn::OAuth, None) => {
                     return Ok(Err(Trouble::new(Reason::Grant, "it is not said how access tokens are got")));
@@ -61,7 +61,7 @@ impl Desk {
             if oauth.standing.is_good(now)
                 && let Some(renewed_at) = oauth.standing.renewed_at
             {
-                match opened(Use::OAuthAccess) {
+                match open(&sealed, Use::OAuthAccess) {
                     Err(trouble) => return Ok(Err(trouble)),
                     Ok(Some(token)) => return Ok(Ok(Some(Credential::Token(token, renewed_at)))),
                     Ok(None) => {}
@@ -71,7 +71,8 @@ impl Desk {
                 return Ok(Err(trouble));
             }
             let holder = self.deps.clock.new_uuid();
-            if !store::mail_oauth::hold(&mut tx, account, holder, later(now, ASKED * 2)).await? {
+            let lease = (holder, later(now, ASKED * 2));
+            if !store::mail_oauth::hold(&mut tx, account, lease, oauth.standing.renewed_at).await? {
                 drop(tx);
                 if until < Instant::now() + LOOK_EVERY {
                     return Ok(Err(Trouble::new(Reason::Timeout, "an access token is being asked for")));
@@ -79,7 +80,9 @@ impl Desk {
                 sleep(LOOK_EVERY).await;
                 continue;
             }
-            let secrets = (opened(Use::OAuthClient), opened(Use::OAuthRefresh));
+            // A refresh token that was read before may have been used meanwhile, and is good once.
+            sealed = store::connections::secrets(&mut tx, account).await?;
+            let secrets = (open(&sealed, Use::OAuthClient), open(&sealed, Use::OAuthRefresh));
             tx.commit().await?;
             let asked = match secrets {
                 (Ok(client), Ok(refresh)) => {
