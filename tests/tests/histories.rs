@@ -5,7 +5,7 @@
 //! `engine::machine`. `MANYDESK_HISTORIES` asks for more of them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
@@ -41,6 +41,8 @@ const SELLERS: u64 = 2;
 const STEPS: usize = 40;
 /// Histories at the same time: each is a provider of its own.
 const BESIDE: usize = 12;
+/// A replica is gone after so many steps of all of them, now the one and now the other.
+const STEPS_TO_A_CRASH: usize = 90;
 const PACE: Pace =
     Pace { lease: Duration::from_millis(500), follow: Duration::from_millis(50), beat: Duration::from_millis(120) };
 
@@ -66,6 +68,10 @@ struct World {
     db: TenantDb,
     clock: Clock,
     replicas: RwLock<Vec<Replica>>,
+    /// Which of them led a provider's engine when last asked.
+    leads: RwLock<BTreeMap<ProviderId, usize>>,
+    /// Steps of all histories.
+    steps: AtomicUsize,
     raw: PgPool,
     _cluster: TemporaryCluster,
 }
@@ -109,7 +115,7 @@ impl World {
         let db = TenantDb::open(&settings, clock.clone(), Hints::new(Hints::shared())).await.expect("the database");
         let replicas = RwLock::new((0..2).map(|_| Replica::start(&db, &clock)).collect());
         let raw = PgPoolOptions::new().max_connections(4).connect(&admin).await.expect("the database");
-        World { db, clock, replicas, raw, _cluster: cluster }
+        World { db, clock, replicas, leads: RwLock::default(), steps: AtomicUsize::new(0), raw, _cluster: cluster }
     }
 
     /// One of the replicas is gone, and another starts in its place.
@@ -155,6 +161,32 @@ impl World {
 
     fn desks(&self, which: usize) -> Desks {
         self.replicas.read().expect("no test panicked")[which].desks.clone()
+    }
+
+    /// The desks, those of whoever led the provider's engine when last asked first: whoever does not lead says so only
+    /// after a while.
+    fn desks_of(&self, provider: ProviderId) -> [(usize, Desks); 2] {
+        let first = self.leads.read().expect("no test panicked").get(&provider).copied().unwrap_or(0);
+        [first, 1 - first].map(|which| (which, self.desks(which)))
+    }
+
+    fn led(&self, provider: ProviderId, which: usize) {
+        self.leads.write().expect("no test panicked").insert(provider, which);
+    }
+
+    /// What may happen at any step of a history: replicas are gone, and the time jumps.
+    fn trouble(&self, chance: &mut Chance) {
+        let steps = self.steps.fetch_add(1, Ordering::AcqRel) + 1;
+        if steps.is_multiple_of(STEPS_TO_A_CRASH) {
+            self.crash(steps / STEPS_TO_A_CRASH % 2);
+        }
+        match chance.below(150) {
+            0..=3 => self.clock.advance_seconds(31),
+            4..=7 => self.clock.advance_seconds(60),
+            8 => self.clock.advance_seconds(1_200),
+            9..=60 => self.clock.advance_seconds(1),
+            _ => {}
+        }
     }
 
     fn now(&self) -> At {
@@ -221,7 +253,17 @@ impl History {
             history.hire(&profile).await;
             history.agents.push(profile);
         }
+        history.is_led().await;
         history
+    }
+
+    /// Waits until somebody leads.
+    async fn is_led(&self) {
+        eventually(&format!("somebody to lead, seed {}", self.seed), || async {
+            // refused or not, somebody answered
+            self.command(Event::Heartbeat { agent: self.agents[0].agent, epoch: None }).await.map(drop)
+        })
+        .await;
     }
 
     /// The last one can do everything for ever; the others what chance gave them.
@@ -307,8 +349,8 @@ impl History {
 
     /// Live offers and owned contacts, as one of the leaders shows them.
     async fn seen(&self) -> (Vec<(OfferId, AgentId)>, Vec<(ContactId, AgentId)>) {
-        for which in 0..2 {
-            let Ok(desk) = self.world.desks(which).of(self.provider) else { continue };
+        for (which, desks) in self.world.desks_of(self.provider) {
+            let Ok(desk) = desks.of(self.provider) else { continue };
             let look = desk.look(|engine| {
                 let offers = engine.contacts().filter_map(|contact| engine.offer(contact.offer?));
                 let owned = engine.contacts().filter(|contact| contact.state.is_owned());
@@ -320,6 +362,7 @@ impl History {
             if let Ok(Ok((mut offers, mut owned))) = tokio::time::timeout(Duration::from_millis(300), look).await {
                 offers.sort();
                 owned.sort();
+                self.world.led(self.provider, which);
                 return (offers, owned);
             }
         }
@@ -442,6 +485,7 @@ impl History {
 
     async fn live(mut self) -> History {
         for _ in 0..STEPS {
+            self.world.clone().trouble(&mut self.chance);
             self.step().await;
         }
         self
@@ -450,6 +494,7 @@ impl History {
     /// Everybody works until nothing is left: a contact that is lost never is.
     async fn come_to_an_end(&self) {
         let (world, provider) = (self.world.clone(), self.provider);
+        self.is_led().await;
         let last = self.agents[AGENTS as usize].agent;
         let agents: Vec<AgentId> = self.agents.iter().map(|profile| profile.agent).collect();
         eventually(&format!("every contact to end, seed {}", self.seed), || {
@@ -687,12 +732,12 @@ async fn open(world: &World, provider: ProviderId) -> Vec<sqlx::postgres::PgRow>
 }
 
 async fn command(world: &World, provider: ProviderId, event: Event) -> Option<Result<Reply, Refusal>> {
-    for which in 0..2 {
-        let Ok(desk) = world.desks(which).of(provider) else { continue };
-        // whoever does not lead says so only after a while
+    for (which, desks) in world.desks_of(provider) {
+        let Ok(desk) = desks.of(provider) else { continue };
         let sent = tokio::time::timeout(Duration::from_millis(300), desk.command(event.clone())).await;
         // otherwise it may have been carried out: nobody knows
         if let Ok(Ok(answer)) = sent {
+            world.led(provider, which);
             return Some(answer);
         }
     }
@@ -707,27 +752,10 @@ fn note(clock: &Clock, told: Told) -> Note {
     Note { id: clock.new_uuid(), told }
 }
 
-/// Replicas are gone and the time jumps, until told to stop.
-async fn trouble(world: Arc<World>, over: Arc<AtomicBool>, seed: u64) {
-    let mut chance = Chance(seed | 1);
-    while !over.load(Ordering::Acquire) {
-        tokio::time::sleep(Duration::from_millis(5 + chance.below(60))).await;
-        match chance.below(8) {
-            0 if chance.below(3) == 0 => world.crash(chance.below(2) as usize),
-            1 => world.clock.advance_seconds(31),
-            2 => world.clock.advance_seconds(60),
-            3 if chance.below(4) == 0 => world.clock.advance_seconds(1_200),
-            _ => world.clock.advance_seconds(1),
-        }
-    }
-    // Whoever leads until here does not lead on, however few were gone on the way.
-    (0..2).for_each(|which| world.crash(which));
-}
-
 /// How many histories are asked for; some for the usual run.
 #[allow(clippy::disallowed_methods, reason = "no setting of the platform")]
 fn asked_for() -> usize {
-    std::env::var("MANYDESK_HISTORIES").ok().and_then(|count| count.parse().ok()).unwrap_or(36)
+    std::env::var("MANYDESK_HISTORIES").ok().and_then(|count| count.parse().ok()).unwrap_or(60)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -736,8 +764,6 @@ async fn no_history_loses_a_contact_or_offers_one_twice() {
     let world = Arc::new(World::start().await);
     let mut decided = BTreeMap::new();
     for round in 0..rounds {
-        let over = Arc::new(AtomicBool::new(false));
-        let troubles = tokio::spawn(trouble(world.clone(), over.clone(), round as u64 + 1));
         let mut living = JoinSet::new();
         for beside in 0..BESIDE {
             let seed = (round * BESIDE + beside) as u64 + 1;
@@ -748,8 +774,8 @@ async fn no_history_loses_a_contact_or_offers_one_twice() {
         while let Some(history) = living.join_next().await {
             lived.push(history.expect("a history"));
         }
-        over.store(true, Ordering::Release);
-        troubles.await.expect("trouble");
+        // Whoever leads until here does not lead on.
+        (0..2).for_each(|which| world.crash(which));
         for history in &lived {
             history.check(false).await;
         }
