@@ -144,6 +144,7 @@ impl World {
             // what it had begun is over before the tables are empty
             let _ = (&mut replica.house).await;
         }
+        self.all_transactions_ended().await;
         sqlx::raw_sql(
             "do $$ declare t record; begin
                  for t in select c.oid::regclass as name from pg_class c where c.relnamespace = 'routing'::regnamespace
@@ -157,6 +158,19 @@ impl World {
         .expect("nothing is left");
         let fresh = (0..2).map(|_| Replica::start(&self.db, &self.clock)).collect();
         *self.replicas.write().expect("no test panicked") = fresh;
+    }
+
+    /// A replica that is gone leaves the server the statements it had sent: they end in their own time, and hold the
+    /// locks of tables until then.
+    async fn all_transactions_ended(&self) {
+        let others = "select count(*) from pg_stat_activity
+                       where datname = current_database() and pid <> pg_backend_pid() and xact_start is not null
+                         and backend_type = 'client backend'";
+        eventually("the end of every transaction", || async {
+            let open: i64 = sqlx::query_scalar(others).fetch_one(&self.raw).await.expect("the server's activity");
+            (open == 0).then_some(())
+        })
+        .await;
     }
 
     fn desks(&self, which: usize) -> Desks {
