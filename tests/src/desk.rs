@@ -71,6 +71,15 @@ pub fn mail_ports() -> (u16, u16) {
     *PORTS
 }
 
+/// Where the shared platform hands in mails that tell people of alerts; a test that looks at them listens there.
+pub fn notice_port() -> u16 {
+    static PORT: LazyLock<u16> = LazyLock::new(crate::free_port);
+    *PORT
+}
+
+/// The address that those mails come from.
+pub const NOTICES_FROM: &str = "alerts@platform.example";
+
 /// Settings for tests: port 0, no limits in the way.
 pub fn config() -> Config {
     let mut config =
@@ -103,6 +112,14 @@ fn start() -> Desk {
             let (smtp, lmtp) = mail_ports();
             config.mail.smtp_listen = Some(([127, 0, 0, 1], smtp).into());
             config.mail.lmtp_listen = Some(([127, 0, 0, 1], lmtp).into());
+            config.mail.notices = Some(tickets::mail::Notices {
+                host: "127.0.0.1".to_owned(),
+                port: notice_port(),
+                security: tickets::mail::Security::None,
+                user: String::new(),
+                password: String::new(),
+                from: NOTICES_FROM.to_owned(),
+            });
             let platform = Platform::start(&config, database, secrets, kit::Clock::System, &mut |_| {})
                 .await
                 .expect("the platform starts");

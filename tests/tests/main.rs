@@ -27,6 +27,7 @@ mod mail;
 mod mail_tokens;
 mod main_job;
 mod noise;
+mod notices;
 mod onboarding;
 mod privacy;
 mod process;

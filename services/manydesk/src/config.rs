@@ -192,6 +192,51 @@ fn routing(reader: &mut Reader<'_>) -> routing::Kept {
     kept
 }
 
+/// The mail server for notices to people: its URL and the address they come from, both or none.
+fn notices(reader: &mut Reader<'_>) -> Option<tickets::mail::Notices> {
+    use tickets::mail::Security;
+    const URL: &str = "MANYDESK_NOTICE_SMTP_URL";
+    let (url, from) = match (reader.secret(URL), reader.text("MANYDESK_NOTICE_FROM")) {
+        (None, None) => return None,
+        (Some(url), Some(from)) => (url, from),
+        _ => {
+            reader.wrong(URL, "needs MANYDESK_NOTICE_SMTP_URL and MANYDESK_NOTICE_FROM together");
+            return None;
+        }
+    };
+    if !from.split_once('@').is_some_and(|(name, domain)| !name.is_empty() && !domain.is_empty())
+        || from.chars().any(|c| c.is_whitespace() || c.is_control() || "<>,;\"".contains(c))
+    {
+        reader.wrong("MANYDESK_NOTICE_FROM", "must be an address such as alerts@center.example");
+        return None;
+    }
+    let read = || {
+        let uri: http::Uri = url.parse().ok()?;
+        let (security, port) = match uri.scheme_str()? {
+            "smtps" => (Security::Tls, 465),
+            "smtp" => (Security::StartTls, 587),
+            "smtp+plain" => (Security::None, 25),
+            _ => return None,
+        };
+        let (user, password) = match uri.authority()?.as_str().rsplit_once('@') {
+            Some((of, _)) => of.split_once(':').unwrap_or((of, "")),
+            None => ("", ""),
+        };
+        let plain = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8().ok().map(String::from);
+        let host = uri.host().filter(|host| !host.is_empty() && uri.path() == "/" && uri.query().is_none())?;
+        let port = uri.port_u16().unwrap_or(port);
+        let (host, user, password) = (host.to_owned(), plain(user)?, plain(password)?);
+        Some(tickets::mail::Notices { host, port, security, user, password, from })
+    };
+    let notices = read();
+    if notices.is_none() {
+        // What was given stays unsaid: there is a password in it.
+        let problem = "must be smtps://user:password@host:465 (TLS), smtp://… (STARTTLS) or smtp+plain://… (neither)";
+        reader.wrong(URL, problem);
+    }
+    notices
+}
+
 /// How mail is sent and received; each service that has master keys gets them apart.
 fn mail(reader: &mut Reader<'_>) -> tickets::mail::Settings {
     let usual = tickets::mail::Settings::default();
@@ -220,6 +265,7 @@ fn mail(reader: &mut Reader<'_>) -> tickets::mail::Settings {
         smtp_listen: address(reader, "MANYDESK_SMTP_LISTEN"),
         lmtp_listen: address(reader, "MANYDESK_LMTP_LISTEN"),
         public_url: String::new(),
+        notices: notices(reader),
     };
     if !settings.hello.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.[]:".contains(&b)) {
         reader.wrong("MANYDESK_MAIL_HELLO", "must be a host name");

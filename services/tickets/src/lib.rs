@@ -17,7 +17,8 @@ mod work;
 
 /// How mail is sent and received.
 pub mod mail {
-    pub use crate::work::mail::{Resealed, Settings, reseal};
+    pub use crate::work::mail::{Notices, Resealed, Settings, reseal};
+    pub use courier::Security;
 }
 
 /// What looks for articles, for those who ask how it is planned.
@@ -106,6 +107,7 @@ pub fn build(deps: Deps, mail: mail::Settings) -> Result<Parts, kit::Fault> {
     let (surveys, incidents) = (Arc::clone(&desk), Arc::clone(&desk));
     let (pull, listen) = (Arc::clone(&desk), Arc::clone(&desk));
     let awaited = Arc::clone(&desk);
+    let (notices, notices_post) = (Arc::clone(&desk), Arc::clone(&desk));
     let handler = tenantdb::events::WithSellers { inner: events::OfOthers::new(desk), terms: deps.terms.clone() };
     Ok(Parts {
         routes,
@@ -114,6 +116,8 @@ pub fn build(deps: Deps, mail: mail::Settings) -> Result<Parts, kit::Fault> {
             Worker::new("tickets breaches", |stop| work::breach::watch(breaches, stop)),
             Worker::new("tickets deadlines of cases", |stop| work::claims::watch(cases, stop)),
             Worker::new("tickets outgoing mails", |stop| work::mail::post::watch(post, stop)),
+            Worker::new("tickets notices", |stop| work::notices::watch(notices, stop)),
+            Worker::new("tickets mails with notices", |stop| work::notices::post(notices_post, stop)),
             Worker::new("tickets retention", |stop| work::retention::watch(old, stop)),
             Worker::new("tickets incidents", |stop| work::incidents::watch(incidents, stop)),
             Worker::new("tickets surveys", |stop| work::surveys::watch(surveys, stop)),

@@ -56,10 +56,19 @@ impl SmtpServer {
         SmtpServer::start_with(test, &[&tokens.display().to_string(), mechanism])
     }
 
+    /// Starts it without TLS at a port.
+    pub fn start_at(test: &str, port: u16) -> Option<SmtpServer> {
+        SmtpServer::start_at_with(test, port, &[])
+    }
+
     fn start_with(test: &str, arguments: &[&str]) -> Option<SmtpServer> {
+        SmtpServer::start_at_with(test, tests::free_port(), arguments)
+    }
+
+    fn start_at_with(test: &str, port: u16, arguments: &[&str]) -> Option<SmtpServer> {
         let python = python::interpreter(test)?;
         let folder = tempfile::tempdir().expect("a folder");
-        let (port, file) = (tests::free_port(), folder.path().join("mails.jsonl"));
+        let file = folder.path().join("mails.jsonl");
         let mut command = python::script(&python, "smtp_server.py");
         command.arg(port.to_string()).arg(&file).args(arguments).stderr(Stdio::null());
         let mut child = command.spawn().expect("python starts");

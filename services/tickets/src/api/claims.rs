@@ -11,16 +11,18 @@ use super::concessions::{amount, money};
 use super::held::{CaseFile, Held, held, named};
 use super::opened::{asked, now};
 use super::reads::{Key, place};
-use super::{Api, fields, sees_all};
+use super::{Api, fields, sees_all, wire};
 use crate::domain::claim::{
     self, Claim, Event, Evidence, File, Kind, Reason, Refusal, State, Step, Waiver, may_be_due,
 };
 use crate::domain::deadline::{self, Deadline, Standing};
 use crate::domain::ids::{AttachmentId, ClaimId, EvidenceId, ReturnId, TicketId, Uuid};
+use crate::domain::notice::About;
 use crate::domain::ticket;
 use crate::store;
 use crate::store::cases::{CaseKind, Of};
 use crate::store::claims::Listed;
+use crate::store::rows::OfSeller;
 use crate::work::claims::{ground, tell};
 
 /// The span of a report where none is asked for.
@@ -389,6 +391,7 @@ impl Api {
             let told = &of.value;
             (told.told_at.as_microsecond(), told.of.id, told.alert.kind.name().to_owned(), told.alert.percent)
         })?;
+        let notices = store::notices::of(&mut tx, &found.iter().map(told).collect::<Vec<_>>()).await?;
         let alerts = found.iter().map(|of| pb::CaseAlert {
             case_kind: shown_case_kind(of.value.of.kind).into(),
             case_id: case_id(of.value.of),
@@ -399,6 +402,7 @@ impl Api {
             percent: of.value.alert.percent,
             due_at: Some(timestamp(of.value.alert.due_at)),
             told_at: Some(timestamp(of.value.told_at)),
+            notices: wire::notices(notices.get(&told(of))),
         });
         Ok(pb::ListCaseAlertsResponse { alerts: alerts.collect(), next_page_token })
     }
@@ -497,6 +501,14 @@ fn listed(file: &File) -> Listed {
 fn deadlines_of(seller: SellerId, file: &File) -> Vec<pb::CaseDeadline> {
     let of = store::claims::of(&file.claim);
     file.deadlines.iter().map(|deadline| shown_deadline(seller, of, deadline)).collect()
+}
+
+/// An alert as its notices know it.
+fn told(of: &OfSeller<store::cases::Told>) -> (SellerId, store::notices::Alert) {
+    let alert = &of.value.alert;
+    let about = About::Deadline(alert.kind);
+    let of_id = of.value.of.id;
+    (of.seller, store::notices::Alert { of: of_id, about, cycle: alert.round, percent: alert.percent })
 }
 
 fn case_id(of: Of) -> String {

@@ -8,14 +8,18 @@ use kit::wire::timestamp;
 use kit::{Caller, Checks, Fault};
 use proto::tickets::v1 as pb;
 use proto::tickets::v1::sla_service_server::SlaService;
+use tenantdb::{Failure, TenantTx};
 use tonic::{Request, Response, Status};
 
 use super::reads::{Key, place};
 use super::{fields, sees_all, wire};
-use crate::domain::ids::AlertId;
+use crate::domain::ids::{AlertId, SellerId};
+use crate::domain::notice::About;
 use crate::domain::sla::marketplace::{Counted, RULES, Rule};
+use crate::domain::sla::policy::Family;
 use crate::store;
 use crate::store::alerts::Stored;
+use crate::store::notices::{self, Notices};
 use crate::store::rows::OfSeller;
 use crate::work::Desk;
 
@@ -47,7 +51,8 @@ impl Sla {
         let mut found = store::alerts::list(&mut tx, request.open_only, now, after, page.size + 1).await?;
         let next_page_token =
             pager.cut(&page, &mut found, |of| -> Key { (of.value.notice_at.as_microsecond(), of.value.id.0) })?;
-        let alerts = found.iter().map(|of| alert(of, sees_all(caller))).collect();
+        let notices = noticed(&mut tx, &found).await?;
+        let alerts = found.iter().map(|of| alert(of, sees_all(caller), &notices)).collect();
         Ok(pb::ListSlaAlertsResponse { alerts, next_page_token })
     }
 
@@ -64,8 +69,9 @@ impl Sla {
         let mut tx = self.desk.deps.db.begin(&caller.act_for(&request.seller_id)?).await?;
         let now = tx.now();
         let found = store::alerts::acknowledge(&mut tx, id, by, now).await?.ok_or(Fault::NotFound("alert"))?;
+        let notices = noticed(&mut tx, std::slice::from_ref(&found)).await?;
         tx.commit().await?;
-        Ok(pb::AcknowledgeSlaAlertResponse { alert: Some(alert(&found, true)) })
+        Ok(pb::AcknowledgeSlaAlertResponse { alert: Some(alert(&found, true, &notices)) })
     }
 
     async fn standing(
@@ -171,7 +177,23 @@ fn rule(rule: &Rule) -> pb::MarketplaceRule {
     }
 }
 
-fn alert(of: &OfSeller<Stored>, people: bool) -> pb::SlaAlert {
+/// An alert as its notices know it.
+fn told(of: &OfSeller<Stored>) -> (SellerId, notices::Alert) {
+    let stored = &of.value;
+    let about = match stored.family {
+        Family::Contract => About::Contract(stored.metric),
+        Family::Marketplace => About::Marketplace(stored.metric),
+    };
+    (of.seller, notices::Alert { of: stored.ticket.0, about, cycle: stored.cycle, percent: stored.percent })
+}
+
+/// The notices of those alerts of which somebody is told.
+async fn noticed(tx: &mut TenantTx, found: &[OfSeller<Stored>]) -> Result<Notices, Failure> {
+    let asked: Vec<_> = found.iter().filter(|of| 0 < of.value.notice_level).map(told).collect();
+    if asked.is_empty() { Ok(Notices::new()) } else { notices::of(tx, &asked).await }
+}
+
+fn alert(of: &OfSeller<Stored>, people: bool, notices: &Notices) -> pb::SlaAlert {
     let stored = &of.value;
     let (acknowledged_at, by) = stored.acknowledged.unzip();
     pb::SlaAlert {
@@ -189,6 +211,7 @@ fn alert(of: &OfSeller<Stored>, people: bool) -> pb::SlaAlert {
         notice_time: Some(timestamp(stored.notice_at)),
         acknowledge_time: acknowledged_at.map(timestamp),
         acknowledged_by: by.filter(|_| people).map(|by| by.to_string()).unwrap_or_default(),
+        notices: wire::notices(notices.get(&told(of))),
     }
 }
 

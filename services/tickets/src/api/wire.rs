@@ -20,6 +20,7 @@ use crate::domain::sla::explain::{Piece, Why};
 use crate::domain::sla::policy::{Family, Metric};
 use crate::domain::ticket::{Kind, Priority, State};
 use crate::store::files::Attached;
+use crate::store::notices::Shown;
 use crate::store::read::Import;
 
 pub fn ticket(seller: SellerId, ticket: &Ticket, sees_all: bool) -> pb::Ticket {
@@ -343,6 +344,30 @@ pub fn family(family: Family) -> pb::ClockFamily {
     match family {
         Family::Contract => pb::ClockFamily::Contract,
         Family::Marketplace => pb::ClockFamily::Marketplace,
+    }
+}
+
+/// What became of telling people of an alert.
+pub fn notices(notices: Option<&Vec<Shown>>) -> Vec<pb::Notice> {
+    notices.into_iter().flatten().map(notice).collect()
+}
+
+fn notice(shown: &Shown) -> pb::Notice {
+    let state = match shown.state.as_str() {
+        "waiting" => pb::NoticeState::Waiting,
+        "settled" => pb::NoticeState::Settled,
+        "nobody" => pb::NoticeState::Nobody,
+        "queued" | "sending" => pb::NoticeState::Sending,
+        "sent" => pb::NoticeState::Sent,
+        "failed" => pb::NoticeState::Failed,
+        _ => pb::NoticeState::Unspecified,
+    };
+    pb::Notice {
+        level: shown.level,
+        state: state.into(),
+        reason: shown.reason.clone(),
+        contact_key: shown.contact_key.clone(),
+        time: Some(timestamp(shown.at)),
     }
 }
 

@@ -24,6 +24,7 @@ pub mod ids;
 pub mod incident;
 pub mod intake;
 pub mod listener;
+pub mod notice;
 pub mod oauth;
 pub mod ours;
 pub mod outcome;

@@ -54,7 +54,7 @@ const fn nothing(name: &'static str, why: &'static str) -> Table {
 }
 
 /// Every table, in an order in which rows can be removed: what points before what is pointed at.
-pub const TABLES: [Table; 91] = [
+pub const TABLES: [Table; 93] = [
     table("replay", Holds::Answer, Fate::Blanked(&[("response", "''")])),
     table("claim_evidence", Holds::Ticket, Fate::Removed),
     table("attachment", Holds::Message, Fate::Removed),
@@ -169,6 +169,7 @@ pub const TABLES: [Table; 91] = [
         ..table("sla_clock", Holds::Ticket, Fate::Kept)
     },
     Table { ours: &["family", "metric"], ..table("sla_alert", Holds::Ticket, Fate::Kept) },
+    Table { ours: &["family", "name", "state", "reason"], ..table("notice", Holds::Ticket, Fate::Kept) },
     Table { ours: &["family", "metric", "verdict"], ..table("verdict", Holds::Ticket, Fate::Kept) },
     table("import_conversation", Holds::Ticket, Fate::Kept),
     Table {
@@ -235,6 +236,7 @@ pub const TABLES: [Table; 91] = [
     nothing("guard_mark", "hashes of sellers' names and addresses, and of order ids as long as a ticket tells of them"),
     nothing("incident", "what went wrong, in our words, and the orders counted"),
     nothing("mail_pull", "places in the seller's mailboxes"),
+    nothing("notice_mail", "which contacts of the seller were told of alerts"),
     nothing("order_pattern", "how a shop's order ids look"),
     nothing("signature", "how the provider's people sign"),
     nothing("survey", "the seller's surveys"),

@@ -27,6 +27,8 @@ const STATEMENTS: &[&str] = &[
     "delete from tickets.article_term where provider_id = $1 and seller_id = $2",
     "delete from tickets.article where provider_id = $1 and seller_id = $2",
     "delete from tickets.guard_override where provider_id = $1 and seller_id = $2",
+    "delete from tickets.notice where provider_id = $1 and seller_id = $2",
+    "delete from tickets.notice_mail where provider_id = $1 and seller_id = $2",
     "delete from tickets.case_alert where provider_id = $1 and seller_id = $2",
     "delete from tickets.case_deadline where provider_id = $1 and seller_id = $2",
     "delete from tickets.case_event where provider_id = $1 and seller_id = $2",

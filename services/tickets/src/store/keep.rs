@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tenantdb::group::TWICE;
 use tenantdb::{Failure, TenantTx, ToSqlx};
 
+use super::notices;
 use super::rows::{at_second, decisions_text};
 use crate::domain::customer;
 use crate::domain::dossier::{Clock, Dossier, Ended, Message, Ticket, Told, bare};
@@ -14,6 +15,7 @@ use crate::domain::intake::book::{Book, Customer};
 use crate::domain::intake::identity::Identity;
 use crate::domain::intake::kind::MessageKind;
 use crate::domain::intake::mail::report::Report;
+use crate::domain::notice::About;
 use crate::domain::sla::alert::Alert;
 use crate::domain::sla::clock::Verdict;
 use crate::domain::sla::policy::{Family, Metric};
@@ -454,7 +456,15 @@ fn alerts(tx: &mut TenantTx, dossiers: &[&Dossier]) -> Result<(), Failure> {
         .column("notice_level", "int4", column(&reached, |r| r.2.notice_level))
         .column("notice_at", "timestamptz", column(&reached, |r| r.2.notice_at.to_sqlx()))
         .insert_new("sla_alert_pk");
-    Ok(())
+    let noticed = reached.iter().filter(|(_, _, alert)| 0 < alert.notice_level).map(|(ticket, _, alert)| {
+        let about = match alert.family {
+            Family::Contract => About::Contract(alert.metric),
+            Family::Marketplace => About::Marketplace(alert.metric),
+        };
+        let of = notices::Alert { of: *ticket, about, cycle: alert.cycle, percent: alert.percent };
+        notices::New { alert: of, ticket: TicketId(*ticket), level: alert.notice_level, at: alert.notice_at }
+    });
+    notices::note(tx, &noticed.collect::<Vec<_>>())
 }
 
 async fn raws(tx: &mut TenantTx, raws: &[(MessageId, &'static str, Arc<[u8]>)]) -> Result<(), Failure> {

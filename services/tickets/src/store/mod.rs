@@ -8,7 +8,7 @@
 //! asked for, [`triggers`] what the desk does by itself, [`presence`] who is at a ticket, [`questions`] and
 //! [`articles`] what was asked and is known, [`faq`] where customers read it, [`calls`] what the telephone tells, [`outgoing`] what leaves as mail and [`connections`] by which
 //! servers, [`mail_oauth`] with what tokens, [`cases`], [`claims`] and [`returns`] what is asked of sellers beside tickets, [`alerts`] what people are
-//! warned of, [`surveys`] and [`outcomes`] how it was, [`incidents`] what went wrong for many, [`again`] follows
+//! warned of, [`notices`] whom of the escalation matrix it was told, [`surveys`] and [`outcomes`] how it was, [`incidents`] what went wrong for many, [`again`] follows
 //! changed terms, [`privacy`] exports and erases a customer, [`erase`] removes a seller, [`webhooks`] say who may
 //! deliver what.
 
@@ -32,6 +32,7 @@ pub mod keep;
 pub mod list;
 pub mod load;
 pub mod mail_oauth;
+pub mod notices;
 pub mod outcomes;
 pub mod outgoing;
 pub mod presence;

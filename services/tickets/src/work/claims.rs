@@ -4,14 +4,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use kit::Fault;
 use tenantdb::{Due, Failure, TenantTx};
 use tokio_util::sync::CancellationToken;
 
 use super::{Desk, rounds};
 use crate::domain::claim::{Claim, File, Ground, Notice, State};
+use crate::domain::deadline::Alert;
 use crate::domain::dossier::{Act, Dossier};
 use crate::domain::ids::{ClaimId, ReturnId};
+use crate::domain::notice::{About, OF_DEADLINES};
 use crate::domain::settings::Settings;
 use crate::domain::ticket::{Kind, Priority};
 use crate::store;
@@ -140,6 +143,8 @@ async fn settle(desk: &Desk, due: Due) -> Result<bool, Fault> {
     }
     store::cases::keep_deadlines(&mut tx, of, &deadlines)?;
     store::cases::keep_alerts(&mut tx, of, &alerts, now)?;
+    let told: Vec<_> = alerts.iter().map(|alert| noticed(of, alert, now)).collect();
+    store::notices::note(&mut tx, &told)?;
     let act = Act { user: None, at: now };
     for alert in &alerts {
         let detail = format!("{} {} {} % until {}", named(of), alert.kind.name(), alert.percent, alert.due_at);
@@ -152,6 +157,13 @@ async fn settle(desk: &Desk, due: Due) -> Result<bool, Fault> {
     desk.keep(&mut tx, &mut dossier).await?;
     tx.commit().await?;
     Ok(true)
+}
+
+/// The first level of the matrix is told of every alert, at once.
+fn noticed(of: Of, alert: &Alert, now: Timestamp) -> store::notices::New {
+    let about = About::Deadline(alert.kind);
+    let told = store::notices::Alert { of: of.id, about, cycle: alert.round, percent: alert.percent };
+    store::notices::New { alert: told, ticket: of.ticket, level: OF_DEADLINES, at: now }
 }
 
 /// A case as histories name it.

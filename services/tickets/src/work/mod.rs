@@ -9,6 +9,7 @@ pub mod erasing;
 pub mod http;
 pub mod incidents;
 pub mod mail;
+pub mod notices;
 pub mod presence;
 pub mod retention;
 pub mod rounds;

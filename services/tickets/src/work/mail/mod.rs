@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use courier::{Dial, Patience};
+use courier::{Dial, Door, Patience, Security};
 use kit::links::LinkKeys;
 use kit::master::MasterKeys;
 use kit::seal::{Broken, Seal};
@@ -53,6 +53,35 @@ pub struct Settings {
     pub lmtp_listen: Option<SocketAddr>,
     /// Where links in messages lead, without a slash at the end.
     pub public_url: String,
+    /// By which server contacts of sellers are told of alerts; none = they are not told.
+    pub notices: Option<Notices>,
+}
+
+/// The mail server by which the platform itself writes to people.
+#[derive(Clone)]
+pub struct Notices {
+    pub host: String,
+    pub port: u16,
+    pub security: Security,
+    /// Empty to send without signing in.
+    pub user: String,
+    pub password: String,
+    /// The address that mails come from.
+    pub from: String,
+}
+
+impl Notices {
+    /// Where it is.
+    pub fn door(&self) -> Door<'_> {
+        Door { host: &self.host, port: self.port, security: self.security, user: &self.user }
+    }
+}
+
+impl std::fmt::Debug for Notices {
+    /// Without who signs in and with what.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Notices").field("host", &self.host).field("port", &self.port).finish_non_exhaustive()
+    }
 }
 
 impl Default for Settings {
@@ -68,6 +97,7 @@ impl Default for Settings {
             smtp_listen: None,
             lmtp_listen: None,
             public_url: String::new(),
+            notices: None,
         }
     }
 }
