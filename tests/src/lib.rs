@@ -7,9 +7,7 @@ pub mod fleet;
 mod live;
 mod people;
 
-pub use desk::{
-    Certificates, Desk, NOTICES_FROM, OPERATOR, certificates, config, desk, mail_ports, notice_port,
-};
+pub use desk::{Certificates, Desk, NOTICES_FROM, OPERATOR, certificates, config, desk, mail_ports, notice_port};
 pub use people::{PASSWORD, Person, Tenant};
 
 /// Waits until something becomes true, looking again and again; fails loudly

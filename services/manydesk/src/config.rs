@@ -211,7 +211,7 @@ fn notices(reader: &mut Reader<'_>) -> Option<tickets::mail::Notices> {
         return None;
     }
     let read = || {
-        let uri: http::Uri = url.parse().ok()?;
+        let uri: http::Uri = url.0.parse().ok()?;
         let (security, port) = match uri.scheme_str()? {
             "smtps" => (Security::Tls, 465),
             "smtp" => (Security::StartTls, 587),
@@ -282,6 +282,40 @@ fn mail(reader: &mut Reader<'_>) -> tickets::mail::Settings {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_server_for_notices_is_a_url_whose_password_stays_unsaid() {
+        let read = |url: &str, from: &str| {
+            let (url, from) = (url.to_owned(), from.to_owned());
+            Config::read(&move |name: &str| match name {
+                "MANYDESK_DATA" => Some("/tmp/x".to_owned()),
+                "MANYDESK_NOTICE_SMTP_URL" => Some(url.clone()).filter(|url| !url.is_empty()),
+                "MANYDESK_NOTICE_FROM" => Some(from.clone()).filter(|from| !from.is_empty()),
+                _ => None,
+            })
+        };
+        let notices = |url: &str| read(url, "alerts@center.example").ok()?.mail.notices;
+        let of = notices("smtps://alerts%40center.example:pa%3Ass@mail.center.example").expect("a server");
+        assert_eq!(
+            (of.host.as_str(), of.port, of.security),
+            ("mail.center.example", 465, tickets::mail::Security::Tls)
+        );
+        assert_eq!((of.user.as_str(), of.password.as_str()), ("alerts@center.example", "pa:ss"));
+        assert!(!format!("{of:?}").contains("pa:ss"));
+        let of = notices("smtp+plain://127.0.0.1:2525/").expect("a server");
+        assert_eq!((of.port, of.user.as_str(), of.security), (2525, "", tickets::mail::Security::None));
+        assert_eq!(notices("smtp://mail.center.example").map(|of| of.port), Some(587));
+        for url in ["mail.center.example", "http://mail.center.example", "smtp://", "smtp://a:s3cret@mail/x?y=1"] {
+            let wrong = read(url, "alerts@center.example").expect_err(url);
+            assert_eq!(wrong[0].variable, "MANYDESK_NOTICE_SMTP_URL");
+            assert!(!format!("{wrong:?}").contains("s3cret"));
+        }
+        for (url, from) in
+            [("smtp://mail", ""), ("", "alerts@center.example"), ("smtp://mail", "a b@c"), ("smtp://mail", "a")]
+        {
+            assert!(read(url, from).is_err(), "{url} {from}");
+        }
+    }
 
     #[test]
     fn all_faults_are_told_at_once_and_before_anything_starts() {

@@ -316,8 +316,7 @@ fn told(line: &Line, words: &Words, zone: &TimeZone) -> String {
             words.deadlines[place].to_owned()
         }
     };
-    let how =
-        if line.percent == 100 { words.missed.to_owned() } else { format!("{} % {}", line.percent, words.used) };
+    let how = if line.percent == 100 { words.missed.to_owned() } else { format!("{} % {}", line.percent, words.used) };
     let due = line.due_at.map_or_else(String::new, |at| {
         let at = zone.to_datetime(at);
         let (date, time) = (at.date(), at.time());

@@ -17,11 +17,10 @@ fn step(severity: Priority, level: i32, after_seconds: i64) -> Step {
 
 #[test]
 fn each_level_is_told_later_than_the_one_before_by_the_difference_of_their_seconds() {
-    let matrix =
-        [step(Priority::Normal, 1, 600), step(Priority::Normal, 2, 1_800), step(Priority::High, 1, 0), {
-            let last = step(Priority::Normal, 3, 9_000);
-            Step { by_mail: false, ..last }
-        }];
+    let matrix = [step(Priority::Normal, 1, 600), step(Priority::Normal, 2, 1_800), step(Priority::High, 1, 0), {
+        let last = step(Priority::Normal, 3, 9_000);
+        Step { by_mail: false, ..last }
+    }];
     assert_eq!(decide(&matrix, Priority::Normal, 1, false), (Fate::Mail(&matrix[0]), Some((2, 1_200))));
     assert_eq!(decide(&matrix, Priority::Normal, 2, false), (Fate::Mail(&matrix[1]), Some((3, 7_200))));
     assert_eq!(decide(&matrix, Priority::Normal, 3, false), (Fate::Nobody(Nobody::ByPhone), None));
@@ -32,8 +31,7 @@ fn each_level_is_told_later_than_the_one_before_by_the_difference_of_their_secon
 
 #[test]
 fn whoever_cannot_be_told_does_not_keep_the_next_level_from_it() {
-    let matrix =
-        [Step { address: String::new(), ..step(Priority::Urgent, 1, 0) }, step(Priority::Urgent, 2, 60)];
+    let matrix = [Step { address: String::new(), ..step(Priority::Urgent, 1, 0) }, step(Priority::Urgent, 2, 60)];
     assert_eq!(decide(&matrix, Priority::Urgent, 1, false), (Fate::Nobody(Nobody::NoAddress), Some((2, 60))));
 }
 
