@@ -200,6 +200,10 @@ def literal_secrets(world: World) -> list[str]:
     return found
 
 
+# Secrets that an operator makes, or does not: without them what they are for is switched off.
+OPTIONAL = {"notices"}
+
+
 def used_secrets(world: World) -> set[str]:
     """Every Secret that a pod, a database role or a listener names."""
     used = set()
@@ -207,6 +211,8 @@ def used_secrets(world: World) -> set[str]:
     def walk(node: object) -> None:
         if isinstance(node, dict):
             for key, value in node.items():
+                if key == "secretKeyRef" and value["name"] in OPTIONAL and value.get("optional") is True:
+                    continue
                 if key in ("secretKeyRef", "secretRef", "passwordSecret") or (key == "secret" and "name" in value):
                     used.add(value["name"])
                 elif key == "secretName":
